@@ -1,0 +1,1 @@
+"""Evaluations of a pretrained trunk (paper section 5)."""

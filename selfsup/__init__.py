@@ -1,0 +1,1 @@
+"""Self-supervised tasks, their shared trunk and the loop that trains them."""

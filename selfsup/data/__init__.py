@@ -1,0 +1,1 @@
+"""TFRecord schema, manifests and the input pipeline."""

@@ -1,0 +1,1 @@
+"""The training loop: one task a replica group (paper section 4)."""

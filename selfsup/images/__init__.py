@@ -1,0 +1,1 @@
+"""Batched image operations in TensorFlow; no file is read here."""

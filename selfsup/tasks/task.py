@@ -1,0 +1,130 @@
+"""The contract of a self-supervised task (paper section 2).
+
+A task never sees flags, devices, optimizers or other tasks. An example goes through
+it in this order:
+
+    record --preprocess_example--> example        tf.data, one at a time, uint8 out
+    batch  --preprocess_batch-->   trunk images, targets      on the device, batched
+    trunk  --combination-->        features
+    features --head-->             outputs
+    outputs, targets --loss, metrics, chance, pictures-->
+"""
+
+import abc
+import dataclasses
+from typing import Any, ClassVar
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskConfig:
+    """Hyperparameters common to all tasks; subclasses add the task's own.
+
+    Attributes:
+      batch_size: images that one replica reads a step.
+      learning_rate: of the task's own RMSProp (section 4).
+      step_cost: cost of a step in GPU hours for the cost clock; 0 calibrates it at
+        the start of the run.
+      weight_decay: factor of half the squared L2 norm of the head's kernels.
+    """
+
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    step_cost: float = 0.0
+    weight_decay: float = 1e-4
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """One number that a task reports.
+
+    Attributes:
+      name: key in the dicts that `metrics` and `chance` return.
+      higher_is_better: direction of improvement.
+      description: one line with the range or unit.
+    """
+
+    name: str
+    higher_is_better: bool
+    description: str
+
+
+class Task(abc.ABC):
+    """A self-supervised task: preprocessing, head, loss and metrics.
+
+    Attributes:
+      name: registry key, as in the paper's section title, in snake case.
+      Config: the task's frozen `TaskConfig` dataclass.
+      features: record features it reads (names of `selfsup.data.records`).
+      output_stride: stride of the trunk features that it asks for.
+      metric_specs: the metrics that it reports; the first is the headline that
+        progress displays show against chance.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type] = TaskConfig
+    features: ClassVar[tuple] = ("image",)
+    output_stride: ClassVar[int] = 8
+    metric_specs: ClassVar[tuple]
+
+    def __init__(self, config=None):
+        self.config = self.Config() if config is None else config
+
+    @abc.abstractmethod
+    def preprocess_example(self, record, seed):
+        """Per-example preprocessing inside tf.data: decode, resize, cut; no more.
+
+        Args:
+          record: dict from `records.parse` with the features asked for.
+          seed: int32 [2], all the randomness that may be used (stateless ops).
+
+        Returns:
+          dict of tensors of static shape; images are uint8 in [0, 255].
+        """
+
+    @abc.abstractmethod
+    def preprocess_batch(self, examples, seed):
+        """Batched preprocessing on the replica's device: all per-pixel work.
+
+        Args:
+          examples: dict of tensors, `preprocess_example`'s with a leading [B].
+          seed: int32 [2] for stateless ops.
+
+        Returns:
+          (images, targets): float32 [N, h, w, 3] in [0, 1] for the trunk, where N may
+          be a multiple of B (patches), and a dict of tensors for `loss`.
+        """
+
+    @abc.abstractmethod
+    def build_head(self):
+        """Returns a new `tf.keras.layers.Layer`: call(features, training) -> outputs.
+
+        Features are `[N, h/8, w/8, C]`, raw sums of block 3 units (not normalised,
+        not rectified). Siamese heads re-arrange the batch themselves.
+        """
+
+    @abc.abstractmethod
+    def loss(self, outputs, targets):
+        """Returns the scalar float32 loss, regularisation excluded."""
+
+    @abc.abstractmethod
+    def metrics(self, outputs, targets):
+        """Returns a dict of scalar float32, one for each of `metric_specs`."""
+
+    @abc.abstractmethod
+    def chance(self, targets):
+        """Returns a dict of scalar float32: what guessing without the image scores.
+
+        Has the headline metric, and any other metric where a chance level is known.
+        """
+
+    @abc.abstractmethod
+    def pictures(self, images, outputs, targets) -> dict[str, Any]:
+        """Pictures of what the task saw and predicted, for people.
+
+        Args:
+          images, targets: as returned by `preprocess_batch`, as NumPy arrays.
+          outputs: the head's outputs as NumPy arrays.
+
+        Returns:
+          dict of uint8 [H, W, 3] arrays by name.
+        """

