@@ -1,0 +1,71 @@
+"""Colour spaces and the removal of colour: Lab, lightness only, color dropping.
+
+The one module that imports TensorFlow I/O. Colours are sRGB under D65.
+"""
+
+import tensorflow as tf
+import tensorflow_io as tfio
+
+# Standard deviation of the noise in dropped channels, as a fraction of that of the
+# channel kept (Doersch et al., ICCV 2015).
+_DROPPED_NOISE = 0.01
+
+
+def rgb_to_lab(images):
+    """Converts sRGB to CIE Lab.
+
+    Args:
+      images: float32 [..., H, W, 3] in [0, 1], of rank 3 or more.
+
+    Returns:
+      float32 of the same shape: L in [0, 100], a and b within [-110, 110].
+    """
+    return tfio.experimental.color.rgb_to_lab(images)
+
+
+def lab_to_rgb(lab):
+    """Converts CIE Lab to sRGB in [0, 1]; colours out of the gamut are clipped."""
+    return tfio.experimental.color.lab_to_rgb(lab)
+
+
+def replicate_lightness(lab):
+    """The trunk's input for colourless tasks (paper section 3.3).
+
+    Args:
+      lab: float32 [..., 3] as of `rgb_to_lab`.
+
+    Returns:
+      float32 of the same shape in [0, 1]: L / 100, three times over, so that a trunk
+      trained on it can be given color images.
+    """
+    lightness = tf.clip_by_value(lab[..., :1] / 100.0, 0.0, 1.0)
+    return tf.repeat(lightness, 3, axis=-1)
+
+
+def harmonize(images):
+    """Replaces RGB by its lightness, replicated: [..., H, W, 3] in [0, 1]."""
+    return replicate_lightness(rgb_to_lab(images))
+
+
+def drop_colors(images, seed):
+    """Keeps one random channel of each image and fills the others with noise.
+
+    A remedy for chromatic aberration, which gives a patch's place in the photo away
+    (section 2). The noise is Gaussian around mid-gray, which is the trunk's zero.
+
+    Args:
+      images: float32 [N, H, W, 3] in [0, 1].
+      seed: int32 [2].
+
+    Returns:
+      float32 [N, H, W, 3] in [0, 1].
+    """
+    channel_seed, noise_seed = tf.unstack(tf.random.split(seed))
+    count = tf.shape(images)[0]
+    kept = tf.random.stateless_uniform([count], channel_seed, 0, 3, tf.int32)
+    mask = tf.one_hot(kept, 3)[:, None, None, :]
+    channel = tf.reduce_sum(images * mask, axis=-1, keepdims=True)
+    deviation = tf.math.reduce_std(channel, axis=[1, 2], keepdims=True)
+    noise = tf.random.stateless_normal(tf.shape(images), noise_seed)
+    noise = 0.5 + noise * deviation * _DROPPED_NOISE
+    return tf.clip_by_value(mask * images + (1.0 - mask) * noise, 0.0, 1.0)
