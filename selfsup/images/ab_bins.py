@@ -67,7 +67,7 @@ def write_prior(path, prior):
             writer.writerow([f"{a:g}", f"{b:g}", f"{value:.9g}"])
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _published():
     return _read_table(_PUBLISHED)
 
