@@ -2,14 +2,20 @@
 
 import os
 import sys
+import warnings
 
 from absl import app, flags
 
 from selfsup.errors import UserError
 
-# TensorFlow prints its start-up notices below this level before any code of ours
-# could silence them.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Set before anything can import TensorFlow, and in the environment, so that worker
+# processes are quiet too: its start-up notices, and a notice of a Google library
+# about the future of this Python.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault(
+    "PYTHONWARNINGS", "ignore::FutureWarning:google.api_core._python_version_support"
+)
+warnings.filterwarnings("ignore", category=FutureWarning, module="google.api_core")
 
 
 def run(main, module):
@@ -18,8 +24,9 @@ def run(main, module):
     Args:
       main: callable taking the arguments that are left after flag parsing; it
         returns None or a process exit status.
-      module: the `__name__` of the main's module, whose docstring is the help text
-        and whose flags `--help` shows, also when started as a console command.
+      module: the dotted name of the main's module ("launch.pretrain"), whose
+        docstring is the help text and whose key flags `--help` shows. The same name
+        is right under `python -m`, where the module is `__main__`.
     """
 
     def guarded(argv):
@@ -31,9 +38,18 @@ def run(main, module):
             print(f"error: {error}", file=sys.stderr)
             return 1
 
-    # absl shows the flags and docstring of sys.modules["__main__"].
+    _stand_in_for_main(module)
+    app.run(guarded)
+
+
+def _stand_in_for_main(module):
+    """Shows absl's help the main's docstring and flags under a console command too.
+
+    A console command's `__main__` is a script of two lines that imports the module.
+    """
+    if module not in sys.modules:
+        return
     sys.modules["__main__"].__doc__ = sys.modules[module].__doc__
-    for flag in flags.FLAGS.get_flags_for_module(module):
+    for flag in flags.FLAGS.get_key_flags_for_module(module):
         flags.FLAGS.register_flag_by_module(sys.argv[0], flag)
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
-    app.run(guarded)

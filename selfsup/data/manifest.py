@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 
+from selfsup.data import files
 from selfsup.errors import UserError
 
 FILE_NAME = "manifest.json"
@@ -92,6 +93,11 @@ def read(path):
         raise UserError(f"{path}: not a manifest of a built set: {error!r}") from error
 
 
+def write(manifest, directory):
+    """Writes the manifest file of the built set in `directory`, atomically."""
+    files.write_atomically(os.path.join(directory, FILE_NAME), manifest.to_json())
+
+
 def find(root):
     """All built sets at or below the folder `root`, sorted by path.
 
@@ -99,9 +105,9 @@ def find(root):
       UserError: when there is none.
     """
     found = []
-    for folder, subfolders, files in os.walk(root):
+    for folder, subfolders, names in os.walk(root):
         subfolders.sort()
-        if FILE_NAME in files:
+        if FILE_NAME in names:
             found.append(read(os.path.join(folder, FILE_NAME)))
     if not found:
         raise UserError(

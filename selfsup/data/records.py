@@ -35,7 +35,8 @@ def serialize(
     """Returns one record as serialized `tf.train.Example` bytes.
 
     Args:
-      key: str, the input's path relative to the input folder.
+      key: str, the input's path relative to the input folder; what is not Unicode
+        in a file name is stored as `\\udcXX`.
       encoded: bytes of a JPEG or PNG that is upright and not CMYK.
       height, width: its size in pixels.
       label: class index, or -1.
@@ -46,7 +47,7 @@ def serialize(
         "image/encoded": _bytes(encoded),
         "image/height": _int64(height),
         "image/width": _int64(width),
-        "image/key": _bytes(key.encode("utf-8")),
+        "image/key": _bytes(key.encode("utf-8", "backslashreplace")),
         "image/label": _int64(label),
         "video/frame": _int64(frame),
         "motion_mask/encoded": _bytes(motion_mask),

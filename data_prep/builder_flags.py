@@ -1,0 +1,40 @@
+"""The flags that all builders share; a main imports this and adopts them.
+
+    flags.adopt_module_key_flags(builder_flags)
+
+Only mains may read them.
+"""
+
+from absl import flags
+
+INPUT = flags.DEFINE_string(
+    "input", None, "Folder that is searched for inputs, subfolders included."
+)
+OUTPUT = flags.DEFINE_string(
+    "output",
+    None,
+    "Folder for the shards and their manifest; made if missing. Running the same "
+    "command again goes on where an interrupted build stopped.",
+)
+WORKERS = flags.DEFINE_integer(
+    "workers", 0, "Worker processes; 0 takes one for each CPU.", lower_bound=0
+)
+NUM_SHARDS = flags.DEFINE_integer(
+    "num_shards",
+    0,
+    "Training shards; 0 chooses by the number of inputs. An interrupted build loses "
+    "at most one unfinished shard a worker.",
+    lower_bound=0,
+)
+VALIDATION_FRACTION = flags.DEFINE_float(
+    "validation_fraction",
+    0.05,
+    "Share of the inputs that is held out, chosen by a hash of their names.",
+    lower_bound=0.0,
+    upper_bound=0.9,
+)
+
+
+def required():
+    """Refuses to start without --input and --output."""
+    flags.mark_flags_as_required(["input", "output"])

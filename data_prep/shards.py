@@ -1,0 +1,171 @@
+"""One shard of a data set: the unit of a builder's work (runs in a worker process)."""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+
+from selfsup.data import files
+
+# Where the state that makes a build resumable lives, below the output folder.
+STATE_FOLDER = ".build"
+# Framing that the TFRecord format adds to every record: length, two checksums.
+_FRAME_BYTES = 16
+
+
+class SetAside(Exception):
+    """An input cannot be used; the message is the reason, for the user."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardJob:
+    """A shard to write.
+
+    Attributes:
+      directory: the output folder.
+      file: the shard's name in it.
+      split: "train" or "validation".
+      keys: the inputs that belong to it, in order.
+    """
+
+    directory: str
+    file: str
+    split: str
+    keys: tuple
+
+    @property
+    def path(self):
+        return os.path.join(self.directory, self.file)
+
+    @property
+    def sidecar(self):
+        return os.path.join(self.directory, STATE_FOLDER, self.file + ".json")
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardResult:
+    """What a finished shard holds; stored as its sidecar.
+
+    Attributes:
+      file, split, records, bytes, sha256: as in `manifest.Shard`.
+      set_aside: ((input, reason), ...) of the inputs that gave no record.
+    """
+
+    file: str
+    split: str
+    records: int
+    bytes: int
+    sha256: str
+    set_aside: tuple
+
+
+@dataclasses.dataclass(frozen=True)
+class WriteFailed:
+    """The shard could not be written: no fault of an input's."""
+
+    path: str
+    reason: str
+
+
+def finished(job):
+    """The `ShardResult` of `job` if an earlier run finished it, else None."""
+    try:
+        with open(job.sidecar, encoding="utf-8") as file:
+            fields = json.load(file)
+        fields["set_aside"] = tuple(tuple(pair) for pair in fields["set_aside"])
+        result = ShardResult(**fields)
+        size = os.path.getsize(job.path)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return result if size == result.bytes else None
+
+
+class ShardWriter:
+    """Writes shards; the `work` of a worker pool.
+
+    Attributes:
+      convert: callable, key -> list of serialized records; raises `SetAside`.
+    """
+
+    def __init__(self, convert):
+        self.convert = convert
+
+    def __call__(self, order):
+        """Writes one shard, then its sidecar, each atomically.
+
+        Args:
+          order: (`ShardJob`, {key: reason}): the inputs in the dict are not touched
+            but set aside, as they were found to kill the process.
+
+        Yields:
+          each input's key before it is converted.
+
+        Returns:
+          a `ShardResult`, or `WriteFailed`.
+        """
+        import tensorflow as tf
+
+        job, lethal = order
+        temporary = f"{job.path}.{os.getpid()}.tmp"
+        counts = {"records": 0, "bytes": 0}
+        set_aside = []
+        try:
+            with tf.io.TFRecordWriter(temporary) as writer:
+                for key in job.keys:
+                    yield key
+                    records = self._convert(key, lethal, set_aside)
+                    for record in records:
+                        writer.write(record)
+                        counts["bytes"] += len(record) + _FRAME_BYTES
+                    counts["records"] += len(records)
+            return _publish(job, temporary, counts, tuple(set_aside))
+        except (OSError, tf.errors.OpError) as error:
+            with contextlib.suppress(OSError):
+                os.remove(temporary)
+            return WriteFailed(job.path, _reason(error))
+
+    def _convert(self, key, lethal, set_aside):
+        """The records of one input; appends to `set_aside` when there are none."""
+        try:
+            if key in lethal:
+                raise SetAside(lethal[key])
+            records = self.convert(key)
+            if not records:
+                raise SetAside("gave no record")
+            return records
+        except SetAside as reason:
+            set_aside.append((key, str(reason)))
+        except Exception as error:
+            # One bad input among a million must not end the build.
+            set_aside.append((key, f"{type(error).__name__}: {error}"))
+        return []
+
+
+def _publish(job, temporary, counts, set_aside):
+    size = os.path.getsize(temporary)
+    if size != counts["bytes"]:
+        raise OSError(f"{size} bytes arrived of {counts['bytes']}")
+    result = ShardResult(
+        file=job.file,
+        split=job.split,
+        sha256=_sha256(temporary),
+        set_aside=set_aside,
+        **counts,
+    )
+    files.publish(temporary, job.path)
+    files.write_atomically(job.sidecar, json.dumps(dataclasses.asdict(result)))
+    return result
+
+
+def _sha256(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _reason(error):
+    """The operating system's own words where there are some."""
+    return getattr(error, "strerror", None) or getattr(error, "message", str(error))

@@ -1,0 +1,169 @@
+"""Worker processes that may crash: which job and which step died is always known.
+
+`concurrent.futures` breaks the whole pool when one process dies and does not say
+whose fault it was; a builder meets inputs that crash native decoders, and has to
+name them and go on.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from typing import Any
+
+_CONTEXT = multiprocessing.get_context("spawn")
+_FINISHED = "finished"
+_STEP = "step"
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A worker reports `value`, which its `work` yielded on the way."""
+
+    job: Any
+    value: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """A worker is through with the job; `value` is what `work` returned."""
+
+    job: Any
+    value: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Died:
+    """A worker process ended in the middle of the job.
+
+    Attributes:
+      job: the job, which is not put back by itself; None for an idle worker.
+      exitcode: as in `multiprocessing.Process`, minus the signal's number if any.
+    """
+
+    job: Any
+    exitcode: int
+
+
+@dataclasses.dataclass
+class _Member:
+    process: Any
+    connection: Any
+    job: Any = None
+
+
+def run(work, jobs, workers):
+    """Runs `work(job)` for all jobs in `workers` processes.
+
+    Args:
+      work: picklable; `work(job)` is a generator that yields step values and returns
+        the job's result.
+      jobs: a `collections.deque`, taken from the left; the caller may append to it
+        while it iterates over the events.
+      workers: number of processes.
+
+    Yields:
+      `Step`, `Finished` and `Died` events. Closing the generator ends the workers.
+    """
+    members = []
+    try:
+        while jobs or any(member.job is not None for member in members):
+            _give_out(work, jobs, members, workers)
+            ready = multiprocessing.connection.wait([m.connection for m in members])
+            for member in [m for m in members if m.connection in ready]:
+                event = _receive(member)
+                if isinstance(event, Died):
+                    members.remove(member)
+                yield event
+    finally:
+        for member in members:
+            member.process.kill()
+        for member in members:
+            member.process.join()
+
+
+def describe_exit(exitcode):
+    """What to tell a person about a process's exit code."""
+    if exitcode is not None and exitcode < 0:
+        return f"was killed by {signal.Signals(-exitcode).name}"
+    return f"ended with exit code {exitcode}"
+
+
+def _give_out(work, jobs, members, workers):
+    idle = collections.deque(m for m in members if m.job is None)
+    while jobs and (idle or len(members) < workers):
+        if not idle:
+            members.append(_start(work))
+            idle.append(members[-1])
+        member = idle.popleft()
+        member.job = jobs.popleft()
+        # A member that died while idle is found by the next `_receive`.
+        with contextlib.suppress(OSError):
+            member.connection.send(member.job)
+
+
+def _start(work):
+    ours, theirs = _CONTEXT.Pipe()
+    process = _CONTEXT.Process(target=_serve, args=(work, theirs), daemon=True)
+    with _interrupts_ignored():
+        process.start()
+    # Ours alone is left open, so that a worker's end is an end of file here.
+    theirs.close()
+    return _Member(process, ours)
+
+
+@contextlib.contextmanager
+def _interrupts_ignored():
+    """Children inherit an ignored SIGINT: Ctrl-C is the parent's to handle."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _receive(member):
+    job = member.job
+    try:
+        kind, value = member.connection.recv()
+    except (EOFError, OSError):
+        member.connection.close()
+        member.process.join()
+        return Died(job, member.process.exitcode)
+    if kind == _STEP:
+        return Step(job, value)
+    member.job = None
+    return Finished(job, value)
+
+
+def _serve(work, connection):
+    """The worker process: jobs in, steps and results out, until told to end."""
+    # Workers decode; were they to see the GPUs, each would claim all their memory.
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    # The processes are the parallelism.
+    os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
+    os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    while True:
+        job = connection.recv()
+        steps = work(job)
+        while True:
+            try:
+                connection.send((_STEP, next(steps)))
+            except StopIteration as stop:
+                connection.send((_FINISHED, stop.value))
+                break
+
+
+def _end_with_parent():
+    """Ends this process at once when the parent was killed."""
+    parent = multiprocessing.parent_process()
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)

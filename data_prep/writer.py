@@ -1,0 +1,387 @@
+"""The sharded, atomic, resumable writer that every builder goes through.
+
+A build is a plan (which input goes to which shard, fixed by the sorted list of inputs
+alone) and the shards done so far. Killing it at any moment leaves finished shards,
+each with a sidecar below `.build`, and the same call makes the missing ones; the
+manifest, written last, makes the folder a data set.
+"""
+
+import collections
+import contextlib
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+
+from data_prep import worker_pool
+from data_prep.progress import Progress
+from data_prep.shards import (
+    STATE_FOLDER,
+    SetAside,
+    ShardJob,
+    ShardWriter,
+    WriteFailed,
+    finished,
+)
+from selfsup.data import files
+from selfsup.data import manifest as manifests
+from selfsup.errors import UserError
+
+__all__ = ["SetAside", "build", "file_state"]
+
+SET_ASIDE_FILE = "set_aside.tsv"
+_PLAN_FILE = "build.json"
+_LOCK_FILE = "lock"
+# An input that ends its worker process this often is at fault itself.
+_STRIKES = 2
+_FEW_SHARDS = 16
+_INPUTS_PER_SHARD = 1024
+_VERSIONS_OF = ("tensorflow", "numpy", "Pillow", "opencv-python-headless")
+
+
+def build(
+    *,
+    output,
+    kind,
+    features,
+    inputs,
+    convert,
+    options,
+    labels=(),
+    num_shards=0,
+    validation_fraction=0.05,
+    workers=0,
+    state="",
+):
+    """Builds a data set, or what an earlier, interrupted call has left to do.
+
+    Args:
+      output: folder, made if missing.
+      kind: `manifest.PHOTOS` or `manifest.VIDEO_FRAMES`.
+      features: the record features that `convert` fills in.
+      inputs: str keys, as a rule paths relative to the input folder; each once.
+      convert: picklable callable, key -> list of serialized records. It runs in
+        worker processes. It raises `SetAside(reason)` for an unusable input; any
+        other exception sets the input aside too, and so does a crash of the process.
+      options: JSON-able dict of all that shapes the records, for the manifest.
+      labels: class names by label index.
+      num_shards: training shards; 0 chooses by the number of inputs.
+      validation_fraction: share of the inputs held out; of two inputs or more, a
+        fraction above 0 holds out at least one.
+      workers: processes; 0 takes one for each CPU.
+      state: fingerprint of the inputs' contents (see `file_state`); a build is only
+        resumed under the same one.
+
+    Returns:
+      the `Manifest`, as written.
+
+    Raises:
+      UserError: nothing is usable, the output cannot be written, is in use by
+        another builder or holds a build of something else, or Ctrl-C.
+    """
+    keys = sorted(set(inputs))
+    if not keys:
+        raise UserError(f"{output}: nothing to build: no input was found")
+    jobs = _plan_shards(output, keys, num_shards, validation_fraction)
+    plan = {
+        "kind": kind,
+        "features": list(features),
+        "options": options,
+        "labels": list(labels),
+        "shards": len(jobs),
+        "validation_fraction": validation_fraction,
+        "inputs": {"count": len(keys), "names": _digest(keys), "state": state},
+    }
+    try:
+        with _locked(output):
+            _adopt_plan(output, plan)
+            results = _run_jobs(jobs, convert, workers or _cpus(), kind)
+            return _conclude(output, plan, jobs, results)
+    except OSError as error:
+        raise UserError(f"{output}: cannot be written: {error}; {_KEPT}") from error
+
+
+_KEPT = "finished shards are kept: run the same command again to go on"
+
+
+def file_state(directory, keys):
+    """Fingerprint of input files by size and time of change.
+
+    Args:
+      directory: the input folder.
+      keys: paths relative to it.
+
+    Returns:
+      hexadecimal str that changes when a file was replaced.
+    """
+    digest = hashlib.sha256()
+    for key in sorted(keys):
+        with contextlib.suppress(OSError):
+            status = os.stat(os.path.join(directory, key))
+            digest.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _plan_shards(output, keys, num_shards, validation_fraction):
+    """Jobs for all shards; depends on nothing but its arguments."""
+    shuffled = sorted(keys, key=_hash)
+    held_out = 0
+    if validation_fraction > 0 and len(keys) > 1:
+        held_out = max(1, round(validation_fraction * len(keys)))
+        held_out = min(held_out, len(keys) - 1)
+    validation = set(shuffled[:held_out])
+    train = [key for key in keys if key not in validation]
+    train_shards = min(num_shards or _choose_shards(len(train)), len(train))
+    share = train_shards * held_out / len(train)
+    return [
+        *_split_jobs(output, "train", train, train_shards),
+        *_split_jobs(output, "validation", sorted(validation), round(share)),
+    ]
+
+
+def _choose_shards(count):
+    return max(min(_FEW_SHARDS, count), -(-count // _INPUTS_PER_SHARD))
+
+
+def _split_jobs(output, split, keys, shards):
+    """Deals `keys` out to `shards` jobs in turn; each then shuffles its hand.
+
+    Neighbours in a folder tree resemble each other, so readers profit from both.
+    """
+    if not keys:
+        return []
+    shards = max(1, shards)
+    return [
+        ShardJob(
+            directory=output,
+            file=f"{split}-{index:05d}-of-{shards:05d}.tfrecord",
+            split=split,
+            keys=tuple(sorted(keys[index::shards], key=_hash)),
+        )
+        for index in range(shards)
+    ]
+
+
+def _hash(key):
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+def _digest(keys):
+    return _hash("\n".join(keys)).hex()
+
+
+@contextlib.contextmanager
+def _locked(output):
+    """Holds the output folder; the system lets go of it when the process ends."""
+    os.makedirs(os.path.join(output, STATE_FOLDER), exist_ok=True)
+    with open(os.path.join(output, STATE_FOLDER, _LOCK_FILE), "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{output}: another builder is writing there") from None
+        yield
+
+
+def _adopt_plan(output, plan):
+    """Stores the plan of a new build, or checks that it is the one begun there."""
+    path = os.path.join(output, STATE_FOLDER, _PLAN_FILE)
+    plan = json.loads(json.dumps(plan))
+    if not os.path.exists(path):
+        if os.path.exists(os.path.join(output, manifests.FILE_NAME)):
+            raise UserError(f"{output}: holds a built set already; give another folder")
+        files.write_atomically(path, json.dumps(plan, indent=1))
+        return
+    try:
+        with open(path, encoding="utf-8") as file:
+            begun = json.load(file)
+    except ValueError as error:
+        raise UserError(f"{path}: not a build's state: {error}") from error
+    changes = "; ".join(_changes(begun, plan))
+    if changes:
+        raise UserError(
+            f"{output}: was begun from something else ({changes}); give another "
+            "--output, or delete this one to build it anew"
+        )
+
+
+def _changes(begun, plan):
+    """One phrase for each difference between two plans."""
+    for name, value in plan.items():
+        before = begun.get(name)
+        if before == value:
+            continue
+        if name == "inputs" and before["count"] == value["count"]:
+            yield "other input files, or changed since"
+        elif name == "inputs":
+            yield f"{before['count']} input files then, {value['count']} now"
+        elif isinstance(value, dict):
+            yield from _changes(before, value)
+        else:
+            yield f"{name}: {before} then, {value} now"
+
+
+def _run_jobs(jobs, convert, workers, kind):
+    """Writes the shards that are missing; returns {file: ShardResult} of all."""
+    results = {job.file: finished(job) for job in jobs}
+    missing = [job for job in jobs if results[job.file] is None]
+    _remove_temporaries(jobs)
+    total = sum(len(job.keys) for job in jobs)
+    done = total - sum(len(job.keys) for job in missing)
+    if done:
+        print(f"resuming: {done} of {total} inputs are done already", file=sys.stderr)
+    if not missing:
+        return results
+    orders = collections.deque((job, {}) for job in missing)
+    events = worker_pool.run(ShardWriter(convert), orders, min(workers, len(missing)))
+    unit = "inputs" if kind == manifests.PHOTOS else "videos"
+    tracker = _Tracker(orders, done)
+    with contextlib.closing(events), Progress(unit, total, done) as progress:
+        try:
+            for event in events:
+                result = tracker.see(event)
+                if result is not None:
+                    results[result.file] = result
+                progress.update(tracker.done)
+        except KeyboardInterrupt:
+            raise UserError(f"interrupted; {_KEPT}") from None
+    return results
+
+
+class _Tracker:
+    """Follows the events of the workers and deals with inputs that kill them.
+
+    Attributes:
+      done: inputs that are done.
+    """
+
+    def __init__(self, orders, done):
+        self._orders = orders
+        self._before = done
+        self._current = {}
+        self._converted = collections.Counter()
+        self._strikes = collections.Counter()
+
+    @property
+    def done(self):
+        return self._before + sum(self._converted.values())
+
+    def see(self, event):
+        """Returns the shard's result when the event is a shard's end, else None."""
+        if event.job is None:
+            return None  # A worker that died with nothing to do is not missed.
+        job, lethal = event.job
+        if isinstance(event, worker_pool.Step):
+            # The step names the input that begins, so one fewer is done.
+            self._converted[job.file] += job.file in self._current
+            self._current[job.file] = event.value
+        elif isinstance(event, worker_pool.Died):
+            self._blame(job, lethal, event.exitcode)
+        elif isinstance(event.value, WriteFailed):
+            failure = event.value
+            raise UserError(
+                f"{failure.path}: cannot be written: {failure.reason}; {_KEPT}"
+            )
+        else:
+            self._converted[job.file] = len(job.keys)
+            return event.value
+        return None
+
+    def _blame(self, job, lethal, exitcode):
+        """Puts the shard back; sets an input aside that killed its worker twice."""
+        how = worker_pool.describe_exit(exitcode)
+        key = self._current.pop(job.file, None)
+        culprit = job.file if key is None else key
+        self._converted[job.file] = 0
+        self._strikes[culprit] += 1
+        print(f"{job.file}: a worker {how} at {culprit!r}; retrying", file=sys.stderr)
+        if self._strikes[culprit] >= _STRIKES:
+            if key is None:
+                raise UserError(f"worker processes end before their first input: {how}")
+            lethal = {**lethal, key: f"crashes the decoder: process {how}"}
+        self._orders.append((job, lethal))
+
+
+def _remove_temporaries(jobs):
+    """Deletes what killed workers left half-written."""
+    if not jobs:
+        return
+    directory = jobs[0].directory
+    for folder in (directory, os.path.join(directory, STATE_FOLDER)):
+        for name in os.listdir(folder):
+            if name.endswith(".tmp"):
+                os.remove(os.path.join(folder, name))
+
+
+def _conclude(output, plan, jobs, results):
+    """Reports what was set aside, then writes the manifest."""
+    results = [results[job.file] for job in jobs]
+    set_aside = sorted(pair for result in results for pair in result.set_aside)
+    lines = [f"{_one_line(key)}\t{_one_line(reason)}\n" for key, reason in set_aside]
+    files.write_atomically(os.path.join(output, SET_ASIDE_FILE), "".join(lines))
+    found = plan["inputs"]["count"]
+    manifest = manifests.Manifest(
+        kind=plan["kind"],
+        features=tuple(plan["features"]),
+        labels=tuple(plan["labels"]),
+        shards=tuple(
+            manifests.Shard(r.file, r.split, r.records, r.bytes, r.sha256)
+            for r in results
+        ),
+        inputs={
+            "found": found,
+            "used": found - len(set_aside),
+            "set_aside": len(set_aside),
+        },
+        options=plan["options"],
+        versions=_versions(),
+        directory=output,
+    )
+    _check_usable(manifest, set_aside)
+    manifests.write(manifest, output)
+    _report(manifest, output)
+    return manifest
+
+
+def _check_usable(manifest, set_aside):
+    if manifest.records("train"):
+        return
+    examples = "; ".join(f"{key}: {reason}" for key, reason in set_aside[:3])
+    raise UserError(
+        f"nothing usable among {manifest.inputs['found']} inputs ({examples}); "
+        f"{os.path.join(manifest.directory, SET_ASIDE_FILE)} lists all"
+    )
+
+
+def _report(manifest, output):
+    counts = manifest.inputs
+    print(
+        f"{output}: {manifest.records('train')} training and "
+        f"{manifest.records('validation')} held-out records from {counts['used']} of "
+        f"{counts['found']} inputs",
+        file=sys.stderr,
+    )
+    if counts["set_aside"]:
+        path = os.path.join(output, SET_ASIDE_FILE)
+        print(f"{counts['set_aside']} set aside: see {path}", file=sys.stderr)
+
+
+def _one_line(text):
+    """`text` without what would break a line of tab-separated values."""
+    return text.translate({9: "\\t", 10: "\\n", 13: "\\r"})
+
+
+def _versions():
+    versions = {"python": platform.python_version()}
+    for name in _VERSIONS_OF:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
+
+
+def _cpus():
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,35 @@
+"""Files that are either whole or absent, whenever the power goes."""
+
+import contextlib
+import os
+
+
+def sync(path):
+    """Waits until the file or folder `path` is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def publish(temporary, path):
+    """Renames the finished file `temporary` to `path`, durably."""
+    sync(temporary)
+    os.replace(temporary, path)
+    sync(os.path.dirname(os.path.abspath(path)))
+
+
+def write_atomically(path, data):
+    """Writes `data` (str or bytes) to `path`, replacing what was there at once."""
+    temporary = f"{path}.{os.getpid()}.tmp"
+    if isinstance(data, str):
+        data = data.encode("utf-8", errors="backslashreplace")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+        publish(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.remove(temporary)
+        raise
