@@ -1,0 +1,174 @@
+"""Pre-activation bottleneck residual units, as in TF-Slim's `bottleneck_v2`.
+
+The trunk is a stack of them (paper section 3.1), and so are several heads (section
+3.4). He et al., "Identity Mappings in Deep Residual Networks", ECCV 2016.
+"""
+
+import tensorflow as tf
+
+BATCH_NORM_MOMENTUM = 0.997
+BATCH_NORM_EPSILON = 1e-5
+
+
+class BatchNorm(tf.keras.layers.BatchNormalization):
+    """Batch normalisation at Slim's settings.
+
+    Attributes:
+      observer: called with the inputs in training mode when it is not None; see
+        `batch_norm.recalibrate_batch_norm`.
+    """
+
+    def __init__(
+        self, momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON, **kwargs
+    ):
+        super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
+        self.observer = None
+
+    def call(self, inputs, training=None):
+        if self.observer is not None and training:
+            self.observer(inputs)
+        return super().call(inputs, training=training)
+
+
+class Conv2D(tf.keras.layers.Conv2D):
+    """Convolution whose stride and atrous rate are chosen at each call.
+
+    Strided convolutions pad as Slim's `conv2d_same`: by (k - 1) / 2 on all sides,
+    whether the size is odd or even, so that the output equals a subsampled SAME
+    convolution. (TensorFlow's own SAME shifts by a pixel on even sizes.)
+
+    Args:
+      filters: output channels.
+      kernel_size: side of the square kernel.
+      weight_decay: factor of half the squared L2 norm of the kernel.
+    """
+
+    def __init__(self, filters, kernel_size, weight_decay=1e-4, **kwargs):
+        super().__init__(
+            filters,
+            kernel_size,
+            kernel_initializer="he_normal",
+            kernel_regularizer=tf.keras.regularizers.L2(weight_decay / 2),
+            **kwargs,
+        )
+        self.weight_decay = weight_decay
+
+    def call(self, inputs, stride=1, rate=1):
+        padding = "SAME"
+        if stride > 1:
+            span = (self.kernel_size[0] - 1) * rate
+            margin = [span // 2, span - span // 2]
+            inputs = tf.pad(inputs, [[0, 0], margin, margin, [0, 0]])
+            padding = "VALID"
+        outputs = tf.nn.conv2d(
+            inputs, self.kernel, strides=stride, padding=padding, dilations=rate
+        )
+        return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
+
+    def get_config(self):
+        base = tf.keras.layers.Layer.get_config(self)
+        return {
+            **base,
+            "filters": self.filters,
+            "kernel_size": self.kernel_size[0],
+            "weight_decay": self.weight_decay,
+            "use_bias": self.use_bias,
+        }
+
+
+def build_sublayer(layer, input_shape):
+    """Builds `layer` at once, its variables named under its own name."""
+    with tf.name_scope(layer.name):
+        layer.build(input_shape)
+
+
+class ResidualUnit(tf.keras.layers.Layer):
+    """Full pre-activation bottleneck unit: [N, H, W, C] -> [N, H/s, W/s, channels].
+
+    The output is the raw sum of shortcut and residual, not normalised and not
+    rectified. The shortcut is the input itself (subsampled when strided), or, where
+    the number of channels changes, a 1x1 convolution of the pre-activation.
+
+    Args:
+      channels: output channels.
+      bottleneck_channels: channels of the two inner convolutions.
+      stride: default stride of a call.
+      kernel_size: of the middle convolution; 1 makes the unit fully connected on
+        [N, 1, 1, C] inputs (section 3.4, relative position).
+      weight_decay: factor of half the squared L2 norm of each kernel.
+    """
+
+    def __init__(
+        self,
+        channels,
+        bottleneck_channels,
+        stride=1,
+        kernel_size=3,
+        weight_decay=1e-4,
+        dtype=None,
+        name=None,
+        **kwargs,
+    ):
+        super().__init__(dtype=dtype, name=name, **kwargs)
+        self.channels = channels
+        self.bottleneck_channels = bottleneck_channels
+        self.stride = stride
+        self.kernel_size = kernel_size
+        self.weight_decay = weight_decay
+
+        def conv(filters, size, use_bias, name):
+            return Conv2D(
+                filters, size, weight_decay, use_bias=use_bias, dtype=dtype, name=name
+            )
+
+        self.preact = BatchNorm(dtype=dtype, name="preact")
+        self.shortcut = None
+        self._new_shortcut = lambda: conv(channels, 1, True, "shortcut")
+        self.conv1 = conv(bottleneck_channels, 1, False, "conv1")
+        self.norm1 = BatchNorm(dtype=dtype, name="norm1")
+        self.conv2 = conv(bottleneck_channels, kernel_size, False, "conv2")
+        self.norm2 = BatchNorm(dtype=dtype, name="norm2")
+        self.conv3 = conv(channels, 1, True, "conv3")
+
+    def build(self, input_shape):
+        shape = tf.TensorShape(input_shape).as_list()
+        inner = shape[:3] + [self.bottleneck_channels]
+        build_sublayer(self.preact, shape)
+        if shape[3] != self.channels:
+            self.shortcut = self._new_shortcut()
+            build_sublayer(self.shortcut, shape)
+        build_sublayer(self.conv1, shape)
+        for layer in (self.norm1, self.conv2, self.norm2, self.conv3):
+            build_sublayer(layer, inner)
+        super().build(input_shape)
+
+    def call(self, inputs, training=False, stride=None, rate=1):
+        """Returns the unit's raw output.
+
+        Args:
+          inputs: [N, H, W, C].
+          training: whether batch statistics normalise.
+          stride: of this call; the constructor's when None.
+          rate: atrous rate of the middle convolution.
+        """
+        stride = self.stride if stride is None else stride
+        preact = tf.nn.relu(self.preact(inputs, training=training))
+        if self.shortcut is not None:
+            shortcut = self.shortcut(preact, stride=stride)
+        else:
+            shortcut = inputs[:, ::stride, ::stride] if stride > 1 else inputs
+        net = self.conv1(preact)
+        net = tf.nn.relu(self.norm1(net, training=training))
+        net = self.conv2(net, stride=stride, rate=rate)
+        net = tf.nn.relu(self.norm2(net, training=training))
+        return shortcut + self.conv3(net)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "bottleneck_channels": self.bottleneck_channels,
+            "stride": self.stride,
+            "kernel_size": self.kernel_size,
+            "weight_decay": self.weight_decay,
+        }
