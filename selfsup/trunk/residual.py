@@ -30,6 +30,35 @@ class BatchNorm(tf.keras.layers.BatchNormalization):
         return super().call(inputs, training=training)
 
 
+def atrous_conv2d(inputs, kernel, rate):
+    """SAME convolution of atrous `rate`, exact for any size, static or not.
+
+    TensorFlow's own dilated convolution has no gradient on CPUs without oneDNN, so
+    this cuts the padded input into its phases around an ordinary convolution.
+
+    Args:
+      inputs: [N, H, W, C].
+      kernel: [k, k, C, D], k odd where the rate is over 1.
+      rate: int.
+
+    Returns:
+      [N, H, W, D].
+    """
+    if rate == 1 or kernel.shape[0] == 1:
+        return tf.nn.conv2d(inputs, kernel, 1, padding="SAME")
+    margin = (kernel.shape[0] // 2) * rate
+    sizes = [
+        tf.shape(inputs)[axis] if inputs.shape[axis] is None else inputs.shape[axis]
+        for axis in (1, 2)
+    ]
+    extra = [-size % rate for size in sizes]
+    net = tf.space_to_batch(
+        inputs, [rate, rate], [[margin, margin + more] for more in extra]
+    )
+    net = tf.nn.conv2d(net, kernel, 1, padding="VALID")
+    return tf.batch_to_space(net, [rate, rate], [[0, more] for more in extra])
+
+
 class Conv2D(tf.keras.layers.Conv2D):
     """Convolution whose stride and atrous rate are chosen at each call.
 
@@ -54,15 +83,15 @@ class Conv2D(tf.keras.layers.Conv2D):
         self.weight_decay = weight_decay
 
     def call(self, inputs, stride=1, rate=1):
-        padding = "SAME"
+        if stride > 1 and rate > 1:
+            raise ValueError(f"stride {stride} with atrous rate {rate}")
         if stride > 1:
-            span = (self.kernel_size[0] - 1) * rate
+            span = self.kernel_size[0] - 1
             margin = [span // 2, span - span // 2]
             inputs = tf.pad(inputs, [[0, 0], margin, margin, [0, 0]])
-            padding = "VALID"
-        outputs = tf.nn.conv2d(
-            inputs, self.kernel, strides=stride, padding=padding, dilations=rate
-        )
+            outputs = tf.nn.conv2d(inputs, self.kernel, stride, padding="VALID")
+        else:
+            outputs = atrous_conv2d(inputs, self.kernel, rate)
         return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
 
     def get_config(self):
