@@ -26,11 +26,12 @@ class Progress:
         """
         self._unit = unit
         self._total = total
-        self._before = done
-        self._done = done
+        self._before = self._done = done
         self._clock = clock
         self._stream = sys.stderr if stream is None else stream
-        self._start = self._last_line = clock()
+        # The rate counts from the first update on, not while workers start.
+        self._start = None
+        self._last_line = clock()
         self._bar = self._task = None
 
     def __enter__(self):
@@ -47,6 +48,8 @@ class Progress:
     def update(self, done):
         """Says that `done` in all are done now."""
         self._done = done
+        if self._start is None:
+            self._start, self._before = self._clock(), done
         if self._bar is not None:
             self._bar.update(self._task, completed=done, rate=f"{self.rate():.1f}")
         elif self._clock() - self._last_line >= _LINE_SECONDS:
@@ -54,6 +57,8 @@ class Progress:
 
     def rate(self):
         """Units a second in this run."""
+        if self._start is None:
+            return 0.0
         seconds = self._clock() - self._start
         return (self._done - self._before) / seconds if seconds > 0 else 0.0
 

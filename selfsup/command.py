@@ -17,6 +17,8 @@ os.environ.setdefault(
 )
 warnings.filterwarnings("ignore", category=FutureWarning, module="google.api_core")
 
+_HELP_FLAGS = {"-help", "--help", "--helpshort", "--helpfull"}
+
 
 def run(main, module):
     """Runs `main(argv)` under absl with our conventions.
@@ -39,7 +41,13 @@ def run(main, module):
             return 1
 
     _stand_in_for_main(module)
-    app.run(guarded)
+    try:
+        app.run(guarded)
+    except SystemExit:
+        # absl ends with status 1 after --help; giving help is no failure.
+        if _HELP_FLAGS.intersection(sys.argv[1:]):
+            sys.exit(0)
+        raise
 
 
 def _stand_in_for_main(module):

@@ -1,0 +1,197 @@
+"""One photo of any kind to one record: upright, 8 bits, three channels.
+
+A file's content decides what it is, never its name. What training can read as it is
+keeps its bytes; all else is decoded once, carefully, and encoded again.
+"""
+
+import dataclasses
+import io
+import os
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
+
+from data_prep.shards import SetAside
+from selfsup.data import records
+
+JPEG_QUALITY = 95
+MIN_SIDE = 32
+# Up to this area a photo from a lossless file stays lossless: JPEG's 8x8 blocks
+# would be a large part of what there is to see.
+_SMALL_AREA = 128 * 128
+_LOSSLESS = {"PNG", "GIF", "BMP", "TIFF", "PPM", "DIB"}
+_EXIF_ORIENTATION = 0x0112
+_UPRIGHT = (None, 1)
+_16_BIT_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+_ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
+_WHITE = (255, 255, 255, 255)
+
+# The limit is ours: it is checked, with a reason given, before pixels are decoded.
+Image.MAX_IMAGE_PIXELS = None
+
+
+@dataclasses.dataclass(frozen=True)
+class PhotoConverter:
+    """Turns photo files into records; a `writer.build` convert function.
+
+    Attributes:
+      directory: the input folder.
+      labels: class names, matched with the first folder of a photo's path; empty for
+        an unlabelled set.
+      max_side: longer side above which photos are shrunk; 0 keeps all sizes.
+      max_pixels: larger images are refused before they are decoded.
+    """
+
+    directory: str
+    labels: tuple = ()
+    max_side: int = 0
+    max_pixels: int = 100_000_000
+
+    def __call__(self, key):
+        """Returns the list of the photo's one serialized record.
+
+        Raises:
+          SetAside: it cannot be used; says why.
+        """
+        label = self._label(key)
+        with open(os.path.join(self.directory, key), "rb") as file:
+            data = file.read()
+        encoded, width, height = encode(data, self.max_side, self.max_pixels)
+        record = records.serialize(
+            key=key, encoded=encoded, height=height, width=width, label=label
+        )
+        return [record]
+
+    def _label(self, key):
+        if not self.labels:
+            return records.NO_LABEL
+        folder = key.split(os.sep)[0]
+        if folder not in self.labels:
+            raise SetAside("lies in no class folder")
+        return self.labels.index(folder)
+
+
+def encode(data, max_side=0, max_pixels=100_000_000):
+    """Makes an image file's bytes fit for a record.
+
+    Args:
+      data: bytes of an image file.
+      max_side: longer side above which it is shrunk; 0 for no limit.
+      max_pixels: limit of width x height.
+
+    Returns:
+      (encoded, width, height): `data` itself where it can be kept.
+
+    Raises:
+      SetAside: the image is unreadable, broken, too large or too small.
+    """
+    try:
+        image = Image.open(io.BytesIO(data))
+    except Exception as error:
+        raise SetAside(_not_readable(data)) from error
+    width, height = image.size
+    if width * height > max_pixels:
+        raise SetAside(f"{width}x{height} is over the limit of {max_pixels} pixels")
+    if min(width, height) < MIN_SIDE:
+        raise SetAside(f"{width}x{height} is under {MIN_SIDE} pixels on a side")
+    if _can_be_kept(image, data, max_side):
+        return data, width, height
+    photo = _shrink(to_rgb(_load(image, max_side)), max_side)
+    return _compress(photo, image.format), *photo.size
+
+
+def to_rgb(image):
+    """An upright 8-bit RGB copy of a loaded PIL image.
+
+    Transparency is laid over white, 16 bits are scaled to 8, and CMYK goes through
+    its color profile where it has one.
+    """
+    profile = image.info.get("icc_profile")
+    image = ImageOps.exif_transpose(image)
+    if image.mode in _16_BIT_MODES:
+        return _from_16_bits(image)
+    if image.mode == "F":
+        raise SetAside("holds floating-point values, not a photo")
+    if image.mode in _ALPHA_MODES or "transparency" in image.info:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(
+            Image.new("RGBA", image.size, _WHITE), image
+        ).convert("RGB")
+    if image.mode == "CMYK" and profile:
+        return _through_profile(image, profile)
+    return image.convert("RGB")
+
+
+def _not_readable(data):
+    if not data:
+        return "is empty"
+    return "is no image of a known format"
+
+
+def _can_be_kept(image, data, max_side):
+    """Whether training reads this very file: an upright JPEG, whole, gray or RGB."""
+    if not isinstance(image, JpegImagePlugin.JpegImageFile):
+        return False
+    if image.mode not in ("L", "RGB") or (max_side and max(image.size) > max_side):
+        return False
+    if image.getexif().get(_EXIF_ORIENTATION) not in _UPRIGHT:
+        return False
+    try:
+        decoded = tf.io.decode_jpeg(data, channels=3)
+    except tf.errors.OpError:
+        return False
+    return decoded.shape[:2] == (image.height, image.width)
+
+
+def _load(image, max_side):
+    """Decodes the first frame."""
+    try:
+        if max_side:
+            # JPEGs decode straight to a fraction of their size.
+            image.draft(image.mode, (max_side, max_side))
+        image.load()
+    except Exception as error:
+        # Pillow's plug-ins raise whatever their parsing runs into.
+        raise SetAside(f"is broken: {error}") from error
+    return image
+
+
+def _from_16_bits(image):
+    values = np.asarray(image)
+    if values.min() < 0 or values.max() > 65535:
+        raise SetAside("holds integers beyond 16 bits, not a photo")
+    gray = (values.astype(np.uint32) + 128) // 257
+    return Image.fromarray(gray.astype(np.uint8)).convert("RGB")
+
+
+def _through_profile(image, profile):
+    try:
+        return ImageCms.profileToProfile(
+            image,
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+            ImageCms.createProfile("sRGB"),
+            outputMode="RGB",
+        )
+    except (ImageCms.PyCMSError, OSError):
+        return image.convert("RGB")
+
+
+def _shrink(photo, max_side):
+    if not max_side or max(photo.size) <= max_side:
+        return photo
+    scale = max_side / max(photo.size)
+    size = [max(1, round(scale * side)) for side in photo.size]
+    if min(size) < MIN_SIDE:
+        raise SetAside(f"shrunk to {size[0]}x{size[1]}, under {MIN_SIDE} on a side")
+    return photo.resize(size, Image.Resampling.LANCZOS)
+
+
+def _compress(photo, source_format):
+    file = io.BytesIO()
+    if source_format in _LOSSLESS and photo.width * photo.height <= _SMALL_AREA:
+        photo.save(file, "PNG")
+    else:
+        # Full chroma resolution: color is what colorization learns from.
+        photo.save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return file.getvalue()

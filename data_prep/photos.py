@@ -1,0 +1,57 @@
+"""Builds a data set from any folder tree of photos.
+
+    python -m data_prep.photos --input=DIR --output=DIR [--labels=folders]
+
+Reads JPEG, PNG, WebP, GIF (first frame), BMP and TIFF: gray, palette, alpha (laid over
+white), CMYK, 16-bit, rotated by EXIF. Upright JPEGs keep their bytes. Unusable files
+are set aside with the reason in set_aside.tsv. Run the same command again after an
+interruption: finished shards are kept.
+"""
+
+from absl import flags
+
+from data_prep import builder_flags, photo_builder
+from selfsup import command
+
+_LABELS = flags.DEFINE_enum(
+    "labels",
+    photo_builder.NO_LABELS,
+    photo_builder.LABELLINGS,
+    "none: unlabelled. folders: the first folder below --input names the class.",
+)
+_MAX_SIDE = flags.DEFINE_integer(
+    "max_side",
+    0,
+    "Shrinks photos whose longer side is above this; 0 keeps all sizes.",
+    lower_bound=0,
+)
+_MAX_MEGAPIXELS = flags.DEFINE_float(
+    "max_megapixels",
+    100.0,
+    "Sets larger images aside before they are decoded.",
+    lower_bound=0.01,
+)
+flags.adopt_module_key_flags(builder_flags)
+
+
+def main(argv):
+    del argv
+    photo_builder.build_photos(
+        directory=builder_flags.INPUT.value,
+        output=builder_flags.OUTPUT.value,
+        labels=_LABELS.value,
+        max_side=_MAX_SIDE.value,
+        max_pixels=round(1e6 * _MAX_MEGAPIXELS.value),
+        num_shards=builder_flags.NUM_SHARDS.value,
+        validation_fraction=builder_flags.VALIDATION_FRACTION.value,
+        workers=builder_flags.WORKERS.value,
+    )
+
+
+def run():
+    builder_flags.required()
+    command.run(main, "data_prep.photos")
+
+
+if __name__ == "__main__":
+    run()
