@@ -43,6 +43,7 @@ EXTRAS_REQUIRE = {
     "test": [
         "pytest",
         "pytest-timeout",
+        "pytest-xdist",
         "ruff",
         "scikit-image",
         "scikit-video",

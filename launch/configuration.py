@@ -1,0 +1,258 @@
+"""From a preset and overrides to one resolved configuration, and back from its file."""
+
+import dataclasses
+import json
+import os
+
+from launch import presets
+from selfsup import tasks as task_registry
+from selfsup.errors import UserError
+
+FILE_NAME = "config.json"
+# What may differ between a run and its continuation.
+_MAY_CHANGE = ("steps", "checkpoint_seconds")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """Everything that shapes a pretraining run.
+
+    Attributes:
+      preset: name of the preset that it started from.
+      trunk: a `TrunkConfig`.
+      tasks: dict of task configs by task name.
+      weights: dict of turn weights by task name.
+      steps: steps of a task of weight 1.
+      rmsprop: name in `hybrid.rmsprop.NAMED`.
+      lasso: weight of the L1 penalty on alpha; 0 for no combination layer.
+      seed: of everything random.
+      checkpoint_seconds: most seconds of work that a crash may lose.
+      snapshot_cost: a snapshot at each multiple of this cost; 0 for none.
+      validation_batches: held-out batches a task is validated on, at most.
+      validations: how often in a run.
+    """
+
+    preset: str
+    trunk: object
+    tasks: dict
+    weights: dict
+    steps: int
+    rmsprop: str
+    lasso: float
+    seed: int
+    checkpoint_seconds: float
+    snapshot_cost: float
+    validation_batches: int
+    validations: int
+
+    def limits(self):
+        """Steps that each task takes: in proportion to its weight."""
+        return {
+            name: max(1, round(self.steps * weight))
+            for name, weight in self.weights.items()
+        }
+
+
+def resolve(
+    preset,
+    task_names,
+    *,
+    task_overrides=(),
+    weights=(),
+    trunk_overrides=(),
+    harmonize=False,
+    mixed_precision=False,
+    steps=None,
+    rmsprop=None,
+    lasso=0.0,
+    seed=0,
+    checkpoint_seconds=600.0,
+    snapshot_cost=0.0,
+):
+    """Resolves what the command line gives to a `RunConfig`.
+
+    Args:
+      preset: name in `presets.PRESETS`.
+      task_names: registered names.
+      task_overrides: strings "TASK.KEY=VALUE".
+      weights: strings "TASK=NUMBER"; 1 for a task that is not named.
+      trunk_overrides: strings "KEY=VALUE".
+      harmonize: sets that field of every task that has it (paper section 3.3).
+      mixed_precision: bfloat16 in the trunk.
+      steps, rmsprop: None for the preset's.
+      lasso, seed, checkpoint_seconds, snapshot_cost: as in `RunConfig`.
+
+    Raises:
+      UserError: for unknown names, with the list of known ones, and for values of the
+        wrong type.
+    """
+    from selfsup.hybrid import rmsprop as rmsprop_module
+    from selfsup.trunk.resnet_v2 import TrunkConfig
+
+    base = _known("--preset", preset, presets.PRESETS)
+    rmsprop = base.rmsprop if rmsprop is None else rmsprop
+    _known("--rmsprop", rmsprop, rmsprop_module.NAMED)
+    if not task_names or len(set(task_names)) != len(task_names):
+        raise UserError(f"--tasks: expected distinct tasks, got {list(task_names)}")
+    trunk = dataclasses.replace(TrunkConfig(), **base.trunk)
+    trunk = dataclasses.replace(trunk, mixed_precision=mixed_precision)
+    for text in trunk_overrides:
+        key, value = _split(text, "=", "--trunk_set", "KEY=VALUE")
+        trunk = _override(trunk, key, value, f"--trunk_set={text}")
+    return RunConfig(
+        preset=preset,
+        trunk=trunk,
+        tasks=_task_configs(base, task_names, task_overrides, harmonize),
+        weights=_weights(task_names, weights),
+        steps=base.steps if steps is None else steps,
+        rmsprop=rmsprop,
+        lasso=lasso,
+        seed=seed,
+        checkpoint_seconds=checkpoint_seconds,
+        snapshot_cost=snapshot_cost,
+        validation_batches=base.validation_batches,
+        validations=base.validations,
+    )
+
+
+def _task_configs(preset, task_names, overrides, harmonize):
+    configs = {}
+    for name in task_names:
+        config = task_registry.task_class(name).Config()
+        config = dataclasses.replace(config, **preset.tasks.get(name, {}))
+        if harmonize and hasattr(config, "harmonize"):
+            config = dataclasses.replace(config, harmonize=True)
+        configs[name] = config
+    for text in overrides:
+        path, value = _split(text, "=", "--task_set", "TASK.KEY=VALUE")
+        name, key = _split(path, ".", "--task_set", "TASK.KEY=VALUE")
+        config = _known("--task_set", name, configs)
+        configs[name] = _override(config, key, value, f"--task_set={text}")
+    return configs
+
+
+def _weights(task_names, texts):
+    weights = dict.fromkeys(task_names, 1.0)
+    for text in texts:
+        name, value = _split(text, "=", "--task_weights", "TASK=NUMBER")
+        _known("--task_weights", name, weights)
+        weights[name] = _parse(value, float, f"--task_weights={text}")
+        if not weights[name] > 0:
+            raise UserError(f"--task_weights={text}: expected a number above 0")
+    return weights
+
+
+def _known(flag, name, known):
+    if name not in known:
+        raise UserError(f"{flag}: unknown {name!r}; known: {', '.join(sorted(known))}")
+    return known[name]
+
+
+def _split(text, separator, flag, form):
+    left, found, right = text.partition(separator)
+    if not (found and left and right):
+        raise UserError(f"{flag}={text}: expected {form}")
+    return left, right
+
+
+def _override(config, key, value, flag):
+    fields = {field.name: field for field in dataclasses.fields(config)}
+    _known(flag, key, fields)
+    return dataclasses.replace(
+        config, **{key: _parse(value, type(getattr(config, key)), flag)}
+    )
+
+
+def _parse(text, kind, flag):
+    """Reads `text` as a value of the type that the default has."""
+    try:
+        if kind is bool:
+            return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+        if kind in (int, float, str):
+            return kind(text)
+        value = json.loads(text)
+        return tuple(value) if kind is tuple else value
+    except (ValueError, KeyError) as error:
+        raise UserError(f"{flag}: expected {kind.__name__}, got {text!r}") from error
+
+
+def save(config, model_dir):
+    """Writes the resolved config beside the checkpoints, or compares it with what is
+    there.
+
+    Raises:
+      UserError: when the folder holds a run of another configuration; says what differs.
+    """
+    path = os.path.join(model_dir, FILE_NAME)
+    # Through JSON, so that tuples compare as they are stored.
+    new = json.loads(json.dumps(dataclasses.asdict(config)))
+    if os.path.exists(path):
+        _refuse_differences(path, _read_json(path), new)
+    partial = f"{path}.partial"
+    with open(partial, "w", encoding="utf-8") as file:
+        json.dump(new, file, indent=1)
+    os.replace(partial, path)
+
+
+def _refuse_differences(path, old, new):
+    old, new = _flat(old), _flat(new)
+    differences = [
+        f"{key} was {old.get(key)!r}, now {new.get(key)!r}"
+        for key in sorted({*old, *new})
+        if old.get(key) != new.get(key) and key not in _MAY_CHANGE
+    ]
+    if differences:
+        raise UserError(
+            f"{path}: this folder holds a run of another configuration: "
+            f"{'; '.join(differences)}. Give another --model_dir, or the same flags"
+        )
+
+
+def _flat(tree, prefix=""):
+    flat = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _read_json(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path}: not the config of a pretraining run: {error}"
+        ) from error
+
+
+def load(model_dir):
+    """The `RunConfig` of the run in `model_dir`.
+
+    Raises:
+      UserError: when there is none, or it is of another version of this package.
+    """
+    from selfsup.trunk.resnet_v2 import TrunkConfig
+
+    path = os.path.join(model_dir, FILE_NAME)
+    fields = _read_json(path)
+    try:
+        fields["trunk"] = TrunkConfig(**fields["trunk"])
+        fields["tasks"] = {
+            name: task_registry.task_class(name).Config(**_tuples(values))
+            for name, values in fields["tasks"].items()
+        }
+        return RunConfig(**fields)
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{path}: not the config of a pretraining run: {error}"
+        ) from error
+
+
+def _tuples(fields):
+    return {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in fields.items()
+    }

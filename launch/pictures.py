@@ -1,0 +1,56 @@
+"""PNG files and loss curves."""
+
+import os
+
+import numpy as np
+
+
+def save_png(path, picture):
+    """Writes uint8 [H, W, 3] as a PNG."""
+    from PIL import Image
+
+    partial = f"{path}.partial"
+    Image.fromarray(np.ascontiguousarray(picture)).save(partial, format="PNG")
+    os.replace(partial, path)
+
+
+def save_curves(path, rows, specs):
+    """Draws each task's headline metric and loss over its steps, against chance.
+
+    Args:
+      path: of the PNG.
+      rows: of `history.read`.
+      specs: headline `Metric` by task name.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(
+        2, len(specs), figsize=(3.6 * len(specs), 5.2), squeeze=False
+    )
+    for column, (name, spec) in enumerate(specs.items()):
+        for row, scalar in enumerate((spec.name, "loss")):
+            _curve(axes[row][column], rows, name, scalar)
+        axes[0][column].set_title(name.replace("_", " "))
+        axes[1][column].set_xlabel("step")
+    axes[0][-1].legend(fontsize=8)
+    figure.tight_layout()
+    partial = f"{path}.partial"
+    figure.savefig(partial, format="png", dpi=110)
+    pyplot.close(figure)
+    os.replace(partial, path)
+
+
+def _curve(axis, rows, task, scalar):
+    for split, style in (("train", "-"), ("validation", "o--")):
+        found = [row for row in rows if (row["task"], row["split"]) == (task, split)]
+        steps = [row["step"] for row in found if scalar in row]
+        values = [row[scalar] for row in found if scalar in row]
+        axis.plot(steps, values, style, markersize=3, label=split)
+        key = f"chance/{scalar}"
+        if split == "train" and found and key in found[0]:
+            chance = np.mean([row[key] for row in found])
+            axis.axhline(chance, color="gray", linestyle=":", label="chance")
+    axis.set_ylabel(scalar)

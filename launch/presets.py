@@ -1,0 +1,54 @@
+"""Every hyperparameter of a pretraining run; docs/hyperparameters.md has the sources.
+
+Only what differs from the defaults of the trunk's and the tasks' config dataclasses,
+which are the paper's, is listed.
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """A named set of hyperparameters.
+
+    Attributes:
+      description: one line for people.
+      trunk: overrides of `trunk.resnet_v2.TrunkConfig`.
+      tasks: overrides of the tasks' configs by task.
+      steps: steps of a task of weight 1.
+      rmsprop: name in `hybrid.rmsprop.NAMED`.
+      validation_batches: held-out batches a task is validated on, at most.
+      validations: how often in a run.
+    """
+
+    description: str
+    trunk: dict
+    tasks: dict
+    steps: int
+    rmsprop: str = "scale_invariant"
+    validation_batches: int = 20
+    validations: int = 20
+
+
+PRESETS = {
+    "paper": Preset(
+        description="ResNet-101-v2 and heads of the paper",
+        trunk={"depth": "101"},
+        tasks={},
+        steps=1_000_000,
+    ),
+    "small": Preset(
+        description="ResNet-50-v2, narrower heads: one GPU, a day",
+        trunk={"depth": "50"},
+        tasks={},
+        steps=100_000,
+    ),
+    "tiny": Preset(
+        description="a trunk for CPUs: minutes on two cores",
+        trunk={"depth": "tiny"},
+        tasks={},
+        steps=600,
+        validation_batches=4,
+        validations=6,
+    ),
+}

@@ -1,0 +1,122 @@
+"""Pretrains one trunk on several self-supervised tasks jointly.
+
+Photos and videos built by data_prep go in; checkpoints, curves and pictures come out.
+Running the same command again goes on from the newest checkpoint.
+
+  python -m launch.pretrain --data=DIR --model_dir=DIR --preset=tiny
+"""
+
+from absl import flags
+
+from launch import presets
+from selfsup import command, tasks
+
+DEFAULT_TASKS = ("relative_position", "colorization", "exemplar", "motion_segmentation")
+
+_DATA = flags.DEFINE_string(
+    "data", None, "Folder at or below which the built data sets are.", required=True
+)
+_MODEL_DIR = flags.DEFINE_string(
+    "model_dir", None, "Folder of the run: checkpoints, curves, config.", required=True
+)
+_TASKS = flags.DEFINE_list(
+    "tasks",
+    list(DEFAULT_TASKS),
+    f"Tasks to train jointly, of: {', '.join(tasks.REGISTRY)}.",
+)
+_PRESET = flags.DEFINE_enum(
+    "preset",
+    "paper",
+    list(presets.PRESETS),
+    "Hyperparameters: "
+    + "; ".join(f"{name}: {one.description}" for name, one in presets.PRESETS.items())
+    + ".",
+)
+_STEPS = flags.DEFINE_integer(
+    "steps",
+    None,
+    "Steps of a task of weight 1; the preset's when not given.",
+    lower_bound=1,
+)
+_TASK_WEIGHTS = flags.DEFINE_list(
+    "task_weights",
+    [],
+    "TASK=NUMBER,...: steps of a task in proportion; 1 for those not named.",
+)
+_TASK_SET = flags.DEFINE_multi_string(
+    "task_set", [], "TASK.KEY=VALUE: overrides a task's config field; may be repeated."
+)
+_TRUNK_SET = flags.DEFINE_multi_string(
+    "trunk_set", [], "KEY=VALUE: overrides a trunk config field; may be repeated."
+)
+_LASSO = flags.DEFINE_float(
+    "lasso",
+    0.0,
+    "Weight of the L1 penalty on alpha (paper section 3.2); 0 feeds the last unit of "
+    "block 3 to every head.",
+    lower_bound=0.0,
+)
+_HARMONIZE = flags.DEFINE_bool(
+    "harmonize",
+    False,
+    "Harmonise inputs (paper section 3.3): relative position sees lightness, like "
+    "colorization.",
+)
+_MIXED_PRECISION = flags.DEFINE_bool(
+    "mixed_precision", False, "Compute the trunk in bfloat16."
+)
+_RMSPROP = flags.DEFINE_string(
+    "rmsprop",
+    None,
+    "RMSProp constants: scale_invariant or slim; the preset's when not given.",
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Of everything random.", lower_bound=0)
+_CHECKPOINT_SECONDS = flags.DEFINE_float(
+    "checkpoint_seconds",
+    600.0,
+    "Most seconds of work that a crash may lose.",
+    lower_bound=0.0,
+)
+_SNAPSHOT_COST = flags.DEFINE_float(
+    "snapshot_cost",
+    0.0,
+    "Keep a snapshot at each multiple of this cost: seconds of step time added up over "
+    "tasks, or GPU hours where the tasks' step_cost is set (paper section 6.1); 0: none.",
+    lower_bound=0.0,
+)
+
+
+def main(_):
+    """Reads the flags and runs."""
+    from launch import configuration
+    from launch.pretraining import Pretraining
+
+    config = configuration.resolve(
+        _PRESET.value,
+        _TASKS.value,
+        task_overrides=_TASK_SET.value,
+        weights=_TASK_WEIGHTS.value,
+        trunk_overrides=_TRUNK_SET.value,
+        harmonize=_HARMONIZE.value,
+        mixed_precision=_MIXED_PRECISION.value,
+        steps=_STEPS.value,
+        rmsprop=_RMSPROP.value,
+        lasso=_LASSO.value,
+        seed=_SEED.value,
+        checkpoint_seconds=_CHECKPOINT_SECONDS.value,
+        snapshot_cost=_SNAPSHOT_COST.value,
+    )
+    stopped = Pretraining(config, _DATA.value, _MODEL_DIR.value).run()
+    if stopped:
+        print(f"stopped by {stopped} after a checkpoint; the same command goes on")
+    else:
+        print(f"done: {_MODEL_DIR.value}")
+
+
+def run():
+    """Entry point of the console command."""
+    command.run(main, "launch.pretrain")
+
+
+if __name__ == "__main__":
+    run()

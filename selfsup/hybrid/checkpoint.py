@@ -1,0 +1,134 @@
+"""Atomic checkpoints: a directory appears whole or not at all."""
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+
+import tensorflow as tf
+
+from selfsup.errors import UserError
+
+STATE = "state.json"
+VARIABLES = "variables"
+# What TensorFlow's reader raises on a damaged file; IndexError when it ends early.
+_UNREADABLE = (OSError, ValueError, AssertionError, IndexError, tf.errors.OpError)
+_NAME = re.compile(r"^(checkpoint|snapshot)-(\d+)$")
+
+
+@dataclasses.dataclass(frozen=True)
+class Store:
+    """The checkpoints of one run, below its model directory.
+
+    `checkpoint-STEPS` are for resuming, of which the last `keep` stay. `snapshot-NUMBER`
+    are those that the cost clock asks for; they all stay.
+    """
+
+    directory: str
+    keep: int = 2
+
+    def names(self, kind="checkpoint"):
+        """Names of the whole checkpoints of a kind, oldest first."""
+        if not os.path.isdir(self.directory):
+            return []
+        found = [_NAME.match(name) for name in os.listdir(self.directory)]
+        found = [match for match in found if match and match[1] == kind]
+        return [match[0] for match in sorted(found, key=lambda match: int(match[2]))]
+
+    def latest(self):
+        """Name of the newest checkpoint, or None."""
+        names = self.names()
+        return names[-1] if names else None
+
+    def path(self, name):
+        """Directory of checkpoint `name`.
+
+        Raises:
+          UserError: when there is none of that name; lists those there are.
+        """
+        path = os.path.join(self.directory, name)
+        if not os.path.isfile(os.path.join(path, STATE)):
+            have = ", ".join(self.names() + self.names("snapshot")) or "none"
+            raise UserError(
+                f"{self.directory}: no checkpoint {name!r}; there are: {have}"
+            )
+        return path
+
+    def save(self, name, trackable, state):
+        """Writes checkpoint `name`: variables of `trackable` and the dict `state`.
+
+        Raises:
+          UserError: when it cannot be written; earlier ones are untouched.
+        """
+        target = os.path.join(self.directory, name)
+        partial = os.path.join(self.directory, f".{name}.partial")
+        try:
+            shutil.rmtree(partial, ignore_errors=True)
+            os.makedirs(partial)
+            writer = tf.train.Checkpoint(root=trackable)
+            # Otherwise TensorFlow notes the path and later warns that it has moved.
+            writer.write(
+                os.path.join(partial, VARIABLES),
+                tf.train.CheckpointOptions(enable_async=False),
+            )
+            with open(os.path.join(partial, STATE), "w", encoding="utf-8") as file:
+                json.dump(state, file, indent=1)
+            _sync(partial)
+            shutil.rmtree(target, ignore_errors=True)
+            os.rename(partial, target)
+            _sync_folder(self.directory)
+        except (OSError, tf.errors.OpError) as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise UserError(
+                f"{target}: checkpoint not written ({error}); "
+                f"the last whole one is {self.latest() or 'none'}"
+            ) from error
+        self._prune()
+
+    def restore(self, name, trackable):
+        """Reads checkpoint `name` into `trackable`, all of it.
+
+        Returns:
+          the state dict.
+
+        Raises:
+          UserError: when it is damaged or does not fit the network.
+        """
+        path = self.path(name)
+        try:
+            with open(os.path.join(path, STATE), encoding="utf-8") as file:
+                state = json.load(file)
+            reader = tf.train.Checkpoint(root=trackable)
+            status = reader.read(os.path.join(path, VARIABLES))
+            status.assert_existing_objects_matched().assert_consumed()
+        except _UNREADABLE as error:
+            raise UserError(
+                f"{path}: cannot be restored ({error}); remove it to go on from the "
+                "one before"
+            ) from error
+        return state
+
+    def read_state(self, name):
+        """The state dict of checkpoint `name`, without its variables."""
+        with open(os.path.join(self.path(name), STATE), encoding="utf-8") as file:
+            return json.load(file)
+
+    def _prune(self):
+        for name in self.names()[: -self.keep]:
+            shutil.rmtree(os.path.join(self.directory, name))
+
+
+def _sync(folder):
+    for name in os.listdir(folder):
+        with open(os.path.join(folder, name), "rb") as file:
+            os.fsync(file.fileno())
+    _sync_folder(folder)
+
+
+def _sync_folder(folder):
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,64 @@
+"""The cost clock: training cost from step counts, not from wall time.
+
+Paper section 6.1, implementation details: cost is the per-task step count times a
+constant that stands for the step time without congestion, added up over tasks, and a
+snapshot is taken when it crosses a threshold.
+"""
+
+import dataclasses
+
+# GPU hours (K40) that one pass over the data takes, paper section 6.1.
+PAPER_GPU_HOURS_PER_EPOCH = {
+    "relative_position": 350.0,
+    "colorization": 90.0,
+    "exemplar": 60.0,
+    "motion_segmentation": 400.0,
+}
+# A snapshot every 2.4K GPU hours; the last, number 7, at 16.8K (sections 4 and 6.2).
+PAPER_SNAPSHOT_HOURS = 2400.0
+PAPER_END_HOURS = 16800.0
+PAPER_GPUS = 64
+IMAGENET_IMAGES = 1_281_167
+
+CALIBRATION_STEPS = 5
+
+
+def paper_step_cost(task, batch_size, epoch_images=IMAGENET_IMAGES):
+    """GPU hours of one step of `batch_size` images of a task of the paper."""
+    return PAPER_GPU_HOURS_PER_EPOCH[task] * batch_size / epoch_images
+
+
+@dataclasses.dataclass
+class CostClock:
+    """Adds up the cost of all tasks' steps.
+
+    Attributes:
+      step_costs: cost of a step by task; a task without one is calibrated from its
+        fastest step among the first `CALIBRATION_STEPS` after the first, in seconds.
+      threshold: a snapshot is due at each multiple of it; 0 for none.
+    """
+
+    step_costs: dict
+    threshold: float = 0.0
+    _fastest: dict = dataclasses.field(default_factory=dict)
+
+    def observe(self, task, step, seconds):
+        """Takes note of how long step number `step` (from 1) of `task` took."""
+        # The first step holds tracing.
+        calibrating = 1 < step <= 1 + CALIBRATION_STEPS
+        if task in self.step_costs or not calibrating:
+            return
+        self._fastest[task] = min(seconds, self._fastest.get(task, seconds))
+        if step == 1 + CALIBRATION_STEPS:
+            self.step_costs[task] = self._fastest.pop(task)
+
+    def cost(self, steps):
+        """Total cost of `steps`, a dict of step counts by task."""
+        return sum(
+            count * self.step_costs.get(task, self._fastest.get(task, 0.0))
+            for task, count in steps.items()
+        )
+
+    def snapshots(self, steps):
+        """How many multiples of the threshold the cost has crossed."""
+        return int(self.cost(steps) / self.threshold) if self.threshold else 0

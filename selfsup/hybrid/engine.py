@@ -1,0 +1,142 @@
+"""The loop on one device: groups take turns, checkpoints fall between steps."""
+
+import contextlib
+import signal
+import time
+
+from selfsup.errors import UserError
+from selfsup.hybrid import turns
+
+
+class Engine:
+    """Runs groups in proportion to their weights, reproducibly.
+
+    Attributes:
+      groups: dict of `Group` by name.
+      clock: the `CostClock`.
+      interrupted: name of the signal that ended `run`, or None.
+    """
+
+    def __init__(self, groups, weights, limits, clock, store, trackable):
+        """
+        Args:
+          groups: dict of `Group` by name.
+          weights: dict of positive turn weights by name.
+          limits: dict of steps at which a group is finished.
+          clock: a `CostClock`.
+          store: a `checkpoint.Store`.
+          trackable: everything with variables that a checkpoint has to hold.
+        """
+        self.groups = groups
+        self.clock = clock
+        self.interrupted = None
+        self._weights = weights
+        self._limits = limits
+        self._store = store
+        self._trackable = trackable
+        self._snapshots = 0
+
+    def steps(self):
+        """Steps taken by task."""
+        return {name: group.steps for name, group in self.groups.items()}
+
+    def total_steps(self):
+        """Steps of all tasks together; names the checkpoints."""
+        return sum(self.steps().values())
+
+    def resume(self):
+        """Goes back to the newest checkpoint.
+
+        Returns:
+          its name, or None where there is none.
+        """
+        name = self._store.latest()
+        if name is None:
+            return None
+        state = self._store.restore(name, self._trackable)
+        if set(state["groups"]) != set(self.groups):
+            raise UserError(
+                f"{self._store.path(name)}: is of tasks {', '.join(state['groups'])}; "
+                f"this run is of {', '.join(self.groups)}"
+            )
+        for group_name, counters in state["groups"].items():
+            self.groups[group_name].restore(counters)
+        self.clock.step_costs.update(state["step_costs"])
+        self._snapshots = self.clock.snapshots(self.steps())
+        return name
+
+    def run(self, checkpoint_seconds, after_step, before_checkpoint=lambda: None):
+        """Takes steps until every group is at its limit or a signal asks to stop.
+
+        Checkpoints every `checkpoint_seconds`, at each multiple of the cost clock's
+        threshold, at the end, and on SIGINT or SIGTERM.
+
+        Args:
+          checkpoint_seconds: most seconds of work that a crash may lose.
+          after_step: called with (group name, scalars, seconds of the step).
+          before_checkpoint: called when a checkpoint is about to be written.
+        """
+
+        def save(name):
+            before_checkpoint()
+            self._store.save(name, self._trackable, self._state())
+
+        saved_at, saved_steps = time.monotonic(), self.total_steps()
+        with _stop_signals(self):
+            while self.interrupted is None:
+                name = turns.next_group(self.steps(), self._weights, self._limits)
+                if name is None:
+                    break
+                self._step(name, after_step)
+                self._snapshot(save)
+                if time.monotonic() - saved_at >= checkpoint_seconds:
+                    save(self._checkpoint_name())
+                    saved_at, saved_steps = time.monotonic(), self.total_steps()
+            if self.total_steps() != saved_steps or self._store.latest() is None:
+                save(self._checkpoint_name())
+
+    def _step(self, name, after_step):
+        group = self.groups[name]
+        start = time.monotonic()
+        logs = group.step()
+        seconds = time.monotonic() - start
+        self.clock.observe(name, group.steps, seconds)
+        after_step(name, logs, seconds)
+
+    def _snapshot(self, save):
+        crossed = self.clock.snapshots(self.steps())
+        if crossed > self._snapshots:
+            self._snapshots = crossed
+            save(f"snapshot-{crossed:03d}")
+
+    def _checkpoint_name(self):
+        return f"checkpoint-{self.total_steps():09d}"
+
+    def _state(self):
+        groups = {name: group.counters() for name, group in self.groups.items()}
+        return {
+            "groups": groups,
+            "total_steps": self.total_steps(),
+            "cost": self.clock.cost(self.steps()),
+            "step_costs": self.clock.step_costs,
+        }
+
+
+@contextlib.contextmanager
+def _stop_signals(engine):
+    """Turns the first SIGINT or SIGTERM into a request to stop between steps."""
+    previous = {}
+
+    def stop(number, _):
+        engine.interrupted = signal.Signals(number).name
+        # A second one means it: the checkpoint may be what hangs.
+        for which, handler in previous.items():
+            signal.signal(which, handler)
+
+    for which in (signal.SIGINT, signal.SIGTERM):
+        previous[which] = signal.signal(which, stop)
+    try:
+        yield
+    finally:
+        for which, handler in previous.items():
+            signal.signal(which, handler)

@@ -1,0 +1,82 @@
+"""RMSProp with its own slots: one for each task (paper section 4)."""
+
+import dataclasses
+
+import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class RMSPropConfig:
+    """Constants of the update, other than the learning rate, which is the task's.
+
+    The update is TensorFlow's and Slim's, epsilon inside the root:
+
+        ms  <- decay ms + (1 - decay) g^2
+        mom <- momentum mom + learning_rate g / sqrt(ms + epsilon)
+        w   <- w - mom
+
+    Attributes:
+      decay: of the moving average of squared gradients.
+      momentum: of the update.
+      epsilon: small by default, so that multiplying a loss by a constant does not
+        change the update, which is why the paper uses RMSProp.
+      initial_square: what the moving average of squared gradients starts from.
+    """
+
+    decay: float = 0.9
+    momentum: float = 0.9
+    epsilon: float = 1e-16
+    initial_square: float = 0.0
+
+
+# Slim's train_image_classifier defaults and TF1's slots, which start at ones.
+SLIM = RMSPropConfig(decay=0.9, momentum=0.9, epsilon=1.0, initial_square=1.0)
+NAMED = {"scale_invariant": RMSPropConfig(), "slim": SLIM}
+
+
+class RMSProp(tf.Module):
+    """RMSProp over fixed variables by TensorFlow's fused kernel.
+
+    Keras's optimizers start their slots at zeros and do not let an epsilon inside the
+    root be combined with that start, so Slim's update cannot be expressed with them.
+    """
+
+    def __init__(self, variables, config=None, name="rmsprop"):
+        super().__init__(name=name)
+        self.config = RMSPropConfig() if config is None else config
+        self.mean_squares = [
+            tf.Variable(
+                tf.fill(variable.shape, self.config.initial_square), trainable=False
+            )
+            for variable in variables
+        ]
+        self.momenta = [
+            tf.Variable(tf.zeros(variable.shape), trainable=False)
+            for variable in variables
+        ]
+
+    def apply(self, variables, gradients, learning_rate):
+        """Updates `variables` in place.
+
+        Args:
+          variables: those given to the constructor, in the same order.
+          gradients: a float32 tensor for each, or None for a variable that the loss
+            does not depend on, which is left alone with its slots.
+          learning_rate: scalar.
+        """
+        config = self.config
+        for variable, gradient, mean_square, momentum in zip(
+            variables, gradients, self.mean_squares, self.momenta
+        ):
+            if gradient is None:
+                continue
+            tf.raw_ops.ResourceApplyRMSProp(
+                var=variable.handle,
+                ms=mean_square.handle,
+                mom=momentum.handle,
+                lr=learning_rate,
+                rho=config.decay,
+                momentum=config.momentum,
+                epsilon=config.epsilon,
+                grad=gradient,
+            )

@@ -1,0 +1,80 @@
+"""Two mock tasks over one shared dense layer: the loop needs to know no more."""
+
+import numpy as np
+import tensorflow as tf
+
+from selfsup.hybrid.checkpoint import Store
+from selfsup.hybrid.cost_clock import CostClock
+from selfsup.hybrid.engine import Engine
+from selfsup.hybrid.group import Group, Workload
+
+BATCH = 4
+
+
+class Network(tf.Module):
+    """shared: [3, 2]; a head [2, 1] for each task; a statistic that the forward moves."""
+
+    def __init__(self, names):
+        super().__init__()
+        random = np.random.default_rng(0)
+        self.shared = tf.Variable(random.normal(size=(3, 2)).astype(np.float32))
+        self.heads = {
+            name: tf.Variable(random.normal(size=(2, 1)).astype(np.float32))
+            for name in names
+        }
+        self.moving_mean = tf.Variable(tf.zeros([3]), trainable=False)
+
+    def objective(self, name, inputs, poisoned):
+        self.moving_mean.assign(
+            0.9 * self.moving_mean + 0.1 * tf.reduce_mean(inputs, 0)
+        )
+        outputs = tf.tanh(inputs @ self.shared) @ self.heads[name]
+        targets = tf.reduce_sum(inputs, axis=1, keepdims=True)
+        loss = tf.reduce_mean((outputs - targets) ** 2)
+        return loss + tf.where(poisoned, np.nan, 0.0), {"loss": loss}
+
+
+def batches(name, position, nan_inputs=False):
+    """Endless inputs that follow from the position alone."""
+
+    def example(index):
+        values = tf.random.stateless_normal([3], [len(name), tf.cast(index, tf.int32)])
+        return values * np.nan if nan_inputs else values
+
+    return tf.data.Dataset.counter(position).map(example).batch(BATCH)
+
+
+def groups(network, poisoned_steps=(), nan_inputs=False):
+    """A `Group` for each head; steps numbered in `poisoned_steps` have a NaN loss."""
+
+    def group(name):
+        def objective(inputs, seed):
+            poisoned = tf.reduce_any(seed[1] == tf.constant([-1, *poisoned_steps]))
+            return network.objective(name, inputs, poisoned)
+
+        return Group(
+            Workload(
+                name=name,
+                objective=objective,
+                variables=[network.shared, network.heads[name]],
+                statistics=[network.moving_mean],
+                batches=lambda position: batches(name, position, nan_inputs),
+                batch_size=BATCH,
+                learning_rate=0.01,
+                seed=1,
+            )
+        )
+
+    return {name: group(name) for name in network.heads}
+
+
+def engine(directory, limits, weights=None, threshold=0.0, step_costs=None, **options):
+    """An `Engine` over a new network with a head for each of `limits`."""
+    network = Network(tuple(limits))
+    made = groups(network, **options)
+    weights = weights or dict.fromkeys(limits, 1.0)
+    clock = CostClock(dict(step_costs or {}), threshold)
+    optimizers = {name: group.optimizer for name, group in made.items()}
+    trackable = tf.train.Checkpoint(network=network, optimizers=optimizers)
+    store = Store(str(directory))
+    return network, Engine(made, weights, limits, clock, store, trackable)

@@ -1,0 +1,166 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from mock_tasks import Network, engine, groups
+
+from selfsup.errors import UserError
+from selfsup.hybrid.checkpoint import Store
+
+
+def _losses(run, checkpoint_seconds=1e9):
+    taken = []
+    run.run(
+        checkpoint_seconds, lambda name, logs, _: taken.append((name, logs["loss"]))
+    )
+    return taken
+
+
+def test_counters_add_up_and_the_loss_falls(tmp_path):
+    _, run = engine(tmp_path, {"a": 60, "bb": 30}, {"a": 2.0, "bb": 1.0})
+    losses = _losses(run)
+    assert run.steps() == {"a": 60, "bb": 30}
+    assert run.total_steps() == len(losses) == 90
+    of_a = [loss for name, loss in losses if name == "a"]
+    assert np.mean(of_a[-10:]) < 0.7 * np.mean(of_a[:10])
+
+
+def test_a_step_leaves_the_other_task_alone():
+    network = Network(("a", "bb"))
+    made = groups(network)
+    made["bb"].step()
+    head = network.heads["bb"].numpy()
+    slots = [slot.numpy() for slot in made["bb"].optimizer.mean_squares]
+    shared = network.shared.numpy()
+    made["a"].step()
+    assert np.any(network.shared.numpy() != shared)
+    np.testing.assert_array_equal(network.heads["bb"].numpy(), head)
+    for slot, before in zip(made["bb"].optimizer.mean_squares, slots):
+        np.testing.assert_array_equal(slot.numpy(), before)
+
+
+def test_resuming_gives_the_losses_of_not_stopping(tmp_path):
+    limits = {"a": 20, "bb": 10}
+    _, straight = engine(tmp_path / "straight", limits)
+    expected = _losses(straight)
+    _, first = engine(tmp_path / "cut", {"a": 7, "bb": 7})
+    losses = _losses(first)
+    _, second = engine(tmp_path / "cut", limits)
+    assert second.resume() == "checkpoint-000000014"
+    assert losses + _losses(second) == expected
+
+
+def test_non_finite_steps_leave_no_trace_and_are_counted(tmp_path):
+    network, run = engine(tmp_path, {"a": 3}, poisoned_steps=(3, 4))
+    _losses(run)
+    group = run.groups["a"]
+    watched = [network.shared, network.heads["a"], network.moving_mean]
+    watched += group.optimizer.mean_squares + group.optimizer.momenta
+    before = [variable.numpy() for variable in watched]
+    group.step()
+    group.step()
+    assert (group.steps, group.skipped) == (5, 2)
+    for variable, value in zip(watched, before):
+        np.testing.assert_array_equal(variable.numpy(), value)
+    group.step()
+    assert group.skipped == 2
+    assert np.any(network.shared.numpy() != before[0])
+
+
+def test_persistent_non_finite_steps_stop_the_run(tmp_path):
+    network, run = engine(tmp_path, {"a": 1000}, nan_inputs=True)
+    before = network.shared.numpy()
+    with pytest.raises(
+        UserError, match="a: gradients were not finite 20 steps in a row"
+    ):
+        _losses(run)
+    np.testing.assert_array_equal(network.shared.numpy(), before)
+    assert np.all(np.isfinite(network.moving_mean.numpy()))
+
+
+def test_checkpoints_of_a_resumed_run_need_the_same_tasks(tmp_path):
+    _, run = engine(tmp_path, {"a": 1})
+    _losses(run)
+    _, other = engine(tmp_path, {"a": 1, "bb": 1})
+    with pytest.raises(UserError, match="cannot be restored"):
+        other.resume()
+
+
+def test_snapshots_at_multiples_of_the_cost(tmp_path):
+    _, run = engine(tmp_path, {"a": 10}, threshold=8.0, step_costs={"a": 2.0})
+    _losses(run)
+    store = Store(str(tmp_path))
+    assert store.names("snapshot") == ["snapshot-001", "snapshot-002"]
+    assert store.read_state("snapshot-001")["groups"]["a"]["steps"] == 4
+    assert store.read_state("snapshot-002")["cost"] == 16.0
+    # Going on does not take the snapshots that were taken before.
+    _, more = engine(tmp_path, {"a": 11}, threshold=8.0, step_costs={"a": 2.0})
+    more.resume()
+    _losses(more)
+    assert store.names("snapshot") == ["snapshot-001", "snapshot-002"]
+
+
+def test_only_the_last_checkpoints_are_kept(tmp_path):
+    _, run = engine(tmp_path, {"a": 6})
+    _losses(run, checkpoint_seconds=0.0)
+    names = ["checkpoint-000000005", "checkpoint-000000006"]
+    assert Store(str(tmp_path)).names() == names
+    assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]
+
+
+_SCRIPT = """
+    import sys, time
+    sys.path[:0] = sys.argv[2:]
+    from mock_tasks import engine
+    _, run = engine(sys.argv[1], {"a": 10**6, "bb": 10**6})
+    resumed = run.resume()
+    def after_step(name, logs, seconds):
+        print(run.total_steps(), flush=True)
+        time.sleep(0.01)
+    run.run(0.1, after_step)
+    print("stopped by", run.interrupted, "at", run.total_steps(), flush=True)
+"""
+
+
+def _start(directory):
+    paths = [os.path.dirname(__file__), os.getcwd()]
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(_SCRIPT), str(directory), *paths],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _read_until(process, steps):
+    for line in process.stdout:
+        if int(line) >= steps:
+            return int(line)
+    raise AssertionError("the run ended early")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_checkpoints_and_ends_well(tmp_path, number):
+    process = _start(tmp_path)
+    _read_until(process, 30)
+    process.send_signal(number)
+    *_, last = process.stdout.read().splitlines()
+    assert process.wait() == 0
+    assert last.startswith(f"stopped by {number.name} at ")
+    store = Store(str(tmp_path))
+    assert store.read_state(store.latest())["total_steps"] == int(last.split()[-1])
+
+
+def test_kill_loses_at_most_the_interval(tmp_path):
+    process = _start(tmp_path)
+    seen = _read_until(process, 60)
+    process.kill()
+    process.wait()
+    store = Store(str(tmp_path))
+    # 0.1 s between checkpoints and at least 0.01 s a step, with room for a slow write.
+    assert store.read_state(store.latest())["total_steps"] >= seen - 30
+    _, run = engine(tmp_path, {"a": 10**6, "bb": 10**6})
+    assert run.resume() == store.latest()
