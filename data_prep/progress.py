@@ -63,7 +63,7 @@ class Progress:
         return (self._done - self._before) / seconds if seconds > 0 else 0.0
 
     def _start_bar(self):
-        from rich import progress
+        from rich import console, progress
 
         self._bar = progress.Progress(
             progress.TextColumn("{task.description}"),
@@ -71,6 +71,7 @@ class Progress:
             progress.MofNCompleteColumn(),
             progress.TextColumn("{task.fields[rate]}/s"),
             progress.TimeRemainingColumn(),
+            console=console.Console(file=self._stream),
         )
         self._task = self._bar.add_task(
             self._unit, total=self._total, completed=self._done, rate="0.0"

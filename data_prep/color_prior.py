@@ -1,0 +1,38 @@
+"""Measures how often each color occurs in your own photos, for colorization.
+
+    python -m data_prep.color_prior --data=DIR --output=FILE
+
+--data holds built sets; their training photos count. The CSV file written has the
+columns a, b and prior: the 313 ab bins and the frequency of each. Rare colors get
+more weight in training. Without such a file, ImageNet's frequencies are taken.
+"""
+
+import sys
+
+from absl import flags
+
+from selfsup import command
+
+_DATA = flags.DEFINE_string("data", None, "Folder with data sets built before.")
+_OUTPUT = flags.DEFINE_string("output", None, "CSV file to write.")
+
+
+def main(argv):
+    del argv
+    from data_prep import ab_histogram
+
+    prior = ab_histogram.write_color_prior(_DATA.value, _OUTPUT.value)
+    print(
+        f"{_OUTPUT.value}: {(prior > 1e-6).sum()} of {len(prior)} bins are in use; "
+        f"the most frequent has {prior.max():.1%}",
+        file=sys.stderr,
+    )
+
+
+def run():
+    flags.mark_flags_as_required(["data", "output"])
+    command.run(main, "data_prep.color_prior")
+
+
+if __name__ == "__main__":
+    run()
