@@ -98,9 +98,7 @@ def record_stream(source, seed, position):
 
     def records_of(epoch, window, shards):
         names = tf.data.Dataset.from_tensor_slices(tf.gather(files, shards))
-        stream = names.interleave(
-            tf.data.TFRecordDataset, cycle_length=WINDOW_SHARDS, deterministic=True
-        )
+        stream = names.interleave(tf.data.TFRecordDataset, cycle_length=WINDOW_SHARDS)
         # An odd multiplier spreads epochs and windows over the 64-bit seeds.
         window_seed = seed + 0x9E3779B1 * (epoch * (1 << 20) + window + 1)
         return stream.shuffle(SHUFFLE_BUFFER, window_seed, False)
@@ -141,6 +139,31 @@ def validation_batches(task, source, seed, batch_size):
     stream = tf.data.TFRecordDataset(source.files).repeat()
     batches = -(-source.records // batch_size)
     return _batched(task, stream.enumerate(), seed, batch_size).take(batches)
+
+
+def plain_images(source, size, batch_size):
+    """One pass over a split as centre crops, for statistics rather than training.
+
+    Args:
+      source: a `Source` of records with images.
+      size: side of the crop; the shorter side is first resized to it.
+      batch_size: images a batch; the last may have fewer.
+
+    Returns:
+      tf.data.Dataset of float32 [B, size, size, 3] in [0, 1].
+    """
+
+    def crop(serialized):
+        image = records.parse(serialized, (records.IMAGE,))["image"]
+        shape = tf.cast(tf.shape(image)[:2], tf.float32)
+        scaled = tf.round(shape * size / tf.reduce_min(shape))
+        image = tf.image.resize(image, tf.cast(scaled, tf.int32), antialias=True)
+        image = tf.image.resize_with_crop_or_pad(image, size, size)
+        return tf.clip_by_value(image / 255.0, 0.0, 1.0)
+
+    stream = tf.data.TFRecordDataset(source.files)
+    images = stream.map(crop, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return images.batch(batch_size).prefetch(2)
 
 
 def _batched(task, numbered, seed, batch_size):

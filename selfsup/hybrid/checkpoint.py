@@ -86,8 +86,13 @@ class Store:
             ) from error
         self._prune()
 
-    def restore(self, name, trackable):
-        """Reads checkpoint `name` into `trackable`, all of it.
+    def restore(self, name, trackable, partial=False):
+        """Reads checkpoint `name` into `trackable`.
+
+        Args:
+          name: of the checkpoint.
+          trackable: what has variables; each of them has to be in the checkpoint.
+          partial: whether the checkpoint may hold more than that.
 
         Returns:
           the state dict.
@@ -101,7 +106,11 @@ class Store:
                 state = json.load(file)
             reader = tf.train.Checkpoint(root=trackable)
             status = reader.read(os.path.join(path, VARIABLES))
-            status.assert_existing_objects_matched().assert_consumed()
+            status.assert_existing_objects_matched()
+            if partial:
+                status.expect_partial()
+            else:
+                status.assert_consumed()
         except _UNREADABLE as error:
             raise UserError(
                 f"{path}: cannot be restored ({error}); remove it to go on from the "

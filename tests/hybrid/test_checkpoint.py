@@ -25,6 +25,21 @@ def test_round_trip(tmp_path):
     np.testing.assert_array_equal(target.weights.numpy(), np.full(1000, 3.0))
 
 
+def test_a_part_can_be_restored_when_asked_for(tmp_path):
+    store = Store(str(tmp_path))
+    whole = tf.train.Checkpoint(trunk=_trackable(1), head=_trackable(2))
+    store.save("checkpoint-000000001", whole, {})
+    part = tf.train.Checkpoint(trunk=_trackable(0))
+    with pytest.raises(UserError, match="cannot be restored"):
+        store.restore("checkpoint-000000001", part)
+    part = tf.train.Checkpoint(trunk=_trackable(0))
+    store.restore("checkpoint-000000001", part, partial=True)
+    assert part.trunk.weights.numpy()[0] == 1.0
+    missing = tf.train.Checkpoint(block4=_trackable(0))
+    with pytest.raises(UserError, match="cannot be restored"):
+        store.restore("checkpoint-000000001", missing, partial=True)
+
+
 def test_no_checkpoint():
     assert Store("/nonexistent").latest() is None
 

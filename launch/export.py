@@ -1,0 +1,56 @@
+"""Exports the trunk of a pretraining run as a SavedModel for fine-tuning.
+
+python -m launch.export --model_dir=DIR --output=DIR
+"""
+
+from absl import flags
+
+from selfsup import command
+
+_MODEL_DIR = flags.DEFINE_string(
+    "model_dir", None, "Folder of the pretraining run.", required=True
+)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Folder of the SavedModel; must not exist.", required=True
+)
+_CHECKPOINT = flags.DEFINE_string(
+    "checkpoint",
+    None,
+    "Name of a checkpoint or snapshot of the run; the newest checkpoint by default.",
+)
+_OUTPUT_STRIDE = flags.DEFINE_enum(
+    "output_stride", "8", ["8", "16", "32"], "Input pixels per feature of the export."
+)
+_RECALIBRATE_BN = flags.DEFINE_string(
+    "recalibrate_bn",
+    None,
+    "Built data set whose photos the BN statistics are measured on anew; without it "
+    "they are the moving averages over all tasks' inputs.",
+)
+_RECALIBRATION_IMAGES = flags.DEFINE_integer(
+    "recalibration_images", 1024, "Images to measure on, at most.", lower_bound=1
+)
+
+
+def main(_):
+    """Reads the flags and exports."""
+    from launch import exporting
+
+    exporting.export_run(
+        _MODEL_DIR.value,
+        _OUTPUT.value,
+        checkpoint=_CHECKPOINT.value,
+        output_stride=int(_OUTPUT_STRIDE.value),
+        recalibrate_on=_RECALIBRATE_BN.value,
+        recalibration_images=_RECALIBRATION_IMAGES.value,
+    )
+    print(f"exported: {_OUTPUT.value}")
+
+
+def run():
+    """Entry point of the console command."""
+    command.run(main, "launch.export")
+
+
+if __name__ == "__main__":
+    run()

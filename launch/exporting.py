@@ -1,0 +1,106 @@
+"""From a pretraining run to an exported trunk."""
+
+import json
+import os
+
+import tensorflow as tf
+
+from launch import configuration, pretraining
+from selfsup import export
+from selfsup.data import manifest, pipeline
+from selfsup.errors import UserError
+
+RECALIBRATION_SIZE = 224
+RECALIBRATION_BATCH = 32
+
+
+def load_run(model_dir, checkpoint=None):
+    """Rebuilds the trunk and the combination layer of a run.
+
+    Args:
+      model_dir: folder of the run.
+      checkpoint: name of a checkpoint or snapshot; None for the newest checkpoint.
+
+    Returns:
+      (network, state): a `MultiTaskNetwork` whose trunk and combination are restored,
+      heads not built, and the checkpoint's state dict.
+
+    Raises:
+      UserError: when there is no run or no such checkpoint.
+    """
+    config = configuration.load(model_dir)
+    store = pretraining.checkpoints(model_dir)
+    name = checkpoint or store.latest()
+    if name is None:
+        raise UserError(f"{model_dir}: no checkpoint yet")
+    network = pretraining.build_network(config)
+    network.trunk(tf.zeros([1, 64, 64, 3]))
+    network.heads = {}
+    state = store.restore(name, tf.train.Checkpoint(network=network), partial=True)
+    return network, {"checkpoint": name, **state}
+
+
+def export_run(
+    model_dir,
+    output,
+    *,
+    checkpoint=None,
+    output_stride=8,
+    recalibrate_on=None,
+    recalibration_images=1024,
+):
+    """Exports a run's trunk; arguments as `launch.export`'s flags.
+
+    Raises:
+      UserError: for a run, a checkpoint or a data set that is not there.
+    """
+    network, state = load_run(model_dir, checkpoint)
+    recalibrated = None
+    if recalibrate_on:
+        recalibrated = recalibrate(network.trunk, recalibrate_on, recalibration_images)
+    weights = None
+    if network.combination is not None:
+        alpha = network.combination.alpha().numpy()
+        weights = dict(zip(network.tasks, alpha))
+    card = _card(model_dir, state, recalibrated)
+    export.save(
+        output,
+        network.trunk,
+        unit_weights=weights,
+        card=card,
+        output_stride=output_stride,
+    )
+
+
+def recalibrate(trunk, data_dir, images):
+    """Measures the trunk's BN statistics anew on a built set's training photos.
+
+    Returns:
+      dict of what they were measured on, for the model card.
+    """
+    sets = pipeline.sets_for(("image",), manifest.find(data_dir))
+    source = pipeline.Source(sets, "train")
+    batches = pipeline.plain_images(source, RECALIBRATION_SIZE, RECALIBRATION_BATCH)
+    count = min(images, source.records)
+    export.recalibrate_batch_norm(trunk, batches.unbatch().take(count).batch(32))
+    return {"data": data_dir, "images": count, "size": RECALIBRATION_SIZE}
+
+
+def _card(model_dir, state, recalibrated):
+    with open(
+        os.path.join(model_dir, configuration.FILE_NAME), encoding="utf-8"
+    ) as file:
+        config = json.load(file)
+    with open(os.path.join(model_dir, pretraining.DATA), encoding="utf-8") as file:
+        data = json.load(file)
+    return {
+        "tasks": {
+            name: {**counters, "config": config["tasks"][name]}
+            for name, counters in state["groups"].items()
+        },
+        "checkpoint": state["checkpoint"],
+        "cost": {"total": state["cost"], "per_step": state["step_costs"]},
+        "config": {key: value for key, value in config.items() if key != "tasks"},
+        "data": data,
+        "batch_norm_recalibration": recalibrated,
+    }

@@ -1,0 +1,106 @@
+import pytest
+import tensorflow as tf
+from built_sets import write_set
+
+from selfsup.data import manifest, pipeline
+from selfsup.errors import UserError
+
+
+class KeyTask:
+    """Passes keys and seeds through: what the pipeline itself does."""
+
+    features = ("image",)
+
+    def preprocess_example(self, record, seed):
+        return {"key": record["key"], "seed": seed}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("set"))
+    # More shards than a window, of unequal sizes, one empty.
+    sizes = [3, 1, 4, 0, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2, 3, 8, 4]
+    return pipeline.Source([write_set(folder, sizes)], "train")
+
+
+def _keys(source, position, count, seed=7):
+    batches = pipeline.training_batches(KeyTask(), source, seed, position, 1)
+    return [int(batch["key"].numpy()[0]) for batch in batches.take(count)]
+
+
+def test_an_epoch_has_every_record_once_and_epochs_differ(source):
+    total = source.records
+    keys = _keys(source, 0, 2 * total)
+    assert sorted(keys[:total]) == list(range(total))
+    assert sorted(keys[total:]) == list(range(total))
+    assert keys[:total] != keys[total:]
+    assert keys[:total] != sorted(keys[:total])
+
+
+def test_seeds_change_the_order(source):
+    assert _keys(source, 0, 20, seed=1) != _keys(source, 0, 20, seed=2)
+
+
+@pytest.mark.parametrize("position", [1, 40, 70, 95, 96, 97, 150, 192, 500])
+def test_any_position_goes_on_as_if_read_from_the_start(source, position):
+    assert source.records == 96
+    expected = _keys(source, 0, position + 30)[position:]
+    assert _keys(source, position, 30) == expected
+
+
+def test_example_seeds_follow_the_position(source):
+    def seeds(position):
+        batches = pipeline.training_batches(KeyTask(), source, 7, position, 2)
+        rows = [batch["seed"].numpy().tolist() for batch in batches.take(3)]
+        return [row for batch in rows for row in batch]
+
+    assert seeds(0) == [[7, index] for index in range(6)]
+    assert seeds(4) == [[7, index] for index in range(4, 10)]
+
+
+def test_batches_are_whole(source):
+    batches = pipeline.training_batches(KeyTask(), source, 7, 0, 5)
+    assert {batch["key"].shape[0] for batch in batches.take(30)} == {5}
+
+
+def test_validation_is_one_pass_filled_up(tmp_path):
+    made = write_set(str(tmp_path), [5, 2], splits=["train", "validation"])
+    source = pipeline.Source([made], "validation")
+    batches = list(pipeline.validation_batches(KeyTask(), source, 7, 4))
+    keys = [batch["key"].numpy().tolist() for batch in batches]
+    assert keys == [[b"5", b"6", b"5", b"6"]]
+
+
+def test_plain_images_are_centre_crops(tmp_path):
+    made = write_set(str(tmp_path), [3], size=(24, 40))
+    source = pipeline.Source([made], "train")
+    first, last = pipeline.plain_images(source, 16, 2)
+    assert (first.shape, last.shape) == ((2, 16, 16, 3), (1, 16, 16, 3))
+    assert first.dtype == tf.float32
+    assert 0.0 <= float(tf.reduce_min(first)) < float(tf.reduce_max(first)) <= 1.0
+
+
+def test_an_empty_split_is_an_error(tmp_path):
+    made = write_set(str(tmp_path), [5])
+    with pytest.raises(UserError, match="no records in the validation split"):
+        pipeline.Source([made], "validation")
+
+
+def test_tasks_get_the_sets_with_their_features(tmp_path):
+    photos = write_set(str(tmp_path / "photos"), [2])
+    frames = write_set(str(tmp_path / "frames"), [2], kind=manifest.VIDEO_FRAMES)
+    both = [photos, frames]
+    assert pipeline.sets_for(("image",), both) == [photos]
+    assert pipeline.sets_for(("image", "motion_mask"), both) == [frames]
+    # Frames serve as images where there are no photos.
+    assert pipeline.sets_for(("image",), [frames]) == [frames]
+    with pytest.raises(UserError, match="motion_mask"):
+        pipeline.sets_for(("image", "motion_mask"), [photos])
+
+
+def test_the_stream_runs_as_a_graph_alone(source):
+    """No Python in it, so that an iterator can live on a remote worker."""
+    stream = pipeline.record_stream(source, 7, 5)
+    graph = stream._as_serialized_graph()
+    assert b"PyFunc" not in graph.numpy()
+    assert isinstance(stream.element_spec, tf.TensorSpec)
