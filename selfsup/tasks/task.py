@@ -95,11 +95,15 @@ class Task(abc.ABC):
         """
 
     @abc.abstractmethod
-    def build_head(self):
+    def build_head(self, dtype=None):
         """Returns a new `tf.keras.layers.Layer`: call(features, training) -> outputs.
 
         Features are `[N, h/8, w/8, C]`, raw sums of block 3 units (not normalised,
         not rectified). Siamese heads re-arrange the batch themselves.
+
+        Args:
+          dtype: Keras dtype or policy of the hidden layers, such as "mixed_bfloat16";
+            outputs are float32 under any.
         """
 
     @abc.abstractmethod

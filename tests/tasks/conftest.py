@@ -1,0 +1,163 @@
+"""Records, tiny configurations and a stand-in for the trunk."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import skimage.data
+import tensorflow as tf
+
+from selfsup.data import records
+from selfsup.tasks import task_class
+
+# By field, not by task: a new task of like fields is made tiny too.
+TINY = {
+    "batch_size": 4,
+    "image_size": 64,
+    "height": 48,
+    "width": 64,
+    "patch_size": 32,
+    "gap": 16,
+    "jitter": 3,
+    "min_pixels": 10_000,
+    "max_pixels": 30_000,
+    "resample_smallest": 8,
+    "head_channels": 32,
+    "channels": 32,
+    "unit1_channels": 32,
+    "unit2_channels": 16,
+    "bottleneck_channels": 8,
+    "fc_bottleneck_channels": 32,
+}
+
+
+def tiny_task(name, **changes):
+    cls = task_class(name)
+    fields = {field.name for field in dataclasses.fields(cls.Config)}
+    values = {key: value for key, value in TINY.items() if key in fields}
+    return cls(dataclasses.replace(cls.Config(), **{**values, **changes}))
+
+
+def photos():
+    """A small square, a wide, a tall, a tiny and a gray photo: uint8 [H, W, 3]."""
+    astronaut, cat = skimage.data.astronaut(), skimage.data.chelsea()
+    coffee = skimage.data.coffee()
+    gray = np.repeat(skimage.data.camera()[..., None], 3, axis=-1)
+    return [astronaut[::3, ::3], cat[:70], coffee[:, :60], cat[100:119, :23], gray[::4]]
+
+
+def mask_for(photo):
+    """A blob of foreground with an ignored band, at an eighth of the photo's size."""
+    height, width = (max(1, side // 8) for side in photo.shape[:2])
+    y, x = np.mgrid[:height, :width]
+    mask = (np.hypot(y - height / 2, x - width / 2) < height / 3).astype(np.uint8)
+    mask[:, : width // 5] = records.MASK_IGNORE
+    return mask[..., None]
+
+
+@pytest.fixture(scope="session")
+def serialized():
+    """Records of all photos, as a builder writes them."""
+    return [
+        records.serialize(
+            key=f"{index}.png",
+            encoded=tf.io.encode_png(photo).numpy(),
+            height=photo.shape[0],
+            width=photo.shape[1],
+            label=index,
+            frame=index,
+            motion_mask=tf.io.encode_png(mask_for(photo)).numpy(),
+        )
+        for index, photo in enumerate(photos())
+    ]
+
+
+@pytest.fixture
+def dataset_of(serialized):
+    """`dataset_of(task, seed=0)`: one preprocessed example for each photo."""
+
+    def build(task, seed=0):
+        dataset = tf.data.Dataset.from_tensor_slices(serialized).enumerate()
+
+        def example(index, record):
+            parsed = records.parse(record, task.features)
+            return task.preprocess_example(
+                parsed, tf.stack([seed, tf.cast(index, tf.int32)])
+            )
+
+        return dataset.map(example)
+
+    return build
+
+
+@pytest.fixture
+def batch_of(dataset_of):
+    """`batch_of(task, seed=0)`: a batch of the first four photos."""
+    return lambda task, seed=0: next(iter(dataset_of(task, seed).batch(4)))
+
+
+class Features(tf.keras.layers.Layer):
+    """Strided convolutions to 16 channels at stride 8 that stand for the trunk."""
+
+    def __init__(self):
+        super().__init__()
+        self.convs = [
+            tf.keras.layers.Conv2D(16, 5, strides, "same", activation=activation)
+            for strides, activation in ((4, "relu"), (2, None))
+        ]
+
+    def call(self, images):
+        for conv in self.convs:
+            images = conv(images)
+        return images
+
+
+@pytest.fixture
+def features():
+    tf.keras.utils.set_random_seed(1)
+    return Features()
+
+
+@pytest.fixture
+def tiny():
+    return tiny_task
+
+
+@pytest.fixture
+def train(features, batch_of):
+    """`train(task)`: losses of twenty steps on one batch, stand-in trunk included."""
+
+    def run(task, steps=20):
+        head = task.build_head()
+        images, targets = task.preprocess_batch(batch_of(task), tf.constant([1, 2]))
+        optimizer = tf.keras.optimizers.Adam(1e-2)
+
+        @tf.function
+        def step():
+            with tf.GradientTape() as tape:
+                outputs = head(features(images), training=True)
+                loss = task.loss(outputs, targets)
+            variables = features.trainable_variables + head.trainable_variables
+            gradients = tape.gradient(loss, variables)
+            optimizer.apply_gradients(zip(gradients, variables))
+            return loss
+
+        return [float(step()) for _ in range(steps)]
+
+    return run
+
+
+@pytest.fixture
+def count_parameters():
+    """`count_parameters(head, shape)`: (trainable, moving) of a head, built only."""
+
+    def count(head, shape):
+        spec = tf.TensorSpec(shape, tf.float32)
+        tf.function(lambda x: head(x, training=False)).get_concrete_function(spec)
+
+        def total(variables):
+            return sum(int(np.prod(variable.shape)) for variable in variables)
+
+        return total(head.trainable_variables), total(head.non_trainable_variables)
+
+    return count

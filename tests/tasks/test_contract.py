@@ -1,0 +1,198 @@
+"""What every registered task must do; a new task is covered by being registered."""
+
+import dataclasses
+import re
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from selfsup.data import records
+from selfsup.errors import UserError
+from selfsup.tasks import REGISTRY, task_class
+from selfsup.tasks.task import Metric, TaskConfig
+
+
+@pytest.fixture(params=sorted(REGISTRY))
+def task(request, tiny):
+    return tiny(request.param)
+
+
+@pytest.fixture
+def run(task, batch_of, features):
+    """(images, targets, head, outputs) of one batch, built under tf.function."""
+    head = task.build_head()
+
+    @tf.function
+    def forward(examples):
+        images, targets = task.preprocess_batch(examples, tf.constant([3, 4]))
+        return images, targets, head(features(images), training=True)
+
+    images, targets, outputs = forward(batch_of(task))
+    return images, targets, head, outputs
+
+
+def test_name_and_docs(task):
+    assert REGISTRY[task.name].endswith(f":{type(task).__name__}")
+    assert task_class(task.name) is type(task)
+    docstring = sys.modules[type(task).__module__].__doc__
+    assert re.search(r"\((ICCV|ECCV|CVPR|NIPS|ICLR|NeurIPS|ICML)\s20\d\d\)", docstring)
+    assert set(task.features) <= {records.IMAGE, records.LABEL, records.MOTION_MASK}
+    assert task.output_stride in (8, 16, 32)
+    names = [spec.name for spec in task.metric_specs]
+    assert all(isinstance(spec, Metric) for spec in task.metric_specs)
+    assert len(set(names)) == len(names) and "loss" not in names
+
+
+def test_config_round_trip(task):
+    config = task.config
+    assert isinstance(config, TaskConfig)
+    values = dataclasses.asdict(config)
+    assert task.Config(**values) == config
+    # The command line can set these and a JSON file can hold them.
+    assert {type(value) for value in values.values()} <= {int, float, str, bool}
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.batch_size = 1
+    for field in values.keys() - {
+        field.name for field in dataclasses.fields(TaskConfig)
+    }:
+        assert f"{field}" in task.Config.__doc__
+
+
+def test_examples_have_static_shapes_and_small_types(task, dataset_of):
+    dataset = dataset_of(task)
+    assert isinstance(dataset.element_spec, dict)
+    for spec in dataset.element_spec.values():
+        assert spec.shape.is_fully_defined()
+        assert spec.dtype in (tf.uint8, tf.int32)
+    count = 0
+    for example in dataset:
+        count += 1
+        for name, spec in dataset.element_spec.items():
+            assert example[name].shape == spec.shape
+            assert np.ptp(example[name].numpy()) > 0
+    assert count == 5
+
+
+def _flat(values):
+    return np.concatenate(
+        [np.ravel(value).astype(float) for value in tf.nest.flatten(values)]
+    )
+
+
+def test_the_seeds_decide_everything(task, batch_of):
+    def batch(example_seed, batch_seed):
+        examples = batch_of(task, example_seed)
+        return _flat(task.preprocess_batch(examples, tf.constant([batch_seed, 0])))
+
+    first = batch(1, 1)
+    np.testing.assert_array_equal(first, batch(1, 1))
+    others = [batch(seed, seed) for seed in range(2, 6)]
+    assert all(np.any(first != other) for other in others)
+
+
+def test_batches_are_what_the_trunk_takes(task, run, batch_of):
+    images, targets, _, _ = run
+    assert images.dtype == tf.float32 and images.shape[-1] == 3
+    assert images.shape[0] % 4 == 0
+    assert tf.reduce_min(images) >= 0 and tf.reduce_max(images) <= 1
+    assert tf.reduce_max(images) > 0.3
+    eager, eager_targets = task.preprocess_batch(batch_of(task), tf.constant([3, 4]))
+    np.testing.assert_allclose(eager, images, atol=1e-4)
+    assert set(eager_targets) == set(targets)
+
+
+def test_batch_shapes_are_static(task, batch_of):
+    examples = batch_of(task)
+    traced = tf.function(task.preprocess_batch).get_concrete_function(
+        examples, tf.TensorSpec([2], tf.int32)
+    )
+    images, targets = traced.structured_outputs
+    for tensor in [images, *targets.values()]:
+        assert tensor.shape.is_fully_defined()
+
+
+def test_loss_is_finite_and_reaches_every_variable(task, run, features):
+    images, targets, head, _ = run
+    with tf.GradientTape() as tape:
+        outputs = head(features(images), training=True)
+        loss = task.loss(outputs, targets)
+    assert outputs.dtype == tf.float32
+    assert loss.shape == () and loss.dtype == tf.float32 and np.isfinite(loss)
+    gradients = tape.gradient(loss, head.trainable_variables)
+    for variable, gradient in zip(head.trainable_variables, gradients):
+        assert gradient is not None, variable.name
+        assert np.all(np.isfinite(gradient)), variable.name
+
+
+def test_weight_decay_is_half_the_squared_norm_of_the_kernels(task, run):
+    head = run[2]
+    kernels = [v for v in head.trainable_variables if "kernel" in v.name]
+    expected = sum(float(tf.nn.l2_loss(kernel)) for kernel in kernels)
+    penalty = float(tf.add_n(head.losses))
+    assert penalty == pytest.approx(task.config.weight_decay * expected, rel=1e-4)
+
+
+def test_metrics_are_those_specified(task, run):
+    _, targets, _, outputs = run
+    metrics, chance = task.metrics(outputs, targets), task.chance(targets)
+    names = [spec.name for spec in task.metric_specs]
+    assert list(metrics) == names
+    assert names[0] in chance and set(chance) <= set(names)
+    for value in [*metrics.values(), *chance.values()]:
+        assert value.shape == () and value.dtype == tf.float32
+        assert np.isfinite(value)
+
+
+def test_metrics_and_chance_work_in_graphs(task, run):
+    _, targets, _, outputs = run
+    graph = tf.function(lambda o, t: (task.metrics(o, t), task.chance(t)))
+    eager = task.metrics(outputs, targets), task.chance(targets)
+    for a, b in zip(tf.nest.flatten(graph(outputs, targets)), tf.nest.flatten(eager)):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_pictures_are_uint8_images(task, run):
+    images, targets, _, outputs = run
+    arrays = tf.nest.map_structure(
+        lambda tensor: tensor.numpy(), (images, outputs, targets)
+    )
+    pictures = task.pictures(*arrays)
+    assert pictures
+    for name, picture in pictures.items():
+        assert re.fullmatch(r"[a-z0-9_]+", name)
+        assert isinstance(picture, np.ndarray) and picture.dtype == np.uint8
+        assert picture.ndim == 3 and picture.shape[2] == 3
+        assert min(picture.shape[:2]) > 32 and max(picture.shape[:2]) < 3000
+        assert picture.std() > 5
+
+
+def test_half_precision_features_give_float32_outputs(task, batch_of, features):
+    images, targets = task.preprocess_batch(batch_of(task), tf.constant([3, 4]))
+    head = task.build_head(dtype="mixed_bfloat16")
+    outputs = head(tf.cast(features(images), tf.bfloat16), training=True)
+    assert outputs.dtype == tf.float32
+    assert {variable.dtype for variable in head.variables} == {tf.float32}
+    assert np.isfinite(task.loss(outputs, targets))
+
+
+def test_heads_can_be_rebuilt_from_their_config(task, run, features):
+    images, _, head, _ = run
+    twin = type(head).from_config(head.get_config())
+    twin(features(images))
+    twin.set_weights(head.get_weights())
+    np.testing.assert_allclose(
+        twin(features(images)), head(features(images)), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_twenty_steps_lower_the_loss(task, train):
+    losses = train(task)
+    assert np.all(np.isfinite(losses))
+    assert np.mean(losses[-3:]) < 0.9 * losses[0], losses
+
+
+def test_unknown_tasks_are_refused_by_name():
+    with pytest.raises(UserError, match=r"unknown task 'jigsaw'.*rotation"):
+        task_class("jigsaw")
