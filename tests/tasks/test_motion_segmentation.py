@@ -1,0 +1,153 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn import metrics as sklearn_metrics
+
+from selfsup.data import records
+from selfsup.errors import UserError
+from selfsup.tasks import motion_segmentation
+from selfsup.tasks.motion_segmentation import Config, MotionSegmentation
+
+
+@pytest.fixture
+def task(tiny):
+    return tiny("motion_segmentation")
+
+
+@pytest.fixture
+def scored():
+    """Random logits and targets, some of them ignored: [3, 6, 8]."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(3, 6, 8, 1)).astype(np.float32)
+    valid = (rng.random((3, 6, 8)) < 0.7).astype(np.float32)
+    labels = (rng.random((3, 6, 8)) < 0.3).astype(np.float32) * valid
+    return tf.constant(logits), {
+        "labels": tf.constant(labels),
+        "valid": tf.constant(valid),
+    }
+
+
+def _valid_pairs(logits, targets):
+    labels, valid = targets["labels"].numpy(), targets["valid"].numpy()
+    logits = logits.numpy()
+    return [
+        (float(logits[place][0]), float(labels[place]))
+        for place in np.ndindex(labels.shape)
+        if valid[place]
+    ]
+
+
+def test_metrics_by_loops(task, scored):
+    pairs = _valid_pairs(*scored)
+    entropy = intersection = union = 0.0
+    for logit, label in pairs:
+        probability = 1 / (1 + np.exp(-logit))
+        entropy -= np.log(probability if label else 1 - probability) / len(pairs)
+        intersection += probability > 0.5 and label == 1
+        union += probability > 0.5 or label == 1
+    metrics = task.metrics(*scored)
+    assert float(metrics["cross_entropy"]) == pytest.approx(entropy, rel=1e-5)
+    assert float(metrics["iou"]) == pytest.approx(intersection / union, rel=1e-5)
+    assert float(task.loss(*scored)) == pytest.approx(entropy, rel=1e-5)
+
+
+def test_average_precision_is_that_of_scikit_learn(task, scored):
+    logits, labels = zip(*_valid_pairs(*scored))
+    expected = sklearn_metrics.average_precision_score(labels, logits)
+    measured = float(task.metrics(*scored)["average_precision"])
+    assert measured == pytest.approx(expected, rel=1e-5)
+
+
+def test_chance_is_the_score_of_the_foreground_rate(task, scored):
+    _, targets = scored
+    labels = [label for _, label in _valid_pairs(*scored)]
+    rate = np.mean(labels)
+    chance = {key: float(value) for key, value in task.chance(targets).items()}
+    constant = tf.fill([3, 6, 8, 1], float(np.log(rate / (1 - rate))))
+    expected = float(task.metrics(constant, targets)["cross_entropy"])
+    assert chance["cross_entropy"] == pytest.approx(expected, rel=1e-5)
+    everything = tf.fill([3, 6, 8, 1], 5.0)
+    all_foreground = float(task.metrics(everything, targets)["iou"])
+    assert chance["iou"] == pytest.approx(all_foreground, rel=1e-5)
+    assert chance["average_precision"] == pytest.approx(rate, rel=1e-5)
+
+
+def test_ignored_places_do_not_count(task, scored):
+    logits, targets = scored
+    wild = tf.where(targets["valid"][..., None] > 0, logits, 40.0)
+    before, after = (
+        task.metrics(logits, targets),
+        task.metrics(wild, targets),
+    )
+    for name in before:
+        assert float(after[name]) == pytest.approx(float(before[name]), rel=1e-5)
+
+
+@pytest.mark.parametrize("foreground", [0.0, 1.0])
+def test_one_sided_and_empty_batches_are_finite(task, foreground):
+    logits = tf.random.stateless_normal([2, 6, 8, 1], [0, 1])
+    labels = tf.fill([2, 6, 8], foreground)
+    for valid in (0.0, 1.0):
+        targets = {"labels": labels * valid, "valid": tf.fill([2, 6, 8], valid)}
+        values = {**task.metrics(logits, targets), **task.chance(targets)}
+        assert all(np.isfinite(value) for value in values.values())
+        assert float(task.chance(targets)["cross_entropy"]) == 0
+        if not valid:
+            assert float(task.loss(logits, targets)) == 0
+
+
+def test_masks_are_flipped_with_their_frames_and_never_blended(task):
+    image = np.zeros((96, 128, 3), np.uint8)
+    image[:, :40] = 255
+    mask = np.zeros((12, 16, 1), np.uint8)
+    mask[:, :5], mask[:, 10:] = 1, records.MASK_IGNORE
+    record = {"image": tf.constant(image), "motion_mask": tf.constant(mask)}
+    sides = set()
+    for n in range(16):
+        example = task.preprocess_example(record, tf.constant([n, 3]))
+        bright = example["image"].numpy()[::8, ::8, 0] > 127
+        small = example["mask"].numpy()[..., 0]
+        assert set(np.unique(small)) == {0, 1, records.MASK_IGNORE}
+        assert np.mean(bright == (small == 1)) > 0.85
+        sides.add(bool(bright[0, 0]))
+    assert sides == {True, False}
+
+
+def test_targets_of_a_mask(task):
+    mask = tf.constant([[0, 1], [records.MASK_IGNORE, 1]], tf.uint8)[None, ..., None]
+    examples = {"image": tf.zeros([1, 16, 16, 3], tf.uint8), "mask": mask}
+    _, targets = task.preprocess_batch(examples, tf.constant([0, 0]))
+    np.testing.assert_array_equal(targets["labels"], [[[0, 1], [0, 1]]])
+    np.testing.assert_array_equal(targets["valid"], [[[1, 1], [0, 1]]])
+
+
+def test_frames_of_the_papers_size_pass_unchanged(serialized):
+    task = MotionSegmentation()
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (240, 320, 3), np.uint8)
+    mask = rng.integers(0, 2, (30, 40, 1), np.uint8)
+    record = {"image": tf.constant(image), "motion_mask": tf.constant(mask)}
+    example = task.preprocess_example(record, tf.constant([0, 0]))
+    step = 1 if np.array_equal(example["mask"], mask) else -1
+    np.testing.assert_array_equal(example["mask"], mask[:, ::step])
+    np.testing.assert_array_equal(example["image"], image[:, ::step])
+
+
+def test_parameters_of_the_head(count_parameters):
+    head = MotionSegmentation().build_head()
+    trained, moving = count_parameters(head, (1, 30, 40, 1024))
+    convolutions = (1024 * 4096 + 4096) + (4096 * 4096 + 4096) + (4096 + 1)
+    assert trained == convolutions + 2 * 1024 == 20_985_857
+    assert moving == 2 * 1024
+
+
+@pytest.mark.parametrize(("key", "value"), [("height", 100), ("width", 0)])
+def test_bad_values_are_refused_by_name(key, value):
+    expected = rf"motion_segmentation\.{key}={value}: expected"
+    with pytest.raises(UserError, match=expected):
+        MotionSegmentation(Config(**{key: value}))
+
+
+def test_average_precision_without_foreground_is_zero():
+    ones = tf.ones([4])
+    assert float(motion_segmentation.average_precision(ones, 0 * ones, ones)) == 0
