@@ -73,7 +73,7 @@ class Block4(tf.keras.Model):
         return cls(TrunkConfig(**config["config"]), name=config["name"])
 
 
-class Classifier(tf.keras.layers.Layer):
+class Classifier(tf.keras.Model):
     """Slim's `logits`: the mean over the map, then a linear layer.
 
     `classifier(block4_output)`: [B, h, w, C] -> [B, classes] float32.
