@@ -8,6 +8,8 @@ from data_prep.trajectories import flow as flow_lib
 RANSAC_PIXELS = 1.0
 MIN_MATCHES = 50
 MIN_INLIERS = 25
+# At a cut, about one match in thirty agrees by chance.
+MIN_INLIER_SHARE = 0.1
 MAX_CORNERS = 1000
 CORNER_QUALITY = 0.001
 MAX_KEYPOINTS = 500
@@ -43,7 +45,8 @@ def homography(first, second, flow, exclude=None):
     if len(sources) < MIN_MATCHES:
         return None
     matrix, inliers = cv2.findHomography(sources, targets, cv2.RANSAC, RANSAC_PIXELS)
-    if matrix is None or np.count_nonzero(inliers) < MIN_INLIERS:
+    needed = max(MIN_INLIERS, MIN_INLIER_SHARE * len(sources))
+    if matrix is None or np.count_nonzero(inliers) < needed:
         return None
     return matrix
 

@@ -3,13 +3,14 @@
 import dataclasses
 import os
 
-# FFmpeg writes its complaints about broken files past Python's stderr; what matters
-# of them is said by the errors below. To be set before OpenCV opens its first file.
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-
 import cv2
 
 from selfsup.errors import UserError
+
+# OpenCV and FFmpeg write their complaints about broken files past Python's stderr;
+# what matters of them is said by the errors below.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+cv2.setLogLevel(2)  # Errors only.
 
 # A file is truncated when it ends before this share of the frames it promises.
 _COMPLETE = 0.9

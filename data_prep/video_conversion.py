@@ -1,0 +1,118 @@
+"""From one video file to records of frames with motion masks (paper section 3.4)."""
+
+import dataclasses
+import os
+
+import cv2
+
+from data_prep.shards import SetAside
+from data_prep.trajectories import masks, video
+from selfsup.data import records
+from selfsup.errors import UserError
+
+HEIGHT, WIDTH = 240, 320
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoConverter:
+    """Converts a video, by its key; a `convert` of `writer.build`.
+
+    Attributes:
+      directory: the input folder.
+      frames_per_video: frames sampled from a video; 0 takes all.
+      track_length: frames that points are followed over.
+      mask_people: keeps people out of the camera's estimate.
+      min_foreground, max_foreground: frames are left out whose mask has a smaller or
+        larger share of foreground cells.
+      jpeg_quality: 1 to 100.
+    """
+
+    directory: str
+    frames_per_video: int = 16
+    track_length: int = 10
+    mask_people: bool = False
+    min_foreground: float = 0.0
+    max_foreground: float = 0.6
+    jpeg_quality: int = 95
+
+    def __call__(self, key):
+        """Returns the serialized records of the video `key`; raises `SetAside`."""
+        # Workers are processes already, one for each CPU.
+        cv2.setNumThreads(1)
+        path = os.path.join(self.directory, key)
+        starts = sample_starts(
+            self._count_frames(path), self.track_length, self.frames_per_video
+        )
+        span = range(self.track_length + 1)
+        needed = {start + offset for start in starts for offset in span}
+        labelled = masks.labelled_frames(
+            video.frames(path, needed, (HEIGHT, WIDTH)),
+            starts,
+            self.track_length,
+            self.mask_people,
+        )
+        kept = [self._serialize(key, frame) for frame in labelled if self._keeps(frame)]
+        if not kept:
+            raise SetAside(
+                f"none of {len(starts)} frames: the camera's motion cannot be told, or "
+                f"the foreground is not between {self.min_foreground} and "
+                f"{self.max_foreground} of the frame"
+            )
+        return kept
+
+    def _count_frames(self, path):
+        try:
+            info = video.probe(path)
+        except UserError as error:
+            raise SetAside(str(error).replace(f"{path}: ", "")) from error
+        if info.is_truncated:
+            raise SetAside(f"truncated: has {info.frames} of {info.promised} frames")
+        if info.frames <= self.track_length:
+            raise SetAside(
+                f"too short: has {info.frames} frames, needs {self.track_length + 1}"
+            )
+        return info.frames
+
+    def _keeps(self, frame):
+        share = (frame.mask == masks.FOREGROUND).mean()
+        return self.min_foreground <= share <= self.max_foreground
+
+    def _serialize(self, key, frame):
+        return records.serialize(
+            key=key,
+            encoded=_encode(
+                ".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, self.jpeg_quality]
+            ),
+            height=HEIGHT,
+            width=WIDTH,
+            frame=frame.index,
+            motion_mask=_encode(".png", frame.mask),
+        )
+
+
+def sample_starts(frames, track_length, wanted):
+    """Spreads samples evenly over the frames that enough frames follow.
+
+    Args:
+      frames: number of frames in the video.
+      track_length: frames that must follow a sample.
+      wanted: number of samples; 0 for all.
+
+    Returns:
+      sorted list of frame indices.
+
+    Example:
+      >>> sample_starts(110, 10, 4)
+      [12, 37, 62, 87]
+    """
+    usable = frames - track_length
+    if not wanted or wanted >= usable:
+        return list(range(usable))
+    return [(2 * sample + 1) * usable // (2 * wanted) for sample in range(wanted)]
+
+
+def _encode(extension, image, options=()):
+    encoded, data = cv2.imencode(extension, image, list(options))
+    if not encoded:
+        raise ValueError(f"cannot be encoded as {extension}")
+    return data.tobytes()

@@ -1,0 +1,77 @@
+"""Builds a data set of frames with motion masks from any folder tree of videos.
+
+    python -m data_prep.videos --input=DIR --output=DIR
+
+Reads what FFmpeg reads (MP4, MOV, MKV, WebM, AVI, MPEG, ...). Frames are sampled evenly
+over each video and resized to 240x320; the mask of a frame, at an eighth of that, says
+what moves on its own in the frames that follow, by Improved Dense Trajectories.
+Unreadable, truncated and too short videos are set aside with the reason in
+set_aside.tsv. Run the same command again after an interruption: finished shards are
+kept.
+"""
+
+from absl import flags
+
+from data_prep import builder_flags, video_builder
+from selfsup import command
+
+_FRAMES = flags.DEFINE_integer(
+    "frames_per_video",
+    16,
+    "Frames sampled from a video; 0 takes every frame that enough frames follow.",
+    lower_bound=0,
+)
+_TRACK_LENGTH = flags.DEFINE_integer(
+    "track_length", 10, "Frames that points are followed over.", lower_bound=1
+)
+_MASK_PEOPLE = flags.DEFINE_bool(
+    "mask_people",
+    False,
+    "Keeps what a people detector finds out of the camera's estimate; many times "
+    "slower.",
+)
+_MIN_FOREGROUND = flags.DEFINE_float(
+    "min_foreground",
+    0.0,
+    "Leaves frames out whose mask is foreground to a smaller share.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
+_MAX_FOREGROUND = flags.DEFINE_float(
+    "max_foreground",
+    0.6,
+    "Leaves frames out whose mask is foreground to a larger share: as a rule, the "
+    "camera's motion was mistaken there.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
+_JPEG_QUALITY = flags.DEFINE_integer(
+    "jpeg_quality", 95, "Of the frames.", lower_bound=1, upper_bound=100
+)
+flags.adopt_module_key_flags(builder_flags)
+
+
+def main(argv):
+    del argv
+    video_builder.build_videos(
+        directory=builder_flags.INPUT.value,
+        output=builder_flags.OUTPUT.value,
+        frames_per_video=_FRAMES.value,
+        track_length=_TRACK_LENGTH.value,
+        mask_people=_MASK_PEOPLE.value,
+        min_foreground=_MIN_FOREGROUND.value,
+        max_foreground=_MAX_FOREGROUND.value,
+        jpeg_quality=_JPEG_QUALITY.value,
+        num_shards=builder_flags.NUM_SHARDS.value,
+        validation_fraction=builder_flags.VALIDATION_FRACTION.value,
+        workers=builder_flags.WORKERS.value,
+    )
+
+
+def run():
+    builder_flags.required()
+    command.run(main, "data_prep.videos")
+
+
+if __name__ == "__main__":
+    run()
