@@ -64,7 +64,7 @@ class MultiTaskNetwork(tf.Module):
         variables = self.trunk.trainable_variables
         variables = variables + self.heads[name].trainable_variables
         if self.combination:
-            variables = variables + self.combination.row_variables(name)
+            variables = [*variables, self.combination.variable(name)]
         return list(variables)
 
     def statistics(self, name):

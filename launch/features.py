@@ -1,0 +1,54 @@
+"""Pooled trunk features of a folder of photos, and nearest neighbours as a picture.
+
+  python -m launch.features --trunk=DIR --input=DIR --output=FILE.npz
+
+The file has `features` [N, C] float32, block 3 averaged over positions, and `keys` [N],
+paths relative to the folder. Beside it FILE.png shows photos with their neighbours.
+"""
+
+from absl import flags
+
+from selfsup import command
+
+_TRUNK = flags.DEFINE_string(
+    "trunk", None, "Exported trunk (SavedModel folder).", required=True
+)
+_INPUT = flags.DEFINE_string(
+    "input", None, "Folder of photos, subfolders included.", required=True
+)
+_OUTPUT = flags.DEFINE_string("output", None, "The .npz file to write.", required=True)
+_IMAGE_SIZE = flags.DEFINE_integer(
+    "image_size", 224, "Photos are resized and centre-cropped to it.", lower_bound=32
+)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Photos a batch.", lower_bound=1)
+_QUERIES = flags.DEFINE_integer(
+    "queries", 8, "Photos whose neighbours are drawn; 0 for no picture.", lower_bound=0
+)
+
+
+def main(_):
+    """Reads the flags, extracts and draws."""
+    from launch import feature_extraction
+    from selfsup.errors import UserError
+
+    if not _OUTPUT.value.endswith(".npz"):
+        raise UserError(f"--output={_OUTPUT.value}: expected a name ending in .npz")
+    count = feature_extraction.extract(
+        _TRUNK.value, _INPUT.value, _OUTPUT.value, _IMAGE_SIZE.value, _BATCH_SIZE.value
+    )
+    print(f"features of {count} photos: {_OUTPUT.value}")
+    if _QUERIES.value and count > 1:
+        picture = f"{_OUTPUT.value[:-4]}.png"
+        feature_extraction.draw_neighbours(
+            _OUTPUT.value, _INPUT.value, picture, _QUERIES.value
+        )
+        print(f"nearest neighbours: {picture}")
+
+
+def run():
+    """Entry point of the console command."""
+    command.run(main, "launch.features")
+
+
+if __name__ == "__main__":
+    run()

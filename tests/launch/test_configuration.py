@@ -1,0 +1,98 @@
+import dataclasses
+
+import pytest
+
+from launch import configuration
+from selfsup.errors import UserError
+
+
+def _resolve(**options):
+    return configuration.resolve("tiny", ["colorization", "rotation"], **options)
+
+
+def test_presets_and_overrides():
+    config = _resolve(
+        task_overrides=["colorization.learning_rate=0.5", "rotation.batch_size=3"],
+        trunk_overrides=["output_stride=16"],
+        steps=7,
+    )
+    assert config.tasks["colorization"].learning_rate == 0.5
+    assert config.tasks["rotation"].batch_size == 3
+    assert (config.trunk.depth, config.trunk.output_stride) == ("tiny", 16)
+    assert config.steps == 7
+
+
+def test_paper_preset_is_the_papers_network():
+    config = configuration.resolve("paper", ["colorization", "relative_position"])
+    assert config.trunk.depth == "101"
+    assert config.trunk.output_stride == 8
+    assert config.tasks["colorization"].head_channels == 4096
+    assert config.tasks["relative_position"].fc_bottleneck_channels == 512
+
+
+def test_harmonize_reaches_the_tasks_that_have_it():
+    names = ["relative_position", "colorization"]
+    config = configuration.resolve("tiny", names, harmonize=True)
+    assert config.tasks["relative_position"].harmonize
+    assert not configuration.resolve("tiny", names).tasks["relative_position"].harmonize
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"task_overrides": ["colorization.bin=3"]}, "unknown 'bin'; known: .*bins"),
+        ({"task_overrides": ["exemplar.margin=1"]}, "unknown 'exemplar'; known: color"),
+        ({"task_overrides": ["colorization=3"]}, "expected TASK.KEY=VALUE"),
+        ({"task_overrides": ["rotation.batch_size=x"]}, "expected int, got 'x'"),
+        ({"task_overrides": ["rotation.batch_size="]}, "expected TASK.KEY=VALUE"),
+        ({"trunk_overrides": ["deep=1"]}, "unknown 'deep'; known: depth"),
+        ({"trunk_overrides": ["depth=7"]}, "depth"),
+        ({"trunk_overrides": ["phases=maybe"]}, "expected bool, got 'maybe'"),
+        ({"weights": ["exemplar=2"]}, "unknown 'exemplar'"),
+        ({"weights": ["rotation=0"]}, "above 0"),
+        ({"weights": ["rotation=nan"]}, "above 0"),
+        ({"rmsprop": "adam"}, "unknown 'adam'; known: scale_invariant, slim"),
+    ],
+)
+def test_bad_flags_say_what_was_expected(options, message):
+    with pytest.raises(UserError, match=message):
+        _resolve(**options)
+
+
+@pytest.mark.parametrize("names", [[], ["rotation", "rotation"]])
+def test_tasks_are_distinct_and_there(names):
+    with pytest.raises(UserError, match="--tasks: expected distinct tasks"):
+        configuration.resolve("tiny", names)
+
+
+def test_unknown_task_lists_the_registered():
+    with pytest.raises(
+        UserError, match=r"unknown task 'jigsaw'; tasks are: .*exemplar"
+    ):
+        configuration.resolve("tiny", ["jigsaw"])
+
+
+def test_steps_of_a_task_are_in_proportion_to_its_weight():
+    config = _resolve(weights=["rotation=2.5"], steps=10)
+    assert config.limits() == {"colorization": 10, "rotation": 25}
+
+
+def test_the_stored_config_reads_back(tmp_path):
+    config = _resolve(task_overrides=["colorization.learning_rate=0.5"], lasso=0.1)
+    configuration.save(config, str(tmp_path))
+    assert configuration.load(str(tmp_path)) == config
+
+
+def test_a_folder_of_another_run_is_refused(tmp_path):
+    config = _resolve(steps=7)
+    configuration.save(config, str(tmp_path))
+    configuration.save(dataclasses.replace(config, steps=9), str(tmp_path))
+    assert configuration.load(str(tmp_path)).steps == 9
+    other = _resolve(steps=9, task_overrides=["rotation.batch_size=3"])
+    with pytest.raises(UserError, match=r"tasks.rotation.batch_size was \d+, now 3"):
+        configuration.save(other, str(tmp_path))
+
+
+def test_no_config(tmp_path):
+    with pytest.raises(UserError, match=r"config.json: not the config"):
+        configuration.load(str(tmp_path))

@@ -1,0 +1,66 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from built_sets import write_set
+
+from launch import pretraining
+
+
+@pytest.fixture
+def data(tmp_path):
+    splits = ["train", "validation"]
+    write_set(str(tmp_path / "data"), [6, 3], splits=splits, size=(64, 64))
+    return str(tmp_path / "data")
+
+
+def _command(data, model_dir, *more):
+    return [
+        *(sys.executable, "-m", "launch.pretrain", f"--data={data}"),
+        *(f"--model_dir={model_dir}", "--preset=tiny", "--tasks=rotation"),
+        *("--task_set=rotation.batch_size=2", "--task_set=rotation.image_size=32"),
+        *more,
+    ]
+
+
+def test_sigterm_then_the_same_command_goes_on(data, tmp_path):
+    model_dir = tmp_path / "run"
+    arguments = _command(data, model_dir, "--steps=1000000", "--checkpoint_seconds=1")
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+    store = pretraining.checkpoints(str(model_dir))
+    while store.latest() is None and process.poll() is None:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    output = process.communicate()[0]
+    assert process.returncode == 0
+    assert "stopped by SIGTERM after a checkpoint" in output
+
+    steps = store.read_state(store.latest())["total_steps"]
+    arguments = _command(data, model_dir, f"--steps={steps + 2}")
+    output = subprocess.run(
+        arguments, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+    assert f"resumed from checkpoint-{steps:09d}" in output
+    assert "held out  rotation" in output
+    assert store.read_state(store.latest())["total_steps"] == steps + 2
+    assert os.path.exists(model_dir / "validation.json")
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--task_set=rotation.turns=9"], "unknown 'turns'; known: batch_size"),
+        (["--data=/nonexistent"], "/nonexistent: no built data set here or below"),
+        (["--tasks=rotation,jigsaw"], "unknown task 'jigsaw'"),
+    ],
+)
+def test_bad_flags_end_with_one_line(data, tmp_path, more, message):
+    arguments = _command(data, tmp_path / "run", *more)
+    process = subprocess.run(arguments, stderr=subprocess.PIPE, text=True)
+    assert process.returncode == 1
+    assert "Traceback" not in process.stderr
+    (line,) = [one for one in process.stderr.splitlines() if one.startswith("error: ")]
+    assert message in line

@@ -1,0 +1,166 @@
+import dataclasses
+import json
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from built_sets import write_set
+
+from launch import configuration, exporting, feature_extraction, history, pretraining
+from launch.pretrain import DEFAULT_TASKS
+from selfsup.data import manifest
+from selfsup.errors import UserError
+
+_OVERRIDES = (
+    "relative_position.batch_size=2",
+    "colorization.batch_size=2",
+    "colorization.image_size=64",
+    "exemplar.batch_size=2",
+    "motion_segmentation.batch_size=2",
+    "motion_segmentation.height=64",
+    "motion_segmentation.width=96",
+)
+
+
+def _config(**options):
+    config = configuration.resolve(
+        "tiny", DEFAULT_TASKS, task_overrides=_OVERRIDES, lasso=0.01, **options
+    )
+    return dataclasses.replace(config, validations=1, validation_batches=1)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    splits = ["train", "validation"]
+    write_set(str(folder / "photos"), [6, 3], splits=splits, size=(320, 320))
+    kind = manifest.VIDEO_FRAMES
+    write_set(str(folder / "videos"), [6, 3], splits=splits, size=(64, 96), kind=kind)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def straight(data, tmp_path_factory):
+    """The folder of a run of all four tasks, with the lasso, that was never stopped."""
+    folder = str(tmp_path_factory.mktemp("straight"))
+    run = pretraining.Pretraining(_config(steps=2), data, folder)
+    assert run.run() is None
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stopped(data, tmp_path_factory):
+    """The folder of the same run, stopped half-way and gone on with."""
+    folder = str(tmp_path_factory.mktemp("stopped"))
+    for steps in (1, 2):
+        pretraining.Pretraining(_config(steps=steps), data, folder).run()
+    return folder
+
+
+def _trained(folder):
+    return [row for row in history.read(folder) if row["split"] == "train"]
+
+
+def test_every_task_trains_validates_and_leaves_pictures(straight):
+    rows = history.read(straight)
+    for name in DEFAULT_TASKS:
+        of_task = [row for row in rows if row["task"] == name]
+        assert [row["step"] for row in of_task if row["split"] == "train"] == [1, 2]
+        assert [row["step"] for row in of_task if row["split"] == "validation"] == [2]
+        assert all(np.isfinite(row["loss"]) for row in of_task)
+    pictures = os.listdir(os.path.join(straight, "pictures"))
+    assert {name.split("-")[0] for name in pictures} == {*DEFAULT_TASKS, "alpha.png"}
+    with open(os.path.join(straight, "validation.json")) as file:
+        assert set(json.load(file)) == set(DEFAULT_TASKS)
+    for split in ("train", "validation"):
+        assert os.listdir(os.path.join(straight, "tensorboard", split))
+
+
+def test_resuming_gives_the_losses_of_not_stopping(straight, stopped):
+    expected, found = _trained(straight), _trained(stopped)
+    assert [row["task"] for row in found] == [row["task"] for row in expected]
+    for row, other in zip(expected, found):
+        assert row["loss"] == pytest.approx(other["loss"], rel=1e-5)
+        assert row["gradient_norm"] == pytest.approx(other["gradient_norm"], rel=1e-3)
+
+
+def test_resuming_gives_the_weights_of_not_stopping(straight, stopped):
+    trunks = [exporting.load_run(folder)[0].trunk for folder in (straight, stopped)]
+    for one, other in zip(*(trunk.get_weights() for trunk in trunks)):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_the_data_read_is_noted(straight, data):
+    with open(os.path.join(straight, pretraining.DATA)) as file:
+        photos, videos = json.load(file)
+    assert photos["directory"] == os.path.join(data, "photos")
+    assert photos["records"] == {"train": 6, "validation": 3}
+    assert videos["kind"] == manifest.VIDEO_FRAMES
+
+
+def test_tasks_share_the_trunk_and_nothing_else(straight, data):
+    run = pretraining.Pretraining(_config(steps=2), data, straight)
+    network = run.network
+    trunk = {id(variable) for variable in network.trunk.trainable_variables}
+    own = []
+    for name in DEFAULT_TASKS:
+        variables = {id(variable) for variable in network.trained_variables(name)}
+        assert trunk < variables
+        assert id(network.combination.variable(name)) in variables
+        own.append(variables - trunk)
+    assert sum(len(one) for one in own) == len(set().union(*own))
+
+
+def test_the_wrong_data_is_explained(data, tmp_path):
+    with pytest.raises(UserError, match="motion_mask"):
+        folder = os.path.join(data, "photos")
+        pretraining.Pretraining(_config(), folder, str(tmp_path / "run"))
+
+
+def test_a_run_exports_and_the_export_gives_features(straight, data, tmp_path):
+    output = str(tmp_path / "trunk")
+    exporting.export_run(straight, output, output_stride=16, recalibrate_on=data)
+    loaded = tf.saved_model.load(output)
+    assert loaded(tf.zeros([1, 64, 96, 3]), training=False).shape[:3] == (1, 4, 6)
+    with open(os.path.join(output, "model_card.json")) as file:
+        card = json.load(file)
+    assert {
+        name: task["steps"] for name, task in card["tasks"].items()
+    } == dict.fromkeys(DEFAULT_TASKS, 2)
+    assert card["batch_norm_recalibration"]["images"] == 6
+
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for index in range(3):
+        pixels = np.random.default_rng(index).integers(0, 256, (40, 50, 3), np.uint8)
+        tf.io.write_file(str(photos / f"{index}.png"), tf.io.encode_png(pixels))
+    (photos / "broken.jpg").write_text("no image")
+    features = str(tmp_path / "features.npz")
+    assert feature_extraction.extract(output, str(photos), features, 64, 2) == 3
+    with np.load(features) as stored:
+        assert stored["keys"].tolist() == ["0.png", "1.png", "2.png"]
+        assert stored["features"].shape == (
+            3,
+            loaded(tf.zeros([1, 64, 64, 3])).shape[-1],
+        )
+    picture = str(tmp_path / "neighbours.png")
+    feature_extraction.draw_neighbours(features, str(photos), picture, 2)
+    assert tf.io.decode_png(tf.io.read_file(picture)).shape == (2 * 116, 3 * 116, 3)
+
+
+def test_an_unknown_checkpoint_is_explained(straight, tmp_path):
+    with pytest.raises(
+        UserError, match="no checkpoint 'snapshot-009'; there are: check"
+    ):
+        exporting.export_run(straight, str(tmp_path / "out"), checkpoint="snapshot-009")
+
+
+def test_nearest_leaves_the_query_out_and_prefers_the_alike():
+    random = np.random.default_rng(0)
+    centres = random.normal(size=(2, 8)) * 5
+    rows = np.repeat(centres, 4, axis=0) + random.normal(size=(8, 8)) * 0.1
+    found = feature_extraction.nearest(rows, 3)
+    for query, row in enumerate(found):
+        assert query not in row
+        assert {index // 4 for index in row} == {query // 4}

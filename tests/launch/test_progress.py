@@ -1,0 +1,53 @@
+import io
+
+from launch import progress
+from selfsup.tasks.task import Metric
+
+
+def _task(limit=10, steps=0):
+    spec = Metric("accuracy", True, "share")
+    return progress.TaskProgress(spec, limit, images_per_step=8, steps=steps)
+
+
+_LOGS = {"loss": 2.0, "accuracy": 0.25, "chance/accuracy": 0.125}
+
+
+def test_rate_and_time_left_leave_tracing_out():
+    task = _task()
+    task.update(1, 0, _LOGS, 60.0)
+    assert task.images_per_second is None
+    task.update(2, 0, _LOGS, 2.0)
+    assert task.images_per_second == 4.0
+    assert task.seconds_left == 16.0
+
+
+def test_plain_lines_where_there_is_no_terminal(monkeypatch):
+    monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.0)
+    stream = io.StringIO()
+    with progress.Progress({"rotation": _task()}, stream) as shown:
+        shown.update("rotation", 1, 0, _LOGS, 2.0)
+        shown.update("rotation", 2, 1, _LOGS, 2.0)
+    text = stream.getvalue()
+    assert "\x1b" not in text
+    assert "loss 2.0000  accuracy 0.250 (chance 0.125)  4.0 images/s" in text
+    assert "2/10" in text
+    assert "skipped 1" in text
+    assert "0:00:16" in text
+
+
+def test_a_live_table_on_a_terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    stream = Terminal()
+    with progress.Progress({"rotation": _task()}, stream) as shown:
+        shown.update("rotation", 1, 0, _LOGS, 2.0)
+        shown.say("resumed from checkpoint-000000003")
+    text = stream.getvalue()
+    assert "Pretraining" in text
+    assert "resumed from checkpoint-000000003" in text
+    assert "1/10" in text
