@@ -67,12 +67,8 @@ def recalibrate_batch_norm(trunk, batches, *, block4=None, output_stride=None):
         statistics are then what they were.
     """
     parts = [trunk] if block4 is None else [trunk, block4]
-    layers = [
-        layer
-        for part in parts
-        for layer in part.submodules
-        if isinstance(layer, BatchNorm)
-    ]
+    modules = [module for part in parts for module in part.submodules]
+    layers = [module for module in modules if isinstance(module, BatchNorm)]
     before = [
         (layer.moving_mean.numpy(), layer.moving_variance.numpy()) for layer in layers
     ]
