@@ -10,6 +10,10 @@ MIN_MATCHES = 50
 MIN_INLIERS = 25
 # At a cut, about one match in thirty agrees by chance.
 MIN_INLIER_SHARE = 0.1
+# The background, and as many objects, may each follow a homography.
+MAX_CANDIDATES = 3
+# Pixels between the places where candidates are compared with the flow.
+SUPPORT_GRID = 4
 MAX_CORNERS = 1000
 CORNER_QUALITY = 0.001
 MAX_KEYPOINTS = 500
@@ -44,11 +48,51 @@ def homography(first, second, flow, exclude=None):
     )
     if len(sources) < MIN_MATCHES:
         return None
-    matrix, inliers = cv2.findHomography(sources, targets, cv2.RANSAC, RANSAC_PIXELS)
+    candidates = _candidates(sources, targets)
+    return max(candidates, key=lambda matrix: _support(matrix, flow), default=None)
+
+
+def _candidates(sources, targets):
+    """Homographies by RANSAC, each fitted to the matches that those before leave.
+
+    Args:
+      sources, targets: float32 [n, 2], (x, y).
+
+    Returns:
+      list of at most `MAX_CANDIDATES` float64 [3, 3].
+    """
     needed = max(MIN_INLIERS, MIN_INLIER_SHARE * len(sources))
-    if matrix is None or np.count_nonzero(inliers) < needed:
-        return None
-    return matrix
+    found = []
+    while len(found) < MAX_CANDIDATES and len(sources) >= needed:
+        matrix, inliers = cv2.findHomography(
+            sources, targets, cv2.RANSAC, RANSAC_PIXELS
+        )
+        if matrix is None or np.count_nonzero(inliers) < needed:
+            break
+        found.append(matrix)
+        left = inliers[:, 0] == 0
+        sources, targets = sources[left], targets[left]
+    return found
+
+
+def _support(matrix, flow):
+    """How much of the frame's area moves as `matrix` says; more at its borders.
+
+    The background is rarely the most detailed part, so a count of matches would often
+    take a large object for it; but it is large, and it reaches the borders.
+    """
+    height, width = flow.shape[:2]
+    half = SUPPORT_GRID // 2
+    rows, columns = np.mgrid[half:height:SUPPORT_GRID, half:width:SUPPORT_GRID]
+    points = np.stack([columns, rows], axis=-1).reshape(1, -1, 2).astype(np.float64)
+    moved = cv2.perspectiveTransform(points, matrix) - points
+    error = moved.reshape(*rows.shape, 2) - flow[rows, columns]
+    agrees = np.linalg.norm(error, axis=2) < RANSAC_PIXELS
+    inset = np.minimum(
+        np.minimum(columns, width - columns) / width,
+        np.minimum(rows, height - rows) / height,
+    )
+    return np.sum(agrees * (1.0 - inset))
 
 
 def _matched_keypoints(first, second, usable):
