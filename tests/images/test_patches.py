@@ -27,10 +27,12 @@ def test_a_block_is_four_neighbours_of_the_grid(everywhere, size):
     image = _coordinates(*size)
     assert patches.min_side(16, 5, 2) == 41
     cells = np.array([[0, 0], [0, 21], [21, 0], [21, 21]])
-    for n in range(6):
-        block = everywhere(
-            lambda x, s: patches.random_block(x, 16, 5, 2, s), image, [3, n]
-        )
+
+    def cut(photo, seed):
+        return patches.random_block(photo, 16, 5, 2, seed)
+
+    blocks = [cut(image, [3, n]).numpy() for n in range(6)]
+    for block in [everywhere(cut, image, [4, 4]), *blocks]:
         assert block.shape == (4, 16, 16, 3) and block.dtype == np.uint8
         corners = _corners(block)
         for patch, (top, left) in zip(block, corners):

@@ -72,7 +72,7 @@ def serialized():
     ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def dataset_of(serialized):
     """`dataset_of(task, seed=0)`: one preprocessed example for each photo."""
 
@@ -90,7 +90,7 @@ def dataset_of(serialized):
     return build
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def batch_of(dataset_of):
     """`batch_of(task, seed=0)`: a batch of the first four photos."""
     return lambda task, seed=0: next(iter(dataset_of(task, seed).batch(4)))
@@ -112,23 +112,24 @@ class Features(tf.keras.layers.Layer):
         return images
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def features():
     tf.keras.utils.set_random_seed(1)
     return Features()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny():
     return tiny_task
 
 
 @pytest.fixture
-def train(features, batch_of):
+def train(batch_of):
     """`train(task)`: losses of twenty steps on one batch, stand-in trunk included."""
 
     def run(task, steps=20):
-        head = task.build_head()
+        tf.keras.utils.set_random_seed(1)
+        features, head = Features(), task.build_head()
         images, targets = task.preprocess_batch(batch_of(task), tf.constant([1, 2]))
         optimizer = tf.keras.optimizers.Adam(1e-2)
 

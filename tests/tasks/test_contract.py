@@ -14,12 +14,12 @@ from selfsup.tasks import REGISTRY, task_class
 from selfsup.tasks.task import Metric, TaskConfig
 
 
-@pytest.fixture(params=sorted(REGISTRY))
+@pytest.fixture(scope="module", params=sorted(REGISTRY))
 def task(request, tiny):
     return tiny(request.param)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def run(task, batch_of, features):
     """(images, targets, head, outputs) of one batch, built under tf.function."""
     head = task.build_head()
