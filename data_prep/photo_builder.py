@@ -3,13 +3,12 @@
 import os
 import sys
 
-from data_prep import inputs, writer
+from data_prep import inputs, photo_conversion, writer
 from selfsup.data import manifest as manifests
 from selfsup.errors import UserError
 
 NO_LABELS = "none"
 FOLDER_LABELS = "folders"
-LABELLINGS = (NO_LABELS, FOLDER_LABELS)
 
 _EXTENSIONS = (
     ".jpg",
@@ -68,8 +67,6 @@ def build_photos(
     Raises:
       UserError: no photos there, or as `writer.build`.
     """
-    from data_prep import photo_conversion
-
     found = find_photos(directory, output)
     names = _class_names(directory, found.keys) if labels == FOLDER_LABELS else ()
     return writer.build(

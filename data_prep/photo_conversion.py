@@ -2,6 +2,8 @@
 
 A file's content decides what it is, never its name. What training can read as it is
 keeps its bytes; all else is decoded once, carefully, and encoded again.
+
+TensorFlow is imported late: the worker processes need it, not their parent.
 """
 
 import dataclasses
@@ -9,11 +11,9 @@ import io
 import os
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
 
 from data_prep.shards import SetAside
-from selfsup.data import records
 
 JPEG_QUALITY = 95
 MIN_SIDE = 32
@@ -54,6 +54,8 @@ class PhotoConverter:
         Raises:
           SetAside: it cannot be used; says why.
         """
+        from selfsup.data import records
+
         label = self._label(key)
         with open(os.path.join(self.directory, key), "rb") as file:
             data = file.read()
@@ -64,8 +66,9 @@ class PhotoConverter:
         return [record]
 
     def _label(self, key):
+        """Class index, or -1 in an unlabelled set."""
         if not self.labels:
-            return records.NO_LABEL
+            return -1
         folder = key.split(os.sep)[0]
         if folder not in self.labels:
             raise SetAside("lies in no class folder")
@@ -137,6 +140,8 @@ def _can_be_kept(image, data, max_side):
         return False
     if image.getexif().get(_EXIF_ORIENTATION) not in _UPRIGHT:
         return False
+    import tensorflow as tf
+
     try:
         decoded = tf.io.decode_jpeg(data, channels=3)
     except tf.errors.OpError:

@@ -10,13 +10,13 @@ interruption: finished shards are kept.
 
 from absl import flags
 
-from data_prep import builder_flags, photo_builder
+from data_prep import builder_flags
 from selfsup import command
 
 _LABELS = flags.DEFINE_enum(
     "labels",
-    photo_builder.NO_LABELS,
-    photo_builder.LABELLINGS,
+    "none",
+    ["none", "folders"],
     "none: unlabelled. folders: the first folder below --input names the class.",
 )
 _MAX_SIDE = flags.DEFINE_integer(
@@ -36,6 +36,8 @@ flags.adopt_module_key_flags(builder_flags)
 
 def main(argv):
     del argv
+    from data_prep import photo_builder
+
     photo_builder.build_photos(
         directory=builder_flags.INPUT.value,
         output=builder_flags.OUTPUT.value,

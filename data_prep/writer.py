@@ -8,20 +8,18 @@ manifest, written last, makes the folder a data set.
 
 import collections
 import contextlib
-import fcntl
 import hashlib
 import importlib.metadata
-import json
 import os
 import platform
+import re
 import sys
 
-from data_prep import worker_pool
+from data_prep import build_plan, worker_pool
 from data_prep.progress import Progress
 from data_prep.shards import (
     STATE_FOLDER,
     SetAside,
-    ShardJob,
     ShardWriter,
     WriteFailed,
     finished,
@@ -33,12 +31,11 @@ from selfsup.errors import UserError
 __all__ = ["SetAside", "build", "file_state"]
 
 SET_ASIDE_FILE = "set_aside.tsv"
-_PLAN_FILE = "build.json"
-_LOCK_FILE = "lock"
 # An input that ends its worker process this often is at fault itself.
 _STRIKES = 2
-_FEW_SHARDS = 16
-_INPUTS_PER_SHARD = 1024
+_KEPT = "finished shards are kept: run the same command again to go on"
+_TEMPORARY = re.compile(r"\.(tfrecord|json|tsv)\.\d+\.tmp$")
+_UNITS = {manifests.PHOTOS: "photos", manifests.VIDEO_FRAMES: "videos"}
 _VERSIONS_OF = ("tensorflow", "numpy", "Pillow", "opencv-python-headless")
 
 
@@ -85,26 +82,29 @@ def build(
     keys = sorted(set(inputs))
     if not keys:
         raise UserError(f"{output}: nothing to build: no input was found")
-    jobs = _plan_shards(output, keys, num_shards, validation_fraction)
-    plan = {
-        "kind": kind,
-        "features": list(features),
-        "options": options,
-        "labels": list(labels),
-        "shards": len(jobs),
-        "validation_fraction": validation_fraction,
-        "inputs": {"count": len(keys), "names": _digest(keys), "state": state},
-    }
+    jobs = build_plan.plan_shards(output, keys, num_shards, validation_fraction)
+    plan = build_plan.as_stored(
+        {
+            "kind": kind,
+            "features": list(features),
+            "options": options,
+            "labels": list(labels),
+            "shards": len(jobs),
+            "validation_fraction": validation_fraction,
+            "inputs": {
+                "count": len(keys),
+                "names": build_plan.digest(keys),
+                "state": state,
+            },
+        }
+    )
     try:
-        with _locked(output):
-            _adopt_plan(output, plan)
-            results = _run_jobs(jobs, convert, workers or _cpus(), kind)
+        with build_plan.locked(output):
+            build_plan.adopt(output, plan)
+            results = _run_jobs(jobs, convert, workers or _cpus(), _UNITS[kind])
             return _conclude(output, plan, jobs, results)
     except OSError as error:
         raise UserError(f"{output}: cannot be written: {error}; {_KEPT}") from error
-
-
-_KEPT = "finished shards are kept: run the same command again to go on"
 
 
 def file_state(directory, keys):
@@ -125,109 +125,10 @@ def file_state(directory, keys):
     return digest.hexdigest()
 
 
-def _plan_shards(output, keys, num_shards, validation_fraction):
-    """Jobs for all shards; depends on nothing but its arguments."""
-    shuffled = sorted(keys, key=_hash)
-    held_out = 0
-    if validation_fraction > 0 and len(keys) > 1:
-        held_out = max(1, round(validation_fraction * len(keys)))
-        held_out = min(held_out, len(keys) - 1)
-    validation = set(shuffled[:held_out])
-    train = [key for key in keys if key not in validation]
-    train_shards = min(num_shards or _choose_shards(len(train)), len(train))
-    share = train_shards * held_out / len(train)
-    return [
-        *_split_jobs(output, "train", train, train_shards),
-        *_split_jobs(output, "validation", sorted(validation), round(share)),
-    ]
-
-
-def _choose_shards(count):
-    return max(min(_FEW_SHARDS, count), -(-count // _INPUTS_PER_SHARD))
-
-
-def _split_jobs(output, split, keys, shards):
-    """Deals `keys` out to `shards` jobs in turn; each then shuffles its hand.
-
-    Neighbours in a folder tree resemble each other, so readers profit from both.
-    """
-    if not keys:
-        return []
-    shards = max(1, shards)
-    return [
-        ShardJob(
-            directory=output,
-            file=f"{split}-{index:05d}-of-{shards:05d}.tfrecord",
-            split=split,
-            keys=tuple(sorted(keys[index::shards], key=_hash)),
-        )
-        for index in range(shards)
-    ]
-
-
-def _hash(key):
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
-
-
-def _digest(keys):
-    return _hash("\n".join(keys)).hex()
-
-
-@contextlib.contextmanager
-def _locked(output):
-    """Holds the output folder; the system lets go of it when the process ends."""
-    os.makedirs(os.path.join(output, STATE_FOLDER), exist_ok=True)
-    with open(os.path.join(output, STATE_FOLDER, _LOCK_FILE), "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"{output}: another builder is writing there") from None
-        yield
-
-
-def _adopt_plan(output, plan):
-    """Stores the plan of a new build, or checks that it is the one begun there."""
-    path = os.path.join(output, STATE_FOLDER, _PLAN_FILE)
-    plan = json.loads(json.dumps(plan))
-    if not os.path.exists(path):
-        if os.path.exists(os.path.join(output, manifests.FILE_NAME)):
-            raise UserError(f"{output}: holds a built set already; give another folder")
-        files.write_atomically(path, json.dumps(plan, indent=1))
-        return
-    try:
-        with open(path, encoding="utf-8") as file:
-            begun = json.load(file)
-    except ValueError as error:
-        raise UserError(f"{path}: not a build's state: {error}") from error
-    changes = "; ".join(_changes(begun, plan))
-    if changes:
-        raise UserError(
-            f"{output}: was begun from something else ({changes}); give another "
-            "--output, or delete this one to build it anew"
-        )
-
-
-def _changes(begun, plan):
-    """One phrase for each difference between two plans."""
-    for name, value in plan.items():
-        before = begun.get(name)
-        if before == value:
-            continue
-        if name == "inputs" and before["count"] == value["count"]:
-            yield "other input files, or changed since"
-        elif name == "inputs":
-            yield f"{before['count']} input files then, {value['count']} now"
-        elif isinstance(value, dict):
-            yield from _changes(before, value)
-        else:
-            yield f"{name}: {before} then, {value} now"
-
-
-def _run_jobs(jobs, convert, workers, kind):
+def _run_jobs(jobs, convert, workers, unit):
     """Writes the shards that are missing; returns {file: ShardResult} of all."""
     results = {job.file: finished(job) for job in jobs}
     missing = [job for job in jobs if results[job.file] is None]
-    _remove_temporaries(jobs)
     total = sum(len(job.keys) for job in jobs)
     done = total - sum(len(job.keys) for job in missing)
     if done:
@@ -235,18 +136,20 @@ def _run_jobs(jobs, convert, workers, kind):
     if not missing:
         return results
     orders = collections.deque((job, {}) for job in missing)
-    events = worker_pool.run(ShardWriter(convert), orders, min(workers, len(missing)))
-    unit = "inputs" if kind == manifests.PHOTOS else "videos"
     tracker = _Tracker(orders, done)
-    with contextlib.closing(events), Progress(unit, total, done) as progress:
-        try:
+    _remove_temporaries(jobs[0].directory)
+    try:
+        events = worker_pool.run(ShardWriter(convert), orders, workers)
+        with contextlib.closing(events), Progress(unit, total, done) as progress:
             for event in events:
                 result = tracker.see(event)
                 if result is not None:
                     results[result.file] = result
                 progress.update(tracker.done)
-        except KeyboardInterrupt:
-            raise UserError(f"interrupted; {_KEPT}") from None
+    except KeyboardInterrupt:
+        raise UserError(f"interrupted; {_KEPT}") from None
+    finally:
+        _remove_temporaries(jobs[0].directory)
     return results
 
 
@@ -296,22 +199,21 @@ class _Tracker:
         culprit = job.file if key is None else key
         self._converted[job.file] = 0
         self._strikes[culprit] += 1
-        print(f"{job.file}: a worker {how} at {culprit!r}; retrying", file=sys.stderr)
-        if self._strikes[culprit] >= _STRIKES:
-            if key is None:
-                raise UserError(f"worker processes end before their first input: {how}")
+        out = self._strikes[culprit] >= _STRIKES
+        if out and key is None:
+            raise UserError(f"worker processes end before their first input: {how}")
+        if out:
             lethal = {**lethal, key: f"crashes the decoder: process {how}"}
+        then = "it is set aside" if out else "trying it again"
+        print(f"{job.file}: worker {how} at {culprit!r}; {then}", file=sys.stderr)
         self._orders.append((job, lethal))
 
 
-def _remove_temporaries(jobs):
+def _remove_temporaries(output):
     """Deletes what killed workers left half-written."""
-    if not jobs:
-        return
-    directory = jobs[0].directory
-    for folder in (directory, os.path.join(directory, STATE_FOLDER)):
+    for folder in (output, os.path.join(output, STATE_FOLDER)):
         for name in os.listdir(folder):
-            if name.endswith(".tmp"):
+            if _TEMPORARY.search(name):
                 os.remove(os.path.join(folder, name))
 
 

@@ -1,0 +1,65 @@
+"""A build with inputs of every kind of trouble; also a script, to be killed.
+
+python odd_inputs.py OUTPUT SECONDS_AN_INPUT
+"""
+
+import os
+import signal
+import sys
+import time
+
+from data_prep import writer
+from selfsup.data import manifest
+from selfsup.errors import UserError
+
+KEYS = tuple(f"photo {index:02d}.jpg" for index in range(40))
+REFUSED, RAISES, EMPTY, KILLS = KEYS[3], KEYS[7], KEYS[11], KEYS[5]
+RECORDS_EACH = 2
+
+
+class Convert:
+    """Gives two records a key, of different lengths, after `seconds`.
+
+    The worst input kills its process, or, to save time, is refused.
+    """
+
+    def __init__(self, seconds=0.0, kills=False):
+        self.seconds = seconds
+        self.kills = kills
+
+    def __call__(self, key):
+        time.sleep(self.seconds)
+        if key == REFUSED:
+            raise writer.SetAside("is\tnot to\nmy taste")
+        if key == RAISES:
+            raise ZeroDivisionError("by it")
+        if key == KILLS:
+            if self.kills:
+                os.kill(os.getpid(), signal.SIGSEGV)
+            return []
+        if key == EMPTY:
+            return []
+        return [f"{key}/{index}".encode() * 50 for index in range(RECORDS_EACH)]
+
+
+def build(output, seconds=0.0, **changes):
+    arguments = {
+        "output": str(output),
+        "kind": manifest.PHOTOS,
+        "features": ("image",),
+        # Neither order nor repetition of the inputs matters.
+        "inputs": [*reversed(KEYS), KEYS[0]],
+        "convert": Convert(seconds),
+        "options": {"size": (3, 4), "quality": 95},
+        "num_shards": 5,
+        "validation_fraction": 0.1,
+        "workers": 1,
+    }
+    return writer.build(**{**arguments, **changes})
+
+
+if __name__ == "__main__":
+    try:
+        build(sys.argv[1], float(sys.argv[2]))
+    except UserError as error:
+        sys.exit(f"error: {error}")

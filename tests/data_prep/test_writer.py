@@ -1,0 +1,272 @@
+import collections
+import hashlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import odd_inputs
+import pytest
+import tensorflow as tf
+
+from data_prep import build_plan, shards, worker_pool, writer
+from selfsup.data import manifest
+from selfsup.errors import UserError
+
+SHARDS = 6
+BAD = {odd_inputs.REFUSED, odd_inputs.RAISES, odd_inputs.EMPTY, odd_inputs.KILLS}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    output = tmp_path_factory.mktemp("built")
+    kill = odd_inputs.Convert(kills=True)
+    return output, odd_inputs.build(output, convert=kill)
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Runs the work here: worker processes take seconds to load TensorFlow."""
+
+    def run(work, jobs, workers):
+        while jobs:
+            job = jobs.popleft()
+            steps = work(job)
+            while True:
+                try:
+                    yield worker_pool.Step(job, next(steps))
+                except StopIteration as stop:
+                    yield worker_pool.Finished(job, stop.value)
+                    break
+
+    monkeypatch.setattr(worker_pool, "run", run)
+
+
+def _checksums(output):
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in output.glob("*.tfrecord")
+    }
+
+
+def _keys_of(path):
+    """Counter of the keys whose records the shard holds."""
+    records = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+    return collections.Counter(record.decode().split("/")[0] for record in records)
+
+
+def _script(output, seconds, limit=None):
+    """Starts a build in a process group of its own."""
+
+    def limit_files():
+        if limit:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    root = os.path.dirname(os.path.dirname(writer.__file__))
+    return subprocess.Popen(
+        [sys.executable, odd_inputs.__file__, str(output), str(seconds)],
+        env={**os.environ, "PYTHONPATH": root},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=limit_files,
+    )
+
+
+def _wait_for_shards(process, output, count):
+    """Waits until `count` shards are finished."""
+    while len(list((output / ".build").glob("*.tfrecord.json"))) < count:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+
+
+def test_every_usable_input_is_in_exactly_one_shard(built):
+    output, made = built
+    total = collections.Counter()
+    for shard in made.shards:
+        total += _keys_of(output / shard.file)
+    usable = set(odd_inputs.KEYS) - BAD
+    assert total == dict.fromkeys(usable, odd_inputs.RECORDS_EACH)
+
+
+def test_manifest_tells_what_is_there(built):
+    output, made = built
+    assert manifest.find(str(output)) == [made]
+    assert [shard.file for shard in made.split("train")] == [
+        f"train-{index:05d}-of-00005.tfrecord" for index in range(5)
+    ]
+    assert {s.file: s.sha256 for s in made.shards} == _checksums(output)
+    for shard in made.shards:
+        path = output / shard.file
+        assert shard.bytes == path.stat().st_size
+        assert shard.records == sum(_keys_of(path).values())
+    assert made.inputs == {"found": 40, "used": 36, "set_aside": 4}
+    assert made.options == {"size": [3, 4], "quality": 95}
+    assert made.versions["tensorflow"] == tf.__version__
+
+
+def test_held_out_inputs_are_a_tenth_and_apart(built):
+    output, made = built
+    (shard,) = made.split("validation")
+    assert len(set(_keys_of(output / shard.file)) | BAD) <= 4 + len(BAD)
+    train = set().union(*(_keys_of(output / s.file) for s in made.split("train")))
+    assert not train & set(_keys_of(output / shard.file))
+
+
+def test_bad_inputs_are_listed_with_their_reasons(built):
+    output, _ = built
+    lines = (output / "set_aside.tsv").read_text().splitlines()
+    assert dict(line.split("\t") for line in lines) == {
+        odd_inputs.REFUSED: "is\\tnot to\\nmy taste",
+        odd_inputs.RAISES: "ZeroDivisionError: by it",
+        odd_inputs.EMPTY: "gave no record",
+        odd_inputs.KILLS: "crashes the decoder: process was killed by SIGSEGV",
+    }
+
+
+def test_finished_build_is_not_made_again(built, capfd):
+    output, made = built
+    before = {path: path.stat().st_mtime_ns for path in output.glob("*.tfrecord")}
+    assert odd_inputs.build(output, convert=None) == made
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert "40 of 40 inputs are done already" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"options": {"size": (3, 4), "quality": 90}}, "quality: 95 then, 90 now"),
+        ({"inputs": odd_inputs.KEYS[1:]}, "40 input files then, 39 now"),
+        ({"inputs": ("x", *odd_inputs.KEYS[1:])}, "other input files"),
+        ({"state": "touched"}, "other input files, or changed since"),
+        ({"num_shards": 7}, "shards: 6 then, 8 now"),
+    ],
+)
+def test_another_build_in_the_same_folder_is_refused(built, changes, told):
+    output, _ = built
+    with pytest.raises(UserError, match=told):
+        odd_inputs.build(output, **changes)
+
+
+def test_foreign_set_is_not_written_over(built, tmp_path):
+    output, _ = built
+    text = (output / "manifest.json").read_text()
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(UserError, match="holds a built set already"):
+        odd_inputs.build(tmp_path)
+    assert (tmp_path / "manifest.json").read_text() == text
+
+
+def test_kill_and_interrupt_lose_nothing(built, tmp_path, in_process):
+    """SIGINT, then a second builder beside the third, which SIGKILL ends."""
+    reference, made = built
+    process = _script(tmp_path, seconds=0.05)
+    _wait_for_shards(process, tmp_path, 1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "error: interrupted; finished shards are kept" in told
+    assert "Traceback" not in told
+    assert 1 <= len(_checksums(tmp_path)) < SHARDS
+
+    process = _script(tmp_path, seconds=0.5)
+    while not list(tmp_path.glob("*.tmp")):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    with pytest.raises(UserError, match="another builder is writing there"):
+        odd_inputs.build(tmp_path)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stderr.close()
+    assert not (tmp_path / "manifest.json").exists()
+
+    resumed = odd_inputs.build(tmp_path)
+    assert resumed.shards == made.shards
+    assert _checksums(tmp_path) == _checksums(reference)
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_full_disk_keeps_finished_shards(built, tmp_path, in_process):
+    """A file size limit, which lets the smaller shards through, stands in for it."""
+    reference, made = built
+    sizes = sorted(shard.bytes for shard in made.shards)
+    process = _script(tmp_path, seconds=0.0, limit=sizes[-1] - 1)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "cannot be written" in told and "Traceback" not in told
+    left = _checksums(tmp_path)
+    assert left.items() <= _checksums(reference).items()
+    assert not (tmp_path / "manifest.json").exists()
+    assert odd_inputs.build(tmp_path).shards == made.shards
+
+
+def test_unwritable_output_is_said(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match="cannot be written"):
+        odd_inputs.build(tmp_path / "file")
+
+
+def test_nothing_to_build(tmp_path):
+    with pytest.raises(UserError, match="no input was found"):
+        odd_inputs.build(tmp_path, inputs=())
+
+
+def test_nothing_usable(tmp_path, in_process):
+    keys = (odd_inputs.REFUSED, odd_inputs.RAISES)
+    with pytest.raises(UserError, match="nothing usable among 2 inputs"):
+        odd_inputs.build(tmp_path, inputs=keys)
+    assert not (tmp_path / "manifest.json").exists()
+    assert len((tmp_path / "set_aside.tsv").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("count", "fraction", "held_out"),
+    [(1, 0.5, 0), (2, 0.01, 1), (2, 0.9, 1), (100, 0.05, 5), (100, 0.0, 0)],
+)
+def test_held_out_count(count, fraction, held_out):
+    keys = [str(index) for index in range(count)]
+    jobs = build_plan.plan_shards("out", keys, 0, fraction)
+    assert sum(len(j.keys) for j in jobs if j.split == "validation") == held_out
+    assert sorted(key for job in jobs for key in job.keys) == sorted(keys)
+
+
+def test_shards_are_of_equal_size_and_many_enough():
+    keys = [f"{index:06d}" for index in range(40000)]
+    jobs = build_plan.plan_shards("out", keys, 0, 0.05)
+    train = [len(job.keys) for job in jobs if job.split == "train"]
+    assert len(train) == 38 and max(train) - min(train) <= 1
+    assert [job.split for job in jobs].count("validation") == 2
+
+
+def test_held_out_inputs_stay_so_as_a_folder_grows():
+    def held_out(count):
+        keys = [str(index) for index in range(count)]
+        jobs = build_plan.plan_shards("out", keys, 0, 0.05)
+        return {k for job in jobs if job.split == "validation" for k in job.keys}
+
+    assert len(held_out(1000) & held_out(1100)) >= 45
+
+
+def test_file_state_follows_the_files(tmp_path):
+    (tmp_path / "a").write_text("a")
+    before = writer.file_state(tmp_path, ["a"])
+    assert before == writer.file_state(tmp_path, ["a"])
+    os.utime(tmp_path / "a", ns=(1, 1))
+    assert before != writer.file_state(tmp_path, ["a"])
+
+
+def test_damaged_sidecar_is_no_finished_shard(tmp_path):
+    job = shards.ShardJob(str(tmp_path), "train.tfrecord", "train", ("key",))
+    (tmp_path / ".build").mkdir()
+    steps = shards.ShardWriter(lambda key: [b"record"])((job, {}))
+    assert list(steps) == ["key"]
+    assert shards.finished(job).records == 1
+    sidecar = tmp_path / ".build" / "train.tfrecord.json"
+    whole = sidecar.read_text()
+    sidecar.write_text(whole[:-5])
+    assert shards.finished(job) is None
+    sidecar.write_text(whole)
+    (tmp_path / "train.tfrecord").write_bytes(b"cut")
+    assert shards.finished(job) is None
