@@ -27,6 +27,7 @@ from selfsup.trunk.block4 import Block4, Classifier
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
 __all__ = [
+    "check_free",
     "load_block4",
     "load_card",
     "load_logits",
@@ -72,7 +73,7 @@ def save(
       UserError: when `directory` is taken.
     """
     directory = os.path.abspath(directory)
-    _check_free(directory, overwrite)
+    check_free(directory, overwrite)
     config = dataclasses.replace(
         trunk.config,
         output_stride=output_stride or trunk.config.output_stride,
@@ -143,7 +144,8 @@ def _copy(source, target):
     return target
 
 
-def _check_free(directory, overwrite):
+def check_free(directory, overwrite=False):
+    """Raises UserError where `save` would refuse the folder: ask before long work."""
     if os.path.isfile(directory):
         raise UserError(f"{directory}: is a file, expected a folder to export to")
     if os.path.isdir(directory) and os.listdir(directory) and not overwrite:
