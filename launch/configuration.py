@@ -10,7 +10,7 @@ from selfsup.errors import UserError
 
 FILE_NAME = "config.json"
 # What may differ between a run and its continuation.
-_MAY_CHANGE = ("steps", "checkpoint_seconds")
+_MAY_CHANGE = ("steps", "end_cost", "checkpoint_seconds")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +28,7 @@ class RunConfig:
       seed: of everything random.
       checkpoint_seconds: most seconds of work that a crash may lose.
       snapshot_cost: a snapshot at each multiple of this cost; 0 for none.
+      end_cost: cost at which the run ends; 0 for steps alone.
       validation_batches: held-out batches a task is validated on, at most.
       validations: how often in a run.
     """
@@ -42,6 +43,7 @@ class RunConfig:
     seed: int
     checkpoint_seconds: float
     snapshot_cost: float
+    end_cost: float
     validation_batches: int
     validations: int
 
@@ -67,7 +69,8 @@ def resolve(
     lasso=0.0,
     seed=0,
     checkpoint_seconds=600.0,
-    snapshot_cost=0.0,
+    snapshot_cost=None,
+    end_cost=None,
 ):
     """Resolves what the command line gives to a `RunConfig`.
 
@@ -79,8 +82,8 @@ def resolve(
       trunk_overrides: strings "KEY=VALUE".
       harmonize: sets that field of every task that has it (paper section 3.3).
       mixed_precision: bfloat16 in the trunk.
-      steps, rmsprop: None for the preset's.
-      lasso, seed, checkpoint_seconds, snapshot_cost: as in `RunConfig`.
+      steps, rmsprop, snapshot_cost, end_cost: None for the preset's.
+      lasso, seed, checkpoint_seconds: as in `RunConfig`.
 
     Raises:
       UserError: for unknown names, with the list of known ones, and for values of the
@@ -90,7 +93,7 @@ def resolve(
     from selfsup.trunk.resnet_v2 import TrunkConfig
 
     base = _known("--preset", preset, presets.PRESETS)
-    rmsprop = base.rmsprop if rmsprop is None else rmsprop
+    rmsprop = _or(rmsprop, base.rmsprop)
     _known("--rmsprop", rmsprop, rmsprop_module.NAMED)
     if not task_names or len(set(task_names)) != len(task_names):
         raise UserError(f"--tasks: expected distinct tasks, got {list(task_names)}")
@@ -104,15 +107,20 @@ def resolve(
         trunk=trunk,
         tasks=_task_configs(base, task_names, task_overrides, harmonize),
         weights=_weights(task_names, weights),
-        steps=base.steps if steps is None else steps,
+        steps=_or(steps, base.steps),
         rmsprop=rmsprop,
         lasso=lasso,
         seed=seed,
         checkpoint_seconds=checkpoint_seconds,
-        snapshot_cost=snapshot_cost,
+        snapshot_cost=_or(snapshot_cost, base.snapshot_cost),
+        end_cost=_or(end_cost, base.end_cost),
         validation_batches=base.validation_batches,
         validations=base.validations,
     )
+
+
+def _or(value, default):
+    return default if value is None else value
 
 
 def _task_configs(preset, task_names, overrides, harmonize):
@@ -128,7 +136,18 @@ def _task_configs(preset, task_names, overrides, harmonize):
         name, key = _split(path, ".", "--task_set", "TASK.KEY=VALUE")
         config = _known("--task_set", name, configs)
         configs[name] = _override(config, key, value, f"--task_set={text}")
+    _check_costs(configs)
     return configs
+
+
+def _check_costs(configs):
+    without = [name for name, config in configs.items() if not config.step_cost]
+    if without and len(without) < len(configs):
+        raise UserError(
+            f"step_cost is given for some tasks but not for {', '.join(without)}: "
+            "calibrated costs are seconds and do not add up with given ones; give "
+            f"--task_set={without[0]}.step_cost=COST too, or 0 for all"
+        )
 
 
 def _weights(task_names, texts):

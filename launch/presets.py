@@ -6,6 +6,8 @@ which are the paper's, is listed.
 
 import dataclasses
 
+from selfsup.hybrid import cost_clock
+
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
@@ -15,7 +17,9 @@ class Preset:
       description: one line for people.
       trunk: overrides of `trunk.resnet_v2.TrunkConfig`.
       tasks: overrides of the tasks' configs by task.
-      steps: steps of a task of weight 1.
+      steps: steps of a task of weight 1, at most.
+      snapshot_cost: a snapshot at each multiple of this cost; 0 for none.
+      end_cost: cost at which the run ends; 0 for steps alone.
       rmsprop: name in `hybrid.rmsprop.NAMED`.
       validation_batches: held-out batches a task is validated on, at most.
       validations: how often in a run.
@@ -25,17 +29,28 @@ class Preset:
     trunk: dict
     tasks: dict
     steps: int
+    snapshot_cost: float = 0.0
+    end_cost: float = 0.0
     rmsprop: str = "scale_invariant"
     validation_batches: int = 20
     validations: int = 20
 
 
+# TaskConfig's batch size, from which the paper's hours an epoch become hours a step.
+PAPER_BATCH = 32
+
 PRESETS = {
     "paper": Preset(
-        description="ResNet-101-v2 and heads of the paper",
+        description="the paper's ResNet-101-v2, heads and cost clock",
         trunk={"depth": "101"},
-        tasks={},
-        steps=1_000_000,
+        tasks={
+            name: {"step_cost": cost_clock.paper_step_cost(name, PAPER_BATCH)}
+            for name in cost_clock.PAPER_GPU_HOURS_PER_EPOCH
+        },
+        # The cost clock ends the run long before.
+        steps=100_000_000,
+        snapshot_cost=cost_clock.PAPER_SNAPSHOT_HOURS,
+        end_cost=cost_clock.PAPER_END_HOURS,
     ),
     "small": Preset(
         description="ResNet-50-v2 and narrower heads, for one GPU",

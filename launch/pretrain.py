@@ -79,9 +79,16 @@ _CHECKPOINT_SECONDS = flags.DEFINE_float(
 )
 _SNAPSHOT_COST = flags.DEFINE_float(
     "snapshot_cost",
-    0.0,
-    "Keep a snapshot at each multiple of this cost: seconds of step time added up over "
-    "tasks, or GPU hours where the tasks' step_cost is set (paper section 6.1); 0: none.",
+    None,
+    "Keep a snapshot at each multiple of this cost (paper section 6.1): step times added "
+    "up over tasks, in seconds or, where the preset gives step costs, in its unit; 0: "
+    "none; the preset's when not given.",
+    lower_bound=0.0,
+)
+_END_COST = flags.DEFINE_float(
+    "end_cost",
+    None,
+    "Cost at which the run ends; 0: never; the preset's when not given.",
     lower_bound=0.0,
 )
 
@@ -105,6 +112,7 @@ def main(_):
         seed=_SEED.value,
         checkpoint_seconds=_CHECKPOINT_SECONDS.value,
         snapshot_cost=_SNAPSHOT_COST.value,
+        end_cost=_END_COST.value,
     )
     stopped = Pretraining(config, _DATA.value, _MODEL_DIR.value).run()
     if stopped:

@@ -88,7 +88,11 @@ class Pretraining:
             self._groups,
             config.weights,
             config.limits(),
-            CostClock({k: v for k, v in costs.items() if v}, config.snapshot_cost),
+            CostClock(
+                {name: cost for name, cost in costs.items() if cost},
+                config.snapshot_cost,
+                config.end_cost,
+            ),
             checkpoints(model_dir),
             tf.train.Checkpoint(network=self.network, optimizers=optimizers),
         )

@@ -18,14 +18,22 @@ PAPER_GPU_HOURS_PER_EPOCH = {
 PAPER_SNAPSHOT_HOURS = 2400.0
 PAPER_END_HOURS = 16800.0
 PAPER_GPUS = 64
-IMAGENET_IMAGES = 1_281_167
+# Examples in an epoch. The paper does not say how many frames it takes of SoundNet's
+# two million videos; one each is our reading.
+PAPER_EPOCH_EXAMPLES = {
+    "relative_position": 1_281_167,
+    "colorization": 1_281_167,
+    "exemplar": 1_281_167,
+    "motion_segmentation": 2_000_000,
+}
 
 CALIBRATION_STEPS = 5
 
 
-def paper_step_cost(task, batch_size, epoch_images=IMAGENET_IMAGES):
-    """GPU hours of one step of `batch_size` images of a task of the paper."""
-    return PAPER_GPU_HOURS_PER_EPOCH[task] * batch_size / epoch_images
+def paper_step_cost(task, batch_size):
+    """GPU hours (K40) of one step of `batch_size` examples of a task of the paper."""
+    examples = PAPER_EPOCH_EXAMPLES[task]
+    return PAPER_GPU_HOURS_PER_EPOCH[task] * batch_size / examples
 
 
 @dataclasses.dataclass
@@ -36,10 +44,12 @@ class CostClock:
       step_costs: cost of a step by task; a task without one is calibrated from its
         fastest step among the first `CALIBRATION_STEPS` after the first, in seconds.
       threshold: a snapshot is due at each multiple of it; 0 for none.
+      end: cost at which training ends; 0 for never.
     """
 
     step_costs: dict
     threshold: float = 0.0
+    end: float = 0.0
     _fastest: dict = dataclasses.field(default_factory=dict)
 
     def observe(self, task, step, seconds):
@@ -62,3 +72,7 @@ class CostClock:
     def snapshots(self, steps):
         """How many multiples of the threshold the cost has crossed."""
         return int(self.cost(steps) / self.threshold) if self.threshold else 0
+
+    def ended(self, steps):
+        """Whether the cost has reached the end."""
+        return bool(self.end) and self.cost(steps) >= self.end

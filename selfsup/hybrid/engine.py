@@ -66,7 +66,8 @@ class Engine:
         return name
 
     def run(self, checkpoint_seconds, after_step, before_checkpoint=lambda: None):
-        """Takes steps until every group is at its limit or a signal asks to stop.
+        """Takes steps until all groups are at their limits, the cost clock's end is
+        reached, or a signal asks to stop.
 
         Checkpoints every `checkpoint_seconds`, at each multiple of the cost clock's
         threshold, at the end, and on SIGINT or SIGTERM.
@@ -85,7 +86,7 @@ class Engine:
         with _stop_signals(self):
             while self.interrupted is None:
                 name = turns.next_group(self.steps(), self._weights, self._limits)
-                if name is None:
+                if name is None or self.clock.ended(self.steps()):
                     break
                 self._step(name, after_step)
                 self._snapshot(save)

@@ -31,7 +31,14 @@ def test_a_given_constant_is_not_calibrated():
     assert clock.step_costs == {"a": 7.0}
 
 
+def test_the_end():
+    clock = cost_clock.CostClock({"a": 2.0}, end=10.0)
+    assert not clock.ended({"a": 4})
+    assert clock.ended({"a": 5})
+    assert not cost_clock.CostClock({"a": 2.0}).ended({"a": 10**9})
+
+
 def test_paper_costs_make_an_epoch_cost_what_the_paper_says():
     for task, hours in cost_clock.PAPER_GPU_HOURS_PER_EPOCH.items():
-        steps = cost_clock.IMAGENET_IMAGES / 32
+        steps = cost_clock.PAPER_EPOCH_EXAMPLES[task] / 32
         assert steps * cost_clock.paper_step_cost(task, 32) == pytest.approx(hours)

@@ -26,6 +26,9 @@ def test_paper_preset_is_the_papers_network():
     config = configuration.resolve("paper", ["colorization", "relative_position"])
     assert config.trunk.depth == "101"
     assert config.trunk.output_stride == 8
+    # The cost clock runs in the paper's GPU hours.
+    assert (config.snapshot_cost, config.end_cost) == (2400.0, 16800.0)
+    assert config.tasks["colorization"].step_cost == pytest.approx(90 * 32 / 1_281_167)
     assert config.tasks["colorization"].head_channels == 4096
     assert config.tasks["relative_position"].fc_bottleneck_channels == 512
 
@@ -51,6 +54,7 @@ def test_harmonize_reaches_the_tasks_that_have_it():
         ({"weights": ["exemplar=2"]}, "unknown 'exemplar'"),
         ({"weights": ["rotation=0"]}, "above 0"),
         ({"weights": ["rotation=nan"]}, "above 0"),
+        ({"task_overrides": ["rotation.step_cost=2"]}, "not for colorization"),
         ({"rmsprop": "adam"}, "unknown 'adam'; known: scale_invariant, slim"),
     ],
 )
