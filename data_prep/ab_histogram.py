@@ -6,7 +6,7 @@ import os
 import tensorflow as tf
 
 from data_prep.progress import Progress
-from selfsup.data import files, manifest, pipeline, records
+from selfsup.data import files, pipeline, records
 from selfsup.errors import UserError
 from selfsup.images import ab_bins, ab_encoding, color, resize
 
@@ -18,21 +18,23 @@ GRAY_AB = 5.0
 _BATCH = 16
 
 
-def write_color_prior(data, output):
-    """Measures the ab prior of the built photos below `data`.
+def write_color_prior(sets, output):
+    """Measures the ab prior of the training photos of built sets.
 
     Args:
-      data: folder with built sets; those that colorization would train on count.
+      sets: `Manifest`s; those that colorization would train on count.
       output: CSV file with the columns of `ab_bins.csv`.
 
     Returns:
       float64 [313], sum 1, in the order of `ab_bins.centres()`.
 
     Raises:
-      UserError: no data set, no image with colour in it, or `output` not writable.
+      UserError: no photos, none with colour in it, or `output` not writable.
     """
-    sets = pipeline.sets_for((records.IMAGE,), manifest.find(data))
-    source = pipeline.Source(sets, "train")
+    # Told now rather than after the measurement.
+    if not os.access(os.path.dirname(os.path.abspath(output)), os.W_OK):
+        raise UserError(f"--output={output}: its folder is missing or not writable")
+    source = pipeline.Source(pipeline.sets_for((records.IMAGE,), sets), "train")
     prior = measure(source.files, source.records)
     temporary = f"{output}.{os.getpid()}.tmp"
     try:

@@ -19,9 +19,12 @@ _OUTPUT = flags.DEFINE_string("output", None, "CSV file to write.")
 
 def main(argv):
     del argv
+    from selfsup.data import manifest
+
+    sets = manifest.find(_DATA.value)
     from data_prep import ab_histogram
 
-    prior = ab_histogram.write_color_prior(_DATA.value, _OUTPUT.value)
+    prior = ab_histogram.write_color_prior(sets, _OUTPUT.value)
     print(
         f"{_OUTPUT.value}: {(prior > 1e-6).sum()} of {len(prior)} bins are in use; "
         f"the most frequent has {prior.max():.1%}",

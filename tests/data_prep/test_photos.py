@@ -1,0 +1,307 @@
+import io
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image, ImageCms
+
+from data_prep import inputs, photo_builder, photo_conversion
+from data_prep.shards import SetAside
+from selfsup.data import manifest, records
+
+ORIENTATION = 0x0112
+
+
+def _picture(height=48, width=64):
+    """A smooth color picture, uint8 [H, W, 3]: brighter down, redder right."""
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    return np.round(255 * np.stack([x, y, 0.5 * (1 - x)], -1)).astype(np.uint8)
+
+
+def _saved(image, kind, **options):
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def _jpeg(**options):
+    return _saved(Image.fromarray(_picture()), "JPEG", quality=95, **options)
+
+
+def _decoded(encoded):
+    return tf.io.decode_image(encoded, channels=3, expand_animations=False).numpy()
+
+
+def _mean_error(encoded, expected):
+    pixels = _decoded(encoded).astype(int)
+    assert pixels.shape == expected.shape
+    return np.abs(pixels - expected).mean()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        _jpeg(),
+        _jpeg(progressive=True),
+        _jpeg(subsampling=0),
+        _saved(Image.fromarray(_picture()).convert("L"), "JPEG"),
+        _jpeg(exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"),
+    ],
+    ids=["baseline", "progressive", "444", "gray", "exif"],
+)
+def test_fit_jpegs_keep_their_bytes(data):
+    encoded, width, height = photo_conversion.encode(data)
+    assert encoded is data
+    assert _decoded(encoded).shape == (height, width, 3) == (48, 64, 3)
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_exif_rotation_is_applied(orientation):
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    data = _jpeg(exif=exif, subsampling=0)
+    picture = _picture()
+    # What each orientation's viewer does, in NumPy (EXIF 2.3, section 4.6.4).
+    upright = {
+        2: picture[:, ::-1],
+        3: picture[::-1, ::-1],
+        4: picture[::-1],
+        5: picture.transpose(1, 0, 2),
+        6: np.rot90(picture, -1),
+        7: picture[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(picture),
+    }[orientation]
+    encoded, width, height = photo_conversion.encode(data)
+    assert (height, width) == upright.shape[:2]
+    assert _mean_error(encoded, upright) < 2
+    assert Image.open(io.BytesIO(encoded)).getexif().get(ORIENTATION) is None
+
+
+def _palette_png():
+    return _saved(Image.fromarray(_picture()).quantize(256), "PNG")
+
+
+def _animated(kind):
+    frames = [Image.fromarray(_picture()), Image.new("RGB", (64, 48))]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    return _saved(
+        frames[0], kind, save_all=True, append_images=frames[1:], duration=40, **options
+    )
+
+
+def _sixteen_bit(kind, channels):
+    picture = _picture().astype(np.uint16) * 257
+    picture = picture[..., 0] if channels == 1 else picture[..., ::-1]
+    return cv2.imencode(kind, picture)[1].tobytes()
+
+
+RGB_CASES = {
+    "png": lambda: _saved(Image.fromarray(_picture()), "PNG"),
+    "palette": _palette_png,
+    "webp": lambda: _saved(Image.fromarray(_picture()), "WEBP", quality=95),
+    "bmp": lambda: _saved(Image.fromarray(_picture()), "BMP"),
+    "tiff": lambda: _saved(Image.fromarray(_picture()), "TIFF"),
+    "animated gif": lambda: _animated("GIF"),
+    "animated webp": lambda: _animated("WEBP"),
+    "animated png": lambda: _animated("PNG"),
+    "16-bit png": lambda: _sixteen_bit(".png", 3),
+    "16-bit tiff": lambda: _sixteen_bit(".tiff", 3),
+    "cmyk jpeg": lambda: _saved(
+        Image.fromarray(_picture()).convert("CMYK"), "JPEG", quality=95
+    ),
+    "cmyk tiff": lambda: _saved(Image.fromarray(_picture()).convert("CMYK"), "TIFF"),
+    "ycbcr tiff": lambda: _saved(
+        Image.fromarray(_picture()).convert("YCbCr"), "TIFF", compression="jpeg"
+    ),
+}
+
+
+@pytest.mark.parametrize("case", RGB_CASES)
+def test_color_formats(case):
+    encoded, width, height = photo_conversion.encode(RGB_CASES[case]())
+    assert (width, height) == (64, 48)
+    # A palette of 256 colors, as GIF has too, is the coarsest of them.
+    assert _mean_error(encoded, _picture()) < (9 if "gif" in case else 4)
+
+
+@pytest.mark.parametrize("kind", [".png", ".tiff"])
+def test_sixteen_bit_gray(kind):
+    encoded, _, _ = photo_conversion.encode(_sixteen_bit(kind, 1))
+    gray = np.repeat(_picture()[..., :1], 3, axis=-1)
+    assert _mean_error(encoded, gray) < 1
+
+
+@pytest.mark.parametrize("mode", ["1", "L"])
+def test_gray_png(mode):
+    image = Image.fromarray(_picture()).convert(mode)
+    encoded, _, _ = photo_conversion.encode(_saved(image, "PNG"))
+    assert _mean_error(encoded, np.asarray(image.convert("RGB"))) == 0
+
+
+@pytest.mark.parametrize("case", ["rgba", "la", "palette", "gif", "rgb key"])
+def test_transparency_lies_over_white(case):
+    alpha = np.zeros((48, 64), np.uint8)
+    alpha[:, :32] = 255
+    rgba = Image.fromarray(np.dstack([_picture() // 2, alpha]))
+    keyed = np.where(alpha[..., None], _picture() // 2, (9, 8, 7))
+    key = Image.fromarray(keyed.astype(np.uint8))
+    data = {
+        "rgba": lambda: _saved(rgba, "PNG"),
+        "la": lambda: _saved(rgba.convert("LA"), "PNG"),
+        "palette": lambda: _saved(rgba.quantize(200), "PNG"),
+        "gif": lambda: _saved(rgba, "GIF"),
+        "rgb key": lambda: _saved(key, "PNG", transparency=(9, 8, 7)),
+    }[case]()
+    pixels = _decoded(photo_conversion.encode(data)[0])
+    assert (pixels[:, 33:] == 255).all()
+    assert pixels[:, :31].max() < 140
+
+
+def test_cmyk_with_a_profile_that_does_not_fit():
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    cmyk = Image.fromarray(_picture()).convert("CMYK")
+    data = _saved(cmyk, "JPEG", quality=95, icc_profile=profile)
+    assert _mean_error(photo_conversion.encode(data)[0], _picture()) < 4
+
+
+def test_small_lossless_photos_stay_lossless():
+    small, _, _ = photo_conversion.encode(_saved(Image.fromarray(_picture()), "PNG"))
+    assert _mean_error(small, _picture()) == 0
+    large = Image.fromarray(_picture(150, 200))
+    assert photo_conversion.encode(_saved(large, "PNG"))[0].startswith(b"\xff\xd8\xff")
+
+
+def test_max_side_shrinks():
+    large = Image.fromarray(_picture(600, 800))
+    data = _saved(large, "JPEG", quality=95)
+    assert photo_conversion.encode(data, max_side=800)[0] is data
+    encoded, width, height = photo_conversion.encode(data, max_side=200)
+    assert (width, height) == (200, 150)
+    assert _mean_error(encoded, _picture(150, 200)) < 2
+
+
+def _truncated(data):
+    return data[: len(data) * 2 // 3]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "is empty"),
+        (b"Once upon a time", "no image of a known format"),
+        (_truncated(_jpeg()), "is broken"),
+        (_truncated(_jpeg(progressive=True)), "is broken"),
+        (_truncated(RGB_CASES["png"]()), "is broken"),
+        (_truncated(RGB_CASES["webp"]()), "no image of a known format|is broken"),
+        (_saved(Image.new("RGB", (400, 31)), "PNG"), "400x31 is under 32 pixels"),
+        (_saved(Image.new("F", (40, 40)), "TIFF"), "floating-point"),
+    ],
+)
+def test_unusable_images_are_set_aside(data, reason):
+    with pytest.raises(SetAside, match=reason):
+        photo_conversion.encode(data)
+
+
+def test_bombs_are_refused_before_they_are_decoded():
+    bomb = _saved(Image.new("1", (20000, 20000)), "PNG", compress_level=1)
+    with pytest.raises(SetAside, match="20000x20000 is over the limit of 100000000"):
+        photo_conversion.encode(bomb)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A folder tree with all that a find may meet; its path."""
+    root = tmp_path / "in"
+    for name in ("cat/a.jpg", "cat/deep/b.JPEG", "dog/c.jpg"):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(_jpeg(comment=name.encode()))
+    (root / "dog" / "no extension").write_bytes(RGB_CASES["png"]())
+    (root / "dog" / "webp as.jpg").write_bytes(RGB_CASES["webp"]())
+    (root / "dog" / "story.jpg").write_text("Once upon a time")
+    (root / "dog" / "cut.jpg").write_bytes(_truncated(_jpeg()))
+    (root / "loose.jpg").write_bytes(_jpeg())
+    (root / "notes.txt").write_text("not a photo")
+    (root / ".hidden.jpg").write_bytes(_jpeg())
+    (root / ".thumbs").mkdir()
+    (root / ".thumbs" / "a.jpg").write_bytes(_jpeg())
+    (root / "cat" / "loop").symlink_to(root)
+    (root / "cat" / "gone.jpg").symlink_to(root / "nowhere.jpg")
+    os.mkfifo(root / "cat" / "pipe.jpg")
+    with open(os.path.join(os.fsencode(root), b"cat", b"caf\xe9.jpg"), "wb") as file:
+        file.write(_jpeg())
+    return root
+
+
+def test_find_is_sorted_and_safe(tree):
+    found = inputs.find(str(tree), photo_builder.looks_like_photo)
+    assert found.keys == (
+        "cat/a.jpg",
+        os.fsdecode(b"cat/caf\xe9.jpg"),
+        "cat/deep/b.JPEG",
+        "dog/c.jpg",
+        "dog/cut.jpg",
+        "dog/no extension",
+        "dog/story.jpg",
+        "dog/webp as.jpg",
+        "loose.jpg",
+    )
+    assert (found.hidden, found.others) == (2, 3)
+
+
+def test_find_passes_the_output_over(tree):
+    found = inputs.find(str(tree), photo_builder.looks_like_photo, [str(tree / "dog")])
+    assert not [key for key in found.keys if key.startswith("dog")]
+
+
+def test_labelled_build_by_the_command(tree, tmp_path):
+    output = tmp_path / "out"
+    command = [sys.executable, "-m", "data_prep.photos", "--labels=folders"]
+    command += [f"--input={tree}", f"--output={output}", "--workers=1"]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "9 photos; ignored 2 hidden and 3 other files" in done.stderr
+    assert "3 set aside" in done.stderr
+
+    (made,) = manifest.find(str(output))
+    assert made.kind == manifest.PHOTOS
+    assert made.features == ("image", "label")
+    assert made.labels == ("cat", "dog")
+    assert made.inputs == {"found": 9, "used": 6, "set_aside": 3}
+    aside = (output / "set_aside.tsv").read_text().splitlines()
+    assert dict(line.split("\t") for line in aside).keys() == {
+        "dog/cut.jpg",
+        "dog/story.jpg",
+        "loose.jpg",
+    }
+    files = [str(output / shard.file) for shard in made.shards]
+    stored = tf.data.TFRecordDataset(files).map(
+        lambda record: records.parse(record, ("image", "label"))
+    )
+    labels = {r["key"]: int(r["label"]) for r in stored.as_numpy_iterator()}
+    assert labels == {
+        b"cat/a.jpg": 0,
+        b"cat/caf\\udce9.jpg": 0,
+        b"cat/deep/b.JPEG": 0,
+        b"dog/c.jpg": 1,
+        b"dog/no extension": 1,
+        b"dog/webp as.jpg": 1,
+    }
+
+
+@pytest.mark.parametrize("labels", ["none", "folders"])
+def test_class_names_need_folders(tmp_path, labels):
+    (tmp_path / "a.txt").write_text("no photo")
+    with pytest.raises(photo_builder.UserError, match="no photos there or below"):
+        photo_builder.build_photos(
+            directory=str(tmp_path), output=str(tmp_path / "out"), labels=labels
+        )
+    (tmp_path / "a.jpg").write_bytes(_jpeg())
+    with pytest.raises(photo_builder.UserError, match="no subfolder with photos"):
+        photo_builder.build_photos(
+            directory=str(tmp_path), output=str(tmp_path / "out"), labels="folders"
+        )
