@@ -1,0 +1,84 @@
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from selfsup.data import records
+
+
+def _encoded(kind, mode="RGB"):
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(file, kind)
+    return file.getvalue()
+
+
+def _mask():
+    """PNG of a motion mask with all three values, and its pixels [3, 5, 1]."""
+    pixels = np.array([0, 1, records.MASK_IGNORE, 1, 0] * 3, np.uint8).reshape(3, 5)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue(), pixels[..., None]
+
+
+def _parse(serialized, *features):
+    """Through tf.data, as training does it."""
+    dataset = tf.data.Dataset.from_tensors(serialized)
+    dataset = dataset.map(lambda record: records.parse(record, features))
+    return next(dataset.as_numpy_iterator())
+
+
+def test_all_features_come_back():
+    encoded, (mask, pixels) = _encoded("PNG"), _mask()
+    serialized = records.serialize(
+        key="a/b.mp4", encoded=encoded, height=24, width=40, label=7, frame=3,
+        motion_mask=mask,
+    )  # fmt: skip
+    parsed = _parse(serialized, "image", "label", "motion_mask")
+    assert parsed["key"] == b"a/b.mp4"
+    assert parsed["label"] == 7
+    np.testing.assert_array_equal(parsed["image"], tf.io.decode_png(encoded))
+    np.testing.assert_array_equal(parsed["motion_mask"], pixels)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_images_have_three_channels(kind, mode):
+    record = records.serialize(
+        key="k", encoded=_encoded(kind, mode), height=24, width=40
+    )
+    image = _parse(record, "image")["image"]
+    assert image.shape == (24, 40, 3) and image.dtype == np.uint8
+    if mode == "L":
+        assert (image == image[..., :1]).all()
+
+
+def test_only_what_is_asked_for_is_decoded():
+    record = records.serialize(key="k", encoded=b"no image", height=1, width=1)
+    assert _parse(record).keys() == {"key"}
+    assert _parse(record, "label")["label"] == records.NO_LABEL
+
+
+def test_stored_fields_are_those_of_the_table():
+    record = records.serialize(key="k", encoded=b"x", height=2, width=3)
+    example = tf.train.Example.FromString(record)
+    documented = records.__doc__
+    for name in example.features.feature:
+        assert name.split("/")[0] in documented
+    values = example.features.feature
+    assert values["image/height"].int64_list.value == [2]
+    assert values["image/width"].int64_list.value == [3]
+    assert values["video/frame"].int64_list.value == [-1]
+    assert values["motion_mask/encoded"].bytes_list.value == [b""]
+
+
+def test_serialization_is_reproducible():
+    fields = {"key": "k", "encoded": b"x" * 99, "height": 2, "width": 3, "label": 1}
+    assert records.serialize(**fields) == records.serialize(**fields)
+
+
+def test_names_that_are_no_unicode_are_kept_readable():
+    record = records.serialize(key="caf\udce9.jpg", encoded=b"", height=1, width=1)
+    assert _parse(record)["key"] == rb"caf\udce9.jpg"
