@@ -68,7 +68,7 @@ def test_other_files_are_refused_by_name(tmp_path, text):
 def test_newer_version_is_refused(tmp_path):
     path = tmp_path / manifest.FILE_NAME
     path.write_text(_changed(version=2))
-    with pytest.raises(UserError, match="expected .*1"):
+    with pytest.raises(UserError, match=r"expected .*1"):
         manifest.read(str(path))
 
 

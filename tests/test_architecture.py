@@ -1,0 +1,145 @@
+"""Imports go one way; flags are read by mains alone; help needs no TensorFlow."""
+
+import ast
+import functools
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PACKAGES = ("selfsup", "data_prep", "eval", "launch")
+
+# What a package may import of ours; the longest prefix that fits a module decides.
+MAY_IMPORT = {
+    "launch": ("launch", "eval", "data_prep", "selfsup"),
+    "eval": ("eval", "selfsup"),
+    "data_prep": (
+        "data_prep",
+        "selfsup.command",
+        "selfsup.data",
+        "selfsup.errors",
+        "selfsup.images",
+    ),
+    "selfsup": ("selfsup",),
+    "selfsup.command": ("selfsup.errors",),
+    "selfsup.errors": (),
+    "selfsup.data": ("selfsup.data", "selfsup.errors"),
+    "selfsup.images": ("selfsup.images", "selfsup.errors"),
+    "selfsup.trunk": ("selfsup.trunk", "selfsup.errors"),
+    "selfsup.tasks": (
+        "selfsup.data.records",
+        "selfsup.errors",
+        "selfsup.images",
+        "selfsup.tasks",
+        "selfsup.trunk.residual",
+    ),
+}
+# Both packages get no more releases: one module each to replace.
+ONE_IMPORTER = ("tensorflow_addons", "tensorflow_io")
+SLOW_TO_IMPORT = ("tensorflow", "cv2", "scipy", "sklearn", "matplotlib")
+
+
+def _modules():
+    """{dotted name: path} of all modules of ours."""
+    found = {}
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(part for part in parts if part != "__init__")] = path
+    return found
+
+
+MODULES = _modules()
+
+
+@functools.cache
+def _tree(name):
+    return ast.parse(MODULES[name].read_text(encoding="utf-8"))
+
+
+def _imports(name):
+    """Dotted names that a module imports anywhere in it, functions included."""
+    found = set()
+    for node in ast.walk(_tree(name)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{name}: relative import"
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return found
+
+
+def _within(name, packages):
+    return any(name == one or name.startswith(one + ".") for one in packages)
+
+
+def _commands():
+    """{console command: module} of setup.py."""
+    for node in ast.parse((ROOT / "setup.py").read_text()).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == "COMMANDS":
+            return ast.literal_eval(node.value)
+    raise AssertionError("setup.py has no COMMANDS")
+
+
+def _is_main(name):
+    """Whether the module starts with `command.run(main, "its name")`."""
+    return f'command.run(main, "{name}")' in MODULES[name].read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_go_one_way(name):
+    rule = max((one for one in MAY_IMPORT if _within(name, [one])), key=len)
+    ours = {one for one in _imports(name) if _within(one, PACKAGES)}
+    wrong = {one for one in ours if not _within(one, MAY_IMPORT[rule])}
+    assert not wrong, f"{rule} may import {MAY_IMPORT[rule]} alone"
+
+
+def test_eval_is_never_imported_as_a_name():
+    """It would hide the builtin."""
+    assert not [name for name in MODULES if "eval" in _imports(name)]
+
+
+@pytest.mark.parametrize("package", ONE_IMPORTER)
+def test_one_module_imports(package):
+    users = [
+        name for name in MODULES if any(_within(i, [package]) for i in _imports(name))
+    ]
+    assert len(users) == 1, users
+
+
+def test_flags_are_for_mains():
+    users = {name for name in MODULES if _within("absl.flags", _imports(name))}
+    library = {name for name in users if not _is_main(name)}
+    assert library == {"selfsup.command", "data_prep.builder_flags"}
+
+
+def test_every_main_is_a_console_command():
+    mains = {name for name in MODULES if _is_main(name)}
+    assert mains == set(_commands().values())
+
+
+@pytest.mark.parametrize("name", sorted(_commands().values()))
+def test_help_is_quick_and_whole(name):
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-X",
+            "importtime",
+            "-m",
+            name.replace(".__main__", ""),
+            "--help",
+        ],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    first_line = ast.get_docstring(_tree(name)).splitlines()[0]
+    assert done.stdout.startswith(first_line)
+    assert re.search(r"^  --\w+: ", done.stdout, re.MULTILINE)
+    loaded = re.findall(r"^import time:.*\| +(\S+)$", done.stderr, re.MULTILINE)
+    assert "absl.flags" in loaded
+    assert not {one for one in loaded if _within(one, SLOW_TO_IMPORT)}
