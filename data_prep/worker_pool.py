@@ -151,15 +151,20 @@ def _serve(work, connection):
     os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
     os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    while True:
-        job = connection.recv()
-        steps = work(job)
+    # A pipe that breaks is a parent that was killed: nobody to tell.
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError, EOFError):
         while True:
-            try:
-                connection.send((_STEP, next(steps)))
-            except StopIteration as stop:
-                connection.send((_FINISHED, stop.value))
-                break
+            _serve_job(work, connection.recv(), connection)
+
+
+def _serve_job(work, job, connection):
+    steps = work(job)
+    while True:
+        try:
+            connection.send((_STEP, next(steps)))
+        except StopIteration as stop:
+            connection.send((_FINISHED, stop.value))
+            return
 
 
 def _end_with_parent():
