@@ -13,6 +13,7 @@ from data_prep import ab_histogram
 from selfsup.data import manifest, records
 from selfsup.errors import UserError
 from selfsup.images import ab_bins, ab_encoding
+from selfsup.tasks import colorization
 
 RED, BLUE, GRAY = (200, 40, 40), (40, 60, 180), (90, 90, 90)
 
@@ -40,6 +41,10 @@ def _write_set(folder, **splits):
     manifest.write(made, str(folder))
 
 
+def _measure(folder, output):
+    return ab_histogram.write_color_prior(manifest.find(str(folder)), output)
+
+
 def _soft_code(color):
     """The bins of one color, [313], with Lab from scikit-image."""
     lab = skimage.color.rgb2lab(np.array(color)[None, None] / 255.0)
@@ -57,7 +62,7 @@ def test_prior_is_the_mean_code_of_colored_training_photos(tmp_path):
         validation=[_solid((0, 255, 0))],
     )
     output = tmp_path / "prior.csv"
-    prior = ab_histogram.write_color_prior(manifest.find(str(tmp_path)), str(output))
+    prior = _measure(tmp_path, str(output))
     expected = (2 * _soft_code(RED) + _soft_code(BLUE)) / 3
     np.testing.assert_allclose(prior, expected, atol=1e-4)
     np.testing.assert_allclose(ab_bins.read_prior(str(output)), prior, atol=1e-6)
@@ -79,6 +84,10 @@ def test_gray_photos_have_no_prior(tmp_path):
         ab_histogram.write_color_prior(
             manifest.find(str(tmp_path)), str(tmp_path / "p.csv")
         )
+
+
+def test_gray_is_what_colorization_leaves_out():
+    assert ab_histogram.GRAY_AB == colorization._GRAY
 
 
 def test_unwritable_output(tmp_path):
