@@ -91,5 +91,5 @@ def _histogram(serialized):
     counts = tf.math.unsorted_segment_sum(
         tf.reshape(weights, [-1]), tf.reshape(indices, [-1]), ab_bins.COUNT
     )
-    colored = tf.reduce_any(tf.abs(lab[..., 1:]) > GRAY_AB)
+    colored = tf.reduce_any(tf.abs(ab) > GRAY_AB)
     return tf.where(colored, counts, tf.zeros_like(counts))
