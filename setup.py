@@ -25,6 +25,8 @@ INSTALL_REQUIRES = [
     "setuptools<82",
     "absl-py",
     "h5py",
+    # tensorflow-datasets imports it and does not ask for it on Python 3.11.
+    "importlib_resources",
     "matplotlib",
     "numpy<2",
     "opencv-python-headless",

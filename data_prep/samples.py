@@ -77,7 +77,8 @@ def write_samples(directory, seed=0, photos=240, videos=12, frames=24):
     Args:
       directory: made if missing.
       seed: int; the same seed gives the same pictures.
-      photos: how many JPEGs of 300 to 450 pixels a side.
+      photos: how many JPEGs of 300 to 450 pixels a side, in a folder for each photo
+        that they are cut from.
       videos: how many constructed scenes, 320x240, beside the three real clips.
       frames: length of each video.
 
@@ -179,15 +180,16 @@ def _lay_over(image, cut_out, center, height, degrees, mirrored):
 
 
 def _write_photos(folder, sources, seed, count):
-    os.makedirs(folder, exist_ok=True)
     names = sorted(sources)
+    for name in names:
+        os.makedirs(os.path.join(folder, name), exist_ok=True)
     for index in range(count):
         random = np.random.default_rng([seed, 0, index])
         name = names[index % len(names)]
         photo = _random_crop(sources[name], random)
         if random.random() < _SHARE_OF_COMPOSITIONS:
             photo = _compose(photo, sources, random)
-        path = os.path.join(folder, f"{name}_{index:03d}.jpg")
+        path = os.path.join(folder, name, f"{index:03d}.jpg")
         cv2.imwrite(path, photo, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
 
 

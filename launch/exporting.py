@@ -57,7 +57,9 @@ def export_run(
     network, state = load_run(model_dir, checkpoint)
     recalibrated = None
     if recalibrate_on:
-        recalibrated = recalibrate(network.trunk, recalibrate_on, recalibration_images)
+        recalibrated = recalibrate(
+            network.trunk, recalibrate_on, recalibration_images, output_stride
+        )
     weights = None
     if network.combination is not None:
         alpha = network.combination.alpha().numpy()
@@ -72,18 +74,21 @@ def export_run(
     )
 
 
-def recalibrate(trunk, data_dir, images):
+def recalibrate(trunk, data_dir, images, output_stride):
     """Measures the trunk's BN statistics anew on a built set's training photos.
+
+    They depend on the output stride, so it has to be that of the later use.
 
     Returns:
       dict of what they were measured on, for the model card.
     """
     sets = pipeline.sets_for(("image",), manifest.find(data_dir))
     source = pipeline.Source(sets, "train")
-    batches = pipeline.plain_images(source, RECALIBRATION_SIZE, RECALIBRATION_BATCH)
-    count = min(images, source.records)
-    export.recalibrate_batch_norm(trunk, batches.unbatch().take(count).batch(32))
-    return {"data": data_dir, "images": count, "size": RECALIBRATION_SIZE}
+    images = min(images, source.records)
+    crops = pipeline.plain_images(source, RECALIBRATION_SIZE, RECALIBRATION_BATCH)
+    batches = crops.unbatch().take(images).batch(RECALIBRATION_BATCH)
+    export.recalibrate_batch_norm(trunk, batches, output_stride=output_stride)
+    return {"data": data_dir, "images": images, "size": RECALIBRATION_SIZE}
 
 
 def _card(model_dir, state, recalibrated):

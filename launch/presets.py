@@ -67,8 +67,12 @@ PRESETS = {
         trunk={"depth": "tiny"},
         tasks={
             "relative_position": {
-                "batch_size": 16,
                 "learning_rate": 3e-4,
+                "patch_size": 64,
+                "gap": 24,
+                "jitter": 5,
+                "min_pixels": 50_000,
+                "max_pixels": 100_000,
                 "unit1_channels": 128,
                 "unit2_channels": 64,
                 "bottleneck_channels": 32,
@@ -81,8 +85,9 @@ PRESETS = {
                 "head_channels": 256,
             },
             "exemplar": {
-                "batch_size": 16,
                 "learning_rate": 3e-4,
+                "image_size": 160,
+                "patch_size": 64,
                 "unit1_channels": 128,
                 "unit2_channels": 64,
                 "bottleneck_channels": 32,

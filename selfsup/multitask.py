@@ -21,7 +21,8 @@ class MultiTaskNetwork(tf.Module):
         self.tasks = dict(tasks)
         self.trunk = trunk
         self.combination = combination
-        self.heads = {name: task.build_head() for name, task in tasks.items()}
+        policy = trunk.config.dtype_policy
+        self.heads = {name: task.build_head(policy) for name, task in tasks.items()}
 
     def __call__(self, name, images, training):
         """Head outputs of task `name` for images float32 [N, h, w, 3] in [0, 1]."""

@@ -34,7 +34,7 @@ def _frames(path):
 
 
 def test_photos_are_different_color_photos(written):
-    photos = [cv2.imread(str(path)) for path in (written / "photos").glob("*.jpg")]
+    photos = [cv2.imread(str(path)) for path in (written / "photos").glob("*/*.jpg")]
     assert len(photos) == PHOTOS
     thumbnails = {cv2.resize(photo, (8, 8)).tobytes() for photo in photos}
     assert len(thumbnails) == PHOTOS
