@@ -11,7 +11,7 @@ import io
 import os
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
+from PIL import Image, ImageCms, JpegImagePlugin
 
 from data_prep.shards import SetAside
 
@@ -22,7 +22,16 @@ MIN_SIDE = 32
 _SMALL_AREA = 128 * 128
 _LOSSLESS = {"PNG", "GIF", "BMP", "TIFF", "PPM", "DIB"}
 _EXIF_ORIENTATION = 0x0112
-_UPRIGHT = (None, 1)
+# What turns an image upright, by its EXIF orientation (EXIF 2.3, section 4.6.4).
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _16_BIT_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 _WHITE = (255, 255, 255, 255)
@@ -87,8 +96,21 @@ def encode(data, max_side=0, max_pixels=100_000_000):
       (encoded, width, height): `data` itself where it can be kept.
 
     Raises:
-      SetAside: the image is unreadable, broken, too large or too small.
+      SetAside: the image is unreadable, broken, too large or too small; nothing else
+        is raised, whatever the bytes.
     """
+    try:
+        return _encode(data, max_side, max_pixels)
+    except SetAside:
+        raise
+    except Exception as error:
+        # Pillow's plug-ins raise whatever their parsing runs into.
+        raise SetAside(
+            f"cannot be converted: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _encode(data, max_side, max_pixels):
     try:
         image = Image.open(io.BytesIO(data))
     except Exception as error:
@@ -111,7 +133,9 @@ def to_rgb(image):
     its color profile where it has one.
     """
     profile = image.info.get("icc_profile")
-    image = ImageOps.exif_transpose(image)
+    turn = _turn(image)
+    if turn is not None:
+        image = image.transpose(turn)
     if image.mode in _16_BIT_MODES:
         return _from_16_bits(image)
     if image.mode == "F":
@@ -132,13 +156,22 @@ def _not_readable(data):
     return "is no image of a known format"
 
 
+def _turn(image):
+    """The transposition that turns `image` upright; None where it is, or no one knows."""
+    try:
+        return _TURNS.get(image.getexif().get(_EXIF_ORIENTATION))
+    except Exception:
+        # EXIF is broken in many ways, none of which harms the pixels.
+        return None
+
+
 def _can_be_kept(image, data, max_side):
     """Whether training reads this very file: an upright JPEG, whole, gray or RGB."""
     if not isinstance(image, JpegImagePlugin.JpegImageFile):
         return False
     if image.mode not in ("L", "RGB") or (max_side and max(image.size) > max_side):
         return False
-    if image.getexif().get(_EXIF_ORIENTATION) not in _UPRIGHT:
+    if _turn(image) is not None:
         return False
     import tensorflow as tf
 
@@ -157,7 +190,6 @@ def _load(image, max_side):
             image.draft(image.mode, (max_side, max_side))
         image.load()
     except Exception as error:
-        # Pillow's plug-ins raise whatever their parsing runs into.
         raise SetAside(f"is broken: {error}") from error
     return image
 

@@ -81,6 +81,29 @@ def test_exif_rotation_is_applied(orientation):
     assert Image.open(io.BytesIO(encoded)).getexif().get(ORIENTATION) is None
 
 
+# One entry, whose value would lie beyond the end; a count that no EXIF can hold; no
+# TIFF header at all; a value of a type that does not fit.
+BROKEN_EXIF = {
+    "beyond": b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x09\xff\xff\xff\0",
+    "count": b"MM\0*\0\0\0\x08\xff\xff\x01\x12\0\x03\xff\xff\xff\xff\0\x06",
+    "header": b"XXXXXXXXXXXX",
+    "type": b"II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\x01\0\0\0a\0\0\0\0\0\0\0",
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("case", BROKEN_EXIF)
+def test_broken_exif_is_upright(kind, case):
+    options = {"quality": 95} if kind == "JPEG" else {"lossless": True}
+    exif = b"Exif\0\0" + BROKEN_EXIF[case]
+    data = _saved(Image.fromarray(_picture()), kind, exif=exif, **options)
+    encoded, width, height = photo_conversion.encode(data)
+    assert (width, height) == (64, 48)
+    assert _mean_error(encoded, _picture()) < 4
+    assert (encoded is data) == (kind == "JPEG")
+
+
 def _palette_png():
     return _saved(Image.fromarray(_picture()).quantize(256), "PNG")
 
@@ -204,6 +227,61 @@ def _truncated(data):
 def test_unusable_images_are_set_aside(data, reason):
     with pytest.raises(SetAside, match=reason):
         photo_conversion.encode(data)
+
+
+def _with_exif(kind, **options):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    exif[0x010F] = "maker"
+    return _saved(Image.fromarray(_picture()), kind, exif=exif, **options)
+
+
+def _mutated(data, random):
+    """`data` with some bytes changed, most of them where headers and EXIF are."""
+    mutated = bytearray(data)
+    end = len(data) if random.random() < 0.4 else min(len(data), 200)
+    for position in random.integers(0, end, random.integers(1, 4)):
+        mutated[position] = random.integers(256)
+    if random.random() < 0.1:
+        del mutated[random.integers(1, len(mutated)) :]
+    return bytes(mutated)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("JPEG", {}),
+        ("JPEG", {"progressive": True}),
+        ("PNG", {}),
+        ("WEBP", {}),
+        ("WEBP", {"lossless": True}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("GIF", {}),
+    ],
+)
+def test_mutated_files_are_decodable_or_set_aside(kind, options):
+    data = _with_exif(kind, **options)
+    random = np.random.default_rng(7)
+    used = 0
+    for _ in range(300):
+        try:
+            encoded, width, height = photo_conversion.encode(_mutated(data, random))
+        except SetAside as reason:
+            assert str(reason)
+            continue
+        assert _decoded(encoded).shape == (height, width, 3)
+        used += 1
+    assert 0 < used < 300
+
+
+def test_unexpected_errors_are_reasons(monkeypatch):
+    def fail(image):
+        raise AssertionError("by it")
+
+    monkeypatch.setattr(photo_conversion, "to_rgb", fail)
+    with pytest.raises(SetAside, match="cannot be converted: AssertionError: by it"):
+        photo_conversion.encode(RGB_CASES["png"]())
 
 
 def test_bombs_are_refused_before_they_are_decoded():
