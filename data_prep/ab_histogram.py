@@ -13,8 +13,6 @@ from selfsup.images import ab_bins, ab_encoding, color, resize
 # As colorization sees it: photos of 256 pixels, colours at stride 8.
 _SHORTER_SIDE = 256
 _STRIDE = 8
-# Images without any |a| or |b| above this are gray; colorization leaves them out.
-GRAY_AB = 5.0
 _BATCH = 16
 
 
@@ -91,5 +89,5 @@ def _histogram(serialized):
     counts = tf.math.unsorted_segment_sum(
         tf.reshape(weights, [-1]), tf.reshape(indices, [-1]), ab_bins.COUNT
     )
-    colored = tf.reduce_any(tf.abs(ab) > GRAY_AB)
-    return tf.where(colored, counts, tf.zeros_like(counts))
+    colorful = ab_encoding.is_colorful(ab)[0]
+    return tf.where(colorful, counts, tf.zeros_like(counts))

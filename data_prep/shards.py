@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 
@@ -149,21 +148,13 @@ def _publish(job, temporary, counts, set_aside):
     result = ShardResult(
         file=job.file,
         split=job.split,
-        sha256=_sha256(temporary),
+        sha256=files.sha256(temporary),
         set_aside=set_aside,
         **counts,
     )
     files.publish(temporary, job.path)
     files.write_atomically(job.sidecar, json.dumps(dataclasses.asdict(result)))
     return result
-
-
-def _sha256(path):
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _reason(error):

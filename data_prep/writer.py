@@ -9,9 +9,7 @@ manifest, written last, makes the folder a data set.
 import collections
 import contextlib
 import hashlib
-import importlib.metadata
 import os
-import platform
 import re
 import sys
 
@@ -24,6 +22,7 @@ from data_prep.shards import (
     WriteFailed,
     finished,
 )
+from selfsup import versions
 from selfsup.data import files
 from selfsup.data import manifest as manifests
 from selfsup.errors import UserError
@@ -238,7 +237,7 @@ def _conclude(output, plan, jobs, results):
             "set_aside": len(set_aside),
         },
         options=plan["options"],
-        versions=_versions(),
+        versions=versions.of(_VERSIONS_OF),
         directory=output,
     )
     _check_usable(manifest, set_aside)
@@ -273,14 +272,6 @@ def _report(manifest, output):
 def _one_line(text):
     """`text` without what would break a line of tab-separated values."""
     return text.translate({9: "\\t", 10: "\\n", 13: "\\r"})
-
-
-def _versions():
-    versions = {"python": platform.python_version()}
-    for name in _VERSIONS_OF:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[name] = importlib.metadata.version(name)
-    return versions
 
 
 def _cpus():

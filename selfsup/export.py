@@ -13,7 +13,6 @@ weights rebuild the trunk at any stride.
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 import shutil
@@ -21,6 +20,7 @@ import shutil
 import numpy as np
 
 from selfsup import model_card, saved_model
+from selfsup.data import files
 from selfsup.errors import UserError
 from selfsup.trunk.batch_norm import recalibrate_batch_norm
 from selfsup.trunk.block4 import Block4, Classifier
@@ -183,7 +183,7 @@ def _write_keras(folder, parts, unit_weights):
         file = f"{name}.weights.h5"
         path = os.path.join(folder, file)
         part.save_weights(path)
-        config["weights"][name] = {"file": file, "sha256": _sha256(path)}
+        config["weights"][name] = {"file": file, "sha256": files.sha256(path)}
     _write_json(os.path.join(folder, _CONFIG), config)
 
 
@@ -237,18 +237,10 @@ def _weights_file(directory, stored, part):
 def _load_weights(directory, stored, part, model):
     path = _weights_file(directory, stored, part)
     try:
-        intact = _sha256(path) == stored["weights"][part]["sha256"]
+        intact = files.sha256(path) == stored["weights"][part]["sha256"]
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
     if not intact:
         raise UserError(f"{path}: damaged, its checksum is not the one recorded")
     model.load_weights(path)
     return model
-
-
-def _sha256(path):
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()

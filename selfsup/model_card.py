@@ -1,11 +1,10 @@
 """The model card beside an exported trunk, as JSON and as Markdown."""
 
-import contextlib
-import importlib.metadata
 import json
-import platform
 
 import numpy as np
+
+from selfsup import versions
 
 JSON_NAME = "model_card.json"
 MARKDOWN_NAME = "MODEL_CARD.md"
@@ -56,17 +55,9 @@ def complete(card, parts):
             for name, part in parts.items()
         },
     }
-    versions = {**_versions(), **card.get("versions", {})}
-    full = {**card, "network": network, "versions": versions}
+    made_with = {**versions.of(_PACKAGES), **card.get("versions", {})}
+    full = {**card, "network": network, "versions": made_with}
     return json.loads(json.dumps(full, default=lambda value: value.tolist()))
-
-
-def _versions():
-    versions = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[name] = importlib.metadata.version(name)
-    return versions
 
 
 def render(card):

@@ -1,6 +1,7 @@
 """Files that are either whole or absent, whenever the power goes."""
 
 import contextlib
+import hashlib
 import os
 
 
@@ -33,3 +34,11 @@ def write_atomically(path, data):
         with contextlib.suppress(OSError):
             os.remove(temporary)
         raise
+
+def sha256(path):
+    """Hexadecimal SHA-256 of the file `path`."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()

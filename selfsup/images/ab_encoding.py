@@ -9,6 +9,16 @@ import tensorflow as tf
 
 NEIGHBOURS = 5
 SIGMA = 5.0
+# A photo with no |a| or |b| above this is taken for a gray one.
+GRAY_AB = 5.0
+
+
+def is_colorful(ab):
+    """Whether photos have color in them: ab [B, h, w, 2] to bool [B].
+
+    Gray ones are left out of training, and of the prior.
+    """
+    return tf.reduce_any(tf.abs(ab) > GRAY_AB, axis=[1, 2, 3])
 
 
 def soft_encode(ab, centres):

@@ -19,9 +19,6 @@ from selfsup.images import ab_bins, ab_encoding, color, mosaic, resize
 from selfsup.tasks import checks, heads
 from selfsup.tasks.task import Metric, Task, TaskConfig
 
-# A photo with no |a| or |b| above this is taken for a gray one and left out.
-_GRAY = 5.0
-
 
 @dataclasses.dataclass(frozen=True)
 class Config(TaskConfig):
@@ -90,12 +87,11 @@ class Colorization(Task):
             lab[..., 1:], self.output_stride, self.output_stride, "VALID"
         )
         indices, weights = ab_encoding.soft_encode(ab, self._centres)
-        strongest = tf.reduce_max(tf.abs(ab), axis=[1, 2, 3])
         targets = {
             "ab": ab,
             "indices": indices,
             "weights": weights,
-            "colorful": tf.cast(strongest > _GRAY, tf.float32),
+            "colorful": tf.cast(ab_encoding.is_colorful(ab), tf.float32),
         }
         return color.replicate_lightness(lab), targets
 

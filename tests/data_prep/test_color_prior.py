@@ -13,7 +13,6 @@ from data_prep import ab_histogram
 from selfsup.data import manifest, records
 from selfsup.errors import UserError
 from selfsup.images import ab_bins, ab_encoding
-from selfsup.tasks import colorization
 
 RED, BLUE, GRAY = (200, 40, 40), (40, 60, 180), (90, 90, 90)
 
@@ -84,10 +83,6 @@ def test_gray_photos_have_no_prior(tmp_path):
         ab_histogram.write_color_prior(
             manifest.find(str(tmp_path)), str(tmp_path / "p.csv")
         )
-
-
-def test_gray_is_what_colorization_leaves_out():
-    assert ab_histogram.GRAY_AB == colorization._GRAY
 
 
 def test_unwritable_output(tmp_path):

@@ -85,3 +85,13 @@ def test_annealed_mean_goes_from_mean_to_mode(everywhere, rng):
     sharpened = probabilities ** (1 / 0.38)
     sharpened /= sharpened.sum(-1, keepdims=True)
     np.testing.assert_allclose(decode(0.38), sharpened @ centres, atol=1e-3)
+
+
+def test_photos_with_one_colored_place_are_colorful():
+    ab = np.zeros((4, 2, 3, 2), np.float32)
+    ab[1, 1, 2, 0] = 5.1
+    ab[2, 0, 0, 1] = -5.1
+    ab[3] = 5.0
+    np.testing.assert_array_equal(
+        ab_encoding.is_colorful(ab), [False, True, True, False]
+    )

@@ -1,0 +1,14 @@
+"""Which versions made something: for manifests and model cards."""
+
+import contextlib
+import importlib.metadata
+import platform
+
+
+def of(packages):
+    """{"python": version, package: version, ...}; packages not installed are left out."""
+    versions = {"python": platform.python_version()}
+    for name in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
