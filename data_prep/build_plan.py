@@ -1,7 +1,6 @@
 """What a build will do, fixed before it begins, and the folder's claim to it."""
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -74,11 +73,8 @@ def as_stored(plan):
 def locked(output):
     """Holds the output folder; the system lets go of it when the process ends."""
     os.makedirs(os.path.join(output, STATE_FOLDER), exist_ok=True)
-    with open(os.path.join(output, STATE_FOLDER, _LOCK_FILE), "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"{output}: another builder is writing there") from None
+    path = os.path.join(output, STATE_FOLDER, _LOCK_FILE)
+    with files.locked(path, f"{output}: another builder is writing there"):
         yield
 
 

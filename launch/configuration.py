@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import math
 import os
 
 from launch import presets
 from selfsup import tasks as task_registry
+from selfsup.data import files
 from selfsup.errors import UserError
 
 FILE_NAME = "config.json"
@@ -30,7 +32,8 @@ class RunConfig:
       snapshot_cost: a snapshot at each multiple of this cost; 0 for none.
       end_cost: cost at which the run ends; 0 for steps alone.
       validation_batches: held-out batches a task is validated on, at most.
-      validations: how often in a run.
+      validation_steps: steps of a task between validations.
+      log_steps: steps of a task between rows of history, each their mean.
     """
 
     preset: str
@@ -45,13 +48,22 @@ class RunConfig:
     snapshot_cost: float
     end_cost: float
     validation_batches: int
-    validations: int
+    validation_steps: int
+    log_steps: int
 
     def limits(self):
-        """Steps that each task takes: in proportion to its weight."""
+        """Steps that each task takes: in proportion to its weight.
+
+        Where the steps' costs are given, no more than the end of the cost clock allows.
+        """
+        steps = self.steps
+        round_cost = sum(
+            weight * self.tasks[name].step_cost for name, weight in self.weights.items()
+        )
+        if self.end_cost and round_cost:
+            steps = min(steps, math.ceil(self.end_cost / round_cost))
         return {
-            name: max(1, round(self.steps * weight))
-            for name, weight in self.weights.items()
+            name: max(1, round(steps * weight)) for name, weight in self.weights.items()
         }
 
 
@@ -97,14 +109,12 @@ def resolve(
     _known("--rmsprop", rmsprop, rmsprop_module.NAMED)
     if not task_names or len(set(task_names)) != len(task_names):
         raise UserError(f"--tasks: expected distinct tasks, got {list(task_names)}")
-    trunk = dataclasses.replace(TrunkConfig(), **base.trunk)
-    trunk = dataclasses.replace(trunk, mixed_precision=mixed_precision)
-    for text in trunk_overrides:
-        key, value = _split(text, "=", "--trunk_set", "KEY=VALUE")
-        trunk = _override(trunk, key, value, f"--trunk_set={text}")
+    trunk = dataclasses.replace(
+        TrunkConfig(), **base.trunk, mixed_precision=mixed_precision
+    )
     return RunConfig(
         preset=preset,
-        trunk=trunk,
+        trunk=_trunk_config(trunk, trunk_overrides),
         tasks=_task_configs(base, task_names, task_overrides, harmonize),
         weights=_weights(task_names, weights),
         steps=_or(steps, base.steps),
@@ -115,8 +125,21 @@ def resolve(
         snapshot_cost=_or(snapshot_cost, base.snapshot_cost),
         end_cost=_or(end_cost, base.end_cost),
         validation_batches=base.validation_batches,
-        validations=base.validations,
+        validation_steps=base.validation_steps,
+        log_steps=base.log_steps,
     )
+
+
+def _trunk_config(config, overrides):
+    for text in overrides:
+        key, value = _split(text, "=", "--trunk_set", "KEY=VALUE")
+        if key == "output_stride":
+            raise UserError(
+                f"--trunk_set={text}: each task has its output stride; that of the "
+                "export is a flag of launch.export"
+            )
+        config = _override(config, key, value, f"--trunk_set={text}")
+    return config
 
 
 def _or(value, default):
@@ -131,13 +154,25 @@ def _task_configs(preset, task_names, overrides, harmonize):
         if harmonize and hasattr(config, "harmonize"):
             config = dataclasses.replace(config, harmonize=True)
         configs[name] = config
+    if harmonize and not any(getattr(one, "harmonize", 0) for one in configs.values()):
+        raise UserError(f"--harmonize: none of {', '.join(configs)} has such an option")
     for text in overrides:
         path, value = _split(text, "=", "--task_set", "TASK.KEY=VALUE")
         name, key = _split(path, ".", "--task_set", "TASK.KEY=VALUE")
         config = _known("--task_set", name, configs)
         configs[name] = _override(config, key, value, f"--task_set={text}")
+    configs = {
+        name: _with_cost(config, preset.example_costs.get(name, 0.0))
+        for name, config in configs.items()
+    }
     _check_costs(configs)
     return configs
+
+
+def _with_cost(config, example_cost):
+    if config.step_cost:
+        return config
+    return dataclasses.replace(config, step_cost=example_cost * config.batch_size)
 
 
 def _check_costs(configs):
@@ -177,9 +212,11 @@ def _split(text, separator, flag, form):
 def _override(config, key, value, flag):
     fields = {field.name: field for field in dataclasses.fields(config)}
     _known(flag, key, fields)
-    return dataclasses.replace(
-        config, **{key: _parse(value, type(getattr(config, key)), flag)}
-    )
+    parsed = _parse(value, type(getattr(config, key)), flag)
+    try:
+        return dataclasses.replace(config, **{key: parsed})
+    except UserError as error:
+        raise UserError(f"{flag}: {error}") from error
 
 
 def _parse(text, kind, flag):
@@ -187,6 +224,8 @@ def _parse(text, kind, flag):
     try:
         if kind is bool:
             return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+        if kind is float and not math.isfinite(float(text)):
+            raise ValueError
         if kind in (int, float, str):
             return kind(text)
         value = json.loads(text)
@@ -207,10 +246,7 @@ def save(config, model_dir):
     new = json.loads(json.dumps(dataclasses.asdict(config)))
     if os.path.exists(path):
         _refuse_differences(path, _read_json(path), new)
-    partial = f"{path}.partial"
-    with open(partial, "w", encoding="utf-8") as file:
-        json.dump(new, file, indent=1)
-    os.replace(partial, path)
+    files.write_atomically(path, json.dumps(new, indent=1))
 
 
 def _refuse_differences(path, old, new):

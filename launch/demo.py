@@ -15,6 +15,7 @@ import time
 
 from absl import flags
 
+from launch import presets
 from selfsup import command
 
 _OUTPUT = flags.DEFINE_string("output", "demo-output", "Folder for everything made.")
@@ -24,8 +25,6 @@ _STEPS = flags.DEFINE_integer(
 _FINETUNE_STEPS = flags.DEFINE_integer(
     "finetune_steps", 60, "Fine-tuning steps.", lower_bound=1
 )
-
-TASKS = ("relative_position", "colorization", "exemplar", "motion_segmentation")
 
 
 def main(_):
@@ -53,7 +52,13 @@ def _run(module, **options):
     arguments = [f"--{name}={value}" for name, value in options.items()]
     shown = shlex.join(["python", "-m", module, *arguments])
     print(f"\n$ {shown}", flush=True)
-    status = subprocess.run([sys.executable, "-m", module, *arguments]).returncode
+    process = subprocess.Popen([sys.executable, "-m", module, *arguments])
+    try:
+        status = process.wait()
+    except KeyboardInterrupt:
+        # The terminal has sent it to the command as well, which is checkpointing now.
+        process.wait()
+        sys.exit("interrupted; the same command goes on")
     if status:
         sys.exit(status)
 
@@ -93,26 +98,31 @@ def _build(where):
 
 
 def _pretrain(where, steps):
+    from launch import reports
+
     prior = os.path.join(where["data"], "color_prior.csv")
     _run(
         "launch.pretrain",
         data=where["data"],
         model_dir=where["run"],
-        tasks=",".join(TASKS),
         preset="tiny",
         steps=steps,
         task_set=f"colorization.prior_file={prior}",
+        # It learns slowest and its steps are cheap.
+        task_weights="relative_position=2",
+        checkpoint_seconds=30,
     )
+    if not os.path.exists(os.path.join(where["run"], reports.VALIDATION)):
+        sys.exit("pretraining was stopped; the same command goes on")
 
 
 def _export(where):
-    if os.path.exists(where["trunk"]):
-        return
     _run(
         "launch.export",
         model_dir=where["run"],
         output=where["trunk"],
         recalibrate_bn=os.path.join(where["data"], "photos"),
+        overwrite=True,
     )
 
 
@@ -124,23 +134,26 @@ def _finetune(where, steps):
         where["trunk"], os.path.join(where["data"], "photos"), steps
     )
     print(
-        f"loss {result.losses[0]:.3f} -> {result.losses[-1]:.3f}; held-out accuracy "
-        f"{result.accuracy:.2f} (chance {result.chance:.2f})"
+        f"loss {result.losses[0]:.3f} -> {result.losses[-1]:.3f}; accuracy on held-out "
+        f"crops of the same ten photos {result.accuracy:.2f} (chance "
+        f"{result.chance:.2f})"
     )
 
 
 def _collect_pictures(where):
     import shutil
 
-    from launch import history
+    from launch import history, reports
     from launch.pictures import save_curves
     from selfsup import tasks
 
     os.makedirs(where["pictures"], exist_ok=True)
-    drawn = os.path.join(where["run"], "pictures")
+    drawn = os.path.join(where["run"], reports.PICTURES)
     for name in sorted(os.listdir(drawn)):
         shutil.copy(os.path.join(drawn, name), where["pictures"])
-    specs = {name: tasks.task_class(name).metric_specs[0] for name in TASKS}
+    specs = {
+        name: tasks.task_class(name).metric_specs[0] for name in presets.DEFAULT_TASKS
+    }
     curves = os.path.join(where["pictures"], "curves.png")
     save_curves(curves, history.read(where["run"]), specs)
     _run(

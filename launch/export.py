@@ -11,7 +11,10 @@ _MODEL_DIR = flags.DEFINE_string(
     "model_dir", None, "Folder of the pretraining run.", required=True
 )
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "Folder of the SavedModel; must not exist.", required=True
+    "output",
+    None,
+    "Folder of the SavedModel; made, and refused if it has files.",
+    required=True,
 )
 _CHECKPOINT = flags.DEFINE_string(
     "checkpoint",
@@ -30,6 +33,7 @@ _RECALIBRATE_BN = flags.DEFINE_string(
 _RECALIBRATION_IMAGES = flags.DEFINE_integer(
     "recalibration_images", 1024, "Images to measure on, at most.", lower_bound=1
 )
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace an export that is there.")
 
 
 def main(_):
@@ -43,6 +47,7 @@ def main(_):
         output_stride=int(_OUTPUT_STRIDE.value),
         recalibrate_on=_RECALIBRATE_BN.value,
         recalibration_images=_RECALIBRATION_IMAGES.value,
+        overwrite=_OVERWRITE.value,
     )
     print(f"exported: {_OUTPUT.value}")
 

@@ -34,7 +34,6 @@ def load_run(model_dir, checkpoint=None):
     if name is None:
         raise UserError(f"{model_dir}: no checkpoint yet")
     network = pretraining.build_network(config)
-    network.trunk(tf.zeros([1, 64, 64, 3]))
     network.heads = {}
     state = store.restore(name, tf.train.Checkpoint(network=network), partial=True)
     return network, {"checkpoint": name, **state}
@@ -48,12 +47,14 @@ def export_run(
     output_stride=8,
     recalibrate_on=None,
     recalibration_images=1024,
+    overwrite=False,
 ):
     """Exports a run's trunk; arguments as `launch.export`'s flags.
 
     Raises:
       UserError: for a run, a checkpoint or a data set that is not there.
     """
+    export.check_free(output, overwrite)
     network, state = load_run(model_dir, checkpoint)
     recalibrated = None
     if recalibrate_on:
@@ -71,6 +72,7 @@ def export_run(
         unit_weights=weights,
         card=card,
         output_stride=output_stride,
+        overwrite=overwrite,
     )
 
 

@@ -1,5 +1,6 @@
 """Features of photo folders from an exported trunk."""
 
+import io
 import os
 import sys
 
@@ -10,6 +11,7 @@ from data_prep import photo_builder, photo_conversion
 from data_prep.progress import Progress
 from data_prep.shards import SetAside
 from launch.pictures import save_png
+from selfsup.data import files, pipeline
 from selfsup.errors import UserError
 
 _THUMBNAIL = 112
@@ -25,6 +27,7 @@ def extract(trunk_dir, folder, output, image_size, batch_size):
     Raises:
       UserError: for a trunk or a folder that cannot be used.
     """
+    _make_folder(os.path.dirname(os.path.abspath(output)))
     trunk = load_trunk(trunk_dir)
     keys = photo_builder.find_photos(folder, output).keys
     used, features, batch, names = [], [], [], []
@@ -48,11 +51,17 @@ def extract(trunk_dir, folder, output, image_size, batch_size):
             progress.update(done)
     if not used:
         raise UserError(f"--input={folder}: no readable photo")
-    partial = f"{output}.partial"
-    with open(partial, "wb") as file:
-        np.savez(file, features=np.concatenate(features), keys=np.array(used))
-    os.replace(partial, output)
+    content = io.BytesIO()
+    np.savez(content, features=np.concatenate(features), keys=np.array(used))
+    files.write_atomically(output, content.getvalue())
     return len(used)
+
+
+def _make_folder(folder):
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--output: {folder} cannot be made: {error}") from error
 
 
 def load_trunk(directory):
@@ -75,11 +84,7 @@ def load_photo(path, size):
     with open(path, "rb") as file:
         encoded, _, _ = photo_conversion.encode(file.read())
     image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-    shape = np.array(image.shape[:2], float)
-    scaled = np.ceil(shape * size / shape.min()).astype(int)
-    image = tf.image.resize(image, scaled, antialias=True)
-    image = tf.image.resize_with_crop_or_pad(image, size, size)
-    return tf.clip_by_value(image / 255.0, 0.0, 1.0)
+    return pipeline.centre_crop(image, size)
 
 
 def nearest(features, count):

@@ -3,6 +3,8 @@
 import json
 import os
 
+from selfsup.data import files
+
 FILE_NAME = "history.jsonl"
 
 
@@ -16,10 +18,8 @@ class History:
         """
         self._path = os.path.join(model_dir, FILE_NAME)
         kept = [row for row in read(model_dir) if row["total_steps"] <= total_steps]
-        partial = f"{self._path}.partial"
-        with open(partial, "w", encoding="utf-8") as file:
-            file.writelines(json.dumps(row) + "\n" for row in kept)
-        os.replace(partial, self._path)
+        text = "".join(json.dumps(row) + "\n" for row in kept)
+        files.write_atomically(self._path, text)
         self._file = open(self._path, "a", encoding="utf-8")  # noqa: SIM115
 
     def add(self, task, split, step, total_steps, values):

@@ -1,17 +1,19 @@
 """PNG files and loss curves."""
 
-import os
+import io
 
 import numpy as np
+
+from selfsup.data import files
 
 
 def save_png(path, picture):
     """Writes uint8 [H, W, 3] as a PNG."""
     from PIL import Image
 
-    partial = f"{path}.partial"
-    Image.fromarray(np.ascontiguousarray(picture)).save(partial, format="PNG")
-    os.replace(partial, path)
+    content = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture)).save(content, format="PNG")
+    files.write_atomically(path, content.getvalue())
 
 
 def save_curves(path, rows, specs):
@@ -37,10 +39,10 @@ def save_curves(path, rows, specs):
         axes[1][column].set_xlabel("step")
     axes[0][-1].legend(fontsize=8)
     figure.tight_layout()
-    partial = f"{path}.partial"
-    figure.savefig(partial, format="png", dpi=110)
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=110)
     pyplot.close(figure)
-    os.replace(partial, path)
+    files.write_atomically(path, content.getvalue())
 
 
 def _curve(axis, rows, task, scalar):

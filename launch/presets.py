@@ -17,12 +17,14 @@ class Preset:
       description: one line for people.
       trunk: overrides of `trunk.resnet_v2.TrunkConfig`.
       tasks: overrides of the tasks' configs by task.
+      example_costs: cost of one example by task, for the cost clock; empty to calibrate.
       steps: steps of a task of weight 1, at most.
       snapshot_cost: a snapshot at each multiple of this cost; 0 for none.
       end_cost: cost at which the run ends; 0 for steps alone.
       rmsprop: name in `hybrid.rmsprop.NAMED`.
       validation_batches: held-out batches a task is validated on, at most.
-      validations: how often in a run.
+      validation_steps: steps of a task between validations.
+      log_steps: steps of a task between rows of history, each their mean.
     """
 
     description: str
@@ -32,19 +34,22 @@ class Preset:
     snapshot_cost: float = 0.0
     end_cost: float = 0.0
     rmsprop: str = "scale_invariant"
+    example_costs: dict = dataclasses.field(default_factory=dict)
     validation_batches: int = 20
-    validations: int = 20
+    validation_steps: int = 2000
+    log_steps: int = 50
 
 
-# TaskConfig's batch size, from which the paper's hours an epoch become hours a step.
-PAPER_BATCH = 32
+# The paper's four tasks (section 2).
+DEFAULT_TASKS = ("relative_position", "colorization", "exemplar", "motion_segmentation")
 
 PRESETS = {
     "paper": Preset(
         description="the paper's ResNet-101-v2, heads and cost clock",
         trunk={"depth": "101"},
-        tasks={
-            name: {"step_cost": cost_clock.paper_step_cost(name, PAPER_BATCH)}
+        tasks={},
+        example_costs={
+            name: cost_clock.paper_example_cost(name)
             for name in cost_clock.PAPER_GPU_HOURS_PER_EPOCH
         },
         # The cost clock ends the run long before.
@@ -63,7 +68,7 @@ PRESETS = {
         steps=100_000,
     ),
     "tiny": Preset(
-        description="a trunk of 0.25M parameters and small heads, for CPUs",
+        description="a trunk of 0.24M parameters and small heads, for CPUs",
         trunk={"depth": "tiny"},
         tasks={
             "relative_position": {
@@ -107,6 +112,7 @@ PRESETS = {
         },
         steps=600,
         validation_batches=4,
-        validations=6,
+        validation_steps=100,
+        log_steps=10,
     ),
 }

@@ -4,14 +4,18 @@ Photos and videos built by data_prep go in; checkpoints, curves and pictures com
 Running the same command again goes on from the newest checkpoint.
 
   python -m launch.pretrain --data=DIR --model_dir=DIR --preset=tiny
+
+What goes in and out: --data --model_dir
+What is trained:      --tasks --task_weights --preset --task_set --trunk_set
+The paper's options:  --harmonize --lasso --rmsprop
+How long:             --steps --end_cost --snapshot_cost --checkpoint_seconds
+How it is computed:   --mixed_precision --seed
 """
 
 from absl import flags
 
 from launch import presets
 from selfsup import command, tasks
-
-DEFAULT_TASKS = ("relative_position", "colorization", "exemplar", "motion_segmentation")
 
 _DATA = flags.DEFINE_string(
     "data", None, "Folder at or below which the built data sets are.", required=True
@@ -21,7 +25,7 @@ _MODEL_DIR = flags.DEFINE_string(
 )
 _TASKS = flags.DEFINE_list(
     "tasks",
-    list(DEFAULT_TASKS),
+    list(presets.DEFAULT_TASKS),
     f"Tasks to train jointly, of: {', '.join(tasks.REGISTRY)}.",
 )
 _PRESET = flags.DEFINE_enum(
@@ -63,7 +67,7 @@ _HARMONIZE = flags.DEFINE_bool(
     "colorization.",
 )
 _MIXED_PRECISION = flags.DEFINE_bool(
-    "mixed_precision", False, "Compute the trunk in bfloat16."
+    "mixed_precision", False, "Compute trunk and heads in bfloat16."
 )
 _RMSPROP = flags.DEFINE_string(
     "rmsprop",
@@ -97,6 +101,7 @@ def main(_):
     """Reads the flags and runs."""
     from launch import configuration
     from launch.pretraining import Pretraining
+    from selfsup.hybrid.stop import StopSignals
 
     config = configuration.resolve(
         _PRESET.value,
@@ -114,11 +119,14 @@ def main(_):
         snapshot_cost=_SNAPSHOT_COST.value,
         end_cost=_END_COST.value,
     )
-    stopped = Pretraining(config, _DATA.value, _MODEL_DIR.value).run()
-    if stopped:
-        print(f"stopped by {stopped} after a checkpoint; the same command goes on")
-    else:
+    with StopSignals() as stop:
+        finished = Pretraining(config, _DATA.value, _MODEL_DIR.value).run(stop)
+    if finished:
         print(f"done: {_MODEL_DIR.value}")
+    else:
+        print(
+            f"stopped by {stop.received} after a checkpoint; the same command goes on"
+        )
 
 
 def run():

@@ -1,21 +1,16 @@
-"""Puts a pretraining run together: data, network, groups, engine, reports."""
+"""Puts a pretraining run together: data, network, groups, engine."""
 
 import json
 import os
 import zlib
 
-import numpy as np
 import tensorflow as tf
 
 from launch import configuration
-from launch.history import History
-from launch.pictures import save_png
-from launch.progress import Progress, TaskProgress
-from launch.summaries import Summaries
+from launch.reports import Reports
 from selfsup import tasks as task_registry
 from selfsup.combination import Combination
-from selfsup.combination_figure import draw
-from selfsup.data import manifest, pipeline
+from selfsup.data import files, manifest, pipeline
 from selfsup.errors import UserError
 from selfsup.hybrid.checkpoint import Store
 from selfsup.hybrid.cost_clock import CostClock
@@ -24,16 +19,14 @@ from selfsup.hybrid.group import Group, Workload
 from selfsup.hybrid.rmsprop import NAMED
 from selfsup.multitask import MultiTaskNetwork
 from selfsup.trunk.resnet_v2 import Trunk
-from selfsup.validation import Validator
 
 CHECKPOINTS = "checkpoints"
 DATA = "data.json"
-# Rows of history per task and run; enough for a curve.
-_HISTORY_ROWS = 60
+_LOCK = ".lock"
 
 
 def build_network(config):
-    """The `MultiTaskNetwork` of a `RunConfig`, its variables seeded but not created."""
+    """The `MultiTaskNetwork` of a `RunConfig`; the heads' variables come with data."""
     # Dataset.shuffle takes no tensor as its seed under a global seed of 0.
     tf.keras.utils.set_random_seed(config.seed + 1)
     tasks = {
@@ -69,40 +62,31 @@ class Pretraining:
 
         Raises:
           UserError: for data that does not serve the tasks, or a folder that holds
-            another run.
+            another run or a run on other data.
         """
         self.config = config
-        self._sets = manifest.find(data_dir)
         self.network = build_network(config)
-        self._sources = {
-            name: self._source(task, "train")
+        found = manifest.find(data_dir)
+        self._sets = {
+            name: pipeline.sets_for(task.features, found)
             for name, task in self.network.tasks.items()
         }
-        self._model_dir = _prepare(model_dir)
+        self._sources = {
+            name: pipeline.Source(sets, "train") for name, sets in self._sets.items()
+        }
+        self._model_dir = model_dir
+        _make_folder(model_dir)
         configuration.save(config, model_dir)
         self._note_data()
-        self._groups = {name: self._group(name) for name in self.network.tasks}
-        optimizers = {name: group.optimizer for name, group in self._groups.items()}
-        costs = {name: task.step_cost for name, task in config.tasks.items()}
-        self.engine = Engine(
-            self._groups,
-            config.weights,
-            config.limits(),
-            CostClock(
-                {name: cost for name, cost in costs.items() if cost},
-                config.snapshot_cost,
-                config.end_cost,
-            ),
-            checkpoints(model_dir),
-            tf.train.Checkpoint(network=self.network, optimizers=optimizers),
-        )
-
-    def _source(self, task, split):
-        return pipeline.Source(pipeline.sets_for(task.features, self._sets), split)
+        self.engine = self._engine()
 
     def _note_data(self):
-        """Stores which sets the run reads, for the model card."""
-        sets = [
+        """Stores which sets the run reads, or compares them with those noted.
+
+        On other data a position means other examples: that is another run.
+        """
+        used = {one.directory: one for sets in self._sets.values() for one in sets}
+        noted = [
             {
                 "directory": one.directory,
                 "kind": one.kind,
@@ -111,12 +95,30 @@ class Pretraining:
                 },
                 "shards": {shard.file: shard.sha256 for shard in one.shards},
             }
-            for one in self._sets
+            for _, one in sorted(used.items())
         ]
-        partial = os.path.join(self._model_dir, f"{DATA}.partial")
-        with open(partial, "w", encoding="utf-8") as file:
-            json.dump(sets, file, indent=1)
-        os.replace(partial, os.path.join(self._model_dir, DATA))
+        path = os.path.join(self._model_dir, DATA)
+        if checkpoints(self._model_dir).latest() and os.path.exists(path):
+            _refuse_other_data(path, noted)
+        files.write_atomically(path, json.dumps(noted, indent=1))
+
+    def _engine(self):
+        config = self.config
+        groups = {name: self._group(name) for name in self.network.tasks}
+        optimizers = {name: group.optimizer for name, group in groups.items()}
+        costs = {
+            name: task.step_cost
+            for name, task in config.tasks.items()
+            if task.step_cost
+        }
+        return Engine(
+            groups,
+            config.weights,
+            config.limits(),
+            CostClock(costs, config.snapshot_cost, config.end_cost),
+            checkpoints(self._model_dir),
+            tf.train.Checkpoint(network=self.network, optimizers=optimizers),
+        )
 
     def _group(self, name):
         network, config = self.network, self.config
@@ -139,137 +141,58 @@ class Pretraining:
         )
         return Group(workload, NAMED[config.rmsprop])
 
-    def run(self):
-        """Trains to the end, or to a signal.
+    def run(self, stop):
+        """Trains to the end, or until a signal asks to stop.
+
+        Args:
+          stop: a `StopSignals` that has been entered.
 
         Returns:
-          the name of the signal that stopped it, or None at the end.
+          whether it came to the end.
+
+        Raises:
+          UserError: when another process trains in the folder, and from training.
         """
-        resumed = self.engine.resume()
-        reports = _Reports(self, self._model_dir, self.engine.total_steps())
-        with reports.progress as progress:
-            if resumed:
-                progress.say(f"resumed from {resumed}")
-            self.engine.run(
-                self.config.checkpoint_seconds, reports.after_step, reports.flush
-            )
-        if self.engine.interrupted is None:
-            reports.finish()
-        return self.engine.interrupted
-
-    def validators(self):
-        """Dict of `Validator` by task, for the tasks with held-out records."""
-        found = {}
-        for name, task in self.network.tasks.items():
-            try:
-                source = self._source(task, "validation")
-            except UserError:
-                continue
-            found[name] = Validator(
+        busy = f"{self._model_dir}: another process is training there"
+        with files.locked(os.path.join(self._model_dir, _LOCK), busy):
+            resumed = self.engine.resume()
+            reports = Reports(
+                self._model_dir,
+                self.config,
                 self.network,
-                name,
-                source,
-                task.config.batch_size,
-                self.config.validation_batches,
+                self.engine,
+                self._held_out(),
             )
-        return found
+            with reports.progress:
+                reports.begin(resumed)
+                seconds = self.config.checkpoint_seconds
+                self.engine.run(stop, seconds, reports.after_step, reports.flush)
+            return stop.received is None and reports.finish(stop)
 
-    def progress(self):
-        """A `Progress` of this run's tasks."""
-        limits = self.config.limits()
-        return Progress(
-            {
-                name: TaskProgress(
-                    task.metric_specs[0],
-                    limits[name],
-                    task.config.batch_size,
-                    self._groups[name].steps,
-                )
-                for name, task in self.network.tasks.items()
-            }
-        )
+    def _held_out(self):
+        """Dict of `Source` by task, for the tasks with held-out records."""
+        return {
+            name: pipeline.Source(sets, "validation")
+            for name, sets in self._sets.items()
+            if sum(one.records("validation") for one in sets)
+        }
 
 
-def _prepare(model_dir):
+def _make_folder(model_dir):
     try:
         os.makedirs(model_dir, exist_ok=True)
     except OSError as error:
         raise UserError(f"--model_dir={model_dir}: cannot be made: {error}") from error
-    return model_dir
 
 
-class _Reports:
-    """What a run tells: terminal, history, TensorBoard, pictures."""
-
-    def __init__(self, run, model_dir, total_steps):
-        self.progress = run.progress()
-        self._run = run
-        self._model_dir = model_dir
-        self._history = History(model_dir, total_steps)
-        self._summaries = Summaries(model_dir)
-        self._validators = run.validators()
-        self._limits = run.config.limits()
-        self._window = {name: [] for name in self._limits}
-        for name in self._limits:
-            if name not in self._validators:
-                self.progress.say(f"{name}: no held-out records, so no validation")
-
-    def after_step(self, name, logs, seconds):
-        """Takes in one step of group `name`."""
-        group = self._run.engine.groups[name]
-        self.progress.update(name, group.steps, group.skipped, logs, seconds)
-        self._window[name].append(logs)
-        if group.steps % max(1, self._limits[name] // _HISTORY_ROWS) == 0:
-            rows, self._window[name] = self._window[name], []
-            mean = {key: float(np.mean([row[key] for row in rows])) for key in logs}
-            self._add(name, "train", mean)
-        every = max(1, self._limits[name] // self._run.config.validations)
-        if name in self._validators and group.steps % every == 0:
-            self._validate(name)
-
-    def _add(self, name, split, values):
-        engine = self._run.engine
-        step = engine.groups[name].steps
-        self._history.add(name, split, step, engine.total_steps(), values)
-        self._summaries.scalars(name, split, step, values)
-
-    def _validate(self, name):
-        self._add(name, "validation", self._validators[name].measure())
-        step = self._run.engine.groups[name].steps
-        self._summaries.pictures(name, step, self._validators[name].pictures())
-        self._draw_alpha(step)
-
-    def _draw_alpha(self, step):
-        combination = self._run.network.combination
-        if combination is not None:
-            picture = draw(combination.alpha().numpy(), tuple(self._limits))
-            self._summaries.pictures("combination", step, {"alpha": picture})
-
-    def flush(self):
-        """Makes everything so far visible, before a checkpoint."""
-        self._history.flush()
-        self._summaries.flush()
-
-    def finish(self):
-        """Writes the last held-out numbers and pictures."""
-        folder = os.path.join(self._model_dir, "pictures")
-        os.makedirs(folder, exist_ok=True)
-        results = {}
-        for name, validator in self._validators.items():
-            results[name] = validator.measure()
-            spec = self._run.network.tasks[name].metric_specs[0]
-            self.progress.say(
-                f"held out  {name:20s} {spec.name} {results[name][spec.name]:.4f} "
-                f"(chance {results[name][f'chance/{spec.name}']:.4f})"
-            )
-            for picture, pixels in validator.pictures().items():
-                save_png(os.path.join(folder, f"{name}-{picture}.png"), pixels)
-        with open(
-            os.path.join(self._model_dir, "validation.json"), "w", encoding="utf-8"
-        ) as file:
-            json.dump(results, file, indent=1)
-        combination = self._run.network.combination
-        if combination is not None:
-            alpha = draw(combination.alpha().numpy(), tuple(self._limits))
-            save_png(os.path.join(folder, "alpha.png"), alpha)
-        self.flush()
+def _refuse_other_data(path, noted):
+    with open(path, encoding="utf-8") as file:
+        before = json.load(file)
+    shards = [sorted(one["shards"].values()) for one in noted]
+    if sorted(shards) != sorted(sorted(one["shards"].values()) for one in before):
+        raise UserError(
+            f"{path}: this run was begun on other data: "
+            f"{', '.join(one['directory'] for one in before)} as it was then; now "
+            f"{', '.join(one['directory'] for one in noted)}. Give another --model_dir, "
+            "or the same data"
+        )

@@ -4,6 +4,7 @@ import datetime
 import sys
 import time
 
+import numpy as np
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -28,9 +29,7 @@ class TaskProgress:
     def update(self, steps, skipped, logs, seconds):
         """Takes in one step; numbers are exponential averages over about 20 steps."""
         self.steps, self.skipped = steps, skipped
-        self.loss = _average(self.loss, logs["loss"])
-        self.metric = _average(self.metric, logs[self.spec.name])
-        self.chance = _average(self.chance, logs[f"chance/{self.spec.name}"])
+        self._average_in(logs)
         if self._step_seconds is None:
             # The first step traces the graph and says nothing of the speed.
             self._step_seconds = 0.0
@@ -38,6 +37,15 @@ class TaskProgress:
             self._step_seconds = seconds
         else:
             self._step_seconds = _average(self._step_seconds, seconds)
+
+    def _average_in(self, logs):
+        chance = f"chance/{self.spec.name}"
+        values = [logs[key] for key in ("loss", self.spec.name, chance)]
+        # A step that was skipped as not finite would stay in the averages for ever.
+        if np.all(np.isfinite(values)):
+            self.loss = _average(self.loss, values[0])
+            self.metric = _average(self.metric, values[1])
+            self.chance = _average(self.chance, values[2])
 
     @property
     def images_per_second(self):

@@ -4,7 +4,7 @@ import os
 import sys
 import warnings
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from selfsup.errors import UserError
 
@@ -16,6 +16,10 @@ os.environ.setdefault(
     "PYTHONWARNINGS", "ignore::FutureWarning:google.api_core._python_version_support"
 )
 warnings.filterwarnings("ignore", category=FutureWarning, module="google.api_core")
+# That it gets no more releases is known: one module of ours imports it.
+warnings.filterwarnings("ignore", category=UserWarning, module="tensorflow_addons")
+# tensorflow_hub's; setup.py keeps setuptools below the version without it.
+warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
 _HELP_FLAGS = {"-help", "--help", "--helpshort", "--helpfull"}
 
@@ -32,6 +36,8 @@ def run(main, module):
     """
 
     def guarded(argv):
+        # TensorFlow notes at this level what it writes where.
+        logging.set_verbosity(logging.WARNING)
         if len(argv) > 1:
             raise app.UsageError(f"not understood: {' '.join(argv[1:])}")
         try:
@@ -39,6 +45,9 @@ def run(main, module):
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return 130
 
     _stand_in_for_main(module)
     try:

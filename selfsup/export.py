@@ -155,6 +155,8 @@ def check_free(directory, overwrite=False):
 @contextlib.contextmanager
 def _replacing(directory):
     """Yields a new folder beside `directory` that takes its place on success."""
+    # Without a trailing slash, which would put them inside it.
+    directory = os.path.normpath(directory)
     partial = f"{directory}.partial-{os.getpid()}"
     old = f"{directory}.old-{os.getpid()}"
     os.makedirs(partial)
@@ -162,10 +164,15 @@ def _replacing(directory):
         yield partial
         if os.path.isdir(directory):
             os.rename(directory, old)
-        os.rename(partial, directory)
+        try:
+            os.rename(partial, directory)
+        except OSError:
+            if os.path.isdir(old):
+                os.rename(old, directory)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _write_keras(folder, parts, unit_weights):

@@ -1,8 +1,11 @@
 """Files that are either whole or absent, whenever the power goes."""
 
 import contextlib
+import fcntl
 import hashlib
 import os
+
+from selfsup.errors import UserError
 
 
 def sync(path):
@@ -34,6 +37,22 @@ def write_atomically(path, data):
         with contextlib.suppress(OSError):
             os.remove(temporary)
         raise
+
+
+@contextlib.contextmanager
+def locked(path, busy):
+    """Holds the lock file `path`; the system lets go of it when the process ends.
+
+    Raises:
+      UserError: with the text `busy` when another process holds it.
+    """
+    with open(path, "w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(busy) from None
+        yield
+
 
 def sha256(path):
     """Hexadecimal SHA-256 of the file `path`."""

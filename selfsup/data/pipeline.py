@@ -53,11 +53,27 @@ class Source:
         shards = [(one.directory, shard) for one in sets for shard in one.split(split)]
         shards = [(folder, shard) for folder, shard in shards if shard.records]
         self.files = [tf.io.gfile.join(folder, shard.file) for folder, shard in shards]
+        for path, (_, shard) in zip(self.files, shards):
+            _check_size(path, shard.bytes)
         self.counts = [shard.records for _, shard in shards]
         self.records = sum(self.counts)
         if not self.records:
             folders = ", ".join(one.directory for one in sets)
             raise UserError(f"no records in the {split} split of {folders}")
+
+
+def _check_size(path, expected):
+    """Refuses a shard that is missing or cut: positions would mean other records."""
+    try:
+        found = tf.io.gfile.stat(path).length
+    except tf.errors.OpError as error:
+        raise UserError(
+            f"{path}: in the manifest, but cannot be read: {error}"
+        ) from error
+    if found != expected:
+        raise UserError(
+            f"{path}: has {found} bytes, its manifest says {expected}; build it again"
+        )
 
 
 def _shard_order(num_shards, seed, epoch):
@@ -133,9 +149,11 @@ def training_batches(task, source, seed, position, batch_size):
 def validation_batches(task, source, seed, batch_size):
     """One pass over a held-out split in file order; the last batch is filled up.
 
-    The same seeds each time, so that numbers along a run are comparable. A split smaller
-    than a batch is repeated, as heads may need other images of the batch.
+    The same seeds each time, so that numbers along a run are comparable. No batch holds
+    an example twice, as heads take the others for other images; only a split of one
+    example is repeated.
     """
+    batch_size = max(2, min(batch_size, source.records))
     stream = tf.data.TFRecordDataset(source.files).repeat()
     batches = -(-source.records // batch_size)
     return _batched(task, stream.enumerate(), seed, batch_size).take(batches)
@@ -155,15 +173,28 @@ def plain_images(source, size, batch_size):
 
     def crop(serialized):
         image = records.parse(serialized, (records.IMAGE,))["image"]
-        shape = tf.cast(tf.shape(image)[:2], tf.float32)
-        scaled = tf.round(shape * size / tf.reduce_min(shape))
-        image = tf.image.resize(image, tf.cast(scaled, tf.int32), antialias=True)
-        image = tf.image.resize_with_crop_or_pad(image, size, size)
-        return tf.clip_by_value(image / 255.0, 0.0, 1.0)
+        return centre_crop(image, size)
 
     stream = tf.data.TFRecordDataset(source.files)
     images = stream.map(crop, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return images.batch(batch_size).prefetch(2)
+
+
+def centre_crop(image, size):
+    """The centre of an image, its shorter side first resized to `size`.
+
+    Args:
+      image: uint8 [H, W, 3].
+      size: pixels.
+
+    Returns:
+      float32 [size, size, 3] in [0, 1].
+    """
+    shape = tf.cast(tf.shape(image)[:2], tf.float32)
+    scaled = tf.round(shape * size / tf.reduce_min(shape))
+    image = tf.image.resize(image, tf.cast(scaled, tf.int32), antialias=True)
+    image = tf.image.resize_with_crop_or_pad(image, size, size)
+    return tf.clip_by_value(image / 255.0, 0.0, 1.0)
 
 
 def _batched(task, numbered, seed, batch_size):

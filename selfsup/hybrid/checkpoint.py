@@ -1,6 +1,7 @@
 """Atomic checkpoints: a directory appears whole or not at all."""
 
 import dataclasses
+import glob
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import shutil
 
 import tensorflow as tf
 
+from selfsup.data import files
 from selfsup.errors import UserError
 
 STATE = "state.json"
@@ -74,10 +76,12 @@ class Store:
             )
             with open(os.path.join(partial, STATE), "w", encoding="utf-8") as file:
                 json.dump(state, file, indent=1)
-            _sync(partial)
+            for file in os.listdir(partial):
+                files.sync(os.path.join(partial, file))
+            files.sync(partial)
             shutil.rmtree(target, ignore_errors=True)
             os.rename(partial, target)
-            _sync_folder(self.directory)
+            files.sync(self.directory)
         except (OSError, tf.errors.OpError) as error:
             shutil.rmtree(partial, ignore_errors=True)
             raise UserError(
@@ -123,21 +127,11 @@ class Store:
         with open(os.path.join(self.path(name), STATE), encoding="utf-8") as file:
             return json.load(file)
 
+    def remove_partial(self):
+        """Removes what killed runs left half-written."""
+        for path in glob.glob(os.path.join(self.directory, ".*.partial")):
+            shutil.rmtree(path)
+
     def _prune(self):
         for name in self.names()[: -self.keep]:
             shutil.rmtree(os.path.join(self.directory, name))
-
-
-def _sync(folder):
-    for name in os.listdir(folder):
-        with open(os.path.join(folder, name), "rb") as file:
-            os.fsync(file.fileno())
-    _sync_folder(folder)
-
-
-def _sync_folder(folder):
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -30,10 +30,9 @@ PAPER_EPOCH_EXAMPLES = {
 CALIBRATION_STEPS = 5
 
 
-def paper_step_cost(task, batch_size):
-    """GPU hours (K40) of one step of `batch_size` examples of a task of the paper."""
-    examples = PAPER_EPOCH_EXAMPLES[task]
-    return PAPER_GPU_HOURS_PER_EPOCH[task] * batch_size / examples
+def paper_example_cost(task):
+    """GPU hours (K40) of one example of a task of the paper."""
+    return PAPER_GPU_HOURS_PER_EPOCH[task] / PAPER_EPOCH_EXAMPLES[task]
 
 
 @dataclasses.dataclass
@@ -41,8 +40,8 @@ class CostClock:
     """Adds up the cost of all tasks' steps.
 
     Attributes:
-      step_costs: cost of a step by task; a task without one is calibrated from its
-        fastest step among the first `CALIBRATION_STEPS` after the first, in seconds.
+      step_costs: cost of a step by task; a task without one is calibrated, in seconds,
+        from the fastest of `CALIBRATION_STEPS` steps after this process's first.
       threshold: a snapshot is due at each multiple of it; 0 for none.
       end: cost at which training ends; 0 for never.
     """
@@ -50,23 +49,25 @@ class CostClock:
     step_costs: dict
     threshold: float = 0.0
     end: float = 0.0
-    _fastest: dict = dataclasses.field(default_factory=dict)
+    _observed: dict = dataclasses.field(default_factory=dict)
 
-    def observe(self, task, step, seconds):
-        """Takes note of how long step number `step` (from 1) of `task` took."""
-        # The first step holds tracing.
-        calibrating = 1 < step <= 1 + CALIBRATION_STEPS
-        if task in self.step_costs or not calibrating:
+    def observe(self, task, seconds):
+        """Takes note of how long a step of `task` took."""
+        if task in self.step_costs:
             return
-        self._fastest[task] = min(seconds, self._fastest.get(task, seconds))
-        if step == 1 + CALIBRATION_STEPS:
-            self.step_costs[task] = self._fastest.pop(task)
+        observed = self._observed.setdefault(task, [])
+        observed.append(seconds)
+        # The first holds tracing.
+        if len(observed) == 1 + CALIBRATION_STEPS:
+            self.step_costs[task] = min(observed[1:])
 
     def cost(self, steps):
-        """Total cost of `steps`, a dict of step counts by task."""
+        """Total cost of `steps`, a dict of step counts by task.
+
+        A task that is not calibrated yet costs nothing so far.
+        """
         return sum(
-            count * self.step_costs.get(task, self._fastest.get(task, 0.0))
-            for task, count in steps.items()
+            count * self.step_costs.get(task, 0.0) for task, count in steps.items()
         )
 
     def snapshots(self, steps):

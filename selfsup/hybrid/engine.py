@@ -1,7 +1,5 @@
 """The loop on one device: groups take turns, checkpoints fall between steps."""
 
-import contextlib
-import signal
 import time
 
 from selfsup.errors import UserError
@@ -14,7 +12,6 @@ class Engine:
     Attributes:
       groups: dict of `Group` by name.
       clock: the `CostClock`.
-      interrupted: name of the signal that ended `run`, or None.
     """
 
     def __init__(self, groups, weights, limits, clock, store, trackable):
@@ -29,7 +26,6 @@ class Engine:
         """
         self.groups = groups
         self.clock = clock
-        self.interrupted = None
         self._weights = weights
         self._limits = limits
         self._store = store
@@ -50,29 +46,32 @@ class Engine:
         Returns:
           its name, or None where there is none.
         """
+        self._store.remove_partial()
         name = self._store.latest()
         if name is None:
             return None
-        state = self._store.restore(name, self._trackable)
-        if set(state["groups"]) != set(self.groups):
+        tasks = list(self._store.read_state(name)["groups"])
+        if set(tasks) != set(self.groups):
             raise UserError(
-                f"{self._store.path(name)}: is of tasks {', '.join(state['groups'])}; "
+                f"{self._store.path(name)}: is of tasks {', '.join(tasks)}; "
                 f"this run is of {', '.join(self.groups)}"
             )
+        state = self._store.restore(name, self._trackable)
         for group_name, counters in state["groups"].items():
             self.groups[group_name].restore(counters)
         self.clock.step_costs.update(state["step_costs"])
         self._snapshots = self.clock.snapshots(self.steps())
         return name
 
-    def run(self, checkpoint_seconds, after_step, before_checkpoint=lambda: None):
+    def run(self, stop, checkpoint_seconds, after_step, before_checkpoint=lambda: None):
         """Takes steps until all groups are at their limits, the cost clock's end is
         reached, or a signal asks to stop.
 
         Checkpoints every `checkpoint_seconds`, at each multiple of the cost clock's
-        threshold, at the end, and on SIGINT or SIGTERM.
+        threshold, and at the end, whatever ends it.
 
         Args:
+          stop: a `StopSignals` that has been entered.
           checkpoint_seconds: most seconds of work that a crash may lose.
           after_step: called with (group name, scalars, seconds of the step).
           before_checkpoint: called when a checkpoint is about to be written.
@@ -83,25 +82,24 @@ class Engine:
             self._store.save(name, self._trackable, self._state())
 
         saved_at, saved_steps = time.monotonic(), self.total_steps()
-        with _stop_signals(self):
-            while self.interrupted is None:
-                name = turns.next_group(self.steps(), self._weights, self._limits)
-                if name is None or self.clock.ended(self.steps()):
-                    break
-                self._step(name, after_step)
-                self._snapshot(save)
-                if time.monotonic() - saved_at >= checkpoint_seconds:
-                    save(self._checkpoint_name())
-                    saved_at, saved_steps = time.monotonic(), self.total_steps()
-            if self.total_steps() != saved_steps or self._store.latest() is None:
+        while stop.received is None:
+            name = turns.next_group(self.steps(), self._weights, self._limits)
+            if name is None or self.clock.ended(self.steps()):
+                break
+            self._step(name, after_step)
+            self._snapshot(save)
+            if time.monotonic() - saved_at >= checkpoint_seconds:
                 save(self._checkpoint_name())
+                saved_at, saved_steps = time.monotonic(), self.total_steps()
+        if self.total_steps() != saved_steps or self._store.latest() is None:
+            save(self._checkpoint_name())
 
     def _step(self, name, after_step):
         group = self.groups[name]
         start = time.monotonic()
         logs = group.step()
         seconds = time.monotonic() - start
-        self.clock.observe(name, group.steps, seconds)
+        self.clock.observe(name, seconds)
         after_step(name, logs, seconds)
 
     def _snapshot(self, save):
@@ -121,23 +119,3 @@ class Engine:
             "cost": self.clock.cost(self.steps()),
             "step_costs": self.clock.step_costs,
         }
-
-
-@contextlib.contextmanager
-def _stop_signals(engine):
-    """Turns the first SIGINT or SIGTERM into a request to stop between steps."""
-    previous = {}
-
-    def stop(number, _):
-        engine.interrupted = signal.Signals(number).name
-        # A second one means it: the checkpoint may be what hangs.
-        for which, handler in previous.items():
-            signal.signal(which, handler)
-
-    for which in (signal.SIGINT, signal.SIGTERM):
-        previous[which] = signal.signal(which, stop)
-    try:
-        yield
-    finally:
-        for which, handler in previous.items():
-            signal.signal(which, handler)

@@ -14,6 +14,8 @@ import abc
 import dataclasses
 from typing import Any, ClassVar
 
+from selfsup.errors import UserError
+
 
 @dataclasses.dataclass(frozen=True)
 class TaskConfig:
@@ -31,6 +33,15 @@ class TaskConfig:
     learning_rate: float = 1e-4
     step_cost: float = 0.0
     weight_decay: float = 1e-4
+
+    def __post_init__(self):
+        for name, least in (("batch_size", 1), ("step_cost", 0), ("weight_decay", 0)):
+            if not getattr(self, name) >= least:
+                raise UserError(
+                    f"{name}={getattr(self, name)}: expected {least} or more"
+                )
+        if not self.learning_rate > 0:
+            raise UserError(f"learning_rate={self.learning_rate}: expected above 0")
 
 
 @dataclasses.dataclass(frozen=True)

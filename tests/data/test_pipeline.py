@@ -63,12 +63,34 @@ def test_batches_are_whole(source):
     assert {batch["key"].shape[0] for batch in batches.take(30)} == {5}
 
 
-def test_validation_is_one_pass_filled_up(tmp_path):
-    made = write_set(str(tmp_path), [5, 2], splits=["train", "validation"])
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (5, [["5", "6", "7"], ["8", "9", "5"]]),
+        # No batch holds an example twice: heads take the others for other images.
+        (2, [["5", "6"]]),
+        (1, [["5", "5"]]),
+    ],
+)
+def test_validation_is_one_pass_filled_up(tmp_path, count, expected):
+    made = write_set(str(tmp_path), [5, count], splits=["train", "validation"])
     source = pipeline.Source([made], "validation")
-    batches = list(pipeline.validation_batches(KeyTask(), source, 7, 4))
-    keys = [batch["key"].numpy().tolist() for batch in batches]
-    assert keys == [[b"5", b"6", b"5", b"6"]]
+    batches = pipeline.validation_batches(KeyTask(), source, 7, 3)
+    keys = [[key.decode() for key in batch["key"].numpy()] for batch in batches]
+    assert keys == expected
+
+
+def test_a_missing_or_cut_shard_is_named(tmp_path):
+    made = write_set(str(tmp_path), [5])
+    shard = tmp_path / made.shards[0].file
+    shard.write_bytes(shard.read_bytes()[:-1])
+    with pytest.raises(
+        UserError, match=r"train-00000.tfrecord: has \d+ bytes, its man"
+    ):
+        pipeline.Source([made], "train")
+    shard.unlink()
+    with pytest.raises(UserError, match=r"train-00000.tfrecord: in the manifest, but"):
+        pipeline.Source([made], "train")
 
 
 def test_plain_images_are_centre_crops(tmp_path):

@@ -10,13 +10,16 @@ from mock_tasks import Network, engine, groups
 
 from selfsup.errors import UserError
 from selfsup.hybrid.checkpoint import Store
+from selfsup.hybrid.stop import StopSignals
 
 
 def _losses(run, checkpoint_seconds=1e9):
     taken = []
-    run.run(
-        checkpoint_seconds, lambda name, logs, _: taken.append((name, logs["loss"]))
-    )
+
+    def after_step(name, logs, _):
+        taken.append((name, logs["loss"]))
+
+    run.run(StopSignals(), checkpoint_seconds, after_step)
     return taken
 
 
@@ -86,7 +89,7 @@ def test_checkpoints_of_a_resumed_run_need_the_same_tasks(tmp_path):
     _, run = engine(tmp_path, {"a": 1})
     _losses(run)
     _, other = engine(tmp_path, {"a": 1, "bb": 1})
-    with pytest.raises(UserError, match="cannot be restored"):
+    with pytest.raises(UserError, match="is of tasks a; this run is of a, bb"):
         other.resume()
 
 
@@ -116,13 +119,15 @@ _SCRIPT = """
     import sys, time
     sys.path[:0] = sys.argv[2:]
     from mock_tasks import engine
+    from selfsup.hybrid.stop import StopSignals
     _, run = engine(sys.argv[1], {"a": 10**6, "bb": 10**6})
     resumed = run.resume()
     def after_step(name, logs, seconds):
         print(run.total_steps(), flush=True)
         time.sleep(0.01)
-    run.run(0.1, after_step)
-    print("stopped by", run.interrupted, "at", run.total_steps(), flush=True)
+    with StopSignals() as stop:
+        run.run(stop, 0.1, after_step)
+    print("stopped by", stop.received, "at", run.total_steps(), flush=True)
 """
 
 

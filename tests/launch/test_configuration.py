@@ -13,12 +13,12 @@ def _resolve(**options):
 def test_presets_and_overrides():
     config = _resolve(
         task_overrides=["colorization.learning_rate=0.5", "rotation.batch_size=3"],
-        trunk_overrides=["output_stride=16"],
+        trunk_overrides=["phases=false"],
         steps=7,
     )
     assert config.tasks["colorization"].learning_rate == 0.5
     assert config.tasks["rotation"].batch_size == 3
-    assert (config.trunk.depth, config.trunk.output_stride) == ("tiny", 16)
+    assert (config.trunk.depth, config.trunk.phases) == ("tiny", False)
     assert config.steps == 7
 
 
@@ -51,9 +51,17 @@ def test_harmonize_reaches_the_tasks_that_have_it():
         ({"trunk_overrides": ["deep=1"]}, "unknown 'deep'; known: depth"),
         ({"trunk_overrides": ["depth=7"]}, "depth"),
         ({"trunk_overrides": ["phases=maybe"]}, "expected bool, got 'maybe'"),
+        ({"trunk_overrides": ["output_stride=16"]}, "each task has its output stride"),
+        ({"harmonize": True}, "none of colorization, rotation has such an option"),
+        ({"task_overrides": ["rotation.batch_size=0"]}, "expected 1 or more"),
+        ({"task_overrides": ["rotation.learning_rate=-1"]}, "expected above 0"),
+        (
+            {"task_overrides": ["rotation.learning_rate=nan"]},
+            "expected float, got 'nan'",
+        ),
+        ({"weights": ["rotation=inf"]}, "expected float, got 'inf'"),
         ({"weights": ["exemplar=2"]}, "unknown 'exemplar'"),
         ({"weights": ["rotation=0"]}, "above 0"),
-        ({"weights": ["rotation=nan"]}, "above 0"),
         ({"task_overrides": ["rotation.step_cost=2"]}, "not for colorization"),
         ({"rmsprop": "adam"}, "unknown 'adam'; known: scale_invariant, slim"),
     ],
@@ -79,6 +87,28 @@ def test_unknown_task_lists_the_registered():
 def test_steps_of_a_task_are_in_proportion_to_its_weight():
     config = _resolve(weights=["rotation=2.5"], steps=10)
     assert config.limits() == {"colorization": 10, "rotation": 25}
+
+
+def test_the_papers_costs_follow_the_batch_size():
+    def cost(**options):
+        config = configuration.resolve("paper", ["colorization"], **options)
+        return config.tasks["colorization"].step_cost
+
+    double = ["colorization.batch_size=64"]
+    assert cost(task_overrides=double) == pytest.approx(2 * cost())
+    given = ["colorization.step_cost=7"]
+    assert cost(task_overrides=[*double, *given]) == 7
+
+
+def test_the_end_of_the_cost_clock_limits_the_steps_shown():
+    config = configuration.resolve(
+        "paper",
+        ["colorization", "exemplar"],
+        task_overrides=["colorization.step_cost=2", "exemplar.step_cost=1"],
+        weights=["exemplar=2"],
+        end_cost=100.0,
+    )
+    assert config.limits() == {"colorization": 25, "exemplar": 50}
 
 
 def test_the_stored_config_reads_back(tmp_path):

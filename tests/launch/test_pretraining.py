@@ -7,10 +7,20 @@ import pytest
 import tensorflow as tf
 from built_sets import write_set
 
-from launch import configuration, exporting, feature_extraction, history, pretraining
-from launch.pretrain import DEFAULT_TASKS
-from selfsup.data import manifest
+from launch import (
+    configuration,
+    exporting,
+    feature_extraction,
+    finetuning,
+    history,
+    pictures,
+    pretraining,
+)
+from launch.presets import DEFAULT_TASKS
+from selfsup.data import files, manifest
 from selfsup.errors import UserError
+from selfsup.hybrid.stop import StopSignals
+from selfsup.tasks import task_class
 
 _OVERRIDES = (
     "relative_position.batch_size=2",
@@ -27,7 +37,7 @@ def _config(**options):
     config = configuration.resolve(
         "tiny", DEFAULT_TASKS, task_overrides=_OVERRIDES, lasso=0.01, **options
     )
-    return dataclasses.replace(config, validations=1, validation_batches=1)
+    return dataclasses.replace(config, log_steps=1, validation_batches=1)
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +54,7 @@ def data(tmp_path_factory):
 def straight(data, tmp_path_factory):
     """The folder of a run of all four tasks, with the lasso, that was never stopped."""
     folder = str(tmp_path_factory.mktemp("straight"))
-    run = pretraining.Pretraining(_config(steps=2), data, folder)
-    assert run.run() is None
+    assert pretraining.Pretraining(_config(steps=2), data, folder).run(StopSignals())
     return folder
 
 
@@ -54,23 +63,27 @@ def stopped(data, tmp_path_factory):
     """The folder of the same run, stopped half-way and gone on with."""
     folder = str(tmp_path_factory.mktemp("stopped"))
     for steps in (1, 2):
-        pretraining.Pretraining(_config(steps=steps), data, folder).run()
+        run = pretraining.Pretraining(_config(steps=steps), data, folder)
+        assert run.run(StopSignals())
     return folder
 
 
 def _trained(folder):
-    return [row for row in history.read(folder) if row["split"] == "train"]
+    return [row for row in history.read(folder) if "gradient_norm" in row]
 
 
 def test_every_task_trains_validates_and_leaves_pictures(straight):
     rows = history.read(straight)
     for name in DEFAULT_TASKS:
-        of_task = [row for row in rows if row["task"] == name]
+        of_task = [row for row in rows if row["task"] == name and "loss" in row]
         assert [row["step"] for row in of_task if row["split"] == "train"] == [1, 2]
         assert [row["step"] for row in of_task if row["split"] == "validation"] == [2]
         assert all(np.isfinite(row["loss"]) for row in of_task)
-    pictures = os.listdir(os.path.join(straight, "pictures"))
-    assert {name.split("-")[0] for name in pictures} == {*DEFAULT_TASKS, "alpha.png"}
+        alpha = [row for row in rows if row["task"] == name and "alpha/unit_01" in row]
+        units = [value for key, value in alpha[-1].items() if key.startswith("alpha/")]
+        assert np.linalg.norm(units) == pytest.approx(1.0, rel=1e-4)
+    drawn = os.listdir(os.path.join(straight, "pictures"))
+    assert {name.split("-")[0] for name in drawn} == {*DEFAULT_TASKS, "alpha.png"}
     with open(os.path.join(straight, "validation.json")) as file:
         assert set(json.load(file)) == set(DEFAULT_TASKS)
     for split in ("train", "validation"):
@@ -112,6 +125,23 @@ def test_tasks_share_the_trunk_and_nothing_else(straight, data):
     assert sum(len(one) for one in own) == len(set().union(*own))
 
 
+def test_going_on_with_other_data_is_refused(straight, tmp_path):
+    splits = ["train", "validation"]
+    write_set(str(tmp_path / "photos"), [5, 3], splits=splits, size=(320, 320))
+    kind = manifest.VIDEO_FRAMES
+    write_set(str(tmp_path / "videos"), [6, 3], splits=splits, size=(64, 96), kind=kind)
+    with pytest.raises(UserError, match="begun on other data"):
+        pretraining.Pretraining(_config(steps=3), str(tmp_path), straight)
+
+
+def test_two_processes_in_one_folder_are_refused(straight, data):
+    run = pretraining.Pretraining(_config(steps=2), data, straight)
+    lock = os.path.join(straight, ".lock")
+    refused = pytest.raises(UserError, match="another process is training there")
+    with files.locked(lock, "taken"), refused:
+        run.run(StopSignals())
+
+
 def test_the_wrong_data_is_explained(data, tmp_path):
     with pytest.raises(UserError, match="motion_mask"):
         folder = os.path.join(data, "photos")
@@ -147,6 +177,40 @@ def test_a_run_exports_and_the_export_gives_features(straight, data, tmp_path):
     picture = str(tmp_path / "neighbours.png")
     feature_extraction.draw_neighbours(features, str(photos), picture, 2)
     assert tf.io.decode_png(tf.io.read_file(picture)).shape == (2 * 116, 3 * 116, 3)
+
+
+def test_an_export_fine_tunes_on_the_labels_of_a_set(straight, data, tmp_path):
+    output = str(tmp_path / "trunk")
+    exporting.export_run(straight, output)
+    folder = os.path.join(data, "photos")
+    result = finetuning.finetune(output, folder, steps=12)
+    assert result.losses[-1] < result.losses[0]
+    # Keys 6, 7 and 8 have a label each.
+    assert result.chance == pytest.approx(1 / 3)
+    assert 0.0 <= result.accuracy <= 1.0
+
+
+def test_an_export_is_refused_before_the_work_and_replaced_when_asked(
+    straight, tmp_path
+):
+    output = tmp_path / "trunk"
+    output.mkdir()
+    (output / "mine.txt").write_text("")
+    with pytest.raises(UserError, match="already exists and is not empty"):
+        exporting.export_run(straight, str(output), recalibrate_on="/nonexistent")
+    exporting.export_run(straight, f"{output}/", overwrite=True)
+    assert "saved_model.pb" in os.listdir(output)
+    assert "mine.txt" not in os.listdir(output)
+
+
+def test_curves_are_drawn_against_chance(straight, tmp_path):
+    rows = history.read(straight)
+    specs = {"exemplar": task_class("exemplar").metric_specs[0]}
+    path = str(tmp_path / "curves.png")
+    pictures.save_curves(path, rows, specs)
+    drawn = tf.io.decode_png(tf.io.read_file(path), channels=3).numpy()
+    pictures.save_curves(path, [row for row in rows if row["step"] == 1], specs)
+    assert np.any(drawn != tf.io.decode_png(tf.io.read_file(path), channels=3).numpy())
 
 
 def test_an_unknown_checkpoint_is_explained(straight, tmp_path):

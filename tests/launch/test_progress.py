@@ -21,6 +21,14 @@ def test_rate_and_time_left_leave_tracing_out():
     assert task.seconds_left == 16.0
 
 
+def test_a_skipped_step_does_not_stay_in_the_averages():
+    task = _task()
+    task.update(1, 0, _LOGS, 1.0)
+    task.update(2, 1, {**_LOGS, "loss": float("nan")}, 1.0)
+    assert task.loss == 2.0
+    assert task.cells()[-1] == "1"
+
+
 def test_plain_lines_where_there_is_no_terminal(monkeypatch):
     monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.0)
     stream = io.StringIO()

@@ -31,7 +31,10 @@ def write_set(
         digest = hashlib.sha256(content).hexdigest()
         shards.append(manifest.Shard(name, split, count, len(content), digest))
     features = ("image", "motion_mask") if frames else ("image", "label")
-    made = manifest.Manifest(kind=kind, features=features, shards=tuple(shards))
+    labels = () if frames else ("a", "b", "c")
+    made = manifest.Manifest(
+        kind=kind, features=features, shards=tuple(shards), labels=labels
+    )
     with open(os.path.join(directory, manifest.FILE_NAME), "w") as file:
         file.write(made.to_json())
     return manifest.find(directory)[0]

@@ -1,0 +1,158 @@
+"""What a pretraining run tells: terminal, history, TensorBoard, pictures."""
+
+import json
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from launch.history import History
+from launch.pictures import save_png
+from launch.progress import Progress, TaskProgress
+from launch.summaries import Summaries
+from selfsup.combination_figure import draw
+from selfsup.data import files
+from selfsup.validation import Validator
+
+PICTURES = "pictures"
+VALIDATION = "validation.json"
+
+
+class Reports:
+    """Takes in steps; shows them, averages them into rows, validates now and then."""
+
+    def __init__(self, model_dir, config, network, engine, held_out):
+        """
+        Args:
+          model_dir: folder of the run.
+          config: its `RunConfig`.
+          network: its `MultiTaskNetwork`.
+          engine: its `Engine`, resumed.
+          held_out: dict of `pipeline.Source` by task, for the tasks that have one.
+        """
+        self._model_dir = model_dir
+        self._config = config
+        self._network = network
+        self._engine = engine
+        self._limits = config.limits()
+        self.progress = self._new_progress()
+        self._history = History(model_dir, engine.total_steps())
+        self._summaries = Summaries(model_dir)
+        self._rows = {name: [] for name in network.tasks}
+        self._validators = {
+            name: Validator(
+                network,
+                name,
+                source,
+                network.tasks[name].config.batch_size,
+                config.validation_batches,
+            )
+            for name, source in held_out.items()
+        }
+
+    def _new_progress(self):
+        return Progress(
+            {
+                name: TaskProgress(
+                    task.metric_specs[0],
+                    self._limits[name],
+                    task.config.batch_size,
+                    self._engine.groups[name].steps,
+                )
+                for name, task in self._network.tasks.items()
+            }
+        )
+
+    def begin(self, resumed):
+        """Says what the run goes on from."""
+        if resumed:
+            self.progress.say(f"resumed from {resumed}")
+        for name in self._network.tasks:
+            if name not in self._validators:
+                self.progress.say(f"{name}: no held-out records, so no validation")
+        self.progress.say(
+            "the first step of each task traces its graph: up to a minute"
+        )
+
+    def after_step(self, name, logs, seconds):
+        """Takes in one step of group `name`."""
+        group = self._engine.groups[name]
+        self.progress.update(name, group.steps, group.skipped, logs, seconds)
+        if np.all(np.isfinite(list(logs.values()))):
+            self._rows[name].append(logs)
+        if self._due(group, self._config.log_steps) and self._rows[name]:
+            rows, self._rows[name] = self._rows[name], []
+            mean = {key: float(np.mean([row[key] for row in rows])) for key in logs}
+            self._add(name, "train", {**mean, "skipped": group.skipped})
+            self._add_alpha(name)
+        if name in self._validators and self._due(group, self._config.validation_steps):
+            self._validate(name)
+
+    def _due(self, group, every):
+        return group.steps % every == 0 or group.steps == self._limits[group.name]
+
+    def _add(self, name, split, values):
+        engine = self._engine
+        step = engine.groups[name].steps
+        self._history.add(name, split, step, engine.total_steps(), values)
+        self._summaries.scalars(name, split, step, values)
+
+    def _add_alpha(self, name):
+        combination = self._network.combination
+        if combination is not None:
+            row = combination.row(name).numpy()
+            units = {
+                f"alpha/unit_{m:02d}": float(a) for m, a in enumerate(row, start=1)
+            }
+            self._add(name, "train", units)
+            step = self._engine.groups[name].steps
+            self._summaries.pictures("combination", step, {"alpha": self._alpha()})
+
+    def _alpha(self):
+        return draw(self._network.combination.alpha().numpy(), tuple(self._limits))
+
+    def _validate(self, name):
+        self._add(name, "validation", self._validators[name].measure())
+        step = self._engine.groups[name].steps
+        self._summaries.pictures(name, step, self._validators[name].pictures())
+
+    def flush(self):
+        """Makes everything so far visible, before a checkpoint.
+
+        A disk that is full must not keep the checkpoint from being tried.
+        """
+        try:
+            self._history.flush()
+            self._summaries.flush()
+        except (OSError, tf.errors.OpError) as error:
+            self.progress.say(f"curves not written: {error}")
+
+    def finish(self, stop):
+        """Writes the last held-out numbers and pictures.
+
+        Returns:
+          whether it got to the end before a signal asked to stop.
+        """
+        folder = os.path.join(self._model_dir, PICTURES)
+        os.makedirs(folder, exist_ok=True)
+        results = {}
+        for name, validator in self._validators.items():
+            if stop.received:
+                return False
+            results[name] = validator.measure()
+            self._say_held_out(name, results[name])
+            for picture, pixels in validator.pictures().items():
+                save_png(os.path.join(folder, f"{name}-{picture}.png"), pixels)
+        if self._network.combination is not None:
+            save_png(os.path.join(folder, "alpha.png"), self._alpha())
+        path = os.path.join(self._model_dir, VALIDATION)
+        files.write_atomically(path, json.dumps(results, indent=1))
+        self.flush()
+        return True
+
+    def _say_held_out(self, name, values):
+        metric = self._network.tasks[name].metric_specs[0].name
+        self.progress.say(
+            f"held out  {name:20s} {metric} {values[metric]:.4f} "
+            f"(chance {values[f'chance/{metric}']:.4f})"
+        )
