@@ -10,6 +10,10 @@ from selfsup.errors import UserError
 NO_LABELS = "none"
 FOLDER_LABELS = "folders"
 
+# A photo that takes longer is set aside; one of 100 million pixels takes seconds.
+_SECONDS = 120
+_PIXELS_PER_SECOND = 500_000
+
 _EXTENSIONS = (
     ".jpg",
     ".jpeg",
@@ -86,7 +90,8 @@ def build_photos(
         num_shards=num_shards,
         validation_fraction=validation_fraction,
         workers=workers,
-        state=writer.file_state(directory, found.keys),
+        directory=directory,
+        time_limit=max(_SECONDS, max_pixels / _PIXELS_PER_SECOND),
     )
 
 

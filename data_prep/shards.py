@@ -6,6 +6,7 @@ import json
 import os
 
 from selfsup.data import files
+from selfsup.errors import UserError
 
 # Where the state that makes a build resumable lives, below the output folder.
 STATE_FOLDER = ".build"
@@ -60,11 +61,52 @@ class ShardResult:
 
 
 @dataclasses.dataclass(frozen=True)
-class WriteFailed:
-    """The shard could not be written: no fault of an input's."""
+class Failed:
+    """The shard could not be made, by no fault of an input's; `reason` says why."""
 
-    path: str
     reason: str
+
+
+class SourceLost(Exception):
+    """The input folder cannot be read any more; the message says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """The input folder of a build, to tell a bad input from a disk that is gone.
+
+    Attributes:
+      directory: its path.
+      device: number of the file system that it was on when the build began.
+    """
+
+    directory: str
+    device: int
+
+    @classmethod
+    def of(cls, directory):
+        """The folder as it is now.
+
+        Raises:
+          UserError: when it cannot be read.
+        """
+        try:
+            return cls(directory, os.stat(directory).st_dev)
+        except OSError as error:
+            raise UserError(f"{directory}: cannot be read: {error}") from error
+
+    def check(self):
+        """Raises `SourceLost` when the folder is gone, or its disk was unmounted."""
+        try:
+            device = os.stat(self.directory).st_dev
+            with os.scandir(self.directory) as entries:
+                next(entries, None)
+        except OSError as error:
+            raise SourceLost(
+                f"{self.directory}: cannot be read any more: {_reason(error)}"
+            ) from error
+        if device != self.device:
+            raise SourceLost(f"{self.directory}: is on another disk than before")
 
 
 def finished(job):
@@ -85,23 +127,25 @@ class ShardWriter:
 
     Attributes:
       convert: callable, key -> list of serialized records; raises `SetAside`.
+      source: the `Source` that the inputs lie in, or None.
     """
 
-    def __init__(self, convert):
+    def __init__(self, convert, source=None):
         self.convert = convert
+        self.source = source
 
     def __call__(self, order):
         """Writes one shard, then its sidecar, each atomically.
 
         Args:
           order: (`ShardJob`, {key: reason}): the inputs in the dict are not touched
-            but set aside, as they were found to kill the process.
+            but set aside, as they were found to kill the process or to keep it.
 
         Yields:
-          each input's key before it is converted.
+          each input's key before it is converted, and None after it.
 
         Returns:
-          a `ShardResult`, or `WriteFailed`.
+          a `ShardResult`, or `Failed`.
         """
         import tensorflow as tf
 
@@ -114,18 +158,28 @@ class ShardWriter:
                 for key in job.keys:
                     yield key
                     records = self._convert(key, lethal, set_aside)
+                    yield None
                     for record in records:
                         writer.write(record)
                         counts["bytes"] += len(record) + _FRAME_BYTES
                     counts["records"] += len(records)
+            # A video whose disk went while it was read is one that ends early.
+            self._check_source()
             return _publish(job, temporary, counts, tuple(set_aside))
+        except SourceLost as lost:
+            failed = Failed(str(lost))
         except (OSError, tf.errors.OpError) as error:
-            with contextlib.suppress(OSError):
-                os.remove(temporary)
-            return WriteFailed(job.path, _reason(error))
+            failed = Failed(f"{job.path}: cannot be written: {_reason(error)}")
+        with contextlib.suppress(OSError):
+            os.remove(temporary)
+        return failed
 
     def _convert(self, key, lethal, set_aside):
-        """The records of one input; appends to `set_aside` when there are none."""
+        """The records of one input; appends to `set_aside` when there are none.
+
+        Raises:
+          SourceLost: nothing can be said of the input.
+        """
         try:
             if key in lethal:
                 raise SetAside(lethal[key])
@@ -133,12 +187,18 @@ class ShardWriter:
             if not records:
                 raise SetAside("gave no record")
             return records
-        except SetAside as reason:
-            set_aside.append((key, str(reason)))
+        except SetAside as error:
+            reason = str(error)
         except Exception as error:
             # One bad input among a million must not end the build.
-            set_aside.append((key, f"{type(error).__name__}: {error}"))
+            reason = f"{type(error).__name__}: {error}"
+        self._check_source()
+        set_aside.append((key, reason))
         return []
+
+    def _check_source(self):
+        if self.source is not None:
+            self.source.check()
 
 
 def _publish(job, temporary, counts, set_aside):

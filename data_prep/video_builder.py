@@ -11,6 +11,11 @@ from selfsup.errors import UserError
 # Videos a training shard: an interruption costs a worker minutes, not hours.
 _VIDEOS_PER_SHARD = 100
 _FEW_SHARDS = 16
+# A video that takes longer is set aside. To read through a long film may take half an
+# hour, and a sampled frame takes half a second, a whole one where people are masked.
+_SECONDS = 3600
+_SECONDS_PER_FRAME = 20
+_SECONDS_FOR_ALL_FRAMES = 24 * 3600
 
 _EXTENSIONS = (
     *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi"),
@@ -77,7 +82,8 @@ def build_videos(
         num_shards=num_shards or _choose_shards(len(found.keys)),
         validation_fraction=validation_fraction,
         workers=workers,
-        state=writer.file_state(directory, found.keys),
+        directory=directory,
+        time_limit=_seconds(frames_per_video),
     )
 
 
@@ -102,6 +108,13 @@ def find_videos(directory, output):
     if not found.keys:
         raise UserError(f"--input={directory}: no videos there or below")
     return found
+
+
+def _seconds(frames_per_video):
+    """Time limit of a video."""
+    if not frames_per_video:
+        return _SECONDS_FOR_ALL_FRAMES
+    return _SECONDS + frames_per_video * _SECONDS_PER_FRAME
 
 
 def _choose_shards(count):

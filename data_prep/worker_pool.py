@@ -1,8 +1,8 @@
-"""Worker processes that may crash: which job and which step died is always known.
+"""Worker processes that may crash or hang: which job and step did is always known.
 
 `concurrent.futures` breaks the whole pool when one process dies and does not say
-whose fault it was; a builder meets inputs that crash native decoders, and has to
-name them and go on.
+whose fault it was; a builder meets inputs that crash native decoders or keep them for
+ever, and has to name them and go on.
 """
 
 import collections
@@ -13,11 +13,14 @@ import multiprocessing.connection
 import os
 import signal
 import threading
+import time
 from typing import Any
 
 _CONTEXT = multiprocessing.get_context("spawn")
 _FINISHED = "finished"
 _STEP = "step"
+# Seconds of a wait; what a stop of this process (Ctrl-Z) can add to a step's time.
+_TURN = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,14 +52,30 @@ class Died:
     exitcode: int
 
 
+@dataclasses.dataclass(frozen=True)
+class Overran:
+    """A worker was killed because a step took longer than the limit.
+
+    Attributes:
+      job: the job, which is not put back by itself.
+      seconds: the limit.
+    """
+
+    job: Any
+    seconds: float
+
+
 @dataclasses.dataclass
 class _Member:
     process: Any
     connection: Any
     job: Any = None
+    # Whether its time counts, and the seconds that it took since its last report.
+    timed: bool = False
+    waited: float = 0.0
 
 
-def run(work, jobs, workers):
+def run(work, jobs, workers, limit=None):
     """Runs `work(job)` for all jobs in `workers` processes.
 
     Args:
@@ -65,18 +84,27 @@ def run(work, jobs, workers):
       jobs: a `collections.deque`, taken from the left; the caller may append to it
         while it iterates over the events.
       workers: number of processes.
+      limit: seconds that a step may take, until the next or the result; a worker
+        that takes longer is killed. The time before the first step and after a step
+        of value None does not count. None for no limit.
 
     Yields:
-      `Step`, `Finished` and `Died` events. Closing the generator ends the workers.
+      `Step`, `Finished`, `Died` and `Overran` events. Closing the generator ends the
+      workers.
     """
     members = []
     try:
         while jobs or any(member.job is not None for member in members):
             _give_out(work, jobs, members, workers)
-            ready = multiprocessing.connection.wait([m.connection for m in members])
-            for member in [m for m in members if m.connection in ready]:
-                event = _receive(member)
-                if isinstance(event, Died):
+            ready = _wait(members, limit)
+            for member in list(members):
+                if member.connection in ready:
+                    event = _receive(member)
+                elif member.timed and limit is not None and member.waited >= limit:
+                    event = _kill(member, limit)
+                else:
+                    continue
+                if isinstance(event, (Died, Overran)):
                     members.remove(member)
                 yield event
     finally:
@@ -129,8 +157,31 @@ def _interrupts_ignored():
         signal.signal(signal.SIGINT, previous)
 
 
+def _wait(members, limit):
+    """Returns the connections that have news; adds to the time the workers took.
+
+    The waits are short: time in which this process was stopped, as a rule with its
+    workers, is no time that they took.
+    """
+    turn = None if limit is None else min(limit, _TURN)
+    start = time.monotonic()
+    ready = multiprocessing.connection.wait([m.connection for m in members], turn)
+    seconds = time.monotonic() - start
+    for member in members:
+        member.waited += seconds if turn is None else min(seconds, turn)
+    return ready
+
+
+def _kill(member, limit):
+    """Kills a worker, without waiting for one that the system does not let go of."""
+    member.process.kill()
+    member.connection.close()
+    return Overran(member.job, limit)
+
+
 def _receive(member):
     job = member.job
+    member.waited = 0.0
     try:
         kind, value = member.connection.recv()
     except (EOFError, OSError):
@@ -138,8 +189,10 @@ def _receive(member):
         member.process.join()
         return Died(job, member.process.exitcode)
     if kind == _STEP:
+        member.timed = value is not None
         return Step(job, value)
     member.job = None
+    member.timed = False
     return Finished(job, value)
 
 

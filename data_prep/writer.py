@@ -17,9 +17,10 @@ from data_prep import build_plan, worker_pool
 from data_prep.progress import Progress
 from data_prep.shards import (
     STATE_FOLDER,
+    Failed,
     SetAside,
     ShardWriter,
-    WriteFailed,
+    Source,
     finished,
 )
 from selfsup import versions
@@ -50,60 +51,60 @@ def build(
     num_shards=0,
     validation_fraction=0.05,
     workers=0,
-    state="",
+    directory="",
+    time_limit=None,
 ):
     """Builds a data set, or what an earlier, interrupted call has left to do.
 
     Args:
       output: folder, made if missing.
-      kind: `manifest.PHOTOS` or `manifest.VIDEO_FRAMES`.
-      features: the record features that `convert` fills in.
-      inputs: str keys, as a rule paths relative to the input folder; each once.
+      kind, features, labels, options: as in `manifest.Manifest`.
+      inputs: str keys, as a rule paths relative to `directory`; each once.
       convert: picklable callable, key -> list of serialized records. It runs in
         worker processes. It raises `SetAside(reason)` for an unusable input; any
         other exception sets the input aside too, and so does a crash of the process.
-      options: JSON-able dict of all that shapes the records, for the manifest.
-      labels: class names by label index.
       num_shards: training shards; 0 chooses by the number of inputs.
       validation_fraction: share of the inputs held out; of two inputs or more, a
         fraction above 0 holds out at least one.
       workers: processes; 0 takes one for each CPU.
-      state: fingerprint of the inputs' contents (see `file_state`); a build is only
-        resumed under the same one.
+      directory: the input folder; "" for inputs that are no files. The build ends,
+        to be resumed, when it vanishes, and is only resumed while its files are the
+        same (see `file_state`).
+      time_limit: seconds after which an input is set aside; None for no limit.
 
     Returns:
-      the `Manifest`, as written.
+      the `Manifest`.
 
     Raises:
       UserError: nothing is usable, the output cannot be written, is in use by
-        another builder or holds a build of something else, or Ctrl-C.
+        another builder or holds a build of something else; the input folder is
+        gone; or Ctrl-C.
     """
     keys = sorted(set(inputs))
     if not keys:
         raise UserError(f"{output}: nothing to build: no input was found")
     jobs = build_plan.plan_shards(output, keys, num_shards, validation_fraction)
-    plan = build_plan.as_stored(
-        {
-            "kind": kind,
-            "features": list(features),
-            "options": options,
-            "labels": list(labels),
-            "shards": len(jobs),
-            "validation_fraction": validation_fraction,
-            "inputs": {
-                "count": len(keys),
-                "names": build_plan.digest(keys),
-                "state": state,
-            },
-        }
-    )
+    shape = {"kind": kind, "features": features, "options": options, "labels": labels}
+    plan = _plan(shape, directory, keys, len(jobs), validation_fraction)
+    work = ShardWriter(convert, Source.of(directory) if directory else None)
     try:
         with build_plan.locked(output):
             build_plan.adopt(output, plan)
-            results = _run_jobs(jobs, convert, workers or _cpus(), _UNITS[kind])
+            results = _run_jobs(jobs, work, workers, time_limit, _UNITS[kind])
             return _conclude(output, plan, jobs, results)
     except OSError as error:
         raise UserError(f"{output}: cannot be written: {error}; {_KEPT}") from error
+
+
+def _plan(shape, directory, keys, shards, validation_fraction):
+    """All that a build must have in common with the one it resumes."""
+    inputs = {
+        "count": len(keys),
+        "names": build_plan.digest(keys),
+        "state": file_state(directory, keys) if directory else "",
+    }
+    division = {"shards": shards, "validation_fraction": validation_fraction}
+    return build_plan.as_stored({**shape, **division, "inputs": inputs})
 
 
 def file_state(directory, keys):
@@ -124,7 +125,7 @@ def file_state(directory, keys):
     return digest.hexdigest()
 
 
-def _run_jobs(jobs, convert, workers, unit):
+def _run_jobs(jobs, work, workers, time_limit, unit):
     """Writes the shards that are missing; returns {file: ShardResult} of all."""
     results = {job.file: finished(job) for job in jobs}
     missing = [job for job in jobs if results[job.file] is None]
@@ -138,7 +139,7 @@ def _run_jobs(jobs, convert, workers, unit):
     tracker = _Tracker(orders, done)
     _remove_temporaries(jobs[0].directory)
     try:
-        events = worker_pool.run(ShardWriter(convert), orders, workers)
+        events = worker_pool.run(work, orders, workers or _cpus(), time_limit)
         with contextlib.closing(events), Progress(unit, total, done) as progress:
             for event in events:
                 result = tracker.see(event)
@@ -153,7 +154,7 @@ def _run_jobs(jobs, convert, workers, unit):
 
 
 class _Tracker:
-    """Follows the events of the workers and deals with inputs that kill them.
+    """Follows the events of the workers, deals with inputs that kill or keep them.
 
     Attributes:
       done: inputs that are done.
@@ -176,16 +177,15 @@ class _Tracker:
             return None  # A worker that died with nothing to do is not missed.
         job, lethal = event.job
         if isinstance(event, worker_pool.Step):
-            # The step names the input that begins, so one fewer is done.
-            self._converted[job.file] += job.file in self._current
+            self._converted[job.file] += event.value is None
             self._current[job.file] = event.value
         elif isinstance(event, worker_pool.Died):
             self._blame(job, lethal, event.exitcode)
-        elif isinstance(event.value, WriteFailed):
-            failure = event.value
-            raise UserError(
-                f"{failure.path}: cannot be written: {failure.reason}; {_KEPT}"
-            )
+        elif isinstance(event, worker_pool.Overran):
+            reason = f"took over {event.seconds:g} s"
+            self._put_back(job, lethal, f"worker {reason}", reason)
+        elif isinstance(event.value, Failed):
+            raise UserError(f"{event.value.reason}; {_KEPT}")
         else:
             self._converted[job.file] = len(job.keys)
             return event.value
@@ -194,17 +194,24 @@ class _Tracker:
     def _blame(self, job, lethal, exitcode):
         """Puts the shard back; sets an input aside that killed its worker twice."""
         how = worker_pool.describe_exit(exitcode)
-        key = self._current.pop(job.file, None)
+        key = self._current.get(job.file)
         culprit = job.file if key is None else key
-        self._converted[job.file] = 0
         self._strikes[culprit] += 1
         out = self._strikes[culprit] >= _STRIKES
         if out and key is None:
-            raise UserError(f"worker processes end before their first input: {how}")
-        if out:
-            lethal = {**lethal, key: f"crashes the decoder: process {how}"}
-        then = "it is set aside" if out else "trying it again"
-        print(f"{job.file}: worker {how} at {culprit!r}; {then}", file=sys.stderr)
+            raise UserError(f"worker processes end while at no input: {how}; {_KEPT}")
+        reason = f"crashes the decoder: process {how}" if out else ""
+        self._put_back(job, lethal, f"worker {how}", reason)
+
+    def _put_back(self, job, lethal, event, reason):
+        """Orders the shard anew, without the input it was at if `reason` says why."""
+        key = self._current.pop(job.file, None)
+        self._converted[job.file] = 0
+        if reason:
+            lethal = {**lethal, key: reason}
+        where = "" if key is None else f" at {key!r}"
+        then = "it is set aside" if reason else "trying again"
+        print(f"{job.file}: {event}{where}; {then}", file=sys.stderr)
         self._orders.append((job, lethal))
 
 

@@ -1,4 +1,5 @@
 import collections
+import itertools
 import os
 import signal
 import time
@@ -7,7 +8,7 @@ import pool_work
 import pytest
 
 from data_prep import worker_pool
-from data_prep.worker_pool import Died, Finished, Step
+from data_prep.worker_pool import Died, Finished, Overran, Step
 
 
 def test_steps_and_results_of_every_job():
@@ -40,6 +41,29 @@ def test_job_put_back_while_iterating_is_done():
         elif isinstance(event, Finished):
             results.append(event.value)
     assert results == [40]
+
+
+def test_hanging_worker_is_killed_and_the_others_go_on():
+    """Of the same jobs, none is charged with what it does between its steps."""
+    jobs = collections.deque(["hang", "end", "end"])
+    events = list(worker_pool.run(pool_work.hang, jobs, 2, limit=0.4))
+    pid, *rest = [event for event in events if event.job == "hang"]
+    assert rest == [Step("hang", None), Step("hang", "asleep"), Overran("hang", 0.4)]
+    assert events.count(Finished("end", "end")) == 2
+    while _runs(pid.value):
+        time.sleep(0.02)
+
+
+def test_a_stop_of_everything_is_not_the_workers_time(monkeypatch):
+    """The clock jumps, as it does over Ctrl-Z, and nobody is killed."""
+    jumps = itertools.count(0, 1000)
+    monkeypatch.setattr(worker_pool.time, "monotonic", lambda: float(next(jumps)))
+    jobs = collections.deque([2, 3])
+    events = list(worker_pool.run(pool_work.count_to, jobs, 1, limit=600.0))
+    assert [e for e in events if not isinstance(e, Step)] == [
+        Finished(2, 20),
+        Finished(3, 30),
+    ]
 
 
 def test_closing_ends_the_workers():

@@ -1,4 +1,5 @@
 import collections
+import dataclasses
 import hashlib
 import os
 import resource
@@ -16,21 +17,27 @@ from selfsup.data import manifest
 from selfsup.errors import UserError
 
 SHARDS = 6
-BAD = {odd_inputs.REFUSED, odd_inputs.RAISES, odd_inputs.EMPTY, odd_inputs.KILLS}
+BAD = {
+    odd_inputs.REFUSED,
+    odd_inputs.RAISES,
+    odd_inputs.EMPTY,
+    odd_inputs.KILLS,
+    odd_inputs.HANGS,
+}
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     output = tmp_path_factory.mktemp("built")
-    kill = odd_inputs.Convert(kills=True)
-    return output, odd_inputs.build(output, convert=kill)
+    convert = odd_inputs.Convert(lethal=True)
+    return output, odd_inputs.build(output, convert=convert, time_limit=3.0)
 
 
 @pytest.fixture
 def in_process(monkeypatch):
     """Runs the work here: worker processes take seconds to load TensorFlow."""
 
-    def run(work, jobs, workers):
+    def run(work, jobs, workers, limit=None):
         while jobs:
             job = jobs.popleft()
             steps = work(job)
@@ -102,7 +109,7 @@ def test_manifest_tells_what_is_there(built):
         path = output / shard.file
         assert shard.bytes == path.stat().st_size
         assert shard.records == sum(_keys_of(path).values())
-    assert made.inputs == {"found": 40, "used": 36, "set_aside": 4}
+    assert made.inputs == {"found": 40, "used": 35, "set_aside": 5}
     assert made.options == {"size": [3, 4], "quality": 95}
     assert made.versions["tensorflow"] == tf.__version__
 
@@ -123,6 +130,7 @@ def test_bad_inputs_are_listed_with_their_reasons(built):
         odd_inputs.RAISES: "ZeroDivisionError: by it",
         odd_inputs.EMPTY: "gave no record",
         odd_inputs.KILLS: "crashes the decoder: process was killed by SIGSEGV",
+        odd_inputs.HANGS: "took over 3 s",
     }
 
 
@@ -140,7 +148,7 @@ def test_finished_build_is_not_made_again(built, capfd):
         ({"options": {"size": (3, 4), "quality": 90}}, "quality: 95 then, 90 now"),
         ({"inputs": odd_inputs.KEYS[1:]}, "40 input files then, 39 now"),
         ({"inputs": ("x", *odd_inputs.KEYS[1:])}, "other input files"),
-        ({"state": "touched"}, "other input files, or changed since"),
+        ({"directory": os.curdir}, "other input files, or changed since"),
         ({"num_shards": 7}, "shards: 6 then, 8 now"),
     ],
 )
@@ -202,6 +210,80 @@ def test_full_disk_keeps_finished_shards(built, tmp_path, in_process):
     assert odd_inputs.build(tmp_path).shards == made.shards
 
 
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of eight inputs."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for index in range(8):
+        (folder / f"{index}").write_text(f"input {index}")
+    return folder
+
+
+def _build_folder(folder, output, left):
+    convert = odd_inputs.ReadInputs(folder, left, folder.with_name("elsewhere"))
+    return odd_inputs.build(
+        output,
+        inputs=[f"{index}" for index in range(8)],
+        convert=convert,
+        directory=str(folder),
+        num_shards=4,
+    )
+
+
+def test_vanished_input_folder_ends_the_build_to_be_resumed(
+    folder, tmp_path, in_process
+):
+    output = tmp_path / "out"
+    with pytest.raises(UserError, match=r"in: cannot be read any more: .* again to go"):
+        _build_folder(folder, output, left=5)
+    assert 1 <= len(_checksums(output)) < 5
+    assert not (output / "manifest.json").exists()
+    assert not list(output.glob("*.tmp"))
+
+    folder.with_name("elsewhere").rename(folder)
+    made = _build_folder(folder, output, left=-1)
+    assert made.inputs == {"found": 8, "used": 8, "set_aside": 0}
+    whole = _build_folder(folder, tmp_path / "whole", left=-1)
+    assert made.shards == whole.shards
+
+
+def test_vanished_file_is_set_aside(folder, tmp_path, in_process):
+    (folder / "3").unlink()
+    made = _build_folder(folder, tmp_path / "out", left=-1)
+    assert made.inputs == {"found": 8, "used": 7, "set_aside": 1}
+    aside = (tmp_path / "out" / "set_aside.tsv").read_text()
+    assert aside.startswith("3\tFileNotFoundError: ")
+
+
+def test_folder_that_goes_with_a_shards_last_input(folder, tmp_path):
+    """Its records may be of a file that was cut short."""
+
+    def convert(key):
+        folder.rename(folder.with_name("elsewhere"))
+        return [b"record"]
+
+    (tmp_path / "out" / ".build").mkdir(parents=True)
+    job = shards.ShardJob(str(tmp_path / "out"), "train.tfrecord", "train", ("0",))
+    work = shards.ShardWriter(convert, shards.Source.of(str(folder)))((job, {}))
+    with pytest.raises(StopIteration) as stop:
+        while True:
+            next(work)
+    assert isinstance(stop.value.value, shards.Failed)
+    assert not os.path.exists(job.path)
+
+
+def test_empty_mount_point_is_not_the_folder_it_was(folder):
+    """What an unmounted disk leaves is a folder too, on another file system."""
+    source = shards.Source.of(str(folder))
+    source.check()
+    elsewhere = dataclasses.replace(source, device=source.device + 1)
+    with pytest.raises(shards.SourceLost, match="on another disk"):
+        elsewhere.check()
+    with pytest.raises(UserError, match="gone: cannot be read"):
+        shards.Source.of(str(folder / "gone"))
+
+
 def test_unwritable_output_is_said(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="cannot be written"):
@@ -261,7 +343,7 @@ def test_damaged_sidecar_is_no_finished_shard(tmp_path):
     job = shards.ShardJob(str(tmp_path), "train.tfrecord", "train", ("key",))
     (tmp_path / ".build").mkdir()
     steps = shards.ShardWriter(lambda key: [b"record"])((job, {}))
-    assert list(steps) == ["key"]
+    assert list(steps) == ["key", None]
     assert shards.finished(job).records == 1
     sidecar = tmp_path / ".build" / "train.tfrecord.json"
     whole = sidecar.read_text()

@@ -14,18 +14,20 @@ from selfsup.errors import UserError
 
 KEYS = tuple(f"photo {index:02d}.jpg" for index in range(40))
 REFUSED, RAISES, EMPTY, KILLS = KEYS[3], KEYS[7], KEYS[11], KEYS[5]
+HANGS = KEYS[13]
 RECORDS_EACH = 2
 
 
 class Convert:
     """Gives two records a key, of different lengths, after `seconds`.
 
-    The worst input kills its process, or, to save time, is refused.
+    The worst inputs kill their process or keep it for ever, or, to save time, give
+    nothing.
     """
 
-    def __init__(self, seconds=0.0, kills=False):
+    def __init__(self, seconds=0.0, lethal=False):
         self.seconds = seconds
-        self.kills = kills
+        self.lethal = lethal
 
     def __call__(self, key):
         time.sleep(self.seconds)
@@ -33,13 +35,31 @@ class Convert:
             raise writer.SetAside("is\tnot to\nmy taste")
         if key == RAISES:
             raise ZeroDivisionError("by it")
-        if key == KILLS:
-            if self.kills:
-                os.kill(os.getpid(), signal.SIGSEGV)
-            return []
-        if key == EMPTY:
+        if key == KILLS and self.lethal:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if key == HANGS and self.lethal:
+            signal.pause()
+        if key in (EMPTY, KILLS, HANGS):
             return []
         return [f"{key}/{index}".encode() * 50 for index in range(RECORDS_EACH)]
+
+
+class ReadInputs:
+    """The bytes of a folder's files; the folder vanishes after `left` of them.
+
+    Attributes:
+      elsewhere: where it is moved to.
+    """
+
+    def __init__(self, folder, left, elsewhere):
+        self.folder, self.left, self.elsewhere = folder, left, elsewhere
+
+    def __call__(self, key):
+        if not self.left:
+            os.rename(self.folder, self.elsewhere)
+        self.left -= 1
+        with open(os.path.join(self.folder, key), "rb") as file:
+            return [file.read()]
 
 
 def build(output, seconds=0.0, **changes):

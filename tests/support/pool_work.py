@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 
 def count_to(number):
@@ -15,4 +16,15 @@ def count_to(number):
 def processor(job):
     """Reports the worker's process id."""
     yield os.getpid()
+    return job
+
+
+def hang(job):
+    """Reports the process, works without a step at hand, then hangs in one if told."""
+    yield os.getpid()
+    yield None
+    time.sleep(0.7)
+    yield "asleep"
+    if job == "hang":
+        signal.pause()
     return job
