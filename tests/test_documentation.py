@@ -1,28 +1,112 @@
+"""docs/hyperparameters.md against the config dataclasses and the presets."""
+
 import dataclasses
+import functools
+import pathlib
 import re
 
 import pytest
 
 from launch import presets
 from selfsup import tasks
+from selfsup.hybrid.rmsprop import RMSPropConfig
+from selfsup.tasks.task import TaskConfig
 from selfsup.trunk.resnet_v2 import TrunkConfig
 
+PAGE = pathlib.Path(__file__).resolve().parent.parent / "docs" / "hyperparameters.md"
+PRESETS_SECTION = "What small and tiny change"
+UNCHANGED = "-"
 
-def _read(path):
-    with open(path, encoding="utf-8") as file:
-        return file.read()
+
+@functools.cache
+def _sections():
+    """{heading: [cells of each table row]} of the page, without the tables' heads."""
+    text = PAGE.read_text(encoding="utf-8")
+    _, *parts = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)
+    return {
+        heading: [
+            [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+            for line in text.splitlines()
+            if line.startswith("|")
+        ][2:]
+        for heading, text in zip(parts[::2], parts[1::2])
+    }
+
+
+def _documented(heading):
+    """{field: the word that stands for its value} of a section's tables.
+
+    The values of a row with several fields are separated by a comma and a space;
+    explanations follow the last of them.
+    """
+    found = {}
+    for names, values, _ in _sections()[heading]:
+        fields = re.findall(r"`(\w+)`", names)
+        words = [re.match(r"[^\s;:(]*", value)[0] for value in values.split(", ")]
+        assert len(words) >= len(fields), f"{heading}: {names}: too few values"
+        assert not set(fields) & set(found), f"{heading}: {names}: listed twice"
+        found.update(zip(fields, words))
+    return found
+
+
+def _parse(word, like):
+    """The value of `like`'s type that a word of the page stands for."""
+    if isinstance(like, bool):
+        return {"true": True, "false": False}[word]
+    if isinstance(like, (int, float)):
+        return float(word.replace(",", ""))
+    return "" if word == "none" else word
+
+
+def _assert_equal(documented, config):
+    values = dataclasses.asdict(config)
+    assert set(documented) == set(values)
+    parsed = {name: _parse(word, values[name]) for name, word in documented.items()}
+    assert parsed == values
 
 
 @pytest.mark.parametrize("name", sorted(tasks.REGISTRY))
-def test_every_hyperparameter_of_a_task_is_documented(name):
-    documented = set(re.findall(r"`(\w+)`", _read("docs/hyperparameters.md")))
-    fields = {field.name for field in dataclasses.fields(tasks.task_class(name).Config)}
-    assert fields <= documented
+def test_defaults_of_a_task_are_documented(name):
+    section = name.replace("_", " ").capitalize()
+    documented = {**_documented("All tasks"), **_documented(section)}
+    _assert_equal(documented, tasks.task_class(name).Config())
 
 
-def test_every_hyperparameter_of_the_trunk_is_documented():
-    documented = set(re.findall(r"`(\w+)`", _read("docs/hyperparameters.md")))
-    assert {field.name for field in dataclasses.fields(TrunkConfig)} <= documented
+@pytest.mark.parametrize(
+    ("section", "config"),
+    [("All tasks", TaskConfig), ("RMSProp", RMSPropConfig), ("Trunk", TrunkConfig)],
+)
+def test_common_defaults_are_documented(section, config):
+    _assert_equal(_documented(section), config())
+
+
+def _changes(preset):
+    """{"trunk.KEY", "TASK.KEY" or "FIELD": value} of a preset; fields unlike paper's."""
+    changes = {f"trunk.{key}": value for key, value in preset.trunk.items()}
+    for task, overrides in preset.tasks.items():
+        changes.update({f"{task}.{key}": value for key, value in overrides.items()})
+    for field in dataclasses.fields(preset):
+        value = getattr(preset, field.name)
+        paper = getattr(presets.PRESETS["paper"], field.name)
+        if isinstance(value, (int, float)) and value != paper:
+            changes[field.name] = value
+    return changes
+
+
+@pytest.mark.parametrize(("column", "name"), [(1, "small"), (2, "tiny")])
+def test_what_a_preset_changes_is_documented(column, name):
+    changes = _changes(presets.PRESETS[name])
+    rows = _sections()[PRESETS_SECTION]
+    documented = {row[0].strip("`"): row[column] for row in rows}
+    documented = {key: word for key, word in documented.items() if word != UNCHANGED}
+    assert set(documented) == set(changes)
+    parsed = {key: _parse(word, changes[key]) for key, word in documented.items()}
+    assert parsed == changes
+
+
+def test_no_row_of_the_presets_is_idle():
+    for row in _sections()[PRESETS_SECTION]:
+        assert set(row[1:]) != {UNCHANGED}, row[0]
 
 
 @pytest.mark.parametrize("name", sorted(presets.PRESETS))
@@ -31,3 +115,18 @@ def test_presets_override_fields_that_exist(name):
     dataclasses.replace(TrunkConfig(), **preset.trunk)
     for task, overrides in preset.tasks.items():
         dataclasses.replace(tasks.task_class(task).Config(), **overrides)
+
+
+@pytest.mark.parametrize(
+    ("word", "like", "value"),
+    [
+        ("150,000", 1, 150_000),
+        ("1e-16", 0.5, 1e-16),
+        ("313", 1, 313),
+        ("false", True, False),
+        ("101", "50", "101"),
+        ("none", "file", ""),
+    ],
+)
+def test_words_of_the_page(word, like, value):
+    assert _parse(word, like) == value
