@@ -10,7 +10,7 @@ from selfsup.data import manifest, pipeline, records
 
 IMAGE_SIZE = 128
 BATCH = 16
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 5e-4
 
 
 @dataclasses.dataclass(frozen=True)
