@@ -47,9 +47,12 @@ def save_curves(path, rows, specs):
 
 def _curve(axis, rows, task, scalar):
     for split, style in (("train", "-"), ("validation", "o--")):
-        found = [row for row in rows if (row["task"], row["split"]) == (task, split)]
-        steps = [row["step"] for row in found if scalar in row]
-        values = [row[scalar] for row in found if scalar in row]
+        found = [
+            row
+            for row in rows
+            if (row["task"], row["split"]) == (task, split) and scalar in row
+        ]
+        steps, values = [row["step"] for row in found], [row[scalar] for row in found]
         axis.plot(steps, values, style, markersize=3, label=split)
         key = f"chance/{scalar}"
         if split == "train" and found and key in found[0]:
