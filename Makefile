@@ -37,6 +37,8 @@ lock:
 clean:
 	rm -rf $(VENV) $(DEMO_OUTPUT)
 
+# seqeval, which tf-models asks for, has no wheel and builds in isolation alone
+# (--use-pep517, pip's only way from 25.3 on).
 # uv where there is one, else the newest Python from 3.9 to 3.11 that really runs and
 # can make an environment.
 $(INSTALLED): setup.py constraints.txt
@@ -58,9 +60,7 @@ $(INSTALLED): setup.py constraints.txt
 	  fi; \
 	  echo "installing into $(VENV) with $$found"; \
 	  $$found -m venv $(VENV) && \
-	  $(PYTHON) -m pip install --quiet --disable-pip-version-check \
-	    -c constraints.txt 'setuptools<82' wheel && \
-	  $(PYTHON) -m pip install --quiet --disable-pip-version-check \
+	  $(PYTHON) -m pip install --quiet --disable-pip-version-check --use-pep517 \
 	    -c constraints.txt -e '.[demo,test]'; \
 	fi
 	@touch $@

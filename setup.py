@@ -1,5 +1,6 @@
 """Multi-task Self-Supervised Visual Learning (Doersch & Zisserman, ICCV 2017)."""
 
+import pathlib
 import sys
 
 # Said before pip resolves anything: TensorFlow 2.15 has no wheels elsewhere, and
@@ -11,7 +12,7 @@ if not (3, 9) <= sys.version_info[:2] <= (3, 11):
         f"{sys.version_info.major}.{sys.version_info.minor}."
     )
 
-from setuptools import find_packages, setup  # noqa: E402
+from setuptools import find_packages, setup
 
 INSTALL_REQUIRES = [
     "tensorflow==2.15.1",
@@ -69,7 +70,7 @@ setup(
     name="selfsup",
     version="0.1.0",
     description="Multi-task self-supervised visual learning in TensorFlow 2",
-    long_description=open("README.md", encoding="utf-8").read(),
+    long_description=pathlib.Path("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     python_requires=">=3.9,<3.12",
     packages=find_packages(include=["selfsup*", "data_prep*", "eval*", "launch*"]),
