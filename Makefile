@@ -3,8 +3,6 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
-# TensorFlow's start-up notices, before any Python of ours could silence them.
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 DEMO_OUTPUT ?= demo-output
 
 .PHONY: demo test test-slow lint lock clean help
