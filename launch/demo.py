@@ -145,7 +145,7 @@ def _collect_pictures(where):
     import shutil
 
     from launch import history, reports
-    from launch.pictures import save_curves
+    from launch.pictures import save_curves, save_overview
     from selfsup import tasks
 
     os.makedirs(where["pictures"], exist_ok=True)
@@ -157,6 +157,12 @@ def _collect_pictures(where):
     }
     curves = os.path.join(where["pictures"], "curves.png")
     save_curves(curves, history.read(where["run"]), specs)
+    details = [
+        next(name for name in sorted(os.listdir(drawn)) if name.startswith(task))
+        for task in specs
+    ]
+    overview = os.path.join(where["pictures"], "overview.png")
+    save_overview(overview, curves, [os.path.join(drawn, name) for name in details])
     _run(
         "launch.features",
         trunk=where["trunk"],

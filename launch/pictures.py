@@ -16,6 +16,30 @@ def save_png(path, picture):
     files.write_atomically(path, content.getvalue())
 
 
+def save_overview(path, curves, details, height=420):
+    """Puts curves above a row of detail pictures, each cut to the row's height.
+
+    Args:
+      path: of the PNG.
+      curves, details: paths of PNGs.
+      height: of the row, in pixels of the curves.
+    """
+    from PIL import Image
+
+    top = Image.open(curves).convert("RGB")
+    width = top.width // len(details)
+    sheet = Image.new("RGB", (top.width, top.height + height), "white")
+    sheet.paste(top, (0, 0))
+    for column, detail in enumerate(details):
+        picture = Image.open(detail).convert("RGB")
+        scale = min(1.0, (width - 16) / picture.width)
+        size = (round(picture.width * scale), round(picture.height * scale))
+        picture = picture.resize(size, Image.LANCZOS).crop((0, 0, width - 16, height))
+        shown = picture.crop((0, 0, min(size[0], width - 16), min(size[1], height)))
+        sheet.paste(shown, (column * width + (width - shown.width) // 2, top.height))
+    save_png(path, np.asarray(sheet))
+
+
 def save_curves(path, rows, specs):
     """Draws each task's headline metric and loss over its steps, against chance.
 

@@ -112,7 +112,7 @@ PRESETS = {
         },
         steps=600,
         validation_batches=4,
-        validation_steps=100,
+        validation_steps=50,
         log_steps=10,
     ),
 }
