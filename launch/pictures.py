@@ -79,7 +79,9 @@ def _curve(axis, rows, task, scalar):
         steps, values = [row["step"] for row in found], [row[scalar] for row in found]
         axis.plot(steps, values, style, markersize=3, label=split)
         key = f"chance/{scalar}"
-        if split == "train" and found and key in found[0]:
+        if found and key in found[0]:
             chance = np.mean([row[key] for row in found])
-            axis.axhline(chance, color="gray", linestyle=":", label="chance")
+            color = axis.lines[-1].get_color()
+            label = f"chance, {split}"
+            axis.axhline(chance, color=color, linestyle=":", label=label)
     axis.set_ylabel(scalar)

@@ -26,17 +26,18 @@ def _command(data, model_dir, *more):
     ]
 
 
-def test_sigterm_then_the_same_command_goes_on(data, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_by_a_signal_the_same_command_goes_on(data, tmp_path, number):
     model_dir = tmp_path / "run"
     arguments = _command(data, model_dir, "--steps=1000000", "--checkpoint_seconds=1")
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
     store = pretraining.checkpoints(str(model_dir))
     while store.latest() is None and process.poll() is None:
         time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     output = process.communicate()[0]
     assert process.returncode == 0
-    assert "stopped by SIGTERM after a checkpoint" in output
+    assert f"stopped by {number.name} after a checkpoint" in output
 
     steps = store.read_state(store.latest())["total_steps"]
     arguments = _command(data, model_dir, f"--steps={steps + 2}")

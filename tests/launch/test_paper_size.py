@@ -1,0 +1,45 @@
+"""The paper's sizes really run: slow, about 10 GB of memory."""
+
+import resource
+
+import numpy as np
+import pytest
+from built_sets import write_set
+
+from launch import configuration, exporting, history, pretraining
+from launch.presets import DEFAULT_TASKS
+from selfsup import export
+from selfsup.data import manifest
+from selfsup.hybrid.stop import StopSignals
+
+
+@pytest.mark.slow
+def test_the_paper_preset_takes_a_step_of_every_task_and_exports(tmp_path):
+    data = tmp_path / "data"
+    write_set(str(data / "photos"), [4], size=(320, 480))
+    kind = manifest.VIDEO_FRAMES
+    write_set(str(data / "videos"), [4], size=(240, 320), kind=kind)
+    batches = [f"{name}.batch_size=2" for name in DEFAULT_TASKS]
+    config = configuration.resolve(
+        "paper", DEFAULT_TASKS, task_overrides=batches, steps=1, lasso=0.01
+    )
+    run = str(tmp_path / "run")
+    training = pretraining.Pretraining(config, str(data), run)
+    assert training.run(StopSignals())
+    assert training.engine.steps() == dict.fromkeys(DEFAULT_TASKS, 1)
+    heads = {
+        name: sum(int(np.prod(v.shape)) for v in head.trainable_variables)
+        for name, head in training.network.heads.items()
+    }
+    assert heads["colorization"] == pytest.approx(34.84e6, rel=1e-3)
+    assert heads["relative_position"] == pytest.approx(61.16e6, rel=1e-3)
+    assert training.network.trunk.count_params() == pytest.approx(27.56e6, rel=3e-3)
+    losses = [row["loss"] for row in history.read(run) if "loss" in row]
+    assert len(losses) == len(DEFAULT_TASKS)
+    assert np.all(np.isfinite(losses))
+
+    output = str(tmp_path / "trunk")
+    exporting.export_run(run, output)
+    assert export.load_trunk(output).num_units == 23
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"peak memory {peak:.1f} GiB")
