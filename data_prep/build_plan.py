@@ -84,6 +84,11 @@ def adopt(output, plan):
     if not os.path.exists(path):
         if os.path.exists(os.path.join(output, manifests.FILE_NAME)):
             raise UserError(f"{output}: holds a built set already; give another folder")
+        foreign = sorted(set(os.listdir(output)) - {STATE_FOLDER})
+        if foreign:
+            raise UserError(
+                f"{output}: has other files ({foreign[0]}, ...); give a folder of its own"
+            )
         files.write_atomically(path, json.dumps(plan, indent=1))
         return
     try:

@@ -5,7 +5,7 @@ import os
 
 import tensorflow as tf
 
-from launch import configuration, pretraining
+from launch import configuration, pretraining, reports
 from selfsup import export
 from selfsup.data import manifest, pipeline
 from selfsup.errors import UserError
@@ -93,6 +93,19 @@ def recalibrate(trunk, data_dir, images, output_stride):
     return {"data": data_dir, "images": images, "size": RECALIBRATION_SIZE}
 
 
+def _held_out(model_dir):
+    """Held-out numbers of the finished run: dict of dicts, empty for an unfinished one."""
+    path = os.path.join(model_dir, reports.VALIDATION)
+    if not os.path.exists(path):
+        return {}
+    with open(path, encoding="utf-8") as file:
+        results = json.load(file)
+    return {
+        task: {name: round(value, 4) for name, value in values.items()}
+        for task, values in results.items()
+    }
+
+
 def _card(model_dir, state, recalibrated):
     with open(
         os.path.join(model_dir, configuration.FILE_NAME), encoding="utf-8"
@@ -101,12 +114,17 @@ def _card(model_dir, state, recalibrated):
     with open(os.path.join(model_dir, pretraining.DATA), encoding="utf-8") as file:
         data = json.load(file)
     return {
+        "held_out": _held_out(model_dir),
         "tasks": {
             name: {**counters, "config": config["tasks"][name]}
             for name, counters in state["groups"].items()
         },
         "checkpoint": state["checkpoint"],
-        "cost": {"total": state["cost"], "per_step": state["step_costs"]},
+        "cost": {
+            "unit": "seconds of step time, or GPU hours where the preset gives costs",
+            "total": round(state["cost"], 3),
+            "per_step": {name: round(c, 6) for name, c in state["step_costs"].items()},
+        },
         "config": {key: value for key, value in config.items() if key != "tasks"},
         "data": data,
         "batch_norm_recalibration": recalibrated,

@@ -3,7 +3,8 @@
   python -m launch.features --trunk=DIR --input=DIR --output=FILE.npz
 
 The file has `features` [N, C] float32, block 3 averaged over positions, and `keys` [N],
-paths relative to the folder. Beside it FILE.png shows photos with their neighbours.
+paths relative to the folder. Beside it FILE.png shows a photo a row, at the left, and its
+nearest neighbours, the nearest first.
 """
 
 from absl import flags

@@ -68,7 +68,7 @@ class Pretraining:
         self.network = build_network(config)
         found = manifest.find(data_dir)
         self._sets = {
-            name: pipeline.sets_for(task.features, found)
+            name: _sets_for(name, task, found)
             for name, task in self.network.tasks.items()
         }
         self._sources = {
@@ -176,6 +176,13 @@ class Pretraining:
             for name, sets in self._sets.items()
             if sum(one.records("validation") for one in sets)
         }
+
+
+def _sets_for(name, task, found):
+    try:
+        return pipeline.sets_for(task.features, found)
+    except UserError as error:
+        raise UserError(f"{name}: {error}; or leave it out of --tasks") from error
 
 
 def _make_folder(model_dir):

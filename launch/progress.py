@@ -92,6 +92,7 @@ class Progress:
         self._console = Console(file=stream or sys.stdout)
         self._live = None
         self._shown_at = time.monotonic()
+        self._news = False
 
     def __enter__(self):
         if self._console.is_terminal:
@@ -104,12 +105,13 @@ class Progress:
     def __exit__(self, *error):
         if self._live:
             self._live.__exit__(*error)
-        elif error[0] is None:
+        elif error[0] is None and self._news:
             self._lines()
 
     def update(self, name, steps, skipped, logs, seconds):
         """Takes in one step of task `name` and shows it when it is time to."""
         self.tasks[name].update(steps, skipped, logs, seconds)
+        self._news = True
         now = time.monotonic()
         if self._live is None and now - self._shown_at >= PLAIN_SECONDS:
             self._shown_at = now
@@ -127,6 +129,7 @@ class Progress:
         return str(datetime.timedelta(seconds=round(sum(parts))))
 
     def _lines(self):
+        self._news = False
         for name, task in self.tasks.items():
             steps, loss, metric, rate, skipped = task.cells()
             more = f"  skipped {skipped}" if task.skipped else ""

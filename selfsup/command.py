@@ -52,6 +52,10 @@ def run(main, module):
     _stand_in_for_main(module)
     try:
         app.run(guarded)
+    except BrokenPipeError:
+        # The reader has had enough (| head); the interpreter would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except SystemExit:
         # absl ends with status 1 after --help; giving help is no failure.
         if _HELP_FLAGS.intersection(sys.argv[1:]):

@@ -148,8 +148,13 @@ def check_free(directory, overwrite=False):
     """Raises UserError where `save` would refuse the folder: ask before long work."""
     if os.path.isfile(directory):
         raise UserError(f"{directory}: is a file, expected a folder to export to")
-    if os.path.isdir(directory) and os.listdir(directory) and not overwrite:
+    if not os.path.isdir(directory) or not os.listdir(directory):
+        return
+    if not overwrite:
         raise UserError(f"{directory}: already exists and is not empty")
+    # What is replaced is deleted: never anything but an earlier export.
+    if not os.path.isfile(os.path.join(directory, model_card.JSON_NAME)):
+        raise UserError(f"{directory}: is no export, so it is not overwritten")
 
 
 @contextlib.contextmanager

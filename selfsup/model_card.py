@@ -14,13 +14,27 @@ _PACKAGES = ("selfsup", "tensorflow")
 _LOADING = """\
 ## How to load it
 
-With TensorFlow alone, frozen or fine-tuned, as a layer of a Keras model:
+With TensorFlow Hub, frozen or fine-tuned. Block 3 ends in a sum that nothing has
+normalised, so a layer that begins with a convolution or a mean wants both lines below:
 
 ```python
+import tensorflow as tf
 import tensorflow_hub as hub
 
 layer = hub.KerasLayer("DIRECTORY", trainable=True)
 features = layer(images)  # float32 [B, H, W, 3] in [0, 1] -> {shape}
+features = tf.nn.relu(tf.keras.layers.BatchNormalization()(features, training=True))
+```
+
+With TensorFlow alone, with the outputs of all units of block 3. After a run with the
+lasso, `loaded.alpha` has each task's row and `loaded.combined(images, row)` uses it:
+
+```python
+import tensorflow as tf
+
+loaded = tf.saved_model.load("DIRECTORY")
+features = loaded(images, training=False)
+units = loaded.unit_outputs(images, training=False)
 ```
 
 With this package, as a Keras model at output stride 8, 16 or 32:
@@ -66,9 +80,20 @@ def render(card):
     stride, channels = network["output_stride"], network["channels"]
     lines = ["# Model card: a jointly pretrained trunk", ""]
     for key, value in card.items():
+        value = _without_checksums(value)
         lines += [f"## {_title(key)}", "", *_bullets(value), ""]
     shape = f"[B, ceil(H / {stride}), ceil(W / {stride}), {channels}]"
     return "\n".join(lines) + "\n" + _LOADING.format(shape=shape)
+
+
+def _without_checksums(value):
+    """`value` without the shards' checksums, which are for the JSON file."""
+    if isinstance(value, list):
+        return [_without_checksums(item) for item in value]
+    if isinstance(value, dict):
+        kept = {key: item for key, item in value.items() if key != "shards"}
+        return {key: _without_checksums(item) for key, item in kept.items()}
+    return value
 
 
 def _title(key):

@@ -188,6 +188,15 @@ def test_refuses_a_folder_in_use_and_replaces_it_when_told(parts, tmp_path):
     with pytest.raises(UserError, match="taken: already exists and is not empty"):
         export.save(target, parts[0], card={})
     assert (target / "note.txt").read_text() == "mine"
+    # What is replaced is deleted, so it has to be an export.
+    with pytest.raises(
+        UserError, match="taken: is no export, so it is not overwritten"
+    ):
+        export.save(target, parts[0], card={}, overwrite=True)
+    assert (target / "note.txt").read_text() == "mine"
+    (target / "note.txt").unlink()
+    export.save(target, parts[0], card={})
+    (target / "note.txt").write_text("mine")
     export.save(target, parts[0], card={}, output_stride=32, overwrite=True)
     assert not (target / "note.txt").exists()
     assert export.load_trunk(target).config.output_stride == 32

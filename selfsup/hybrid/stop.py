@@ -1,6 +1,8 @@
 """Stopping on request: SIGINT and SIGTERM ask, the loop stops between steps."""
 
+import os
 import signal
+import sys
 
 
 class StopSignals:
@@ -27,6 +29,9 @@ class StopSignals:
     def _note(self, number, _):
         self.received = signal.Signals(number).name
         self._put_back()
+        text = f"\n{self.received}: stopping after this step, with a checkpoint ...\n"
+        # Not print: the signal may have come in the middle of one.
+        os.write(sys.stderr.fileno(), text.encode())
 
     def _put_back(self):
         for which, handler in self._previous.items():

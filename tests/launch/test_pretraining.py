@@ -143,7 +143,9 @@ def test_two_processes_in_one_folder_are_refused(straight, data):
 
 
 def test_the_wrong_data_is_explained(data, tmp_path):
-    with pytest.raises(UserError, match="motion_mask"):
+    with pytest.raises(
+        UserError, match=r"motion_segmentation: no built set .* --tasks"
+    ):
         folder = os.path.join(data, "photos")
         pretraining.Pretraining(_config(), folder, str(tmp_path / "run"))
 
@@ -159,6 +161,11 @@ def test_a_run_exports_and_the_export_gives_features(straight, data, tmp_path):
         name: task["steps"] for name, task in card["tasks"].items()
     } == dict.fromkeys(DEFAULT_TASKS, 2)
     assert card["batch_norm_recalibration"]["images"] == 6
+    assert set(card["held_out"]) == set(DEFAULT_TASKS)
+    with open(os.path.join(output, "MODEL_CARD.md")) as file:
+        text = file.read()
+    assert "BatchNormalization" in text
+    assert card["data"][0]["shards"]["train-00000.tfrecord"] not in text
 
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -198,6 +205,12 @@ def test_an_export_is_refused_before_the_work_and_replaced_when_asked(
     (output / "mine.txt").write_text("")
     with pytest.raises(UserError, match="already exists and is not empty"):
         exporting.export_run(straight, str(output), recalibrate_on="/nonexistent")
+    with pytest.raises(UserError, match="is no export, so it is not overwritten"):
+        exporting.export_run(straight, str(output), overwrite=True)
+    assert os.listdir(output) == ["mine.txt"]
+    (output / "mine.txt").unlink()
+    exporting.export_run(straight, f"{output}/")
+    (output / "mine.txt").write_text("")
     exporting.export_run(straight, f"{output}/", overwrite=True)
     assert "saved_model.pb" in os.listdir(output)
     assert "mine.txt" not in os.listdir(output)
