@@ -13,6 +13,8 @@ VERSION = 1
 
 PHOTOS = "photos"
 VIDEO_FRAMES = "video_frames"
+OBJECTS = "objects"
+RGBD = "rgbd"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Shard:
 
     Attributes:
       file: name relative to the manifest's folder.
-      split: "train" or "validation".
+      split: "train", "validation" or "test".
       records: number of records in it.
       bytes: its size.
       sha256: hexadecimal digest of the whole file.
@@ -39,11 +41,13 @@ class Manifest:
     """What a built set holds.
 
     Attributes:
-      kind: "photos" or "video_frames".
+      kind: "photos", "video_frames", "objects" (images with boxes) or "rgbd" (with
+        depth).
       features: record features that are filled in (names of `data.records`).
       shards: all shards, in order.
       labels: class names by label index; empty when unlabelled.
-      inputs: counts, {"found": int, "used": int, "set_aside": int}.
+      inputs: counts of inputs, "found", "used", "set_aside" and "repaired", and in
+        "counts" those of the builder.
       options: the builder's options that shaped the records.
       versions: {"package": version} of what built it.
       directory: where it was read from; not stored.
