@@ -36,16 +36,40 @@ def homography(first, second, flow, exclude=None):
       float64 [3, 3] taking pixels of `first` to `second`, or None where too few
       matches agree.
     """
+    return fit(*find_matches(first, second, flow, exclude), flow)
+
+
+def find_matches(first, second, flow, exclude=None):
+    """Where points of `first` are in `second`, by features and by flow.
+
+    Args:
+      first, second, flow, exclude: as in `homography`.
+
+    Returns:
+      float32 [2, n, 2]: (x, y) in `first` and in `second`.
+    """
     usable = (None, None)
     if exclude is not None:
         usable = tuple(np.uint8(255) * ~mask for mask in exclude)
-    sources, targets = np.concatenate(
+    return np.concatenate(
         [
-            _thinned(_matched_keypoints(first, second, usable), first.shape),
+            _thinned(matched_keypoints(first, second, usable), first.shape),
             _followed_corners(first, flow, usable[0]),
         ],
         axis=1,
     )
+
+
+def fit(sources, targets, flow):
+    """Fits a homography to matches that are the background's for the larger part.
+
+    Args:
+      sources, targets: float32 [n, 2], (x, y).
+      flow: float32 [H, W, 2] from the first frame to the second.
+
+    Returns:
+      float64 [3, 3], or None where too few matches agree.
+    """
     if len(sources) < MIN_MATCHES:
         return None
     candidates = _candidates(sources, targets)
@@ -95,8 +119,16 @@ def _support(matrix, flow):
     return np.sum(agrees * (1.0 - inset))
 
 
-def _matched_keypoints(first, second, usable):
-    """ORB keypoints that are each other's nearest: float32 [2, n, 2], (x, y)."""
+def matched_keypoints(first, second, usable):
+    """ORB keypoints that are each other's nearest.
+
+    Args:
+      first, second: uint8 [H, W].
+      usable: for each, None or uint8 [H, W] that is 0 where none are looked for.
+
+    Returns:
+      float32 [2, n, 2]: (x, y) in `first` and in `second`.
+    """
     detector = cv2.ORB_create(MAX_KEYPOINTS, nlevels=3, edgeThreshold=16)
     keys, descriptors = detector.detectAndCompute(first, usable[0])
     other_keys, other_descriptors = detector.detectAndCompute(second, usable[1])

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -71,6 +73,38 @@ def test_an_object_that_the_camera_follows_is_foreground():
     assert scenes.iou(mask, truth) > 0.5
 
 
+def test_a_small_object_is_found():
+    # Some 16 cells; the smallest pieces that count have 8.
+    layer = Layer("gravel", (150, 120), (20, 16), Path(pan=(-2.0, 1.0)))
+    mask, truth = one_mask(
+        Scene("immunohistochemistry", Path(pan=(1.0, 0.5), shake=0.5), (layer,))
+    )
+    assert scenes.iou(mask, truth) > 0.5
+
+
+def parallax(speed):
+    """A wall that stands nearer than the background, which a pan drags apart."""
+    wall = Layer("gravel", (160, 180), (70, 50), Path(pan=(speed, 0.0)), moving=False)
+    scene = Scene("immunohistochemistry", Path(pan=(2.0, 0.0)), (wall,))
+    _, truths = scenes.render(scene, 1)
+    near = dataclasses.replace(wall, moving=True)
+    _, walls = scenes.render(dataclasses.replace(scene, layers=(near,)), 1)
+    assert not truths.any()
+    return one_mask(scene)[0], scenes.cell_truth(walls[0])
+
+
+def test_parallax_under_a_pixel_is_the_cameras():
+    mask, _ = parallax(0.6)
+    assert np.mean(mask == masks.FOREGROUND) < 0.005
+
+
+def test_parallax_of_pixels_is_none_of_a_homographys():
+    # The definition's limit: what is nearer counts as moving, and only that.
+    mask, wall = parallax(2.0)
+    assert np.mean(mask[wall] == masks.FOREGROUND) > 0.7
+    assert scenes.iou(mask, wall) > 0.6
+
+
 def test_better_than_the_baseline():
     found = compare.means(compare.moving_objects()[::3])
     assert found.ours > found.plain + 0.15
@@ -114,34 +148,64 @@ def test_frames_between_windows_need_not_be_read():
     assert [frame.index for frame in labelled] == [0, 5]
 
 
+def row(cells, tracks=1, top=96):
+    """(x, y) of `tracks` tracks that start in each of the cells (column) of a row."""
+    return [(8 * column + 1 + i, top + 2) for column in cells for i in range(tracks)]
+
+
 def test_half_of_a_cells_tracks_make_it_foreground():
-    # Cells (row 1, columns 2 and 4 to 6 and 8) with 1 of 2, 2 of 2, 2 of 2, 2 of 2
-    # and 1 of 3 tracks that move.
-    starts = [(18, 10), (20, 12)]
-    starts += [(x, y) for x in (34, 42, 50) for y in (9, 13)]
-    starts += [(66, 10), (67, 11), (68, 12)]
-    steps = np.zeros([len(starts), 10, 2], np.float32)
-    steps[[0, *range(2, 8), 8], :, 0] = 2.0
+    # Of ten cells in row 12, two have 1 of 2 tracks that move, one has 1 of 3.
+    starts = [*row(range(7)), *row((7, 8), 2), *row((9,), 3)]
+    steps = moving(len(starts))
+    steps[[8, 10, 12, 13]] = 0.0
     mask = masks.mask_from_tracks(made(starts, steps), SHAPE)
-    assert mask[1, 4] == mask[1, 5] == mask[1, 6] == masks.FOREGROUND
-    assert mask[1, 8] == masks.BACKGROUND
-    # Half is enough, but the cell is a lone speck.
-    assert mask[1, 2] == masks.IGNORE
+    np.testing.assert_array_equal(mask[12, :9], masks.FOREGROUND)
+    assert mask[12, 9] == masks.BACKGROUND
+
+
+def test_more_than_half_of_a_cells_tracks_make_it_background():
+    # The others move, but not from the start: neither label.
+    starts = [*row((3,), 2), *row((20,), 3)]
+    steps = moving(5, since=5)
+    steps[[0, 2, 3]] = 0.0
+    mask = masks.mask_from_tracks(made(starts, steps), SHAPE)
+    assert mask[12, 20] == masks.BACKGROUND
+    assert mask[12, 3] == masks.IGNORE
+
+
+def test_a_cell_is_eight_pixels():
+    starts = [(x, y) for x in range(80, 120) for y in range(40, 80)]
+    mask = masks.mask_from_tracks(made(starts, moving(len(starts))), SHAPE)
+    assert (mask[5:10, 10:15] == masks.FOREGROUND).all()
+    mask[5:10, 10:15] = masks.IGNORE
+    background = [(79.4, 60), (79.6, 60), (120, 60), (100, 39), (100, 80)]
+    tracks = made(starts + background, moving(len(starts) + 5))
+    tracks.steps[-5:] = 0.0
+    mask = masks.mask_from_tracks(tracks, SHAPE)
+    assert (mask[5:10, 10:15] == masks.FOREGROUND).all()
+    cells = [mask[7, 9], mask[7, 15], mask[4, 12], mask[10, 12]]
+    assert cells == [masks.BACKGROUND] * 4
+
+
+@pytest.mark.parametrize(("count", "label"), [(7, "IGNORE"), (8, "FOREGROUND")])
+def test_specks_are_ignored(count, label):
+    mask = masks.mask_from_tracks(made(row(range(count)), moving(count)), SHAPE)
+    np.testing.assert_array_equal(mask[12, :count], getattr(masks, label))
 
 
 def test_tracks_that_start_to_move_later_say_nothing():
-    starts = [(x, 100) for x in (100, 108, 116)]
-    prompt = masks.mask_from_tracks(made(starts, moving(3)), SHAPE)
-    late = masks.mask_from_tracks(made(starts, moving(3, since=5)), SHAPE)
-    np.testing.assert_array_equal(prompt[12, 12:15], masks.FOREGROUND)
-    np.testing.assert_array_equal(late[12, 12:15], masks.IGNORE)
+    starts = row(range(10))
+    prompt = masks.mask_from_tracks(made(starts, moving(10)), SHAPE)
+    late = masks.mask_from_tracks(made(starts, moving(10, since=5)), SHAPE)
+    np.testing.assert_array_equal(prompt[12, :10], masks.FOREGROUND)
+    np.testing.assert_array_equal(late[12, :10], masks.IGNORE)
 
 
 def test_erratic_tracks_say_nothing():
-    starts = np.float32([(x, 100) for x in (100, 108, 116)])
+    starts = np.float32(row(range(10)))
     points = np.repeat(starts[:, None], 11, axis=1)
     points[:, 5:] += 60
-    tracks = made(starts, moving(3), points)
+    tracks = made(starts, moving(10), points)
     np.testing.assert_array_equal(masks.mask_from_tracks(tracks, SHAPE), masks.IGNORE)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from data_prep.trajectories import extraction, flow, motion, tracking, validity
 from tests.data_prep.trajectories import scenes
-from tests.data_prep.trajectories.scenes import Path, Scene
+from tests.data_prep.trajectories.scenes import Layer, Path, Scene
 
 
 def uniform_motion(displacement, shape=(240, 320), stabilised=(0.0, 0.0)):
@@ -151,3 +151,106 @@ def test_flow_of_a_shifted_image():
     np.testing.assert_allclose(
         np.median(dense[20:-20, 20:-20], axis=(0, 1)), (5, 3), atol=0.1
     )
+
+
+def spots(*amplitudes):
+    """Gray frame with a spot of 3x3 pixels for each amplitude, on points of the grid."""
+    image = np.full([240, 320], 20, np.uint8)
+    for column, amplitude in zip(range(42, 320, 80), amplitudes):
+        image[101:104, column - 1 : column + 2] += np.uint8(amplitude)
+    return image
+
+
+def starts_at_full_size(image):
+    """{(x, y)} of the tracks that start in a gray frame."""
+    tracker = tracking.ScaleTracker(1.0, 1)
+    tracker.sample(image)
+    still = np.zeros([*image.shape, 2], np.float32)
+    tracker.advance(still, still, image.shape)
+    return {tuple(point) for point in tracker.pop_finished(1).points[:, 0]}
+
+
+@pytest.mark.parametrize("amplitudes", [(200, 7, 6), (29, 1, 0)])
+def test_points_have_a_thousandth_of_the_frames_best_corner(amplitudes):
+    # A spot's smaller eigenvalue goes with the square of its amplitude: 0.0012 and
+    # 0.0009 of the brightest one's. The second frame has a seventh of the contrast.
+    starts = starts_at_full_size(spots(*amplitudes))
+    assert (42, 102) in starts
+    assert (122, 102) in starts
+    assert (202, 102) not in starts
+    assert len(starts) == 2
+
+
+def test_no_points_along_a_straight_edge():
+    # One eigenvalue is large there: the point may slide along.
+    image = spots(100)
+    image[:, 200:] = 220
+    assert starts_at_full_size(image) == {(42, 102)}
+
+
+def test_the_median_is_over_three_by_three():
+    dense = np.zeros([40, 60, 2], np.float32)
+    dense[:, 20] = 9.0
+    dense[:, 40:42] = 9.0
+    (level,) = flow.flow_pyramid(dense, (1.0,))
+    assert not level[:, :39].any()
+    np.testing.assert_array_equal(level[:, 40:42], 9.0)
+
+
+def test_steps_are_of_the_place_where_the_point_was():
+    moved = np.full([240, 320, 2], (40.0, 0.0), np.float32)
+    stabilised = np.zeros([240, 320, 2], np.float32)
+    stabilised[:, 42:82] = (3.0, 1.0)
+    tracker = tracking.ScaleTracker(1.0, 2)
+    tracker.sample(spots(200))
+    for _ in range(2):
+        tracker.advance(moved, stabilised, (240, 320))
+    (track,) = tracker.pop_finished(2).steps
+    np.testing.assert_array_equal(track, [(3, 1), (0, 0)])
+
+
+CAMERAS = {
+    "pan": Path(pan=(3.0, -2.0)),
+    "zoom": Path(zoom=1.015),
+    "rotation": Path(degrees=1.0),
+    "jitter": Path(pan=(0.5, 0.5), shake=1.5),
+}
+
+
+@pytest.mark.parametrize("path", CAMERAS.values(), ids=CAMERAS)
+def test_tracks_go_where_the_camera_takes_them(path):
+    images, _ = scenes.render(Scene("immunohistochemistry", path), 11)
+    found = extraction.extract(images, length=10)
+    cameras = path.matrices(11, np.random.default_rng(0))
+    expected = np.stack(
+        [cv2.perspectiveTransform(found.points[:, :1], x)[:, 0] for x in cameras], 1
+    )
+    error = np.linalg.norm(found.points - expected, axis=2).max(axis=1)
+    assert len(error) > 3000
+    assert np.median(error) < 0.6
+    assert np.mean(error < 2) > 0.98
+    assert found.camera_motion.mean() > 0.99
+
+
+def test_what_moves_under_a_moving_camera_is_no_camera_motion():
+    layer = Layer("gravel", (150, 120), (60, 50), Path(pan=(-3.0, 1.0)))
+    camera = Path(pan=(2.0, 0.5), degrees=0.4, zoom=1.004)
+    scene = Scene("immunohistochemistry", camera, (layer,))
+    images, truths = scenes.render(scene, 11)
+    found = extraction.extract(images, length=10)
+    # The flow is smooth over an object's outline.
+    near = [cv2.dilate(np.uint8(truth), np.ones([21, 21])) > 0 for truth in truths]
+    moving = ~_ever(~truths, found.points)
+    still = ~_ever(near, found.points)
+    assert moving.sum() > 200 and still.sum() > 2000
+    assert found.camera_motion[moving].mean() < 0.05
+    assert found.camera_motion[still].mean() > 0.98
+
+
+def _ever(places, points):
+    """bool [N]: tracks [N, T, 2] that touch a place, bool [T, H, W], at its time."""
+    found = np.zeros(len(points), bool)
+    for place, at in zip(places, points.transpose(1, 0, 2)):
+        columns, rows = np.rint(at).astype(int).T
+        found |= place[rows, columns]
+    return found

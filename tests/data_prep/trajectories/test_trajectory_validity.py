@@ -8,6 +8,13 @@ def straight(step, length=15):
     return np.arange(length + 1)[None, :, None] * np.float32(step)
 
 
+def with_step(step, longest):
+    """One track [1, 16, 2] of steps `step` in x, and one of `longest`."""
+    track = straight((step, 0.0))
+    track[:, 8:, 0] += longest - step
+    return track
+
+
 def test_static_is_under_root_three_in_both_directions():
     # The deviation of 0..15 is 4.61.
     assert validity.is_static(straight((0.3, 0.3)))
@@ -27,13 +34,11 @@ def test_a_jump_is_long_and_most_of_the_way():
     jumping = track.copy()
     jumping[:, 8:, 0] += 40
     assert validity.is_erratic(jumping)
-    # 18 pixels are no jump; nor are 22 of a way of 47, or four strides of 25.
-    short = track.copy()
-    short[:, 8:, 0] += 16
-    assert not validity.is_erratic(short)
-    partial = straight((1.8, 0.0))
-    partial[:, 8:, 0] += 20
-    assert not validity.is_erratic(partial)
+    # 22 pixels of a way of 30 are one, too; not so 18 of 24, nor 22 of 35, nor four
+    # strides of 25.
+    assert validity.is_erratic(with_step(0.6, 22))
+    assert not validity.is_erratic(with_step(0.4, 18))
+    assert not validity.is_erratic(with_step(0.9, 22))
     strides = np.zeros([1, 16, 2], np.float32)
     strides[:, 3:, 0] = np.minimum(np.arange(13), 4) * 25
     assert not validity.is_erratic(strides)
