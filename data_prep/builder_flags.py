@@ -35,6 +35,32 @@ VALIDATION_FRACTION = flags.DEFINE_float(
 )
 
 
-def required():
-    """Refuses to start without --input and --output."""
-    flags.mark_flags_as_required(["input", "output"])
+RUNNER = flags.DEFINE_enum(
+    "runner",
+    "local",
+    ["local", "beam"],
+    "Where inputs are converted: local, in processes of this machine; beam, on an "
+    "engine of Apache Beam. Both make the same shards.",
+)
+BEAM_OPTIONS = flags.DEFINE_string(
+    "beam_options",
+    "",
+    "Apache Beam's options, as on a command line: \"--runner=FlinkRunner "
+    '--flink_master=HOST:8081". Its workers need this package, and the input and '
+    "output folders at the same paths. Without --runner, Beam's local engine.",
+)
+
+
+def required(*names):
+    """Refuses to start without the flags `names`."""
+    flags.mark_flags_as_required(names)
+
+
+def build_options():
+    """The flags' values that all builders hand to `writer.build`."""
+    return {
+        "num_shards": NUM_SHARDS.value,
+        "workers": WORKERS.value,
+        "runner": RUNNER.value,
+        "beam_options": BEAM_OPTIONS.value,
+    }

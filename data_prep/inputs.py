@@ -1,71 +1,142 @@
-"""Finding input files in a folder tree: sorted, once each, safe from odd trees."""
+"""The inputs of a build, and finding them in a folder tree, safe from odd trees."""
 
 import dataclasses
 import os
+import sys
+import typing
+
+from selfsup.errors import UserError
 
 
-@dataclasses.dataclass(frozen=True)
-class Found:
-    """Input files of a folder tree.
+class Input(typing.NamedTuple):
+    """One input of a build.
 
     Attributes:
-      keys: their paths relative to the folder, sorted.
+      key: its name, unique in the build and stored in its records; a path relative to
+        the input folder as a rule.
+      split: "train", "validation" or "test"; "" in all inputs of a build leaves it to
+        the writer.
+      detail: what else it takes to find or to label it.
+    """
+
+    key: str
+    split: str = ""
+    detail: str = ""
+
+
+@dataclasses.dataclass
+class Finder:
+    """Finds the files below a folder for which `wanted(path)` is true.
+
+    Iterating over it yields their paths relative to the folder, as they are found and
+    in no order worth mentioning, so that it takes no memory in their number. Links to
+    files and folders are followed, each folder once, so loops end. Hidden files and
+    folders (a leading dot) are passed over, and so is all that is no regular file, such
+    as a pipe.
+
+    Attributes:
+      root: the folder.
+      wanted: callable, path -> bool.
+      exclude: folders to pass over, as a rule the output.
+      found: number of files found so far.
       hidden: how many files were passed over as hidden, in hidden folders too.
       others: how many were passed over as something else.
       unreadable: folders that could not be listed.
     """
 
-    keys: tuple
-    hidden: int
-    others: int
-    unreadable: tuple
+    root: str
+    wanted: typing.Callable
+    exclude: tuple = ()
+    found: int = 0
+    hidden: int = 0
+    others: int = 0
+    unreadable: list = dataclasses.field(default_factory=list)
+
+    def __iter__(self):
+        seen = {_identity(folder) for folder in self.exclude if os.path.isdir(folder)}
+        yield from self._search(self.root, seen)
+
+    def _search(self, folder, seen):
+        try:
+            identity = _identity(folder)
+            if identity in seen:
+                return
+            seen.add(identity)
+            subfolders = []
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if _is_folder(entry):
+                        subfolders.append(entry.path)
+                    elif self._takes(entry):
+                        self.found += 1
+                        yield os.path.relpath(entry.path, self.root)
+        except OSError:
+            self.unreadable.append(folder)
+            return
+        for path in sorted(subfolders):
+            if _is_hidden(os.path.basename(path)):
+                self.hidden += _count_files(path)
+            else:
+                yield from self._search(path, seen)
+
+    def _takes(self, entry):
+        if _is_hidden(entry.name):
+            self.hidden += 1
+        elif os.path.isfile(entry.path) and self.wanted(entry.path):
+            return True
+        else:
+            self.others += 1
+        return False
 
 
-def find(root, wanted, exclude=()):
-    """Finds the files below `root` for which `wanted(path)` is true.
-
-    Links to files and folders are followed, each folder once, so loops end. Hidden
-    files and folders (a leading dot) are passed over, and so is all that is no
-    regular file, such as a pipe.
+def find(directory, output, wanted, unit, quiet=False):
+    """A builder's input files; once through, it reports what else lay in the folder.
 
     Args:
-      root: the folder.
+      directory: the input folder.
+      output: the builder's output folder, which is passed over.
       wanted: callable, path -> bool.
-      exclude: folders to pass over, as a rule the output.
+      unit: plural noun for the files.
+      quiet: reports nothing.
 
     Returns:
-      `Found`.
+      iterator over their paths relative to `directory`.
+
+    Raises:
+      UserError: there is no such folder; at the end, there are no such files in it.
     """
-    seen = {_identity(folder) for folder in exclude if os.path.isdir(folder)}
-    keys, unreadable = [], []
-    hidden = others = 0
-    for folder, subfolders, names in os.walk(
-        root, followlinks=True, onerror=lambda error: unreadable.append(error.filename)
-    ):
-        identity = _identity(folder)
-        if identity in seen:
-            subfolders.clear()
-            continue
-        seen.add(identity)
-        hidden += sum(_count_files(folder, name) for name in subfolders if _dot(name))
-        subfolders[:] = sorted(name for name in subfolders if not _dot(name))
-        for name in names:
-            path = os.path.join(folder, name)
-            if _dot(name):
-                hidden += 1
-            elif os.path.isfile(path) and wanted(path):
-                keys.append(os.path.relpath(path, root))
-            else:
-                others += 1
-    return Found(tuple(sorted(keys)), hidden, others, tuple(sorted(unreadable)))
+    if not os.path.isdir(directory):
+        raise UserError(f"--input={directory}: is no folder")
+    return _reported(Finder(directory, wanted, (output,)), unit, quiet)
 
 
-def _dot(name):
+def _reported(finder, unit, quiet):
+    yield from finder
+    if not quiet:
+        print(
+            f"{finder.root}: {finder.found} {unit}; ignored {finder.hidden} hidden and "
+            f"{finder.others} other files",
+            file=sys.stderr,
+        )
+        for folder in finder.unreadable:
+            print(f"{folder}: cannot be listed", file=sys.stderr)
+    if not finder.found:
+        raise UserError(f"--input={finder.root}: no {unit} there or below")
+
+
+def _is_folder(entry):
+    try:
+        return entry.is_dir()
+    except OSError:  # A link that leads to itself, for one.
+        return False
+
+
+def _is_hidden(name):
     return name.startswith(".")
 
 
-def _count_files(folder, name):
-    return sum(len(names) for _, _, names in os.walk(os.path.join(folder, name)))
+def _count_files(folder):
+    return sum(len(names) for _, _, names in os.walk(folder))
 
 
 def _identity(folder):

@@ -1,7 +1,6 @@
 """Builds a data set from a folder tree of photos; the library behind `photos`."""
 
 import os
-import sys
 
 from data_prep import inputs, photo_conversion, writer
 from selfsup.data import manifest as manifests
@@ -51,9 +50,7 @@ def build_photos(
     labels=NO_LABELS,
     max_side=0,
     max_pixels=100_000_000,
-    num_shards=0,
-    validation_fraction=0.05,
-    workers=0,
+    **build_options,
 ):
     """Builds or resumes a data set of photos.
 
@@ -63,7 +60,7 @@ def build_photos(
       labels: "none", or "folders" to take the first folder level as the class.
       max_side: longer side above which photos are shrunk; 0 keeps all sizes.
       max_pixels: larger images are set aside.
-      num_shards, validation_fraction, workers: as in `writer.build`.
+      **build_options: as in `writer.build`.
 
     Returns:
       the `Manifest`.
@@ -71,13 +68,12 @@ def build_photos(
     Raises:
       UserError: no photos there, or as `writer.build`.
     """
-    found = find_photos(directory, output)
-    names = _class_names(directory, found.keys) if labels == FOLDER_LABELS else ()
+    names = _class_names(directory, output) if labels == FOLDER_LABELS else ()
     return writer.build(
         output=output,
         kind=manifests.PHOTOS,
         features=("image", "label") if names else ("image",),
-        inputs=found.keys,
+        inputs=find_photos(directory, output),
         convert=photo_conversion.PhotoConverter(directory, names, max_side, max_pixels),
         options={
             "labels": labels,
@@ -87,34 +83,19 @@ def build_photos(
             "jpeg_quality": photo_conversion.JPEG_QUALITY,
         },
         labels=names,
-        num_shards=num_shards,
-        validation_fraction=validation_fraction,
-        workers=workers,
         directory=directory,
         time_limit=max(_SECONDS, max_pixels / _PIXELS_PER_SECOND),
+        **build_options,
     )
 
 
 def find_photos(directory, output):
-    """Finds the photos of a folder and reports what else lay there.
+    """Yields the photos of a folder; reports what else lay there.
 
-    Returns:
-      `inputs.Found`; files with a photo's extension count whatever they hold, so
-      that they are set aside with a reason if they are no photos.
+    Files with a photo's extension count whatever they hold, so that they are set aside
+    with a reason if they are no photos.
     """
-    if not os.path.isdir(directory):
-        raise UserError(f"--input={directory}: is no folder")
-    found = inputs.find(directory, looks_like_photo, exclude=[output])
-    print(
-        f"{directory}: {len(found.keys)} photos; ignored {found.hidden} hidden and "
-        f"{found.others} other files",
-        file=sys.stderr,
-    )
-    for folder in found.unreadable:
-        print(f"{folder}: cannot be listed", file=sys.stderr)
-    if not found.keys:
-        raise UserError(f"--input={directory}: no photos there or below")
-    return found
+    return inputs.find(directory, output, looks_like_photo, "photos")
 
 
 def looks_like_photo(path):
@@ -129,8 +110,9 @@ def looks_like_photo(path):
     return head.startswith(_SIGNATURES) or (head[:4], head[8:]) == (b"RIFF", b"WEBP")
 
 
-def _class_names(directory, keys):
-    folders = sorted({key.split(os.sep)[0] for key in keys if os.sep in key})
+def _class_names(directory, output):
+    found = inputs.find(directory, output, looks_like_photo, "photos", quiet=True)
+    folders = sorted({key.split(os.sep)[0] for key in found if os.sep in key})
     if not folders:
         raise UserError(
             f"--labels={FOLDER_LABELS}: {directory} has no subfolder with photos"

@@ -57,14 +57,18 @@ class PhotoConverter:
     max_side: int = 0
     max_pixels: int = 100_000_000
 
-    def __call__(self, key):
+    def __call__(self, item):
         """Returns the list of the photo's one serialized record.
+
+        Args:
+          item: an `Input` whose key is a path in `directory`.
 
         Raises:
           SetAside: it cannot be used; says why.
         """
         from selfsup.data import records
 
+        key = item.key
         label = self._label(key)
         with open(os.path.join(self.directory, key), "rb") as file:
             data = file.read()

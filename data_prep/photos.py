@@ -44,14 +44,13 @@ def main(argv):
         labels=_LABELS.value,
         max_side=_MAX_SIDE.value,
         max_pixels=round(1e6 * _MAX_MEGAPIXELS.value),
-        num_shards=builder_flags.NUM_SHARDS.value,
         validation_fraction=builder_flags.VALIDATION_FRACTION.value,
-        workers=builder_flags.WORKERS.value,
+        **builder_flags.build_options(),
     )
 
 
 def run():
-    builder_flags.required()
+    builder_flags.required("input", "output")
     command.run(main, "data_prep.photos")
 
 

@@ -19,7 +19,7 @@ class Progress:
 
         Args:
           unit: plural noun for what is counted.
-          total: how many there are.
+          total: how many there are; None where it is not known.
           done: how many were done before this run; they do not count in the rate.
           clock: seconds, for tests.
           stream: text stream, `sys.stderr` when None.
@@ -42,7 +42,7 @@ class Progress:
     def __exit__(self, *exc_info):
         if self._bar is not None:
             self._bar.stop()
-        elif exc_info[0] is None:
+        elif exc_info[0] is None and self._total is not None:
             self._print_line()
 
     def update(self, done):
@@ -81,9 +81,11 @@ class Progress:
     def _print_line(self):
         self._last_line = self._clock()
         rate = self.rate()
-        left = f"{(self._total - self._done) / rate:.0f} s left" if rate else "starting"
-        print(
-            f"{self._unit}: {self._done}/{self._total}, {rate:.1f}/s, {left}",
-            file=self._stream,
-            flush=True,
-        )
+        if self._total is None:
+            text = f"{self._done}, {rate:.1f}/s"
+        else:
+            left = (self._total - self._done) / rate if rate else None
+            text = f"{self._done}/{self._total}, {rate:.1f}/s, " + (
+                "starting" if left is None else f"{left:.0f} s left"
+            )
+        print(f"{self._unit}: {text}", file=self._stream, flush=True)

@@ -1,9 +1,12 @@
 """One shard of a data set: the unit of a builder's work (runs in a worker process)."""
 
+import collections
 import contextlib
 import dataclasses
 import json
 import os
+import sqlite3
+import typing
 
 from selfsup.data import files
 from selfsup.errors import UserError
@@ -15,7 +18,29 @@ _FRAME_BYTES = 16
 
 
 class SetAside(Exception):
-    """An input cannot be used; the message is the reason, for the user."""
+    """An input cannot be used; the message is the reason, for the user.
+
+    Attributes:
+      counts: {"what": int}, as in `Converted`.
+    """
+
+    def __init__(self, reason, counts=None):
+        super().__init__(reason)
+        self.counts = counts or {}
+
+
+class Converted(typing.NamedTuple):
+    """What a builder's `convert` makes of an input; a plain list of records will do.
+
+    Attributes:
+      records: list of serialized records.
+      note: what had to be repaired, for the user; "" where nothing was.
+      counts: {"what": int} of what the builder counts, to be summed over all inputs.
+    """
+
+    records: list
+    note: str = ""
+    counts: dict = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,14 +50,16 @@ class ShardJob:
     Attributes:
       directory: the output folder.
       file: the shard's name in it.
-      split: "train" or "validation".
-      keys: the inputs that belong to it, in order.
+      split: "train", "validation" or "test".
+      index: its place among the split's shards.
+      count: number of inputs that belong to it.
     """
 
     directory: str
     file: str
     split: str
-    keys: tuple
+    index: int
+    count: int
 
     @property
     def path(self):
@@ -50,6 +77,8 @@ class ShardResult:
     Attributes:
       file, split, records, bytes, sha256: as in `manifest.Shard`.
       set_aside: ((input, reason), ...) of the inputs that gave no record.
+      repaired: ((input, note), ...) of those that had to be repaired.
+      counts: sums of the builder's own counts.
     """
 
     file: str
@@ -58,6 +87,8 @@ class ShardResult:
     bytes: int
     sha256: str
     set_aside: tuple
+    repaired: tuple
+    counts: dict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,45 +99,46 @@ class Failed:
 
 
 class SourceLost(Exception):
-    """The input folder cannot be read any more; the message says why."""
+    """The inputs cannot be read any more; the message says why."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """The input folder of a build, to tell a bad input from a disk that is gone.
+    """Where a build's inputs are, to tell a bad input from a disk that is gone.
 
     Attributes:
-      directory: its path.
-      device: number of the file system that it was on when the build began.
+      devices: ((path, number of the file system that it was on), ...) of the input
+        folder and of the files that hold inputs, such as archives.
     """
 
-    directory: str
-    device: int
+    devices: tuple
 
     @classmethod
-    def of(cls, directory):
-        """The folder as it is now.
+    def of(cls, paths):
+        """The folders and files as they are now.
 
         Raises:
-          UserError: when it cannot be read.
+          UserError: when one cannot be read.
         """
         try:
-            return cls(directory, os.stat(directory).st_dev)
+            return cls(tuple((path, os.stat(path).st_dev) for path in paths))
         except OSError as error:
-            raise UserError(f"{directory}: cannot be read: {error}") from error
+            raise UserError(f"{error.filename}: cannot be read: {error}") from error
 
     def check(self):
-        """Raises `SourceLost` when the folder is gone, or its disk was unmounted."""
-        try:
-            device = os.stat(self.directory).st_dev
-            with os.scandir(self.directory) as entries:
-                next(entries, None)
-        except OSError as error:
-            raise SourceLost(
-                f"{self.directory}: cannot be read any more: {_reason(error)}"
-            ) from error
-        if device != self.device:
-            raise SourceLost(f"{self.directory}: is on another disk than before")
+        """Raises `SourceLost` when one is gone, or its disk was unmounted."""
+        for path, before in self.devices:
+            try:
+                device = os.stat(path).st_dev
+                if os.path.isdir(path):
+                    with os.scandir(path) as entries:
+                        next(entries, None)
+            except OSError as error:
+                raise SourceLost(
+                    f"{path}: cannot be read any more: {_reason(error)}"
+                ) from error
+            if device != before:
+                raise SourceLost(f"{path}: is on another disk than before")
 
 
 def finished(job):
@@ -114,7 +146,8 @@ def finished(job):
     try:
         with open(job.sidecar, encoding="utf-8") as file:
             fields = json.load(file)
-        fields["set_aside"] = tuple(tuple(pair) for pair in fields["set_aside"])
+        for name in ("set_aside", "repaired"):
+            fields[name] = tuple(tuple(pair) for pair in fields[name])
         result = ShardResult(**fields)
         size = os.path.getsize(job.path)
     except (OSError, ValueError, KeyError, TypeError):
@@ -126,91 +159,112 @@ class ShardWriter:
     """Writes shards; the `work` of a worker pool.
 
     Attributes:
-      convert: callable, key -> list of serialized records; raises `SetAside`.
-      source: the `Source` that the inputs lie in, or None.
+      convert: callable, `Input` -> `Converted` or list of serialized records; raises
+        `SetAside`.
+      inputs_of: callable, `ShardJob` -> iterable of its `Input`s.
+      source: the `Source` that the inputs lie in.
     """
 
-    def __init__(self, convert, source=None):
+    def __init__(self, convert, inputs_of, source):
         self.convert = convert
+        self.inputs_of = inputs_of
         self.source = source
 
     def __call__(self, order):
         """Writes one shard, then its sidecar, each atomically.
 
         Args:
-          order: (`ShardJob`, {key: reason}): the inputs in the dict are not touched
-            but set aside, as they were found to kill the process or to keep it.
+          order: (job, lethal): a `ShardJob`, and {key: reason} of the inputs in it that
+            ended or overran a worker and are not to be touched again.
 
         Yields:
           each input's key before it is converted, and None after it.
 
         Returns:
-          a `ShardResult`, or `Failed`.
+          `ShardResult`, or `Failed` when the shard cannot be written or its inputs
+          cannot be read any more.
         """
         import tensorflow as tf
 
         job, lethal = order
-        temporary = f"{job.path}.{os.getpid()}.tmp"
-        counts = {"records": 0, "bytes": 0}
-        set_aside = []
+        temporary = files.temporary_name(job.path)
+        tally = _Tally()
         try:
             with tf.io.TFRecordWriter(temporary) as writer:
-                for key in job.keys:
-                    yield key
-                    records = self._convert(key, lethal, set_aside)
+                for item in self.inputs_of(job):
+                    yield item.key
+                    records = self._convert(item, lethal, tally)
                     yield None
                     for record in records:
                         writer.write(record)
-                        counts["bytes"] += len(record) + _FRAME_BYTES
-                    counts["records"] += len(records)
+                        tally.bytes += len(record) + _FRAME_BYTES
+                    tally.records += len(records)
             # A video whose disk went while it was read is one that ends early.
-            self._check_source()
-            return _publish(job, temporary, counts, tuple(set_aside))
+            self.source.check()
+            return _publish(job, temporary, tally)
         except SourceLost as lost:
             failed = Failed(str(lost))
-        except (OSError, tf.errors.OpError) as error:
+        except (OSError, sqlite3.Error, tf.errors.OpError) as error:
             failed = Failed(f"{job.path}: cannot be written: {_reason(error)}")
         with contextlib.suppress(OSError):
             os.remove(temporary)
         return failed
 
-    def _convert(self, key, lethal, set_aside):
-        """The records of one input; appends to `set_aside` when there are none.
+    def _convert(self, item, lethal, tally):
+        """The records of one input; notes in `tally` what became of it.
 
         Raises:
           SourceLost: nothing can be said of the input.
         """
         try:
-            if key in lethal:
-                raise SetAside(lethal[key])
-            records = self.convert(key)
-            if not records:
-                raise SetAside("gave no record")
-            return records
+            if item.key in lethal:
+                raise SetAside(lethal[item.key])
+            converted = self.convert(item)
+            if not isinstance(converted, Converted):
+                converted = Converted(converted)
+            if not converted.records:
+                raise SetAside("gave no record", converted.counts)
+            tally.add(item.key, converted)
+            return converted.records
         except SetAside as error:
-            reason = str(error)
+            reason, counts = str(error), error.counts
         except Exception as error:
             # One bad input among a million must not end the build.
-            reason = f"{type(error).__name__}: {error}"
-        self._check_source()
-        set_aside.append((key, reason))
+            reason, counts = f"{type(error).__name__}: {error}", {}
+        self.source.check()
+        tally.set_aside.append((item.key, reason))
+        tally.counts.update(counts)
         return []
 
-    def _check_source(self):
-        if self.source is not None:
-            self.source.check()
+
+class _Tally:
+    """What a shard holds so far."""
+
+    def __init__(self):
+        self.records = self.bytes = 0
+        self.set_aside = []
+        self.repaired = []
+        self.counts = collections.Counter()
+
+    def add(self, key, converted):
+        self.counts.update(converted.counts)
+        if converted.note:
+            self.repaired.append((key, converted.note))
 
 
-def _publish(job, temporary, counts, set_aside):
+def _publish(job, temporary, tally):
     size = os.path.getsize(temporary)
-    if size != counts["bytes"]:
-        raise OSError(f"{size} bytes arrived of {counts['bytes']}")
+    if size != tally.bytes:
+        raise OSError(f"{size} bytes arrived of {tally.bytes}")
     result = ShardResult(
         file=job.file,
         split=job.split,
+        records=tally.records,
+        bytes=tally.bytes,
         sha256=files.sha256(temporary),
-        set_aside=set_aside,
-        **counts,
+        set_aside=tuple(tally.set_aside),
+        repaired=tuple(tally.repaired),
+        counts=dict(sorted(tally.counts.items())),
     )
     files.publish(temporary, job.path)
     files.write_atomically(job.sidecar, json.dumps(dataclasses.asdict(result)))

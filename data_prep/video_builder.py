@@ -1,8 +1,6 @@
 """Builds a data set from a folder tree of videos; the library behind `videos`."""
 
 import dataclasses
-import os
-import sys
 
 from data_prep import inputs, writer
 from selfsup.data import manifest as manifests
@@ -10,7 +8,6 @@ from selfsup.errors import UserError
 
 # Videos a training shard: an interruption costs a worker minutes, not hours.
 _VIDEOS_PER_SHARD = 100
-_FEW_SHARDS = 16
 # A video that takes longer is set aside. To read through a long film may take half an
 # hour, and a sampled frame takes half a second, a whole one where people are masked.
 _SECONDS = 3600
@@ -34,9 +31,7 @@ def build_videos(
     min_foreground=0.0,
     max_foreground=0.6,
     jpeg_quality=95,
-    num_shards=0,
-    validation_fraction=0.05,
-    workers=0,
+    **build_options,
 ):
     """Builds or resumes a data set of video frames with motion masks.
 
@@ -45,7 +40,7 @@ def build_videos(
       output: the folder for the shards.
       frames_per_video, track_length, mask_people, min_foreground, max_foreground,
         jpeg_quality: as in `video_conversion.VideoConverter`.
-      num_shards, validation_fraction, workers: as in `writer.build`.
+      **build_options: as in `writer.build`.
 
     Returns:
       the `Manifest`.
@@ -60,7 +55,6 @@ def build_videos(
             f"--min_foreground={min_foreground} is above "
             f"--max_foreground={max_foreground}"
         )
-    found = find_videos(directory, output)
     converter = video_conversion.VideoConverter(
         directory=directory,
         frames_per_video=frames_per_video,
@@ -76,38 +70,23 @@ def build_videos(
         output=output,
         kind=manifests.VIDEO_FRAMES,
         features=("image", "motion_mask"),
-        inputs=found.keys,
+        inputs=find_videos(directory, output),
         convert=converter,
         options=options,
-        num_shards=num_shards or _choose_shards(len(found.keys)),
-        validation_fraction=validation_fraction,
-        workers=workers,
+        inputs_per_shard=_VIDEOS_PER_SHARD,
         directory=directory,
         time_limit=_seconds(frames_per_video),
+        **build_options,
     )
 
 
 def find_videos(directory, output):
-    """Finds the videos of a folder, by extension, and reports what else lay there.
+    """Yields the videos of a folder, by extension; reports what else lay there."""
+    return inputs.find(directory, output, _looks_like_video, "videos")
 
-    Returns:
-      `inputs.Found`.
-    """
-    if not os.path.isdir(directory):
-        raise UserError(f"--input={directory}: is no folder")
-    found = inputs.find(
-        directory, lambda path: path.lower().endswith(_EXTENSIONS), exclude=[output]
-    )
-    print(
-        f"{directory}: {len(found.keys)} videos; ignored {found.hidden} hidden and "
-        f"{found.others} other files",
-        file=sys.stderr,
-    )
-    for folder in found.unreadable:
-        print(f"{folder}: cannot be listed", file=sys.stderr)
-    if not found.keys:
-        raise UserError(f"--input={directory}: no videos there or below")
-    return found
+
+def _looks_like_video(path):
+    return path.lower().endswith(_EXTENSIONS)
 
 
 def _seconds(frames_per_video):
@@ -115,7 +94,3 @@ def _seconds(frames_per_video):
     if not frames_per_video:
         return _SECONDS_FOR_ALL_FRAMES
     return _SECONDS + frames_per_video * _SECONDS_PER_FRAME
-
-
-def _choose_shards(count):
-    return max(_FEW_SHARDS, -(-count // _VIDEOS_PER_SHARD))

@@ -35,11 +35,11 @@ class VideoConverter:
     max_foreground: float = 0.6
     jpeg_quality: int = 95
 
-    def __call__(self, key):
-        """Returns the serialized records of the video `key`; raises `SetAside`."""
+    def __call__(self, item):
+        """Returns the serialized records of the video `item.key`; raises `SetAside`."""
         # Workers are processes already, one for each CPU.
         cv2.setNumThreads(1)
-        path = os.path.join(self.directory, key)
+        path = os.path.join(self.directory, item.key)
         starts = sample_starts(
             self._count_frames(path), self.track_length, self.frames_per_video
         )
@@ -51,7 +51,9 @@ class VideoConverter:
             self.track_length,
             self.mask_people,
         )
-        kept = [self._serialize(key, frame) for frame in labelled if self._keeps(frame)]
+        kept = [
+            self._serialize(item.key, frame) for frame in labelled if self._keeps(frame)
+        ]
         if not kept:
             raise SetAside(
                 f"none of {len(starts)} frames: the camera's motion cannot be told, or "

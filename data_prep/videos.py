@@ -62,14 +62,13 @@ def main(argv):
         min_foreground=_MIN_FOREGROUND.value,
         max_foreground=_MAX_FOREGROUND.value,
         jpeg_quality=_JPEG_QUALITY.value,
-        num_shards=builder_flags.NUM_SHARDS.value,
         validation_fraction=builder_flags.VALIDATION_FRACTION.value,
-        workers=builder_flags.WORKERS.value,
+        **builder_flags.build_options(),
     )
 
 
 def run():
-    builder_flags.required()
+    builder_flags.required("input", "output")
     command.run(main, "data_prep.videos")
 
 

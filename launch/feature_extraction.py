@@ -29,7 +29,7 @@ def extract(trunk_dir, folder, output, image_size, batch_size):
     """
     _make_folder(os.path.dirname(os.path.abspath(output)))
     trunk = load_trunk(trunk_dir)
-    keys = photo_builder.find_photos(folder, output).keys
+    keys = sorted(photo_builder.find_photos(folder, output))
     used, features, batch, names = [], [], [], []
 
     def run_batch():

@@ -24,7 +24,7 @@ warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 _HELP_FLAGS = {"-help", "--help", "--helpshort", "--helpfull"}
 
 
-def run(main, module):
+def run(main, module, positional=None):
     """Runs `main(argv)` under absl with our conventions.
 
     Args:
@@ -33,13 +33,18 @@ def run(main, module):
       module: the dotted name of the main's module ("launch.pretrain"), whose
         docstring is the help text and whose key flags `--help` shows. The same name
         is right under `python -m`, where the module is `__main__`.
+      positional: what to call the one argument beside the flags that the main wants,
+        and finds in `argv[1]`; None where it wants none.
     """
 
     def guarded(argv):
         # TensorFlow notes at this level what it writes where.
         logging.set_verbosity(logging.WARNING)
-        if len(argv) > 1:
-            raise app.UsageError(f"not understood: {' '.join(argv[1:])}")
+        expected = 1 if positional is None else 2
+        if len(argv) > expected:
+            raise app.UsageError(f"not understood: {' '.join(argv[expected:])}")
+        if len(argv) < expected:
+            raise app.UsageError(f"{positional} is missing")
         try:
             return main(argv)
         except UserError as error:

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import uuid
 
 from selfsup.errors import UserError
 
@@ -17,6 +18,11 @@ def sync(path):
         os.close(descriptor)
 
 
+def temporary_name(path):
+    """A name beside `path` that no other process takes, on any machine."""
+    return f"{path}.{uuid.uuid4().hex}.tmp"
+
+
 def publish(temporary, path):
     """Renames the finished file `temporary` to `path`, durably."""
     sync(temporary)
@@ -26,7 +32,7 @@ def publish(temporary, path):
 
 def write_atomically(path, data):
     """Writes `data` (str or bytes) to `path`, replacing what was there at once."""
-    temporary = f"{path}.{os.getpid()}.tmp"
+    temporary = temporary_name(path)
     if isinstance(data, str):
         data = data.encode("utf-8", errors="backslashreplace")
     try:

@@ -82,6 +82,17 @@ def _script(output, seconds, limit=None):
     )
 
 
+def _counts(found, set_aside):
+    """`Manifest.inputs` of a builder that counts and repairs nothing."""
+    return {
+        "found": found,
+        "used": found - set_aside,
+        "set_aside": set_aside,
+        "repaired": 0,
+        "counts": {},
+    }
+
+
 def _wait_for_shards(process, output, count):
     """Waits until `count` shards are finished."""
     while len(list((output / ".build").glob("*.tfrecord.json"))) < count:
@@ -109,9 +120,16 @@ def test_manifest_tells_what_is_there(built):
         path = output / shard.file
         assert shard.bytes == path.stat().st_size
         assert shard.records == sum(_keys_of(path).values())
-    assert made.inputs == {"found": 40, "used": 35, "set_aside": 5}
+    counts = {"mended": 2, "refused": 1, "whole": 34}
+    assert made.inputs == {**_counts(40, 5), "repaired": 1, "counts": counts}
     assert made.options == {"size": [3, 4], "quality": 95}
     assert made.versions["tensorflow"] == tf.__version__
+
+
+def test_repaired_inputs_are_listed(built):
+    output, _ = built
+    text = (output / "repaired.tsv").read_text()
+    assert text == f"{odd_inputs.REPAIRED}\twas\\nbroken\n"
 
 
 def test_held_out_inputs_are_a_tenth_and_apart(built):
@@ -243,7 +261,7 @@ def test_vanished_input_folder_ends_the_build_to_be_resumed(
 
     folder.with_name("elsewhere").rename(folder)
     made = _build_folder(folder, output, left=-1)
-    assert made.inputs == {"found": 8, "used": 8, "set_aside": 0}
+    assert made.inputs == _counts(8, 0)
     whole = _build_folder(folder, tmp_path / "whole", left=-1)
     assert made.shards == whole.shards
 
@@ -251,7 +269,7 @@ def test_vanished_input_folder_ends_the_build_to_be_resumed(
 def test_vanished_file_is_set_aside(folder, tmp_path, in_process):
     (folder / "3").unlink()
     made = _build_folder(folder, tmp_path / "out", left=-1)
-    assert made.inputs == {"found": 8, "used": 7, "set_aside": 1}
+    assert made.inputs == _counts(8, 1)
     aside = (tmp_path / "out" / "set_aside.tsv").read_text()
     assert aside.startswith("3\tFileNotFoundError: ")
 
@@ -259,13 +277,15 @@ def test_vanished_file_is_set_aside(folder, tmp_path, in_process):
 def test_folder_that_goes_with_a_shards_last_input(folder, tmp_path):
     """Its records may be of a file that was cut short."""
 
-    def convert(key):
+    def convert(item):
         folder.rename(folder.with_name("elsewhere"))
         return [b"record"]
 
     (tmp_path / "out" / ".build").mkdir(parents=True)
-    job = shards.ShardJob(str(tmp_path / "out"), "train.tfrecord", "train", ("0",))
-    work = shards.ShardWriter(convert, shards.Source.of(str(folder)))((job, {}))
+    job = shards.ShardJob(str(tmp_path / "out"), "train.tfrecord", "train", 0, 1)
+    source = shards.Source.of([str(folder)])
+    work = shards.ShardWriter(convert, lambda job: [writer.Input("0")], source)
+    work = work((job, {}))
     with pytest.raises(StopIteration) as stop:
         while True:
             next(work)
@@ -275,13 +295,14 @@ def test_folder_that_goes_with_a_shards_last_input(folder, tmp_path):
 
 def test_empty_mount_point_is_not_the_folder_it_was(folder):
     """What an unmounted disk leaves is a folder too, on another file system."""
-    source = shards.Source.of(str(folder))
+    source = shards.Source.of([str(folder)])
     source.check()
-    elsewhere = dataclasses.replace(source, device=source.device + 1)
+    ((path, device),) = source.devices
+    elsewhere = dataclasses.replace(source, devices=((path, device + 1),))
     with pytest.raises(shards.SourceLost, match="on another disk"):
         elsewhere.check()
     with pytest.raises(UserError, match="gone: cannot be read"):
-        shards.Source.of(str(folder / "gone"))
+        shards.Source.of([str(folder / "gone")])
 
 
 def test_unwritable_output_is_said(tmp_path):
@@ -303,46 +324,113 @@ def test_nothing_usable(tmp_path, in_process):
     assert len((tmp_path / "set_aside.tsv").read_text().splitlines()) == 2
 
 
+@pytest.fixture
+def deal(tmp_path):
+    """Lists inputs, gives {split: [keys of its first shard, of the second, ...]}."""
+    (tmp_path / ".build").mkdir()
+
+    def list_inputs(inputs, fraction=0.05, **where):
+        division = build_plan.Division(0, 1024, fraction)
+        listing = build_plan.list_inputs(str(tmp_path), inputs, division, **where)
+        dealt = collections.defaultdict(list)
+        for job in listing.jobs:
+            keys = [item.key for item in build_plan.inputs_of(job)]
+            assert len(keys) == job.count
+            assert len(dealt[job.split]) == job.index
+            dealt[job.split].append(keys)
+        return listing, dealt
+
+    return list_inputs
+
+
 @pytest.mark.parametrize(
     ("count", "fraction", "held_out"),
     [(1, 0.5, 0), (2, 0.01, 1), (2, 0.9, 1), (100, 0.05, 5), (100, 0.0, 0)],
 )
-def test_held_out_count(count, fraction, held_out):
+def test_held_out_count(deal, count, fraction, held_out):
     keys = [str(index) for index in range(count)]
-    jobs = build_plan.plan_shards("out", keys, 0, fraction)
-    assert sum(len(j.keys) for j in jobs if j.split == "validation") == held_out
-    assert sorted(key for job in jobs for key in job.keys) == sorted(keys)
+    _, dealt = deal(keys, fraction)
+    assert sum(map(len, dealt["validation"])) == held_out
+    every = [key for shards in dealt.values() for shard in shards for key in shard]
+    assert sorted(every) == sorted(keys)
 
 
-def test_shards_are_of_equal_size_and_many_enough():
-    keys = [f"{index:06d}" for index in range(40000)]
-    jobs = build_plan.plan_shards("out", keys, 0, 0.05)
-    train = [len(job.keys) for job in jobs if job.split == "train"]
-    assert len(train) == 38 and max(train) - min(train) <= 1
-    assert [job.split for job in jobs].count("validation") == 2
+def test_shards_are_of_equal_size_and_many_enough(deal):
+    _, dealt = deal(f"{index:06d}" for index in range(40000))
+    sizes = [len(keys) for keys in dealt["train"]]
+    assert len(sizes) == 38 and max(sizes) - min(sizes) <= 1
+    assert len(dealt["validation"]) == 2
 
 
-def test_held_out_inputs_stay_so_as_a_folder_grows():
+def test_shard_follows_from_the_place_in_the_sorted_list(deal):
+    keys = [f"{index:03d}" for index in range(64)]
+    _, dealt = deal(reversed(keys), 0.0)
+    for index, shard in enumerate(dealt["train"]):
+        assert sorted(shard) == keys[index::16]
+        assert shard == sorted(shard, key=lambda k: hashlib.sha256(k.encode()).digest())
+
+
+def test_held_out_inputs_stay_so_as_a_folder_grows(deal):
     def held_out(count):
-        keys = [str(index) for index in range(count)]
-        jobs = build_plan.plan_shards("out", keys, 0, 0.05)
-        return {k for job in jobs if job.split == "validation" for k in job.keys}
+        _, dealt = deal(str(index) for index in range(count))
+        return {key for shard in dealt["validation"] for key in shard}
 
     assert len(held_out(1000) & held_out(1100)) >= 45
 
 
-def test_file_state_follows_the_files(tmp_path):
-    (tmp_path / "a").write_text("a")
-    before = writer.file_state(tmp_path, ["a"])
-    assert before == writer.file_state(tmp_path, ["a"])
-    os.utime(tmp_path / "a", ns=(1, 1))
-    assert before != writer.file_state(tmp_path, ["a"])
+def test_inputs_keep_the_splits_that_they_name(deal):
+    splits = {"train": 30, "validation": 3, "test": 17}
+    named = [
+        writer.Input(f"{split}/{index}", split, f"detail {index}")
+        for split, count in splits.items()
+        for index in range(count)
+    ]
+    listing, dealt = deal(named)
+    assert list(dealt) == ["train", "validation", "test"]
+    for split, count in splits.items():
+        keys = [key for shard in dealt[split] for key in shard]
+        assert sorted(keys) == sorted(f"{split}/{index}" for index in range(count))
+    items = [one for job in listing.jobs for one in build_plan.inputs_of(job)]
+    assert sorted(items) == sorted(named)
+    # Shards of the other splits are about as large as those of the first.
+    assert [len(dealt[split]) for split in splits] == [16, 2, 9]
+
+
+@pytest.mark.parametrize("splits", [("train", ""), ("train", "trainval")])
+def test_splits_must_be_known_and_named_by_all(deal, splits):
+    with pytest.raises(UserError, match=f"{splits[1]}.*expected .*'validation'"):
+        deal(writer.Input(str(index), split) for index, split in enumerate(splits))
+
+
+def test_file_names_that_are_no_unicode_are_kept(deal):
+    key = os.fsdecode(b"caf\xe9\t.jpg")
+    _, dealt = deal([key])
+    assert dealt["train"] == [[key]]
+
+
+@pytest.mark.parametrize("held", ["directory", "containers"])
+def test_state_follows_the_files(deal, tmp_path, held):
+    path = tmp_path / "a"
+    path.write_text("a")
+    where = {
+        "directory": {"directory": str(tmp_path)},
+        "containers": {"containers": [str(path)]},
+    }[held]
+    before, _ = deal(["a"], **where)
+    assert deal(["a"], **where)[0] == before
+    os.utime(path, ns=(1, 1))
+    after, _ = deal(["a"], **where)
+    assert after.state != before.state and after.names == before.names
 
 
 def test_damaged_sidecar_is_no_finished_shard(tmp_path):
-    job = shards.ShardJob(str(tmp_path), "train.tfrecord", "train", ("key",))
+    job = shards.ShardJob(str(tmp_path), "train.tfrecord", "train", 0, 1)
     (tmp_path / ".build").mkdir()
-    steps = shards.ShardWriter(lambda key: [b"record"])((job, {}))
+    inputs = [writer.Input("key")]
+    work = shards.ShardWriter(
+        lambda item: [b"x"], lambda job: inputs, shards.Source(())
+    )
+    steps = work((job, {}))
     assert list(steps) == ["key", None]
     assert shards.finished(job).records == 1
     sidecar = tmp_path / ".build" / "train.tfrecord.json"

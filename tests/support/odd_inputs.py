@@ -15,6 +15,7 @@ from selfsup.errors import UserError
 KEYS = tuple(f"photo {index:02d}.jpg" for index in range(40))
 REFUSED, RAISES, EMPTY, KILLS = KEYS[3], KEYS[7], KEYS[11], KEYS[5]
 HANGS = KEYS[13]
+REPAIRED = KEYS[20]
 RECORDS_EACH = 2
 
 
@@ -29,10 +30,11 @@ class Convert:
         self.seconds = seconds
         self.lethal = lethal
 
-    def __call__(self, key):
+    def __call__(self, item):
+        key = item.key
         time.sleep(self.seconds)
         if key == REFUSED:
-            raise writer.SetAside("is\tnot to\nmy taste")
+            raise writer.SetAside("is\tnot to\nmy taste", {"refused": 1})
         if key == RAISES:
             raise ZeroDivisionError("by it")
         if key == KILLS and self.lethal:
@@ -41,7 +43,10 @@ class Convert:
             signal.pause()
         if key in (EMPTY, KILLS, HANGS):
             return []
-        return [f"{key}/{index}".encode() * 50 for index in range(RECORDS_EACH)]
+        records = [f"{key}/{index}".encode() * 50 for index in range(RECORDS_EACH)]
+        if key == REPAIRED:
+            return writer.Converted(records, "was\nbroken", {"mended": 2})
+        return writer.Converted(records, counts={"whole": 1})
 
 
 class ReadInputs:
@@ -54,11 +59,11 @@ class ReadInputs:
     def __init__(self, folder, left, elsewhere):
         self.folder, self.left, self.elsewhere = folder, left, elsewhere
 
-    def __call__(self, key):
+    def __call__(self, item):
         if not self.left:
             os.rename(self.folder, self.elsewhere)
         self.left -= 1
-        with open(os.path.join(self.folder, key), "rb") as file:
+        with open(os.path.join(self.folder, item.key), "rb") as file:
             return [file.read()]
 
 
