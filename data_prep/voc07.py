@@ -1,0 +1,58 @@
+"""Builds a data set of images with boxes from PASCAL VOC 2007, or any set laid out so.
+
+    python -m data_prep.voc07 --output=DIR \\
+        --input=VOCtrainval_06-Nov-2007.tar,VOCtest_06-Nov-2007.tar
+
+--input is the tars as they are distributed, or the folder VOCdevkit that they hold;
+several are separated by commas. Images keep their bytes, boxes are checked against them.
+Unusable images are set aside with the reason in set_aside.tsv; repaired.tsv lists the
+objects that were clipped, corrected or left out. Run the same command again after an
+interruption: finished shards are kept.
+"""
+
+import os
+
+from absl import flags
+
+from data_prep import builder_flags
+from selfsup import command
+
+_YEAR = flags.DEFINE_string(
+    "year", "", "VOC2007 or another folder of the devkit; needed if there are several."
+)
+_SPLITS = flags.DEFINE_list(
+    "splits",
+    [],
+    "Of train, val, trainval and test, those to build; otherwise all that are there.",
+)
+_CLASSES = flags.DEFINE_string(
+    "classes",
+    "",
+    "Names separated by commas, @FILE with one a line, or found: all in the "
+    "annotations, sorted. Objects of others are left out. Otherwise VOC's 20.",
+)
+flags.adopt_module_key_flags(builder_flags)
+
+
+def main(argv):
+    del argv
+    from data_prep import voc_builder
+
+    text = builder_flags.INPUT.value
+    voc_builder.build_voc(
+        inputs=[text] if os.path.exists(text) else text.split(","),
+        output=builder_flags.OUTPUT.value,
+        year=_YEAR.value,
+        splits=_SPLITS.value,
+        classes=_CLASSES.value,
+        **builder_flags.build_options(),
+    )
+
+
+def run():
+    builder_flags.required("input", "output")
+    command.run(main, "data_prep.voc07")
+
+
+if __name__ == "__main__":
+    run()

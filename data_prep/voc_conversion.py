@@ -1,0 +1,190 @@
+"""One image of a VOC devkit to one record: the photo as it is and sound boxes."""
+
+import collections
+import dataclasses
+import io
+import json
+
+from PIL import Image
+
+from data_prep import photo_conversion, voc_annotations
+from data_prep.shards import Converted, SetAside
+from data_prep.voc_annotations import Note
+from data_prep.voc_devkit import Location
+
+_EXIF_ORIENTATION = 0x0112
+_MAX_NOTES = 20
+_KEPT = "objects"
+_DIFFICULT = "objects that are difficult"
+_EMPTY = "images without objects"
+_OTHER_SIZE = "images with another size in the annotation"
+_CONVERTED = "images encoded anew"
+_TURNED = "images turned by EXIF"
+
+# Where an edge at (y, x) of an image of height h and width w is after the quarter turn
+# of an EXIF orientation (EXIF 2.3, section 4.6.4).
+_QUARTER_TURNS = {
+    5: lambda y, x, h, w: (x, y),
+    6: lambda y, x, h, w: (x, h - y),
+    7: lambda y, x, h, w: (w - x, h - y),
+    8: lambda y, x, h, w: (w - x, y),
+}
+
+
+def detail(image, annotation, problem):
+    """The text in an `Input` by which `VocConverter` finds the files.
+
+    Args:
+      image, annotation: `Location`s; None where there is none.
+      problem: why the image cannot be used, or "".
+    """
+    return json.dumps({"image": image, "annotation": annotation, "problem": problem})
+
+
+@dataclasses.dataclass(frozen=True)
+class VocConverter:
+    """Turns an image and its annotation into a record; a `writer.build` convert function.
+
+    Attributes:
+      labels: class names; objects of others are left out and counted.
+    """
+
+    labels: tuple
+
+    def __call__(self, item):
+        """Returns the image's record with notes on its objects.
+
+        Args:
+          item: an `Input` with a text of `detail`.
+
+        Raises:
+          SetAside: the image or its annotation cannot be used; says why.
+        """
+        from selfsup.data import records
+
+        where = json.loads(item.detail)
+        if where["problem"]:
+            raise SetAside(where["problem"])
+        annotation = read_annotation(where["annotation"])
+        data = Location(*where["image"]).read()
+        encoded, width, height = photo_conversion.encode(data)
+        objects, notes = [], []
+        if annotation is not None:
+            objects, notes = _place(annotation, data, width, height)
+        if encoded is not data:
+            notes.append(Note(_CONVERTED, "encoded anew"))
+        objects, left_out = self._known(objects)
+        record = records.serialize(
+            key=item.key,
+            encoded=encoded,
+            height=height,
+            width=width,
+            boxes=[one.box for one in objects],
+            classes=[self.labels.index(one.name) for one in objects],
+            difficult=[one.difficult for one in objects],
+        )
+        counts = collections.Counter(note.kind for note in notes) + left_out
+        counts[_KEPT] += len(objects)
+        counts[_DIFFICULT] += sum(one.difficult for one in objects)
+        counts[_EMPTY] += not objects
+        return Converted([record], _text_of(notes), dict(+counts))
+
+    def _known(self, objects):
+        """(objects of our classes, Counter of the others by class)."""
+        known = [one for one in objects if one.name in self.labels]
+        others = (one.name for one in objects if one.name not in self.labels)
+        return known, collections.Counter(
+            f"objects left out, of the class {name!r}" for name in others
+        )
+
+
+def read_annotation(where):
+    """The `Annotation` at a `Location`, as `detail` has it; None for None.
+
+    Raises:
+      SetAside: it cannot be used.
+    """
+    if where is None:
+        return None
+    location = Location(*where)
+    # Before it is read, as this may be anything.
+    if location.size > voc_annotations.MAX_BYTES:
+        raise SetAside(f"annotation: has {location.size} bytes")
+    return voc_annotations.parse(location.read())
+
+
+def _place(annotation, data, width, height):
+    """The objects as they lie in the record's image.
+
+    Args:
+      annotation: an `Annotation`.
+      data: the image file's bytes.
+      width, height: of the record's image.
+
+    Returns:
+      (objects, notes).
+    """
+    notes = list(annotation.notes)
+    objects = annotation.objects
+    orientation = _orientation(data)
+    if orientation != 1 and objects:
+        notes.append(Note(_TURNED, f"turned upright by EXIF ({orientation})"))
+        objects = _turn(objects, annotation.size, orientation, width, height)
+    elif annotation.size != (width, height):
+        text = "says {}x{}, the image has {}x{}"
+        text = text.format(*annotation.size, width, height)
+        notes.append(Note(_OTHER_SIZE, f"the annotation {text}"))
+    objects, more = voc_annotations.fit(objects, width, height)
+    return objects, notes + more
+
+
+def _turn(objects, size, orientation, width, height):
+    """Boxes of an image that EXIF turns, in the upright image.
+
+    Some tools that draw boxes turn the image before, others do not. The size that the
+    annotation says tells, where the turn changes it.
+    """
+    sizes = {(width, height), (height, width)}
+    if orientation not in _QUARTER_TURNS or size not in sizes or len(sizes) == 1:
+        raise SetAside(
+            f"is turned by EXIF (orientation {orientation}), and whether its boxes are "
+            "turned too cannot be told from the annotation's size"
+        )
+    if size == (width, height):
+        return objects
+    # As it is stored, the image's sides are exchanged.
+    return [
+        one._replace(box=turn_box(one.box, orientation, width, height))
+        for one in objects
+    ]
+
+
+def turn_box(box, orientation, height, width):
+    """A box's place after an image's quarter turn.
+
+    Args:
+      box: (ymin, xmin, ymax, xmax).
+      orientation: EXIF's, 5 to 8.
+      height, width: of the image before the turn.
+    """
+    move = _QUARTER_TURNS[orientation]
+    corners = [move(*box[:2], height, width), move(*box[2:], height, width)]
+    (ymin, ymax), (xmin, xmax) = map(sorted, zip(*corners))
+    return ymin, xmin, ymax, xmax
+
+
+def _orientation(data):
+    """EXIF's; 1, upright, where there is none or it cannot be read."""
+    try:
+        orientation = Image.open(io.BytesIO(data)).getexif().get(_EXIF_ORIENTATION)
+    except Exception:
+        # Broken EXIF raises anything; such photos are taken as upright.
+        return 1
+    return orientation if orientation in range(2, 9) else 1
+
+
+def _text_of(notes):
+    texts = [note.text for note in notes[:_MAX_NOTES]]
+    if len(notes) > _MAX_NOTES:
+        texts.append(f"and {len(notes) - _MAX_NOTES} more")
+    return "; ".join(texts)
