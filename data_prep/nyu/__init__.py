@@ -1,0 +1,1 @@
+"""NYU Depth v2 in its owners' formats, and other photos with depth."""

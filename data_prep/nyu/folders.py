@@ -1,0 +1,236 @@
+"""Folders of photos and of depth images, in any such set, to records."""
+
+import dataclasses
+import io
+import os
+import sys
+
+from data_prep import writer
+from data_prep.inputs import Finder
+from data_prep.nyu import pairing
+from selfsup.data import manifest as manifests
+from selfsup.errors import UserError
+
+_PHOTOS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp")
+_DEPTHS = (".png", ".pgm", ".tif", ".tiff")
+_SPLITS = ("train", "validation", "test")
+_SECONDS = 120
+_EXIF_ORIENTATION = 0x0112
+# Marks keys of depth images that have no photo, whose names a photo may have too.
+_LONE_DEPTH = "depth image: "
+
+
+def build_folders(
+    *,
+    rgb,
+    depth_images,
+    output,
+    depth_unit=0.001,
+    invalid=(0, 65535),
+    resize_depth=False,
+    split_list=None,
+    validation_fraction=0.05,
+    min_valid=0.01,
+    **build_options,
+):
+    """Builds or resumes a set of photos with depth.
+
+    Args:
+      rgb, depth_images: folders; may be the same one.
+      output: folder for the shards.
+      depth_unit: metres a step of the depth images.
+      invalid: values that say that the depth is unknown; 0 always does.
+      resize_depth: brings depth to the photo's size, nearest value; else depth of
+        another size is set aside.
+      split_list: text file, a line a photo: its split, then its path without the
+        extension; photos that are not in it are left out. None to draw.
+      validation_fraction: share held out without `split_list`.
+      min_valid: share of an image's pixels whose depth must be known.
+      **build_options: as in `writer.build`.
+
+    Returns:
+      the `Manifest`.
+
+    Raises:
+      UserError: no pairs there, a faulty list, or as `writer.build`.
+    """
+    from data_prep.photo_conversion import JPEG_QUALITY
+
+    pairs = _find_pairs(rgb, depth_images, output)
+    splits = _read_split_list(split_list, pairs) if split_list else None
+    return writer.build(
+        output=output,
+        kind=manifests.RGBD,
+        features=("image", "depth"),
+        inputs=_inputs(pairs, splits),
+        convert=FolderConverter(
+            rgb, depth_images, depth_unit, tuple(invalid), resize_depth, min_valid
+        ),
+        options={
+            "source": "folders",
+            "depth": "raw",
+            "depth_unit": depth_unit,
+            "invalid": sorted({0, *invalid}),
+            "resize_depth": resize_depth,
+            "min_valid": min_valid,
+            "image": f"as it is, or JPEG {JPEG_QUALITY}",
+        },
+        directory=rgb,
+        containers=(depth_images,),
+        validation_fraction=validation_fraction,
+        time_limit=_SECONDS,
+        **build_options,
+    )
+
+
+def _find_pairs(rgb, depth_images, output):
+    """`pairing.Pairs` of the two folders; says on stderr what was found."""
+    for flag, folder in (("rgb", rgb), ("depth_images", depth_images)):
+        if not os.path.isdir(folder):
+            raise UserError(f"--{flag}={folder}: is no folder")
+    photos = Finder(rgb, lambda path: path.lower().endswith(_PHOTOS), (output,))
+    depths = Finder(
+        depth_images, lambda path: path.lower().endswith(_DEPTHS), (output,)
+    )
+    if os.path.samefile(rgb, depth_images):
+        pairs = pairing.pair(
+            (path for path in photos if not pairing.is_depth_name(path)),
+            filter(pairing.is_depth_name, depths),
+        )
+    else:
+        pairs = pairing.pair(photos, depths)
+    _report(rgb, depth_images, pairs)
+    if not pairs.pairs:
+        raise UserError(
+            f"--rgb={rgb}, --depth_images={depth_images}: no photo and depth image "
+            "have the same name (extensions and words like rgb and depth aside)"
+        )
+    return pairs
+
+
+def _report(rgb, depth_images, pairs):
+    print(f"{rgb}: {len(pairs.pairs)} photos with depth", file=sys.stderr)
+    for folder, what, left in (
+        (rgb, "photos without a depth image", pairs.photos),
+        (depth_images, "depth images without a photo", pairs.depths),
+    ):
+        if left:
+            shown = ", ".join(left[:3])
+            more = ", ..." if len(left) > 3 else ""
+            print(f"{folder}: {len(left)} {what}: {shown}{more}", file=sys.stderr)
+
+
+def _read_split_list(path, pairs):
+    """{photo's path without extension: split}; every line must name a pair."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            lines = [line.split(maxsplit=1) for line in file if line.strip()]
+    except OSError as error:
+        raise UserError(f"--splits={path}: cannot be read: {error}") from error
+    known = {pairing.stem(photo) for photo, _ in pairs.pairs}
+    splits = {}
+    for fields in lines:
+        name = os.path.normpath(fields[-1].strip())
+        if len(fields) != 2 or fields[0] not in _SPLITS:
+            raise UserError(
+                f"--splits={path}: {' '.join(fields)!r} is not train, validation or "
+                "test and a photo's path without extension"
+            )
+        if name not in known:
+            raise UserError(f"--splits={path}: {name!r} is no photo with depth")
+        if splits.setdefault(name, fields[0]) != fields[0]:
+            raise UserError(f"--splits={path}: {name!r} is in two splits")
+    left = len(known) - len(splits)
+    if left:
+        print(f"{path}: leaves {left} of {len(known)} photos out", file=sys.stderr)
+    return splits
+
+
+def _inputs(pairs, splits):
+    """All pairs, and what has none, which `convert` sets aside."""
+    for photo, depth in pairs.pairs:
+        if splits is None:
+            yield writer.Input(photo, "", depth)
+        elif pairing.stem(photo) in splits:
+            yield writer.Input(photo, splits[pairing.stem(photo)], depth)
+    split = "" if splits is None else "train"
+    for photo in pairs.photos:
+        yield writer.Input(photo, split)
+    for depth in pairs.depths:
+        yield writer.Input(_LONE_DEPTH + depth, split, depth)
+
+
+@dataclasses.dataclass(frozen=True)
+class FolderConverter:
+    """Converts a photo and its depth image; a `convert` of `writer.build`.
+
+    Attributes:
+      rgb, depth_images, depth_unit, invalid, resize_depth, min_valid: as in
+        `build_folders`.
+    """
+
+    rgb: str
+    depth_images: str
+    depth_unit: float
+    invalid: tuple
+    resize_depth: bool
+    min_valid: float
+
+    def __call__(self, one):
+        """Returns the one serialized record of a pair; raises `SetAside`."""
+        from data_prep import photo_conversion
+        from data_prep.nyu import depth_png
+        from selfsup.data import records
+
+        if one.key.startswith(_LONE_DEPTH):
+            raise writer.SetAside("depth image without a photo of its name")
+        if not one.detail:
+            raise writer.SetAside("photo without a depth image of its name")
+        data = _read(self.rgb, one.key)
+        if _is_turned(data):
+            raise writer.SetAside("is rotated by EXIF, which its depth is not")
+        encoded, width, height = photo_conversion.encode(data)
+        steps = self._depth(one.detail, height, width)
+        record = records.serialize(
+            key=one.key,
+            encoded=encoded,
+            height=height,
+            width=width,
+            depth=depth_png.from_steps(steps, self.min_valid),
+            depth_unit=self.depth_unit,
+        )
+        return [record]
+
+    def _depth(self, name, height, width):
+        """uint16 [height, width] of the depth image `name`, 0 where unknown."""
+        import cv2
+        import numpy as np
+
+        from data_prep.nyu import depth_files
+
+        steps = depth_files.decode(_read(self.depth_images, name))
+        steps = np.where(np.isin(steps, self.invalid), 0, steps).astype(np.uint16)
+        if steps.shape == (height, width):
+            return steps
+        if not self.resize_depth:
+            raise writer.SetAside(
+                f"depth image has {steps.shape[1]}x{steps.shape[0]} pixels, the photo "
+                f"{width}x{height} (--resize_depth brings it to the photo's size)"
+            )
+        return cv2.resize(steps, (width, height), interpolation=cv2.INTER_NEAREST)
+
+
+def _read(folder, name):
+    with open(os.path.join(folder, name), "rb") as file:
+        return file.read()
+
+
+def _is_turned(data):
+    """Whether viewers turn or mirror the photo, by its EXIF."""
+    from PIL import Image
+
+    try:
+        return Image.open(io.BytesIO(data)).getexif().get(_EXIF_ORIENTATION, 1) > 1
+    except Exception:
+        # Conversion says what is wrong with it, if anything is.
+        return False

@@ -1,0 +1,94 @@
+"""Lists the labelled set from a child process, which a damaged file may crash or keep."""
+
+import collections
+import contextlib
+from typing import NamedTuple
+
+from data_prep import worker_pool
+from selfsup.errors import UserError
+
+# Opening and checking takes a second; a slow network disk gets its time.
+_SECONDS = 120
+
+
+class Listing(NamedTuple):
+    """The frames of a labelled set.
+
+    Attributes:
+      frames: number of frames.
+      height, width: their size in pixels.
+      train, test: tuples of row indices from 0.
+      scenes: the scene's name of every frame; () where they were not asked for.
+    """
+
+    frames: int
+    height: int
+    width: int
+    train: tuple
+    test: tuple
+    scenes: tuple
+
+
+class Request(NamedTuple):
+    """What to list.
+
+    Attributes:
+      labelled, splits: paths of the .mat files.
+      depth: `mat_file.FILLED_DEPTH` or `mat_file.RAW_DEPTH`.
+      with_scenes: whether to read the scenes' names.
+    """
+
+    labelled: str
+    splits: str
+    depth: str
+    with_scenes: bool = False
+
+
+def list_labelled(request, seconds=_SECONDS):
+    """Reads and checks what is to be known of the files before rows are read.
+
+    Raises:
+      UserError: they are not as they should be, crash their parser or keep it longer
+        than `seconds`.
+    """
+    with contextlib.closing(answers([request], seconds)) as found:
+        answer = next(found)
+    if isinstance(answer, str):
+        raise UserError(answer)
+    return answer
+
+
+def answers(requests, seconds):
+    """Yields a `Listing`, or what is wrong, for every `Request`, from one child."""
+    jobs = collections.deque(requests)
+    for event in worker_pool.run(_answer, jobs, workers=1, limit=seconds):
+        if isinstance(event, worker_pool.Finished):
+            yield event.value
+        elif isinstance(event, worker_pool.Overran):
+            yield f"{event.job.labelled}: is damaged: reading it takes over {seconds} s"
+        elif isinstance(event, worker_pool.Died) and event.job is not None:
+            how = worker_pool.describe_exit(event.exitcode)
+            yield f"{event.job.labelled}: is damaged: its reader {how}"
+
+
+def _answer(request):
+    """The child's side: a job of the worker pool."""
+    from data_prep.nyu import mat_file
+
+    yield request.labelled
+    try:
+        contents = mat_file.describe(
+            request.labelled, request.depth, request.with_scenes
+        )
+        train, test = mat_file.read_splits(request.splits)
+        mat_file.check_splits(request.splits, train, test, contents.frames)
+    except UserError as error:
+        return str(error)
+    return Listing(
+        frames=contents.frames,
+        height=contents.height,
+        width=contents.width,
+        train=tuple(train.tolist()),
+        test=tuple(test.tolist()),
+        scenes=contents.scenes,
+    )
