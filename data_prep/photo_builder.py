@@ -33,6 +33,7 @@ _EXTENSIONS = (
     ".heif",
     ".jp2",
 )
+HEAD_BYTES = 12
 _SIGNATURES = (
     b"\xff\xd8\xff",
     b"\x89PNG\r\n\x1a\n",
@@ -84,9 +85,14 @@ def build_photos(
         },
         labels=names,
         directory=directory,
-        time_limit=max(_SECONDS, max_pixels / _PIXELS_PER_SECOND),
+        time_limit=time_limit(max_pixels),
         **build_options,
     )
+
+
+def time_limit(max_pixels):
+    """Seconds that a photo may take, of those up to `max_pixels`."""
+    return max(_SECONDS, max_pixels / _PIXELS_PER_SECOND)
 
 
 def find_photos(directory, output):
@@ -100,13 +106,22 @@ def find_photos(directory, output):
 
 def looks_like_photo(path):
     """Whether a file has a photo's extension or begins like one."""
-    if path.lower().endswith(_EXTENSIONS):
+    if has_photo_extension(path):
         return True
     try:
         with open(path, "rb") as file:
-            head = file.read(12)
+            return begins_like_photo(file.read(HEAD_BYTES))
     except OSError:
         return False
+
+
+def has_photo_extension(name):
+    """Whether a file's name ends like a photo's."""
+    return name.lower().endswith(_EXTENSIONS)
+
+
+def begins_like_photo(head):
+    """Whether the first `HEAD_BYTES` of a file are those of a photo."""
     return head.startswith(_SIGNATURES) or (head[:4], head[8:]) == (b"RIFF", b"WEBP")
 
 

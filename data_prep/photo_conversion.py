@@ -13,7 +13,7 @@ import os
 import numpy as np
 from PIL import Image, ImageCms, JpegImagePlugin
 
-from data_prep.shards import SetAside
+from data_prep.shards import Converted, SetAside
 
 JPEG_QUALITY = 95
 MIN_SIDE = 32
@@ -34,6 +34,7 @@ _TURNS = {
 }
 _16_BIT_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
+_METADATA_BYTES = 16 << 20
 _WHITE = (255, 255, 255, 255)
 
 # The limit is ours: it is checked, with a reason given, before pixels are decoded.
@@ -58,7 +59,7 @@ class PhotoConverter:
     max_pixels: int = 100_000_000
 
     def __call__(self, item):
-        """Returns the list of the photo's one serialized record.
+        """Returns `Converted`: the photo's one record, and what was repaired.
 
         Args:
           item: an `Input` whose key is a path in `directory`.
@@ -66,17 +67,10 @@ class PhotoConverter:
         Raises:
           SetAside: it cannot be used; says why.
         """
-        from selfsup.data import records
-
-        key = item.key
-        label = self._label(key)
-        with open(os.path.join(self.directory, key), "rb") as file:
-            data = file.read()
-        encoded, width, height = encode(data, self.max_side, self.max_pixels)
-        record = records.serialize(
-            key=key, encoded=encoded, height=height, width=width, label=label
-        )
-        return [record]
+        label = self._label(item.key)
+        with open(os.path.join(self.directory, item.key), "rb") as file:
+            data = file.read(byte_limit(self.max_pixels) + 1)
+        return to_record(data, item.key, label, self.max_side, self.max_pixels)
 
     def _label(self, key):
         """Class index, or -1 in an unlabelled set."""
@@ -86,6 +80,35 @@ class PhotoConverter:
         if folder not in self.labels:
             raise SetAside("lies in no class folder")
         return self.labels.index(folder)
+
+
+def to_record(data, key, label, max_side=0, max_pixels=100_000_000):
+    """Makes the record of an image file.
+
+    Args:
+      data, max_side, max_pixels: as in `encode`.
+      key: the input's name, whose extension says what the file should be.
+      label: class index, or -1.
+
+    Returns:
+      `Converted`: one record, and what had to be repaired.
+
+    Raises:
+      SetAside: as `encode`.
+    """
+    from selfsup.data import records
+
+    encoded, width, height = encode(data, max_side, max_pixels)
+    note = "" if encoded is data else repair_note(data, key, max_side)
+    record = records.serialize(
+        key=key, encoded=encoded, height=height, width=width, label=label
+    )
+    return Converted([record], note)
+
+
+def byte_limit(max_pixels):
+    """Size of the largest image file that is read: four channels of 16 bits."""
+    return 8 * max_pixels + _METADATA_BYTES
 
 
 def encode(data, max_side=0, max_pixels=100_000_000):
@@ -114,7 +137,39 @@ def encode(data, max_side=0, max_pixels=100_000_000):
         ) from error
 
 
+def repair_note(data, name, max_side=0):
+    """What was wrong with an image file whose bytes were not kept.
+
+    Args:
+      data: its bytes, which `encode` accepted.
+      name: its name.
+      max_side: as in `encode`.
+
+    Returns:
+      str; "" where its format, or its size, is the only reason.
+    """
+    image = Image.open(io.BytesIO(data))
+    is_jpeg = isinstance(image, JpegImagePlugin.JpegImageFile)
+    kind = "JPEG" if is_jpeg else image.format
+    extension = os.path.splitext(name)[1]
+    named = Image.registered_extensions().get(extension.lower(), kind)
+    notes = []
+    if kind != named:
+        notes.append(f"{kind} named {extension}")
+    if image.mode == "CMYK":
+        notes.append("CMYK, made RGB")
+    if is_jpeg and _turn(image) is not None:
+        notes.append("rotated by EXIF, turned upright")
+    shrunk = max_side and max(image.size) > max_side
+    if is_jpeg and not notes and not shrunk:
+        notes.append("JPEG that TensorFlow does not read, encoded again")
+    return "; ".join(notes)
+
+
 def _encode(data, max_side, max_pixels):
+    limit = byte_limit(max_pixels)
+    if len(data) > limit:
+        raise SetAside(f"has over {limit} bytes: too large for {max_pixels} pixels")
     try:
         image = Image.open(io.BytesIO(data))
     except Exception as error:
@@ -180,10 +235,14 @@ def _can_be_kept(image, data, max_side):
     import tensorflow as tf
 
     try:
-        decoded = tf.io.decode_jpeg(data, channels=3)
+        # First: were TensorFlow to see another size, it might be one without limit.
+        height, width, _ = tf.io.extract_jpeg_shape(data).numpy()
+        if (width, height) != image.size:
+            return False
+        tf.io.decode_jpeg(data, channels=3)
     except tf.errors.OpError:
         return False
-    return decoded.shape[:2] == (image.height, image.width)
+    return True
 
 
 def _load(image, max_side):

@@ -91,6 +91,10 @@ BROKEN_EXIF = {
 }
 
 
+# A TIFF header and one entry: orientation 6.
+ROTATED = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("case", BROKEN_EXIF)
@@ -205,6 +209,41 @@ def test_max_side_shrinks():
     encoded, width, height = photo_conversion.encode(data, max_side=200)
     assert (width, height) == (200, 150)
     assert _mean_error(encoded, _picture(150, 200)) < 2
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "note"),
+    [
+        (RGB_CASES["png"](), "a/b.PNG", ""),
+        (RGB_CASES["16-bit png"](), "b", ""),
+        (RGB_CASES["png"](), "n02105855_2933.JPEG", "PNG named .JPEG"),
+        (RGB_CASES["animated gif"](), "b.jpg", "GIF named .jpg"),
+        (RGB_CASES["cmyk jpeg"](), "b.jpg", "CMYK, made RGB"),
+        (RGB_CASES["cmyk tiff"](), "b.png", "TIFF named .png; CMYK, made RGB"),
+        (_jpeg(exif=b"Exif\0\0" + ROTATED), "b.jpg", "rotated by EXIF, turned upright"),
+    ],
+)
+def test_repairs_are_noted(data, name, note):
+    records, noted, _ = photo_conversion.to_record(data, name, label=-1)
+    assert len(records) == 1
+    assert noted == note
+
+
+def test_jpegs_of_tensorflows_disliking_are_encoded_again(monkeypatch):
+    monkeypatch.setattr(photo_conversion, "_can_be_kept", lambda *_: False)
+    data = _jpeg()
+    _, note, _ = photo_conversion.to_record(data, "b.jpg", label=-1)
+    assert note == "JPEG that TensorFlow does not read, encoded again"
+    # Shrunk photos are no repairs, and neither are kept ones.
+    assert not photo_conversion.to_record(data, "b.jpg", -1, max_side=50).note
+    monkeypatch.undo()
+    assert not photo_conversion.to_record(data, "b.jpg", -1).note
+
+
+def test_files_too_large_for_their_pixels_are_refused():
+    data = _jpeg() + bytes(17 << 20)
+    with pytest.raises(SetAside, match="too large for 10000 pixels"):
+        photo_conversion.encode(data, max_pixels=10_000)
 
 
 def _truncated(data):
@@ -358,6 +397,8 @@ def test_labelled_build_by_the_command(tree, tmp_path):
         "dog/story.jpg",
         "loose.jpg",
     }
+    repaired = (output / "repaired.tsv").read_text()
+    assert repaired == "dog/webp as.jpg\tWEBP named .jpg\n"
     files = [str(output / shard.file) for shard in made.shards]
     stored = tf.data.TFRecordDataset(files).map(
         lambda record: records.parse(record, ("image", "label"))
