@@ -1,8 +1,8 @@
-"""Builds a data set from a folder tree of videos; the library behind `videos`."""
+"""Builds a data set from videos; the library behind `videos` and `soundnet`."""
 
 import dataclasses
 
-from data_prep import inputs, writer
+from data_prep import video_listing, writer
 from selfsup.data import manifest as manifests
 from selfsup.errors import UserError
 
@@ -14,23 +14,14 @@ _SECONDS = 3600
 _SECONDS_PER_FRAME = 20
 _SECONDS_FOR_ALL_FRAMES = 24 * 3600
 
-_EXTENSIONS = (
-    *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi"),
-    *(".divx", ".mpg", ".mpeg", ".mpe", ".m2v", ".ts", ".mts", ".m2ts", ".vob"),
-    *(".wmv", ".asf", ".flv", ".f4v", ".ogv", ".ogm", ".y4m", ".mjpeg", ".gif"),
-)
-
 
 def build_videos(
     *,
     directory,
     output,
-    frames_per_video=16,
-    track_length=10,
-    mask_people=False,
-    min_foreground=0.0,
-    max_foreground=0.6,
-    jpeg_quality=95,
+    list_file="",
+    max_videos=0,
+    conversion=None,
     **build_options,
 ):
     """Builds or resumes a data set of video frames with motion masks.
@@ -38,8 +29,11 @@ def build_videos(
     Args:
       directory: the input folder.
       output: the folder for the shards.
-      frames_per_video, track_length, mask_people, min_foreground, max_foreground,
-        jpeg_quality: as in `video_conversion.VideoConverter`.
+      list_file: text file of paths and ids, see `video_listing.find_listed`; "" takes
+        all videos of the folder.
+      max_videos: how many of them to take, chosen by hash; 0 takes all.
+      conversion: dict of attributes of `video_conversion.VideoConverter`; None leaves
+        them as they are there.
       **build_options: as in `writer.build`.
 
     Returns:
@@ -50,43 +44,34 @@ def build_videos(
     """
     from data_prep import video_conversion
 
-    if min_foreground > max_foreground:
+    converter = video_conversion.VideoConverter(directory, **(conversion or {}))
+    if converter.min_foreground > converter.max_foreground:
         raise UserError(
-            f"--min_foreground={min_foreground} is above "
-            f"--max_foreground={max_foreground}"
+            f"--min_foreground={converter.min_foreground} is above "
+            f"--max_foreground={converter.max_foreground}"
         )
-    converter = video_conversion.VideoConverter(
-        directory=directory,
-        frames_per_video=frames_per_video,
-        track_length=track_length,
-        mask_people=mask_people,
-        min_foreground=min_foreground,
-        max_foreground=max_foreground,
-        jpeg_quality=jpeg_quality,
-    )
     options = dataclasses.asdict(converter)
     del options["directory"]
     return writer.build(
         output=output,
         kind=manifests.VIDEO_FRAMES,
         features=("image", "motion_mask"),
-        inputs=find_videos(directory, output),
+        inputs=_videos(directory, output, list_file, max_videos),
         convert=converter,
-        options=options,
+        options={**options, "max_videos": max_videos},
         inputs_per_shard=_VIDEOS_PER_SHARD,
         directory=directory,
-        time_limit=_seconds(frames_per_video),
+        time_limit=_seconds(converter.frames_per_video),
         **build_options,
     )
 
 
-def find_videos(directory, output):
-    """Yields the videos of a folder, by extension; reports what else lay there."""
-    return inputs.find(directory, output, _looks_like_video, "videos")
-
-
-def _looks_like_video(path):
-    return path.lower().endswith(_EXTENSIONS)
+def _videos(directory, output, list_file, max_videos):
+    if list_file:
+        found = video_listing.find_listed(directory, output, list_file)
+    else:
+        found = video_listing.find_videos(directory, output)
+    return video_listing.choose(found, max_videos) if max_videos else found
 
 
 def _seconds(frames_per_video):

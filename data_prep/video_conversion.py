@@ -5,12 +5,17 @@ import os
 
 import cv2
 
-from data_prep.shards import SetAside
+from data_prep.shards import Converted, SetAside
 from data_prep.trajectories import masks, video
 from selfsup.data import records
 from selfsup.errors import UserError
 
 HEIGHT, WIDTH = 240, 320
+# What becomes of a sampled frame; the names under which they are counted.
+USED = "frames used"
+TOO_LITTLE = "frames left out, too little foreground"
+TOO_MUCH = "frames left out, too much foreground"
+NO_CAMERA = "frames left out, camera unknown"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +29,7 @@ class VideoConverter:
       mask_people: keeps people out of the camera's estimate.
       min_foreground, max_foreground: frames are left out whose mask has a smaller or
         larger share of foreground cells.
+      min_frames, min_seconds: shorter videos are set aside.
       jpeg_quality: 1 to 100.
     """
 
@@ -33,10 +39,24 @@ class VideoConverter:
     mask_people: bool = False
     min_foreground: float = 0.0
     max_foreground: float = 0.6
+    min_frames: int = 0
+    min_seconds: float = 0.0
     jpeg_quality: int = 95
 
     def __call__(self, item):
-        """Returns the serialized records of the video `item.key`; raises `SetAside`."""
+        """Converts a video.
+
+        Args:
+          item: `Input`; its detail says why it cannot be used, where that is known.
+
+        Returns:
+          `Converted`: its records, and counts of what became of the sampled frames.
+
+        Raises:
+          SetAside: it cannot be used.
+        """
+        if item.detail:
+            raise SetAside(item.detail)
         # Workers are processes already, one for each CPU.
         cv2.setNumThreads(1)
         path = os.path.join(self.directory, item.key)
@@ -51,16 +71,17 @@ class VideoConverter:
             self.track_length,
             self.mask_people,
         )
-        kept = [
-            self._serialize(item.key, frame) for frame in labelled if self._keeps(frame)
-        ]
+        counts = dict.fromkeys((USED, TOO_LITTLE, TOO_MUCH), 0)
+        kept = []
+        for frame in labelled:
+            verdict = self._verdict(frame.mask)
+            counts[verdict] += 1
+            if verdict == USED:
+                kept.append(self._serialize(item.key, frame))
+        counts[NO_CAMERA] = len(starts) - sum(counts.values())
         if not kept:
-            raise SetAside(
-                f"none of {len(starts)} frames: the camera's motion cannot be told, or "
-                f"the foreground is not between {self.min_foreground} and "
-                f"{self.max_foreground} of the frame"
-            )
-        return kept
+            raise SetAside(_why_none(counts), counts)
+        return Converted(kept, counts=counts)
 
     def _count_frames(self, path):
         try:
@@ -69,15 +90,22 @@ class VideoConverter:
             raise SetAside(str(error).replace(f"{path}: ", "")) from error
         if info.is_truncated:
             raise SetAside(f"truncated: has {info.frames} of {info.promised} frames")
-        if info.frames <= self.track_length:
+        needed = max(self.min_frames, self.track_length + 1)
+        if info.frames < needed:
+            raise SetAside(f"too short: has {info.frames} frames, needs {needed}")
+        seconds = info.frames / info.fps
+        if seconds < self.min_seconds:
             raise SetAside(
-                f"too short: has {info.frames} frames, needs {self.track_length + 1}"
+                f"too short: lasts {seconds:.1f} s, needs {self.min_seconds:g}"
             )
         return info.frames
 
-    def _keeps(self, frame):
-        share = (frame.mask == masks.FOREGROUND).mean()
-        return self.min_foreground <= share <= self.max_foreground
+    def _verdict(self, mask):
+        """The count that a frame with this mask belongs to."""
+        share = (mask == masks.FOREGROUND).mean()
+        if share < self.min_foreground:
+            return TOO_LITTLE
+        return TOO_MUCH if share > self.max_foreground else USED
 
     def _serialize(self, key, frame):
         return records.serialize(
@@ -111,6 +139,16 @@ def sample_starts(frames, track_length, wanted):
     if not wanted or wanted >= usable:
         return list(range(usable))
     return [(2 * sample + 1) * usable // (2 * wanted) for sample in range(wanted)]
+
+
+def _why_none(counts):
+    """Why no frame of a video was used."""
+    reasons = [
+        f"{number} {what.rpartition(', ')[2]}"
+        for what, number in counts.items()
+        if number
+    ]
+    return f"none of {sum(counts.values())} frames: {', '.join(reasons)}"
 
 
 def _encode(extension, image, options=()):

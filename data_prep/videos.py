@@ -6,8 +6,8 @@ Reads what FFmpeg reads (MP4, MOV, MKV, WebM, AVI, MPEG, ...). Frames are sample
 over each video and resized to 240x320; the mask of a frame, at an eighth of that, says
 what moves on its own in the frames that follow, by Improved Dense Trajectories.
 Unreadable, truncated and too short videos are set aside with the reason in
-set_aside.tsv. Run the same command again after an interruption: finished shards are
-kept.
+set_aside.tsv; frames left out are counted, by reason, in manifest.json. Run the same
+command again after an interruption: finished shards are kept.
 """
 
 from absl import flags
@@ -45,10 +45,34 @@ _MAX_FOREGROUND = flags.DEFINE_float(
     lower_bound=0.0,
     upper_bound=1.0,
 )
+_MIN_FRAMES = flags.DEFINE_integer(
+    "min_frames",
+    0,
+    "Sets videos of fewer frames aside; those that have no more than --track_length "
+    "are, in any case.",
+    lower_bound=0,
+)
+_MIN_SECONDS = flags.DEFINE_float(
+    "min_seconds", 0.0, "Sets shorter videos aside.", lower_bound=0.0
+)
 _JPEG_QUALITY = flags.DEFINE_integer(
     "jpeg_quality", 95, "Of the frames.", lower_bound=1, upper_bound=100
 )
 flags.adopt_module_key_flags(builder_flags)
+
+
+def conversion():
+    """The flags' values that say what becomes of a video."""
+    return {
+        "frames_per_video": _FRAMES.value,
+        "track_length": _TRACK_LENGTH.value,
+        "mask_people": _MASK_PEOPLE.value,
+        "min_foreground": _MIN_FOREGROUND.value,
+        "max_foreground": _MAX_FOREGROUND.value,
+        "min_frames": _MIN_FRAMES.value,
+        "min_seconds": _MIN_SECONDS.value,
+        "jpeg_quality": _JPEG_QUALITY.value,
+    }
 
 
 def main(argv):
@@ -56,12 +80,7 @@ def main(argv):
     video_builder.build_videos(
         directory=builder_flags.INPUT.value,
         output=builder_flags.OUTPUT.value,
-        frames_per_video=_FRAMES.value,
-        track_length=_TRACK_LENGTH.value,
-        mask_people=_MASK_PEOPLE.value,
-        min_foreground=_MIN_FOREGROUND.value,
-        max_foreground=_MAX_FOREGROUND.value,
-        jpeg_quality=_JPEG_QUALITY.value,
+        conversion=conversion(),
         validation_fraction=builder_flags.VALIDATION_FRACTION.value,
         **builder_flags.build_options(),
     )

@@ -56,7 +56,7 @@ def built(folder, tmp_path_factory):
     return video_builder.build_videos(
         directory=str(folder),
         output=str(tmp_path_factory.mktemp("built")),
-        frames_per_video=2,
+        conversion={"frames_per_video": 2},
         workers=1,
         num_shards=2,
         validation_fraction=0.2,
@@ -88,7 +88,17 @@ def test_manifest_says_what_was_built(built, folder):
         "mask_people": False,
         "min_foreground": 0.0,
         "max_foreground": 0.6,
+        "min_frames": 0,
+        "min_seconds": 0.0,
         "jpeg_quality": 95,
+        "max_videos": 0,
+    }
+    frames = built.records("train") + built.records("validation")
+    assert built.inputs["counts"] == {
+        "frames used": frames,
+        "frames left out, too little foreground": 0,
+        "frames left out, too much foreground": 0,
+        "frames left out, camera unknown": 7 - frames,
     }
     assert manifests.read(os.path.join(built.directory, "manifest.json")) == built
 
@@ -156,20 +166,55 @@ def test_frames_are_kept_by_their_share_of_foreground(folder):
         converter = video_conversion.VideoConverter(
             str(folder), frames_per_video=1, **bounds
         )
-        return len(converter(Input("scene.avi")))
+        return converter(Input("scene.avi"))
 
-    assert convert(min_foreground=0.05, max_foreground=0.5) == 1
-    with pytest.raises(shards.SetAside, match="none of 1 frames"):
+    found = convert(min_foreground=0.05, max_foreground=0.5)
+    assert len(found.records) == 1
+    assert found.counts == counts(used=1)
+    with pytest.raises(shards.SetAside, match="none of 1 frames: 1 too little") as few:
         convert(min_foreground=0.5)
-    with pytest.raises(shards.SetAside, match=r"between 0\.0 and 0\.05"):
+    assert few.value.counts == counts(too_little=1)
+    with pytest.raises(shards.SetAside, match="1 too much foreground") as many:
         convert(max_foreground=0.05)
+    assert many.value.counts == counts(too_much=1)
+
+
+def counts(used=0, too_little=0, too_much=0, no_camera=0):
+    return {
+        "frames used": used,
+        "frames left out, too little foreground": too_little,
+        "frames left out, too much foreground": too_much,
+        "frames left out, camera unknown": no_camera,
+    }
+
+
+def test_frames_before_a_cut_are_counted(tmp_path):
+    parts = [scenes.render(Scene(name), 13)[0] for name in ("coffee", "grass")]
+    scenes.write(tmp_path / "cut.avi", np.concatenate(parts))
+    convert = video_conversion.VideoConverter(str(tmp_path), 0)
+    found = convert(Input("cut.avi"))
+    assert found.counts == counts(used=6, no_camera=10)
+    assert len(found.records) == 6
+
+
+def test_shorter_videos_are_set_aside(folder):
+    def convert(**limits):
+        converter = video_conversion.VideoConverter(str(folder), 1, **limits)
+        return converter(Input("scene.avi"))
+
+    # Fourteen frames at 25 a second.
+    convert(min_frames=14, min_seconds=0.56)
+    with pytest.raises(shards.SetAside, match="has 14 frames, needs 15"):
+        convert(min_frames=15)
+    with pytest.raises(shards.SetAside, match=r"lasts 0\.6 s, needs 2"):
+        convert(min_seconds=2)
 
 
 def test_track_length_is_the_frames_that_must_follow(folder):
     convert = video_conversion.VideoConverter(str(folder), 0, track_length=8)
     found = [
         tf.train.Example.FromString(x).features.feature["video/frame"].int64_list.value
-        for x in convert(Input("short.avi"))
+        for x in convert(Input("short.avi")).records
     ]
     assert [list(frame) for frame in found] == [[0], [1]]
 
@@ -206,5 +251,5 @@ def test_bad_arguments_are_errors(tmp_path):
         video_builder.build_videos(directory=str(tmp_path), output=output)
     with pytest.raises(UserError, match=r"--min_foreground=0\.7 is above --max"):
         video_builder.build_videos(
-            directory=str(tmp_path), output=output, min_foreground=0.7
+            directory=str(tmp_path), output=output, conversion={"min_foreground": 0.7}
         )
