@@ -1,0 +1,1 @@
+"""A procedural world, rendered in the layouts of the data sets' owners."""

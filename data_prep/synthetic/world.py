@@ -1,0 +1,143 @@
+"""Makes a whole world in worker processes; the folder appears when all of it is there."""
+
+import collections
+import contextlib
+import dataclasses
+import functools
+import json
+import os
+import shutil
+
+from data_prep import worker_pool
+from data_prep.progress import Progress
+from data_prep.synthetic import video_layout
+from selfsup.data import files
+from selfsup.errors import UserError
+
+FILE_NAME = "world.json"
+FORMAT, VERSION = "selfsup-synthetic-world", 1
+_LOCK = ".lock"
+# Each has: FOLDERS, jobs(options), make(folder, options, job), finish(folder, options).
+_LAYOUTS = {"videos": video_layout}
+
+
+def generate(output, options, workers=0):
+    """Renders a world in all layouts.
+
+    Args:
+      output: folder to make; an empty one may be there.
+      options: `options.Options`.
+      workers: processes; 0 takes one for each CPU. It does not shape the result.
+
+    Returns:
+      False when this world was there already.
+
+    Raises:
+      UserError: `output` holds something else or cannot be written.
+    """
+    output = os.path.abspath(output)
+    if _is_there(output, options):
+        return False
+    parent, name = os.path.split(output)
+    unfinished = os.path.join(parent, f".{name}.unfinished")
+    try:
+        os.makedirs(unfinished, exist_ok=True)
+        busy = f"--output={output}: another process is making it"
+        with files.locked(os.path.join(unfinished, _LOCK), busy):
+            _clear(unfinished)
+            try:
+                _fill(unfinished, options, workers)
+                os.remove(os.path.join(unfinished, _LOCK))
+                os.rename(unfinished, output)
+            except BaseException:
+                shutil.rmtree(unfinished, ignore_errors=True)
+                raise
+        files.sync(parent)
+    except OSError as error:
+        raise UserError(f"--output={output}: cannot be written: {error}") from error
+    return True
+
+
+def _is_there(output, options):
+    """Whether this very world is there; raises if something else is."""
+    if not os.path.lexists(output):
+        return False
+    if not os.path.isdir(output):
+        raise UserError(f"--output={output}: is no folder")
+    if not os.listdir(output):
+        return False
+    found = None
+    with contextlib.suppress(OSError, ValueError):
+        with open(os.path.join(output, FILE_NAME), encoding="utf-8") as file:
+            found = json.load(file)
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise UserError(f"--output={output}: is not empty; expected a new folder")
+    if found != json.loads(_description(options)):
+        raise UserError(
+            f"--output={output}: holds a world of other options, "
+            f"{found.get('options')}; expected {dataclasses.asdict(options)}"
+        )
+    return True
+
+
+def _clear(folder):
+    """Empties the folder that a killed run left, but for our lock."""
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+        elif name != _LOCK:
+            os.remove(path)
+
+
+def _fill(folder, options, workers):
+    jobs = collections.deque()
+    for name, layout in _LAYOUTS.items():
+        for part in layout.folders(options):
+            os.makedirs(os.path.join(folder, part), exist_ok=True)
+        jobs.extend((name, job) for job in layout.jobs(options))
+    total, done = len(jobs), 0
+    work = functools.partial(_work, folder, options)
+    events = worker_pool.run(work, jobs, workers or os.cpu_count())
+    with contextlib.closing(events), Progress("pictures and videos", total) as progress:
+        for event in events:
+            if isinstance(event, worker_pool.Died):
+                how = worker_pool.describe_exit(event.exitcode)
+                raise UserError(f"a worker process {how} at {event.job}")
+            if isinstance(event, worker_pool.Finished):
+                if event.value is not None:
+                    raise UserError(f"{event.job}: {event.value}")
+                done += 1
+                progress.update(done)
+    for layout in _LAYOUTS.values():
+        layout.finish(folder, options)
+    files.write_atomically(os.path.join(folder, FILE_NAME), _description(options))
+
+
+def _work(folder, options, job):
+    """One job in a worker process; returns what went wrong, as text, or None."""
+    import cv2
+
+    # The processes are the parallelism.
+    cv2.setNumThreads(1)
+    name, which = job
+    yield from ()
+    try:
+        _LAYOUTS[name].make(folder, options, which)
+    except OSError as error:
+        return str(error)
+    return None
+
+
+def _description(options):
+    classes = [
+        {"name": kind.name, "folder": kind.folder, "moves": kind.moves}
+        for kind in options.kinds
+    ]
+    fields = {
+        "format": FORMAT,
+        "version": VERSION,
+        "options": dataclasses.asdict(options),
+        "classes": classes,
+    }
+    return json.dumps(fields, indent=1) + "\n"
