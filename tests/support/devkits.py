@@ -44,6 +44,12 @@ def annotation(*things, size=SIZE):
     ).encode()
 
 
+DOG = thing("dog", 3, 5, 10, 20)
+# (ymin, xmin, ymax, xmax), as in records.
+DOG_BOX = (4, 2, 20, 10)
+HARD_CAT = thing("cat", 1, 1, *SIZE, difficult=1)
+
+
 def write(year, images, lists):
     """Writes a year's folder.
 
@@ -63,6 +69,15 @@ def write(year, images, lists):
     for name, text in lists.items():
         data = text if isinstance(text, bytes) else text.encode()
         (year / "ImageSets/Main" / f"{name}.txt").write_bytes(data)
+
+
+def write_small(root, lists, images=("a", "b"), year="VOCdevkit/VOC2007"):
+    """A year with a dog in each image; returns `root`."""
+    content = {
+        image: (jpeg(seed), annotation(DOG)) for seed, image in enumerate(images)
+    }
+    write(root / year, content, lists)
+    return root
 
 
 def pack(devkit, tar, wanted):
