@@ -179,12 +179,15 @@ def _meet_part(one, camera, image_points, origin, direction):
 def _meet_room(room, origin, direction):
     """(depth, surface) of the room's inside, which every ray meets."""
     x, y, z = np.where(np.abs(direction) < 1e-9, np.float32(1e-9), direction)
-    to_x = (np.where(x > 0, room.half_width, -room.half_width) - origin[0]) / x
-    to_y = (np.where(y > 0, room.height, 0) - origin[1]) / y
+    far = np.float32([room.half_width, room.height, room.depth])
     # The wall behind the camera is far; the camera looks the other way.
-    to_z = (np.where(z > 0, room.depth, -100.0) - origin[2]) / z
-    depth = np.minimum(np.minimum(to_x, to_y), to_z).astype(np.float32)
+    near = np.float32([-room.half_width, 0, -100])
+    low, high = near - origin, far - origin
+    to_x = np.where(x > 0, high[0], low[0]) / x
+    to_y = np.where(y > 0, high[1], low[1]) / y
+    to_z = np.where(z > 0, high[2], low[2]) / z
+    depth = np.minimum(np.minimum(to_x, to_y), to_z)
     surface = np.where(y > 0, CEILING, FLOOR)
-    surface = np.where(depth < to_y, WALL_X, surface)
-    surface = np.where(depth < np.minimum(to_x, to_y), WALL_Z, surface)
+    surface[depth == to_x] = WALL_X
+    surface[depth == to_z] = WALL_Z
     return depth, surface.astype(np.int16)

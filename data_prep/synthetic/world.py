@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import os
+import pathlib
 import shutil
 
 from data_prep import worker_pool
@@ -68,8 +69,7 @@ def _is_there(output, options):
         return False
     found = None
     with contextlib.suppress(OSError, ValueError):
-        with open(os.path.join(output, FILE_NAME), encoding="utf-8") as file:
-            found = json.load(file)
+        found = json.loads(pathlib.Path(output, FILE_NAME).read_text("utf-8"))
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise UserError(f"--output={output}: is not empty; expected a new folder")
     if found != json.loads(_description(options)):
