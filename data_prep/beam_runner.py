@@ -33,7 +33,11 @@ def run(jobs, work, workers, time_limit, update, options=""):
         written, or its inputs are gone.
     """
     beam = _import_beam()
-    pipeline = beam.Pipeline(options=_parse(options, workers))
+    parsed = _parse(options, workers)
+    try:
+        pipeline = beam.Pipeline(options=parsed)
+    except (ImportError, ValueError) as error:
+        raise UserError(f"--beam_options={options!r}: {error}") from error
     (
         pipeline
         | "Shards" >> beam.Create(jobs)
@@ -89,9 +93,12 @@ def _followed(jobs, update):
     """Tells `update` of finished shards while the block runs."""
     ended = threading.Event()
 
+    def tell():
+        update(sum(job.count for job in jobs if os.path.exists(job.sidecar)))
+
     def follow():
         while not ended.wait(_LOOK_SECONDS):
-            update(sum(job.count for job in jobs if os.path.exists(job.sidecar)))
+            tell()
 
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()
@@ -100,6 +107,7 @@ def _followed(jobs, update):
     finally:
         ended.set()
         thread.join()
+        tell()
 
 
 def _check_all_written(jobs):

@@ -35,20 +35,7 @@ def built(tmp_path_factory):
 
 @pytest.fixture
 def in_process(monkeypatch):
-    """Runs the work here: worker processes take seconds to load TensorFlow."""
-
-    def run(work, jobs, workers, limit=None):
-        while jobs:
-            job = jobs.popleft()
-            steps = work(job)
-            while True:
-                try:
-                    yield worker_pool.Step(job, next(steps))
-                except StopIteration as stop:
-                    yield worker_pool.Finished(job, stop.value)
-                    break
-
-    monkeypatch.setattr(worker_pool, "run", run)
+    monkeypatch.setattr(worker_pool, "run", odd_inputs.run_in_process)
 
 
 def _checksums(output):
@@ -421,6 +408,37 @@ def test_state_follows_the_files(deal, tmp_path, held):
     os.utime(path, ns=(1, 1))
     after, _ = deal(["a"], **where)
     assert after.state != before.state and after.names == before.names
+
+
+@pytest.mark.slow
+def test_memory_is_flat_in_the_number_of_inputs(tmp_path):
+    """Peak memory of builds of a thousand and of half a million inputs."""
+
+    def peak(count):
+        script = f"""
+import resource, odd_inputs
+from data_prep import worker_pool
+worker_pool.run = odd_inputs.run_in_process
+keys = (f"folder {{i % 1000}}/a photo with a long name {{i}}.jpg" for i in range({count}))
+odd_inputs.build("{tmp_path}/{count}", inputs=keys, num_shards=16,
+                 convert=odd_inputs.short_record)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+        paths = [os.path.dirname(odd_inputs.__file__), os.getcwd()]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+        return int(
+            subprocess.run(
+                [sys.executable, "-c", script],
+                env=environment,
+                check=True,
+                stdout=subprocess.PIPE,
+                text=True,
+            ).stdout
+        )
+
+    small, large = peak(1000), peak(500_000)
+    print(f"peak of 1,000 inputs {small} MiB, of 500,000 {large} MiB")
+    assert large < small + 64
 
 
 def test_damaged_sidecar_is_no_finished_shard(tmp_path):

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 
-from data_prep import writer
+from data_prep import worker_pool, writer
 from selfsup.data import manifest
 from selfsup.errors import UserError
 
@@ -49,6 +49,10 @@ class Convert:
         return writer.Converted(records, counts={"whole": 1})
 
 
+def short_record(item):
+    return [item.key.encode()]
+
+
 class ReadInputs:
     """The bytes of a folder's files; the folder vanishes after `left` of them.
 
@@ -65,6 +69,19 @@ class ReadInputs:
         self.left -= 1
         with open(os.path.join(self.folder, item.key), "rb") as file:
             return [file.read()]
+
+
+def run_in_process(work, jobs, workers, limit=None):
+    """Stands in for `worker_pool.run`, whose workers take seconds to load TensorFlow."""
+    while jobs:
+        job = jobs.popleft()
+        steps = work(job)
+        while True:
+            try:
+                yield worker_pool.Step(job, next(steps))
+            except StopIteration as stop:
+                yield worker_pool.Finished(job, stop.value)
+                break
 
 
 def build(output, seconds=0.0, **changes):
