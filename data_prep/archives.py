@@ -11,6 +11,8 @@ import typing
 
 from selfsup.errors import UserError
 
+# How the `Entry.problem` of a member begins that a truncated archive ends in.
+CUT_OFF = "is cut off"
 _BLOCK = 512
 # Far deeper than any archive that is no trap.
 _MAX_DEPTH = 8
@@ -155,6 +157,8 @@ class _Tar:
                 if member is None:
                     return
                 yield from self._entries_of(member)
+                if member.type in _REGULAR and self._lack(member) > 0:
+                    return  # Said of the member.
         except _Broken as broken:
             problem = f"archive {broken}; what follows is not read"
             yield Entry(self.name, self._at, 0, problem)
@@ -166,24 +170,29 @@ class _Tar:
         if member.type not in _REGULAR:
             return
         problem = _name_problem(member.name)
-        if member.offset_data + member.size > self._end:
-            lack = member.offset_data + member.size - self._end
-            problem = f"is cut off: the archive ends {lack} bytes before its end"
-        if problem or not member.name.lower().endswith(".tar"):
-            yield self._entry(member, problem)
-        elif self.depth:
+        is_tar = member.name.lower().endswith(".tar")
+        if not problem and is_tar and self.depth:
             yield from self._inner_entries(member)
-        else:
-            deep = "tars in tars in tars: not opened" if self.folder else ""
-            yield self._entry(member, deep)
+            return
+        if not problem and self._lack(member) > 0:
+            lack = self._lack(member)
+            problem = f"{CUT_OFF}: the archive ends {lack} bytes before its end"
+        if not problem and is_tar and self.folder:
+            problem = "tars in tars in tars: not opened"
+        yield self._entry(member, problem)
+
+    def _lack(self, member):
+        """How many bytes of the member's data lie beyond the archive's end."""
+        return member.offset_data + member.size - self._end
 
     def _inner_entries(self, member):
+        """What is whole in a tar inside this one."""
         entry = self._entry(member, "")
-        block = _read(self.file, entry.offset, min(_BLOCK, entry.size))
+        end = min(entry.offset + entry.size, self._end)
+        block = _read(self.file, entry.offset, min(_BLOCK, end - entry.offset))
         if not _is_header(block):
             yield entry._replace(problem="is no tar file" if block else "is empty")
             return
-        end = entry.offset + entry.size
         folder = entry.name[: -len(".tar")] + "/"
         inner = _Tar(self.file, entry.name, folder, entry.offset, end, self.depth - 1)
         yield from inner.entries()

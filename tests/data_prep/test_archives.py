@@ -171,6 +171,20 @@ def test_a_truncated_inner_archive_does_not_reach_its_neighbour(listed):
     assert list(bad) == ["in.tar"]
 
 
+def test_what_is_whole_of_a_cut_inner_archive_is_listed(listed):
+    outer = _tar([("first.tar", WHOLE), ("second.tar", WHOLE)])
+    cut = outer[: len(WHOLE) + 1024 + 1536 + 700]
+    good, bad = listed(cut)
+    assert list(good) == ["first/a", "first/b", "first/c", "second/a"]
+    assert list(bad.items()) == [
+        ("second/b", "is cut off: the archive ends 412 bytes before its end")
+    ]
+    good, bad = listed(cut, descend=False)
+    assert list(good) == ["first.tar"]
+    assert list(bad) == ["second.tar"]
+    assert bad["second.tar"].startswith(archives.CUT_OFF)
+
+
 def test_inner_files_that_are_no_tar(listed):
     noise = np.random.default_rng(0).bytes(2000)
     good, bad = listed(_tar([("n.tar", noise), ("e.tar", b""), ("x", b"1")]))
