@@ -10,7 +10,7 @@ from selfsup.errors import UserError
 # OpenCV and FFmpeg write their complaints about broken files past Python's stderr;
 # what matters of them is said by the errors below.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-cv2.setLogLevel(2)  # Errors only.
+cv2.setLogLevel(1)  # Fatal ones only.
 
 # A file is truncated when it ends before this share of the frames it promises.
 _COMPLETE = 0.9
