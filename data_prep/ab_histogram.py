@@ -33,7 +33,7 @@ def write_color_prior(sets, output):
     if not os.access(os.path.dirname(os.path.abspath(output)), os.W_OK):
         raise UserError(f"--output={output}: its folder is missing or not writable")
     source = pipeline.Source(pipeline.sets_for((records.IMAGE,), sets), "train")
-    prior = measure(source.files, source.records)
+    prior = measure(pipeline.one_pass(source), source.records)
     temporary = f"{output}.{os.getpid()}.tmp"
     try:
         ab_bins.write_prior(temporary, prior)
@@ -45,7 +45,7 @@ def write_color_prior(sets, output):
     return prior
 
 
-def measure(shards, total):
+def measure(serialized, total):
     """The distribution of colours over the ab bins.
 
     Each photo's shorter side is brought to 256 pixels, its ab averaged over 8x8
@@ -54,15 +54,14 @@ def measure(shards, total):
     are left out.
 
     Args:
-      shards: paths of TFRecord files.
-      total: number of records in them, for the display.
+      serialized: tf.data.Dataset of records.
+      total: how many there are, for the display.
 
     Returns:
       float64 [313], sum 1.
     """
     histograms = (
-        tf.data.TFRecordDataset(shards)
-        .map(_histogram, num_parallel_calls=tf.data.AUTOTUNE)
+        serialized.map(_histogram, num_parallel_calls=tf.data.AUTOTUNE)
         .batch(_BATCH)
         .prefetch(2)
     )

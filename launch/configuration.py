@@ -11,8 +11,9 @@ from selfsup.data import files
 from selfsup.errors import UserError
 
 FILE_NAME = "config.json"
+MAX_LOST_FRACTION = 0.01
 # What may differ between a run and its continuation.
-_MAY_CHANGE = ("steps", "end_cost", "checkpoint_seconds")
+_MAY_CHANGE = ("steps", "end_cost", "checkpoint_seconds", "max_lost_fraction")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +35,8 @@ class RunConfig:
       validation_batches: held-out batches a task is validated on, at most.
       validation_steps: steps of a task between validations.
       log_steps: steps of a task between rows of history, each their mean.
+      max_lost_fraction: of an epoch's records, or of the examples seen where these are
+        more, that damaged shards may lose before the run ends.
     """
 
     preset: str
@@ -50,6 +53,7 @@ class RunConfig:
     validation_batches: int
     validation_steps: int
     log_steps: int
+    max_lost_fraction: float = MAX_LOST_FRACTION
 
     def limits(self):
         """Steps that each task takes: in proportion to its weight.
@@ -83,6 +87,7 @@ def resolve(
     checkpoint_seconds=600.0,
     snapshot_cost=None,
     end_cost=None,
+    max_lost_fraction=MAX_LOST_FRACTION,
 ):
     """Resolves what the command line gives to a `RunConfig`.
 
@@ -95,7 +100,7 @@ def resolve(
       harmonize: sets that field of every task that has it (paper section 3.3).
       mixed_precision: bfloat16 in the trunk.
       steps, rmsprop, snapshot_cost, end_cost: None for the preset's.
-      lasso, seed, checkpoint_seconds: as in `RunConfig`.
+      lasso, seed, checkpoint_seconds, max_lost_fraction: as in `RunConfig`.
 
     Raises:
       UserError: for unknown names, with the list of known ones, and for values of the
@@ -127,6 +132,7 @@ def resolve(
         validation_batches=base.validation_batches,
         validation_steps=base.validation_steps,
         log_steps=base.log_steps,
+        max_lost_fraction=max_lost_fraction,
     )
 
 

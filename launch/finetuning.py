@@ -72,7 +72,7 @@ def finetune(trunk_dir, data_dir, steps):
 def _labelled(sets, split):
     source = pipeline.Source(sets, split)
     images = pipeline.plain_images(source, IMAGE_SIZE, 1).unbatch()
-    labels = tf.data.TFRecordDataset(source.files).map(
+    labels = pipeline.one_pass(source).map(
         lambda one: records.parse(one, (records.LABEL,))["label"]
     )
     return tf.data.Dataset.zip((images, labels)).cache()

@@ -10,6 +10,7 @@ What is trained:      --tasks --task_weights --preset --task_set --trunk_set
 The paper's options:  --harmonize --lasso --rmsprop
 How long:             --steps --end_cost --snapshot_cost --checkpoint_seconds
 How it is computed:   --mixed_precision --seed
+Damaged data:         --max_lost_fraction
 """
 
 from absl import flags
@@ -95,6 +96,14 @@ _END_COST = flags.DEFINE_float(
     "Cost at which the run ends; 0: never; the preset's when not given.",
     lower_bound=0.0,
 )
+_MAX_LOST_FRACTION = flags.DEFINE_float(
+    "max_lost_fraction",
+    0.01,
+    "Records that damaged shards may lose, as a share of an epoch's or, where these are "
+    "more, of the examples seen. Other records stand in for them; beyond it the run ends.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
 
 
 def main(_):
@@ -118,6 +127,7 @@ def main(_):
         checkpoint_seconds=_CHECKPOINT_SECONDS.value,
         snapshot_cost=_SNAPSHOT_COST.value,
         end_cost=_END_COST.value,
+        max_lost_fraction=_MAX_LOST_FRACTION.value,
     )
     with StopSignals() as stop:
         finished = Pretraining(config, _DATA.value, _MODEL_DIR.value).run(stop)

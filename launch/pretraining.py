@@ -1,7 +1,9 @@
 """Puts a pretraining run together: data, network, groups, engine."""
 
+import contextlib
 import json
 import os
+import re
 import zlib
 
 import tensorflow as tf
@@ -11,6 +13,7 @@ from launch.reports import Reports
 from selfsup import tasks as task_registry
 from selfsup.combination import Combination
 from selfsup.data import files, manifest, pipeline
+from selfsup.data.loss_limit import LossLimit
 from selfsup.errors import UserError
 from selfsup.hybrid.checkpoint import Store
 from selfsup.hybrid.cost_clock import CostClock
@@ -74,6 +77,12 @@ class Pretraining:
         self._sources = {
             name: pipeline.Source(sets, "train") for name, sets in self._sets.items()
         }
+        self._loss_limits = {
+            name: LossLimit(name, source, config.max_lost_fraction)
+            for name, source in self._sources.items()
+        }
+        for limit in self._loss_limits.values():
+            limit.check_known()
         self._model_dir = model_dir
         _make_folder(model_dir)
         configuration.save(config, model_dir)
@@ -128,16 +137,20 @@ class Pretraining:
         def batches(position):
             return pipeline.training_batches(task, source, seed, position, batch_size)
 
-        network.build(name, next(iter(batches(0))))
+        def objective(examples, step):
+            return network.objective(name, pipeline.split_stand_in(examples)[0], step)
+
+        network.build(name, pipeline.split_stand_in(next(iter(batches(0))))[0])
         workload = Workload(
             name=name,
-            objective=lambda examples, step: network.objective(name, examples, step),
+            objective=objective,
             variables=network.trained_variables(name),
             statistics=network.statistics(name),
             batches=batches,
             batch_size=batch_size,
             learning_rate=task.config.learning_rate,
             seed=seed,
+            stand_ins=lambda examples: pipeline.split_stand_in(examples)[1],
         )
         return Group(workload, NAMED[config.rmsprop])
 
@@ -162,8 +175,9 @@ class Pretraining:
                 self.network,
                 self.engine,
                 self._held_out(),
+                self._loss_limits,
             )
-            with reports.progress:
+            with reports.progress, vanished_files_explained():
                 reports.begin(resumed)
                 seconds = self.config.checkpoint_seconds
                 self.engine.run(stop, seconds, reports.after_step, reports.flush)
@@ -183,6 +197,19 @@ def _sets_for(name, task, found):
         return pipeline.sets_for(task.features, found)
     except UserError as error:
         raise UserError(f"{name}: {error}; or leave it out of --tasks") from error
+
+
+@contextlib.contextmanager
+def vanished_files_explained():
+    """Turns TensorFlow's errors for files that went meanwhile into `UserError`s."""
+    try:
+        yield
+    except (tf.errors.NotFoundError, tf.errors.PermissionDeniedError) as error:
+        reason = re.sub(r"{{.*?}} *|\[Op:.*", "", error.message).strip()
+        raise UserError(
+            f"a file cannot be read or written any more: {reason}; the same command "
+            "goes on from the last checkpoint"
+        ) from error
 
 
 def _make_folder(model_dir):

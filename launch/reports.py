@@ -21,7 +21,7 @@ VALIDATION = "validation.json"
 class Reports:
     """Takes in steps; shows them, averages them into rows, validates now and then."""
 
-    def __init__(self, model_dir, config, network, engine, held_out):
+    def __init__(self, model_dir, config, network, engine, held_out, loss_limits):
         """
         Args:
           model_dir: folder of the run.
@@ -29,12 +29,14 @@ class Reports:
           network: its `MultiTaskNetwork`.
           engine: its `Engine`, resumed.
           held_out: dict of `pipeline.Source` by task, for the tasks that have one.
+          loss_limits: dict of `LossLimit` by task.
         """
         self._model_dir = model_dir
         self._config = config
         self._network = network
         self._engine = engine
         self._limits = config.limits()
+        self._loss_limits = loss_limits
         self.progress = self._new_progress()
         self._history = History(model_dir, engine.total_steps())
         self._summaries = Summaries(model_dir)
@@ -78,15 +80,24 @@ class Reports:
         """Takes in one step of group `name`."""
         group = self._engine.groups[name]
         self.progress.update(name, group.steps, group.skipped, logs, seconds)
+        self._watch_losses(name, group)
         if np.all(np.isfinite(list(logs.values()))):
             self._rows[name].append(logs)
         if self._due(group, self._config.log_steps) and self._rows[name]:
             rows, self._rows[name] = self._rows[name], []
             mean = {key: float(np.mean([row[key] for row in rows])) for key in logs}
-            self._add(name, "train", {**mean, "skipped": group.skipped})
+            counts = {"skipped": group.skipped, "stand_ins": group.stand_ins}
+            self._add(name, "train", {**mean, **counts})
             self._add_alpha(name)
         if name in self._validators and self._due(group, self._config.validation_steps):
             self._validate(name)
+
+    def _watch_losses(self, name, group):
+        """Names each damaged shard when it is met; ends the run beyond the limit."""
+        seen = group.steps * group.workload.batch_size
+        limit = self._loss_limits[name]
+        for text in limit.see(group.stand_ins, seen, group.damaged):
+            self.progress.say(f"{name}: a damaged shard: {text}; others stand in")
 
     def _due(self, group, every):
         return group.steps % every == 0 or group.steps == self._limits[group.name]
@@ -139,7 +150,7 @@ class Reports:
         for name, validator in self._validators.items():
             if stop.received:
                 return False
-            results[name] = validator.measure()
+            results[name] = {**validator.measure(), **self._stand_ins(name)}
             self._say_held_out(name, results[name])
             for picture, pixels in validator.pictures().items():
                 save_png(os.path.join(folder, f"{name}-{picture}.png"), pixels)
@@ -149,6 +160,22 @@ class Reports:
         files.write_atomically(path, json.dumps(results, indent=1))
         self.flush()
         return True
+
+    def _stand_ins(self, name):
+        """Counts of examples that stood in for lost records, said where there are any."""
+        group = self._engine.groups[name]
+        counts = {
+            "stand_ins": self._validators[name].stand_ins,
+            "stand_ins_in_training": group.stand_ins,
+        }
+        if any(counts.values()):
+            self.progress.say(
+                f"{name}: {group.stand_ins} of "
+                f"{group.steps * group.workload.batch_size} training examples and "
+                f"{counts['stand_ins']} held-out ones stood in for records lost in "
+                "damaged shards"
+            )
+        return counts
 
     def _say_held_out(self, name, values):
         metric = self._network.tasks[name].metric_specs[0].name

@@ -12,6 +12,9 @@ class Validator:
 
     Batch normalisation uses the batch's own statistics, as in training, and leaves the
     moving averages alone: those mix all tasks' inputs and fit no single task's.
+
+    Attributes:
+      stand_ins: held-out examples, of the last pass, that stood in for lost records.
     """
 
     def __init__(self, network, name, source, batch_size, max_batches, seed=0):
@@ -32,6 +35,7 @@ class Validator:
             task, source, seed, batch_size
         ).take(max_batches)
         self._forward = tf.function(self._traced_forward)
+        self.stand_ins = 0
 
     def _traced_forward(self, examples, number):
         network, name = self._network, self._name
@@ -49,14 +53,17 @@ class Validator:
     def measure(self):
         """Mean of each scalar of `multitask.scalars` over the batches: dict of floats."""
         rows = []
-        for number, examples in enumerate(self._batches):
+        self.stand_ins = 0
+        for number, batch in enumerate(self._batches):
+            examples, stand_ins = pipeline.split_stand_in(batch)
+            self.stand_ins += int(np.sum(stand_ins.numpy() >= 0))
             values, _ = self._forward(examples, tf.constant(number, tf.int32))
             rows.append({key: float(value) for key, value in values.items()})
         return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
 
     def pictures(self):
         """The task's pictures of the first batch: dict of uint8 [H, W, 3]."""
-        examples = next(iter(self._batches))
+        examples, _ = pipeline.split_stand_in(next(iter(self._batches)))
         _, seen = self._forward(examples, tf.constant(0, tf.int32))
         images, outputs, targets = tf.nest.map_structure(lambda one: one.numpy(), seen)
         return self._network.tasks[self._name].pictures(images, outputs, targets)

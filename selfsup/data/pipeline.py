@@ -7,10 +7,16 @@ checkpoint stores one integer, and a resumed run reads what it would have read.
 An epoch is a permutation of the shards, cut into windows of `WINDOW_SHARDS`. Records
 are interleaved and shuffled inside a window and never across, so that resuming reads
 at most one window again.
+
+A shard is read up to its first damage. Records of other shards take the place of those
+behind it, so that damage moves no position, and each example says whether it is such a
+stand-in (`STAND_IN`).
 """
 
 import bisect
+import functools
 import itertools
+import sys
 
 import tensorflow as tf
 
@@ -19,6 +25,9 @@ from selfsup.errors import UserError
 
 WINDOW_SHARDS = 16
 SHUFFLE_BUFFER = 2048
+# Key in every example, int32: the index in `Source.files` of the damaged shard whose
+# record it stands in for, or -1.
+STAND_IN = "pipeline/stand_in"
 
 
 def sets_for(features, sets):
@@ -47,33 +56,116 @@ def sets_for(features, sets):
 
 
 class Source:
-    """The shards of one split of some sets, in a fixed order."""
+    """The shards of one split of some sets, in a fixed order.
+
+    Attributes:
+      files: their paths.
+      counts: records in each, by the manifest.
+      records: in all.
+      damaged: indices of the shards that have not the size that the manifest says;
+        they are warned about.
+    """
 
     def __init__(self, sets, split):
         shards = [(one.directory, shard) for one in sets for shard in one.split(split)]
         shards = [(folder, shard) for folder, shard in shards if shard.records]
         self.files = [tf.io.gfile.join(folder, shard.file) for folder, shard in shards]
-        for path, (_, shard) in zip(self.files, shards):
-            _check_size(path, shard.bytes)
         self.counts = [shard.records for _, shard in shards]
         self.records = sum(self.counts)
+        folders = ", ".join(one.directory for one in sets)
         if not self.records:
-            folders = ", ".join(one.directory for one in sets)
             raise UserError(f"no records in the {split} split of {folders}")
+        self.damaged = tuple(
+            index
+            for index, (path, (_, shard)) in enumerate(zip(self.files, shards))
+            if not _has_size(path, shard.bytes)
+        )
+        readable = tf.data.Dataset.from_tensor_slices(self.files).flat_map(
+            whole_records
+        )
+        if not any(True for _ in readable.take(1)):
+            raise UserError(f"no whole record in the {split} split of {folders}")
 
 
-def _check_size(path, expected):
-    """Refuses a shard that is missing or cut: positions would mean other records."""
+def _has_size(path, expected):
+    """Whether a shard has the size that its manifest says; warns where it has not."""
     try:
         found = tf.io.gfile.stat(path).length
     except tf.errors.OpError as error:
         raise UserError(
-            f"{path}: in the manifest, but cannot be read: {error}"
+            f"{path}: in the manifest, but cannot be read: {error.message}"
         ) from error
     if found != expected:
-        raise UserError(
-            f"{path}: has {found} bytes, its manifest says {expected}; build it again"
+        _warn(
+            f"warning: {path}: is damaged: it has {found} bytes, its manifest says "
+            f"{expected}; what can be read of it is used"
         )
+    return found == expected
+
+
+@functools.cache
+def _warn(text):
+    """Prints `text` once, as tasks share shards."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def whole_records(path):
+    """The records of a shard up to its first damage: tf.data.Dataset of strings.
+
+    Args:
+      path: str or scalar string tensor. That it is missing is an error.
+    """
+    # Ignoring errors would open a missing file again and again for ever; this look at
+    # its first byte, whose errors count, comes before.
+    opened = tf.data.FixedLengthRecordDataset(path, 1, buffer_size=1).take(1)
+    return opened.flat_map(lambda _: tf.data.TFRecordDataset(path).ignore_errors())
+
+
+def one_pass(source):
+    """All records of a `Source` in file order: tf.data.Dataset of strings.
+
+    Stand-ins make up for lost ones, so there are `source.records` in any case.
+    """
+    return _in_file_order(source).map(lambda serialized, _: serialized)
+
+
+def _in_file_order(source):
+    shards = tf.data.Dataset.range(len(source.files))
+    return shards.flat_map(_shard_reader(source))
+
+
+def _shard_reader(source):
+    """Function from a shard's index to its records, as many as the manifest says.
+
+    The dataset's elements are (serialized record, stand-in as of `STAND_IN`).
+    """
+    files, counts = tf.constant(source.files), tf.constant(source.counts, tf.int64)
+    total = len(source.files)
+
+    def read(shard):
+        def tagged(value):
+            return lambda serialized: (serialized, tf.cast(value, tf.int32))
+
+        others = tf.data.Dataset.range(1, total + 1).flat_map(
+            lambda step: whole_records(files[(shard + step) % total])
+        )
+        # Opened only where the shard's own records end early.
+        stream = whole_records(files[shard]).map(tagged(-1))
+        stream = stream.concatenate(others.repeat().map(tagged(shard)))
+        return stream.concatenate(_nothing_left()).take(counts[shard])
+
+    return read
+
+
+def _nothing_left():
+    """Fails when it is read: the last resort, in place of waiting for ever."""
+
+    def fail(_):
+        message = "no shard has a whole record any more"
+        with tf.control_dependencies([tf.debugging.Assert(False, [message])]):
+            return tf.constant(b""), tf.constant(-1)
+
+    return tf.data.Dataset.range(1).map(fail)
 
 
 def _shard_order(num_shards, seed, epoch):
@@ -97,15 +189,18 @@ def _locate(source, seed, position):
 
 
 def record_stream(source, seed, position):
-    """Serialized records from `position` on, for ever.
+    """Records from `position` on, for ever.
 
     Args:
       source: a `Source`.
       seed: int; another seed, another order.
       position: number of records consumed so far.
+
+    Returns:
+      tf.data.Dataset of (serialized record, stand-in as of `STAND_IN`).
     """
     first_epoch, first_window, skip = _locate(source, seed, position)
-    files = tf.constant(source.files)
+    read = _shard_reader(source)
 
     def windows_of(epoch):
         order = _shard_order(len(source.files), seed, epoch)
@@ -113,8 +208,8 @@ def record_stream(source, seed, position):
         return windows.enumerate().map(lambda index, shards: (epoch, index, shards))
 
     def records_of(epoch, window, shards):
-        names = tf.data.Dataset.from_tensor_slices(tf.gather(files, shards))
-        stream = names.interleave(tf.data.TFRecordDataset, cycle_length=WINDOW_SHARDS)
+        shards = tf.data.Dataset.from_tensor_slices(tf.cast(shards, tf.int64))
+        stream = shards.interleave(read, cycle_length=WINDOW_SHARDS)
         # An odd multiplier spreads epochs and windows over the 64-bit seeds.
         window_seed = seed + 0x9E3779B1 * (epoch * (1 << 20) + window + 1)
         return stream.shuffle(SHUFFLE_BUFFER, window_seed, False)
@@ -139,11 +234,18 @@ def training_batches(task, source, seed, position, batch_size):
       batch_size: examples a batch.
 
     Returns:
-      tf.data.Dataset of dicts of tensors with a leading [batch_size].
+      tf.data.Dataset of dicts of tensors with a leading [batch_size]: the task's
+      examples and `STAND_IN`; see `split_stand_in`.
     """
     positions = tf.data.Dataset.counter(position)
     numbered = tf.data.Dataset.zip((positions, record_stream(source, seed, position)))
     return _batched(task, numbered, seed, batch_size).prefetch(2)
+
+
+def split_stand_in(examples):
+    """Parts a batch: (the task's examples, stand-in as of `STAND_IN`, int32 [B])."""
+    examples = dict(examples)
+    return examples, examples.pop(STAND_IN)
 
 
 def validation_batches(task, source, seed, batch_size):
@@ -154,7 +256,7 @@ def validation_batches(task, source, seed, batch_size):
     example is repeated.
     """
     batch_size = max(2, min(batch_size, source.records))
-    stream = tf.data.TFRecordDataset(source.files).repeat()
+    stream = _in_file_order(source).repeat()
     batches = -(-source.records // batch_size)
     return _batched(task, stream.enumerate(), seed, batch_size).take(batches)
 
@@ -175,8 +277,9 @@ def plain_images(source, size, batch_size):
         image = records.parse(serialized, (records.IMAGE,))["image"]
         return centre_crop(image, size)
 
-    stream = tf.data.TFRecordDataset(source.files)
-    images = stream.map(crop, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    images = one_pass(source).map(
+        crop, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
     return images.batch(batch_size).prefetch(2)
 
 
@@ -198,9 +301,11 @@ def centre_crop(image, size):
 
 
 def _batched(task, numbered, seed, batch_size):
-    def prepare(position, serialized):
+    def prepare(position, element):
+        serialized, stand_in = element
         record = records.parse(serialized, task.features)
-        return task.preprocess_example(record, example_seed(seed, position))
+        example = task.preprocess_example(record, example_seed(seed, position))
+        return {**example, STAND_IN: stand_in}
 
     examples = numbered.map(
         prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True

@@ -80,15 +80,9 @@ def test_validation_is_one_pass_filled_up(tmp_path, count, expected):
     assert keys == expected
 
 
-def test_a_missing_or_cut_shard_is_named(tmp_path):
+def test_a_missing_shard_is_named(tmp_path):
     made = write_set(str(tmp_path), [5])
-    shard = tmp_path / made.shards[0].file
-    shard.write_bytes(shard.read_bytes()[:-1])
-    with pytest.raises(
-        UserError, match=r"train-00000.tfrecord: has \d+ bytes, its man"
-    ):
-        pipeline.Source([made], "train")
-    shard.unlink()
+    (tmp_path / made.shards[0].file).unlink()
     with pytest.raises(UserError, match=r"train-00000.tfrecord: in the manifest, but"):
         pipeline.Source([made], "train")
 
@@ -125,4 +119,4 @@ def test_the_stream_runs_as_a_graph_alone(source):
     stream = pipeline.record_stream(source, 7, 5)
     graph = stream._as_serialized_graph()
     assert b"PyFunc" not in graph.numpy()
-    assert isinstance(stream.element_spec, tf.TensorSpec)
+    assert [spec.shape for spec in stream.element_spec] == [(), ()]

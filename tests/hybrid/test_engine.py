@@ -6,6 +6,7 @@ import textwrap
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from mock_tasks import Network, engine, groups
 
 from selfsup.errors import UserError
@@ -72,6 +73,20 @@ def test_non_finite_steps_leave_no_trace_and_are_counted(tmp_path):
     group.step()
     assert group.skipped == 2
     assert np.any(network.shared.numpy() != before[0])
+
+
+def test_stand_ins_are_counted_and_go_on_with_a_checkpoint(tmp_path):
+    def run(limit):
+        tags = tf.constant([-1, 2, 0, 2])
+        _, made = engine(tmp_path, {"a": limit}, stand_ins=lambda inputs: tags)
+        made.resume()
+        _losses(made)
+        return made.groups["a"]
+
+    group = run(2)
+    assert (group.stand_ins, group.damaged) == (6, {0, 2})
+    assert group.counters()["stand_ins"] == 6
+    assert run(3).stand_ins == 9
 
 
 def test_persistent_non_finite_steps_stop_the_run(tmp_path):

@@ -44,7 +44,7 @@ def batches(name, position, nan_inputs=False):
     return tf.data.Dataset.counter(position).map(example).batch(BATCH)
 
 
-def groups(network, poisoned_steps=(), nan_inputs=False):
+def groups(network, poisoned_steps=(), nan_inputs=False, stand_ins=None):
     """A `Group` for each head; steps numbered in `poisoned_steps` have a NaN loss."""
 
     def group(name):
@@ -62,6 +62,7 @@ def groups(network, poisoned_steps=(), nan_inputs=False):
                 batch_size=BATCH,
                 learning_rate=0.01,
                 seed=1,
+                stand_ins=stand_ins,
             )
         )
 
