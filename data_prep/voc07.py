@@ -6,7 +6,7 @@
 --input is the tars as they are distributed, or the folder VOCdevkit that they hold;
 several are separated by commas. Images keep their bytes, boxes are checked against them.
 Unusable images are set aside with the reason in set_aside.tsv; repaired.tsv lists the
-objects that were clipped, corrected or left out. Run the same command again after an
+objects that were clipped, corrected or set aside. Run the same command again after an
 interruption: finished shards are kept.
 """
 

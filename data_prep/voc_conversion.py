@@ -13,13 +13,14 @@ from data_prep.voc_annotations import Note
 from data_prep.voc_devkit import Location
 
 _EXIF_ORIENTATION = 0x0112
+MAX_PIXELS = 100_000_000
 _MAX_NOTES = 20
 _KEPT = "objects"
 _DIFFICULT = "objects that are difficult"
 _EMPTY = "images without objects"
 _OTHER_SIZE = "images with another size in the annotation"
 _CONVERTED = "images encoded anew"
-_TURNED = "images turned by EXIF"
+_TURNED = "images with boxes, turned by EXIF"
 
 # Where an edge at (y, x) of an image of height h and width w is after the quarter turn
 # of an EXIF orientation (EXIF 2.3, section 4.6.4).
@@ -66,13 +67,14 @@ class VocConverter:
         if where["problem"]:
             raise SetAside(where["problem"])
         annotation = read_annotation(where["annotation"])
-        data = Location(*where["image"]).read()
-        encoded, width, height = photo_conversion.encode(data)
+        data = _read(where["image"], photo_conversion.byte_limit(MAX_PIXELS))
+        encoded, width, height = photo_conversion.encode(data, max_pixels=MAX_PIXELS)
         objects, notes = [], []
         if annotation is not None:
             objects, notes = _place(annotation, data, width, height)
         if encoded is not data:
-            notes.append(Note(_CONVERTED, "encoded anew"))
+            why = photo_conversion.repair_note(data, "") or "made a JPEG"
+            notes.append(Note(_CONVERTED, why))
         objects, left_out = self._known(objects)
         record = records.serialize(
             key=item.key,
@@ -94,7 +96,7 @@ class VocConverter:
         known = [one for one in objects if one.name in self.labels]
         others = (one.name for one in objects if one.name not in self.labels)
         return known, collections.Counter(
-            f"objects left out, of the class {name!r}" for name in others
+            f"objects left out, of the class {name[:40]!r}" for name in others
         )
 
 
@@ -106,11 +108,15 @@ def read_annotation(where):
     """
     if where is None:
         return None
+    return voc_annotations.parse(_read(where, voc_annotations.MAX_BYTES))
+
+
+def _read(where, limit):
+    """The bytes at a `Location`, unless they are too many to be what they should be."""
     location = Location(*where)
-    # Before it is read, as this may be anything.
-    if location.size > voc_annotations.MAX_BYTES:
-        raise SetAside(f"annotation: has {location.size} bytes")
-    return voc_annotations.parse(location.read())
+    if location.size > limit:
+        raise SetAside(f"is too large: {location.size} bytes in {location.path}")
+    return location.read()
 
 
 def _place(annotation, data, width, height):
@@ -128,8 +134,11 @@ def _place(annotation, data, width, height):
     objects = annotation.objects
     orientation = _orientation(data)
     if orientation != 1 and objects:
-        notes.append(Note(_TURNED, f"turned upright by EXIF ({orientation})"))
-        objects = _turn(objects, annotation.size, orientation, width, height)
+        is_upright = _has_upright_boxes(annotation.size, orientation, width, height)
+        if not is_upright:
+            objects = [_turn(one, orientation, width, height) for one in objects]
+        how = "were upright already" if is_upright else "turned with the image"
+        notes.append(Note(_TURNED, f"boxes {how}"))
     elif annotation.size != (width, height):
         text = "says {}x{}, the image has {}x{}"
         text = text.format(*annotation.size, width, height)
@@ -138,11 +147,16 @@ def _place(annotation, data, width, height):
     return objects, notes + more
 
 
-def _turn(objects, size, orientation, width, height):
-    """Boxes of an image that EXIF turns, in the upright image.
+def _has_upright_boxes(size, orientation, width, height):
+    """Whether the boxes of an image that EXIF turns are those of the upright image.
 
     Some tools that draw boxes turn the image before, others do not. The size that the
     annotation says tells, where the turn changes it.
+
+    Args:
+      size: (width, height) by the annotation.
+      orientation: EXIF's.
+      width, height: of the upright image.
     """
     sizes = {(width, height), (height, width)}
     if orientation not in _QUARTER_TURNS or size not in sizes or len(sizes) == 1:
@@ -150,27 +164,19 @@ def _turn(objects, size, orientation, width, height):
             f"is turned by EXIF (orientation {orientation}), and whether its boxes are "
             "turned too cannot be told from the annotation's size"
         )
-    if size == (width, height):
-        return objects
-    # As it is stored, the image's sides are exchanged.
-    return [
-        one._replace(box=turn_box(one.box, orientation, width, height))
-        for one in objects
-    ]
+    return size == (width, height)
 
 
-def turn_box(box, orientation, height, width):
-    """A box's place after an image's quarter turn.
-
-    Args:
-      box: (ymin, xmin, ymax, xmax).
-      orientation: EXIF's, 5 to 8.
-      height, width: of the image before the turn.
-    """
+def _turn(one, orientation, width, height):
+    """An object of the stored image as it lies in the upright one of width x height."""
     move = _QUARTER_TURNS[orientation]
-    corners = [move(*box[:2], height, width), move(*box[2:], height, width)]
+    # As the image is stored, its sides are exchanged.
+    corners = (
+        move(*one.box[:2], h=width, w=height),
+        move(*one.box[2:], h=width, w=height),
+    )
     (ymin, ymax), (xmin, xmax) = map(sorted, zip(*corners))
-    return ymin, xmin, ymax, xmax
+    return one._replace(box=(ymin, xmin, ymax, xmax))
 
 
 def _orientation(data):

@@ -17,7 +17,6 @@ LISTS = ("train", "val", "trainval", "test")
 _IMAGES, _ANNOTATIONS, _LISTS = PARTS = ("JPEGImages", "Annotations", "ImageSets/Main")
 _IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
 _MEMBER = re.compile(rf"(?:(?:.*/)?([^/]+)/)?({'|'.join(PARTS)})/([^/]+)", re.DOTALL)
-_MAX_LIST_BYTES = 1 << 30
 
 
 class Location(NamedTuple):
@@ -81,11 +80,18 @@ def find(inputs, year=""):
       UserError: an input cannot be read, a file is there twice and differs, or it is
         not clear which year is meant.
     """
+    try:
+        return _find(inputs, year)
+    except OSError as error:
+        raise UserError(f"--input: cannot be read: {error}") from error
+
+
+def _find(inputs, year):
     years = {}
     for path in inputs:
         for name, part, file, location in _files(path):
             folder = years.setdefault(name, {part: {} for part in PARTS})[part]
-            _add(folder, _stem(file), location)
+            _add(folder, os.path.splitext(file)[0], location)
     wanted = f"VOC{year}" if year.isdigit() else year
     name = _choose_year(years, wanted, ", ".join(inputs))
     images, annotations, lists = (years[name][part] for part in PARTS)
@@ -94,16 +100,14 @@ def find(inputs, year=""):
         images=images,
         annotations=annotations,
         lists={stem: _ids(location) for stem, location in sorted(lists.items())},
-        containers=tuple(
-            sorted(
-                {
-                    location.container
-                    for part in years[name].values()
-                    for location in part.values()
-                }
-            )
-        ),
+        containers=_containers(years[name]),
     )
+
+
+def _containers(parts):
+    """Paths of all folders and tars that a year's files are in, sorted."""
+    found = {one.container for files in parts.values() for one in files.values()}
+    return tuple(sorted(found))
 
 
 def _files(path):
@@ -171,8 +175,6 @@ def _listed(folder):
             return sorted(entries, key=lambda entry: entry.name)
     except FileNotFoundError:
         return []
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be listed: {error}") from error
 
 
 def _add(folder, stem, location):
@@ -185,10 +187,6 @@ def _add(folder, stem, location):
             f"--input: {stem} is there twice and differs: in {other.path} and in "
             f"{location.path}"
         )
-
-
-def _stem(file):
-    return os.path.splitext(file)[0]
 
 
 def _choose_year(years, wanted, where):
@@ -210,8 +208,6 @@ def _choose_year(years, wanted, where):
 
 def _ids(location):
     """The image ids in a list file, each once, in its order."""
-    if location.size > _MAX_LIST_BYTES:
-        raise UserError(f"{location.path}: a list of {location.size} bytes")
     data = location.read()
     # What Windows editors and shells save.
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))

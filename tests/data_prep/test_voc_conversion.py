@@ -45,6 +45,12 @@ def test_an_annotation_of_another_size_is_noted(tmp_path):
     np.testing.assert_array_equal(parsed["boxes"], [devkits.DOG_BOX])
 
 
+def test_sizes_of_files_are_limited(tmp_path, monkeypatch):
+    monkeypatch.setattr(voc_annotations, "MAX_BYTES", 100)
+    with pytest.raises(SetAside, match=r"is too large: \d+ bytes in .*a\.xml"):
+        _convert(tmp_path, devkits.jpeg(), devkits.annotation(devkits.DOG))
+
+
 def test_only_so_many_notes_are_listed(tmp_path):
     outside = [devkits.thing("dog", 900, 900, 901, 901)] * 50
     made, _ = _convert(tmp_path, devkits.jpeg(), devkits.annotation(*outside))
@@ -73,12 +79,13 @@ def test_boxes_turn_with_the_image(tmp_path, orientation):
     found = np.zeros([WIDTH, HEIGHT], np.uint8)
     found[top:bottom, left:right] = 1
     np.testing.assert_array_equal(found, np.asarray(upright))
-    assert made.counts["images turned by EXIF"] == 1
+    assert made.note == "boxes turned with the image; rotated by EXIF, turned upright"
 
 
 def test_boxes_that_are_turned_already_stay(tmp_path):
     xml = devkits.annotation(devkits.DOG, size=(HEIGHT, WIDTH))
-    _, parsed = _convert(tmp_path, _turned_jpeg(6), xml)
+    made, parsed = _convert(tmp_path, _turned_jpeg(6), xml)
+    assert made.note.startswith("boxes were upright already")
     np.testing.assert_array_equal(parsed["boxes"], [devkits.DOG_BOX])
 
 
