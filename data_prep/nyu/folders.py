@@ -56,7 +56,7 @@ def build_folders(
     """
     from data_prep.photo_conversion import JPEG_QUALITY
 
-    pairs = _find_pairs(rgb, depth_images, output)
+    pairs = find_pairs(rgb, depth_images, output)
     splits = _read_split_list(split_list, pairs) if split_list else None
     return writer.build(
         output=output,
@@ -83,7 +83,7 @@ def build_folders(
     )
 
 
-def _find_pairs(rgb, depth_images, output):
+def find_pairs(rgb, depth_images, output):
     """`pairing.Pairs` of the two folders; says on stderr what was found."""
     for flag, folder in (("rgb", rgb), ("depth_images", depth_images)):
         if not os.path.isdir(folder):
@@ -124,13 +124,13 @@ def _read_split_list(path, pairs):
     """{photo's path without extension: split}; every line must name a pair."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            lines = [line.split(maxsplit=1) for line in file if line.strip()]
+            lines = [line.strip().split(maxsplit=1) for line in file if line.strip()]
     except OSError as error:
         raise UserError(f"--splits={path}: cannot be read: {error}") from error
     known = {pairing.stem(photo) for photo, _ in pairs.pairs}
     splits = {}
     for fields in lines:
-        name = os.path.normpath(fields[-1].strip())
+        name = os.path.normpath(fields[-1])
         if len(fields) != 2 or fields[0] not in _SPLITS:
             raise UserError(
                 f"--splits={path}: {' '.join(fields)!r} is not train, validation or "

@@ -78,8 +78,17 @@ def metres(disparity):
 
 
 def undistort_photo(photo):
-    """The photo, uint8 [480, 640, 3], as a camera without distortion takes it."""
-    return cv2.undistort(photo, PHOTO_CAMERA, PHOTO_DISTORTION)
+    """The photo as a camera without distortion takes it.
+
+    Args:
+      photo: uint8 [480, 640, 3].
+
+    Returns:
+      uint8 [480, 640, 3]; what the sensor did not see is white, as in the labelled set.
+    """
+    return cv2.remap(
+        photo, *_photo_map(), cv2.INTER_LINEAR, borderValue=(255, 255, 255)
+    )
 
 
 def project(depth):
@@ -106,6 +115,15 @@ def project(depth):
     np.minimum.at(projected, pixels, depth)
     projected[np.isinf(projected)] = 0
     return projected.reshape(HEIGHT, WIDTH)
+
+
+@functools.cache
+def _photo_map():
+    """Where in the photo every pixel of the undistorted one lies; as `cv2.remap`."""
+    return cv2.initUndistortRectifyMap(
+        *(PHOTO_CAMERA, PHOTO_DISTORTION, None, PHOTO_CAMERA),
+        *((WIDTH, HEIGHT), cv2.CV_16SC2),
+    )
 
 
 @functools.cache

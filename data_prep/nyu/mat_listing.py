@@ -51,28 +51,30 @@ def list_labelled(request, seconds=_SECONDS):
       UserError: they are not as they should be, crash their parser or keep it longer
         than `seconds`.
     """
-    with contextlib.closing(answers([request], seconds)) as found:
-        answer = next(found)
-    if isinstance(answer, str):
-        raise UserError(answer)
-    return answer
+    jobs = collections.deque([request])
+    with contextlib.closing(worker_pool.run(answer, jobs, 1, seconds)) as events:
+        found = next(_told(event) for event in events if _is_end(event))
+    if isinstance(found, str):
+        raise UserError(found)
+    return found
 
 
-def answers(requests, seconds):
-    """Yields a `Listing`, or what is wrong, for every `Request`, from one child."""
-    jobs = collections.deque(requests)
-    for event in worker_pool.run(_answer, jobs, workers=1, limit=seconds):
-        if isinstance(event, worker_pool.Finished):
-            yield event.value
-        elif isinstance(event, worker_pool.Overran):
-            yield f"{event.job.labelled}: is damaged: reading it takes over {seconds} s"
-        elif isinstance(event, worker_pool.Died) and event.job is not None:
-            how = worker_pool.describe_exit(event.exitcode)
-            yield f"{event.job.labelled}: is damaged: its reader {how}"
+def _is_end(event):
+    return event.job is not None and not isinstance(event, worker_pool.Step)
 
 
-def _answer(request):
-    """The child's side: a job of the worker pool."""
+def _told(event):
+    """The `Listing`, or what is wrong, of the event that ends a request."""
+    if isinstance(event, worker_pool.Finished):
+        return event.value
+    path = event.job.labelled
+    if isinstance(event, worker_pool.Overran):
+        return f"{path}: is damaged: reading it takes over {event.seconds:g} s"
+    return f"{path}: is damaged: its reader {worker_pool.describe_exit(event.exitcode)}"
+
+
+def answer(request):
+    """The child's side, a job of the worker pool: a `Listing`, or what is wrong."""
     from data_prep.nyu import mat_file
 
     yield request.labelled

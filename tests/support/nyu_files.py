@@ -1,0 +1,113 @@
+"""Writes files in the formats of NYU Depth v2, whole and mutated."""
+
+import os
+import signal
+
+import h5py
+import numpy as np
+import scipy.io
+
+from data_prep.nyu import mat_file, mat_listing
+from selfsup.errors import UserError
+
+# Time stamps as the raw distribution has them.
+START = 1294886362.0
+
+
+def labelled_arrays(frames=6, height=48, width=64, seed=0):
+    """Random (images uint8 [N, H, W, 3], depths float32 [N, H, W], raw depths)."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (frames, height, width, 3), dtype=np.uint8)
+    depths = rng.uniform(0.7, 9.9, (frames, height, width)).astype(np.float32)
+    return images, depths, np.where(rng.random(depths.shape) < 0.2, 0, depths)
+
+
+def write_labelled(path, images, depths, raw_depths, scenes=()):
+    """Writes a MATLAB 7.3 file: HDF5 behind a header, every array transposed."""
+    with h5py.File(path, "w", userblock_size=512) as file:
+        for name, values in (
+            ("images", images.transpose(0, 3, 2, 1)),
+            ("depths", depths.transpose(0, 2, 1)),
+            ("rawDepths", raw_depths.transpose(0, 2, 1)),
+        ):
+            chunks = (1, *values.shape[1:])
+            file.create_dataset(name, data=values, chunks=chunks, compression="gzip")
+        cells = file.create_dataset("scenes", (1, len(scenes)), h5py.ref_dtype)
+        for index, scene in enumerate(scenes):
+            codes = np.frombuffer(scene.encode("utf-16-le"), "<u2")[:, None]
+            cells[0, index] = file.create_dataset(f"#refs#/{index}", data=codes).ref
+    with open(path, "r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64")
+    return str(path)
+
+
+def write_splits(path, train, test):
+    """Writes splits.mat (MATLAB 5); indices count from 1."""
+    columns = {"trainNdxs": train, "testNdxs": test}
+    scipy.io.savemat(
+        path, {k: np.array(v, np.uint16).reshape(-1, 1) for k, v in columns.items()}
+    )
+    return str(path)
+
+
+def write_disparity(path, disparity):
+    """Writes uint16 [H, W] as the raw distribution does: low bytes first."""
+    height, width = disparity.shape
+    with open(path, "wb") as file:
+        file.write(b"P5 %d %d 65535\n" % (width, height))
+        file.write(disparity.astype("<u2").tobytes())
+
+
+def write_photo(path, photo):
+    """Writes uint8 [H, W, 3] as PPM."""
+    height, width, _ = photo.shape
+    with open(path, "wb") as file:
+        file.write(b"P6 %d %d 255\n" % (width, height))
+        file.write(photo.tobytes())
+
+
+def mutate(data, rng):
+    """`data` with some bytes changed, and now and then cut off."""
+    changed = np.frombuffer(data, np.uint8).copy()
+    places = rng.integers(0, changed.size, 1 << rng.integers(0, 7))
+    changed[places] ^= rng.integers(1, 256, places.size, dtype=np.uint8)
+    if rng.random() < 0.2:
+        changed = changed[: rng.integers(0, changed.size)]
+    return changed.tobytes()
+
+
+def read_all(paths):
+    """A job of a worker pool: lists (labelled, splits) and reads every row.
+
+    Returns:
+      what is wrong with the files, or the number of rows that could be read.
+    """
+    yield paths
+    try:
+        labelled, splits = paths
+        listing = yield from mat_listing.answer(
+            mat_listing.Request(labelled, splits, "depths", with_scenes=True)
+        )
+        if isinstance(listing, str):
+            return listing
+        for row in range(listing.frames):
+            image, depth = mat_file.read_row(labelled, "depths", row)
+            assert image.shape == (*depth.shape, 3)
+        return listing.frames
+    except UserError as error:
+        return str(error)
+    finally:
+        for path in paths:
+            os.remove(path)
+
+
+def end_process(request):
+    """A job of a worker pool whose parser crashes."""
+    yield request
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def hang(request):
+    """A job of a worker pool whose parser never comes back."""
+    yield request
+    signal.pause()
