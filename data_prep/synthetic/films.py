@@ -9,6 +9,9 @@ from data_prep.synthetic.scene import Camera, Motion, Scene
 
 # Pixels a frame that objects move by in the image, about.
 _SPEEDS = (1.5, 5.0)
+_FULL_SPEED_FRAMES = 48
+# Metres that they are off at most.
+_FARTHEST = 4.0
 _TRIES = 40
 
 
@@ -54,6 +57,11 @@ def draw_camera_work(random, start, frames):
     if random.random() < 0.45:
         velocity = random.uniform((-0.008, -0.002, -0.004), (0.008, 0.002, 0.012))
     zoom = random.uniform(-0.004, 0.006) if random.random() < 0.3 else 0.0
+    # Long videos go no further than short ones: the view stays on the room.
+    slower = min(1.0, _FULL_SPEED_FRAMES / frames)
+    yaw_rate, pitch_rate, velocity, zoom = (
+        slower * one for one in (yaw_rate, pitch_rate, velocity, zoom)
+    )
     shake = np.zeros((frames, 3))
     if random.random() < 0.5:
         jumps = random.normal(0, 1, (frames + 4, 3)) * pixel * (1.0, 1.0, 0.5)
@@ -70,15 +78,18 @@ def film_scene(random, classes, height, width, frames):
     Returns:
       (`Scene`, `CameraWork`).
     """
-    room, things = staging.draw_room(random)
-    start = shots.level_camera(random, height, width)
-    work = draw_camera_work(random, start, frames)
-    middle = work.camera(frames // 2)
     movers = [one for one in objects.CLASSES[:classes] if one.moves]
     resting = [one for one in objects.CLASSES[:classes] if not one.moves]
-    for kind in random.choice(movers, size=int(random.integers(1, 4))):
-        thing = _moving(random, kind, things, room, middle, frames)
-        things += [thing] if thing is not None else []
+    moving = []
+    while not moving:
+        room, fittings = staging.draw_room(random)
+        start = shots.level_camera(random, height, width)
+        work = draw_camera_work(random, start, frames)
+        middle = work.camera(frames // 2)
+        for kind in random.choice(movers, size=int(random.integers(1, 4))):
+            thing = _moving(random, kind, moving, room, middle, frames)
+            moving += [thing] if thing is not None else []
+    things = fittings + moving
     blocked = [one for thing in things for one in _along_way(thing, frames)]
     for kind in random.choice(resting, size=int(random.integers(2, 5))):
         thing = staging.draw_thing(random, kind)
@@ -100,9 +111,10 @@ def _moving(random, kind, things, room, camera, frames):
     """An object with a free way through the view, or None."""
     blocked = [one for thing in things for one in _along_way(thing, frames)]
     for _ in range(_TRIES):
-        x, z = shots.place_in_view(random, camera, room)
+        x, z = shots.place_in_view(random, camera, room, _FARTHEST)
         depth = max(1.0, z - camera.position[2])
-        speed = random.uniform(*_SPEEDS) * depth / camera.focal
+        pixels = random.uniform(*_SPEEDS) * min(1.0, _FULL_SPEED_FRAMES / frames)
+        speed = pixels * depth / camera.focal
         # Mostly across the view; else to or fro.
         heading = random.choice([-1, 1]) * (np.pi / 2 + random.normal(0, 0.4))
         velocity = speed * np.array([np.sin(heading), 0.0, np.cos(heading)])

@@ -64,6 +64,11 @@ def resolve(scale="tiny", seed=0, **counts: Optional[int]):
         raise UserError(f"--classes={values['classes']}: expected 2 to {most}")
     if seed < 0:
         raise UserError(f"--seed={seed}: expected 0 or more")
+    for name in ("detection_images", "depth_images"):
+        if values[name] in (1, 2):
+            raise UserError(
+                f"--{name}={values[name]}: expected 0, or 3 or more, one for each split"
+            )
     for name, value in values.items():
         if value < 0 or (name == "frames" and value < 1):
             raise UserError(f"--{name}={value}: too few")

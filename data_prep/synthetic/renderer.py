@@ -160,18 +160,19 @@ def _lit(scene, hits, albedo, normal, gloss, shadow):
     """Lambert's law with lamps that fall off, and highlights of the first lamp."""
     points = hits.points()
     sky = (0.75 + 0.25 * normal[1]) * (0.4 + 0.6 * shadow)
-    light = sky[:, None] * np.float32(scene.ambient)
+    light = [sky * np.float32(one) for one in scene.ambient]
     for index, lamp in enumerate(scene.lights):
         towards = np.float32(lamp.position)[:, None] - points
         squared = np.einsum("in,in->n", towards, towards)
         cosine = np.einsum("in,in->n", normal, towards) / np.sqrt(squared)
-        strength = np.maximum(cosine, 0) * shadow / (1 + squared / lamp.reach**2)
-        light += strength[:, None] * np.float32(lamp.color)
+        falloff = 1 + squared * np.float32(lamp.reach**-2)
+        strength = np.maximum(cosine, 0) * shadow / falloff
+        for plane, one in zip(light, lamp.color):
+            plane += strength * np.float32(one)
         if index == 0:
-            highlight = _highlight(hits, normal, gloss, towards)
-    colors = albedo * light
-    shiny, strength = highlight
-    colors[shiny] += strength[:, None] * np.float32(scene.lights[0].color)
+            shiny, shine = _highlight(hits, normal, gloss, towards)
+    colors = albedo * np.stack(light, axis=1)
+    colors[shiny] += shine[:, None] * np.float32(scene.lights[0].color)
     return colors
 
 

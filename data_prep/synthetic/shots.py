@@ -18,9 +18,10 @@ def level_camera(random, height, width):
     return Camera(position, turn, width * random.uniform(0.85, 1.15), height, width)
 
 
-def place_in_view(random, camera, room):
-    """A place on the floor that the camera sees: (x, z)."""
-    depth = random.uniform(_NEAREST, max(_NEAREST + 0.1, room.depth - 0.6))
+def place_in_view(random, camera, room, farthest=10.0):
+    """A place on the floor that the camera sees, `farthest` metres off at most: (x, z)."""
+    farthest = min(farthest, max(_NEAREST + 0.1, room.depth - 0.6))
+    depth = random.uniform(_NEAREST, farthest)
     across = random.uniform(-0.45, 0.45) * camera.width / camera.focal
     forward = camera.turn[[0, 2], 2] / np.hypot(*camera.turn[[0, 2], 2])
     right = np.array([forward[1], -forward[0]])

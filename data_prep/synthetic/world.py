@@ -11,7 +11,12 @@ import shutil
 
 from data_prep import worker_pool
 from data_prep.progress import Progress
-from data_prep.synthetic import video_layout
+from data_prep.synthetic import (
+    imagenet_layout,
+    nyu_layout,
+    videos_layout,
+    voc_layout,
+)
 from selfsup.data import files
 from selfsup.errors import UserError
 
@@ -19,7 +24,12 @@ FILE_NAME = "world.json"
 FORMAT, VERSION = "selfsup-synthetic-world", 1
 _LOCK = ".lock"
 # Each has: FOLDERS, jobs(options), make(folder, options, job), finish(folder, options).
-_LAYOUTS = {"videos": video_layout}
+_LAYOUTS = {
+    "videos": videos_layout,
+    "nyu": nyu_layout,
+    "VOCdevkit": voc_layout,
+    "imagenet": imagenet_layout,
+}
 
 
 def generate(output, options, workers=0):

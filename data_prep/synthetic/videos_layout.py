@@ -16,8 +16,7 @@ _CODEC = "mp4v"
 
 def folders(options):
     """Folders that `make` writes into."""
-    del options
-    return [VIDEOS, TRUTH]
+    return [VIDEOS, TRUTH] if options.videos else []
 
 
 def jobs(options):
