@@ -1,0 +1,85 @@
+"""Builds ILSVRC2012, or any set of photos in class folders, labelled.
+
+    python -m data_prep.imagenet --output=DIR --train=ILSVRC2012_img_train.tar \\
+        --validation=ILSVRC2012_img_val.tar \\
+        --validation_labels=ILSVRC2012_devkit_t12.tar.gz
+
+The tar files are read in place: nothing is unpacked. --train and --validation may also
+be folders of class folders (n01440764, or any names). Labels are the sorted names of
+--train's class folders. Without --validation a share of --train is held out. Upright RGB
+or gray JPEGs keep their bytes; repaired.tsv lists what had to be repaired (CMYK, files
+of another format than their name says), set_aside.tsv what cannot be used. Run the same
+command again after an interruption: finished shards are kept.
+"""
+
+from absl import flags
+
+from data_prep import builder_flags
+from selfsup import command
+from selfsup.errors import UserError
+
+_TRAIN = flags.DEFINE_string(
+    "train",
+    None,
+    "Training images: ILSVRC2012_img_train.tar, or a folder or tar of class folders.",
+)
+_VALIDATION = flags.DEFINE_string(
+    "validation",
+    "",
+    "Validation images: ILSVRC2012_img_val.tar, the folder of its contents, or a folder "
+    "or tar of class folders.",
+)
+_VALIDATION_LABELS = flags.DEFINE_string(
+    "validation_labels",
+    "",
+    "For validation images in no class folders: the devkit "
+    "(ILSVRC2012_devkit_t12.tar.gz), ILSVRC2012_validation_ground_truth.txt, a file of "
+    "one WNID an image, or LOC_val_solution.csv.",
+)
+_SYNSETS = flags.DEFINE_string(
+    "synsets",
+    "",
+    "For ILSVRC2012_validation_ground_truth.txt alone: the devkit's meta.mat, or a text "
+    "file whose line k is the WNID of ILSVRC2012_ID k.",
+)
+_MAX_SIDE = flags.DEFINE_integer(
+    "max_side",
+    0,
+    "Shrinks photos whose longer side is above this; 0 keeps all sizes.",
+    lower_bound=0,
+)
+_MAX_MEGAPIXELS = flags.DEFINE_float(
+    "max_megapixels",
+    100.0,
+    "Sets larger images aside before they are decoded.",
+    lower_bound=0.01,
+)
+flags.adopt_module_key_flags(builder_flags)
+
+
+def main(argv):
+    del argv
+    if builder_flags.INPUT.value is not None:
+        raise UserError("--input: give --train and --validation in its place")
+    from data_prep import imagenet_builder
+
+    imagenet_builder.build_imagenet(
+        train=_TRAIN.value,
+        output=builder_flags.OUTPUT.value,
+        validation=_VALIDATION.value,
+        validation_labels=_VALIDATION_LABELS.value,
+        synsets=_SYNSETS.value,
+        max_side=_MAX_SIDE.value,
+        max_pixels=round(1e6 * _MAX_MEGAPIXELS.value),
+        validation_fraction=builder_flags.VALIDATION_FRACTION.value,
+        **builder_flags.build_options(),
+    )
+
+
+def run():
+    builder_flags.required("train", "output")
+    command.run(main, "data_prep.imagenet")
+
+
+if __name__ == "__main__":
+    run()
