@@ -11,6 +11,7 @@ from data_prep.synthetic import ray_tracing, textures
 _EDGE_SAMPLES = ((-0.375, -0.125), (0.125, -0.375), (0.375, 0.125), (-0.125, 0.375))
 _SHADOW = 0.6
 _SHININESS = 24
+_EXPOSURE = 1.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,7 @@ def render(scene, camera, time=0.0):
     _smooth_edges(colors, hits.part.reshape(shape), scene, placed, camera, grid, time)
     owner = np.array([one.thing for one in placed] + [-1] * 4, np.int16)
     shine = np.array([one.part.gloss for one in placed] + [0.0] * 4, np.float32)
-    image = np.clip(colors * 255 + 0.5, 0, 255).astype(np.uint8)
+    image = (colors * 255 + 0.5).astype(np.uint8)
     return Rendering(
         image=image.reshape(*shape, 3),
         depth=hits.depth.reshape(shape),
@@ -63,12 +64,12 @@ def _smooth_edges(colors, part, scene, placed, camera, grid, time):
     v = np.concatenate([grid.v[chosen] + np.float32(dy) for _, dy in _EDGE_SAMPLES])
     points = ray_tracing.Scatter(u, v)
     hits = ray_tracing.trace(scene.room, placed, camera, points)
-    seen = np.clip(shade(scene, placed, camera, points, hits, time), 0, 1)
+    seen = shade(scene, placed, camera, points, hits, time)
     colors[chosen] = seen.reshape(len(_EDGE_SAMPLES), len(chosen), 3).mean(axis=0)
 
 
 def shade(scene, placed, camera, image_points, hits, time):
-    """Colors of what was hit: float32 [N, 3], RGB, 1 is white."""
+    """Colors of what was hit: float32 [N, 3], RGB in [0, 1]."""
     count = len(hits.depth)
     albedo = np.empty((count, 3), np.float32)
     normal = np.empty((3, count), np.float32)
@@ -173,7 +174,8 @@ def _lit(scene, hits, albedo, normal, gloss, shadow):
             shiny, shine = _highlight(hits, normal, gloss, towards)
     colors = albedo * np.stack(light, axis=1)
     colors[shiny] += shine[:, None] * np.float32(scene.lights[0].color)
-    return colors
+    # As film does, so that what is brightly lit keeps its texture.
+    return 1 - np.exp(np.float32(-_EXPOSURE) * colors)
 
 
 def _highlight(hits, normal, gloss, towards):
