@@ -1,15 +1,20 @@
 """Compares motion masks with the plain baseline on constructed scenes.
 
-    python -m tests.data_prep.trajectories.compare
+    python -m tests.data_prep.trajectories.compare [WORLD]
 
-prints the table in docs/trajectories.md.
+prints the tables of docs/trajectories.md, in Markdown. WORLD is a folder that
+data_prep.synthetic has made; then its videos are scored in place of the scenes.
 """
 
 import dataclasses
+import os
+import sys
 
+import cv2
 import numpy as np
 
-from data_prep.trajectories import masks
+from data_prep import video_conversion
+from data_prep.trajectories import masks, video
 from tests.data_prep.trajectories import baseline, scenes
 from tests.data_prep.trajectories.scenes import Layer, Path, Scene
 
@@ -82,7 +87,7 @@ def _slowed(layer):
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """Of one scene.
+    """Of one frame, or means.
 
     Attributes:
       ours: IoU of our mask, ignored cells aside.
@@ -101,33 +106,96 @@ class Score:
     ignored: float
 
 
-def score(scene):
-    """Renders a scene and returns the `Score` of its first frame's masks."""
-    images, truths = scenes.render(scene, LENGTH + 1)
-    truth = scenes.cell_truth(truths[0])
-    (frame,) = masks.labelled_frames(enumerate(images), [0], LENGTH)
-    plain = baseline.mask(images[0], images[1])
+def score(mask, first, second, truth):
+    """The `Score` of one frame.
+
+    Args:
+      mask: ours, uint8 [H / 8, W / 8].
+      first, second: the frame and the next, which the baseline sees.
+      truth: bool [H, W], what moves in `first`.
+    """
+    truth = scenes.cell_truth(truth)
+    plain = baseline.mask(first, second)
     return Score(
-        ours=scenes.iou(frame.mask, truth),
-        strict=scenes.iou(frame.mask * (frame.mask == 1), truth),
+        ours=scenes.iou(mask, truth),
+        strict=scenes.iou(mask * (mask == 1), truth),
         plain=scenes.iou(plain, truth),
-        false=np.mean((frame.mask == 1) & ~truth),
+        false=np.mean((mask == 1) & ~truth),
         plain_false=np.mean((plain == 1) & ~truth),
-        ignored=np.mean(frame.mask == 255),
+        ignored=np.mean(mask == 255),
     )
 
 
+def score_scene(scene):
+    """The `Score` of a scene's first frame."""
+    images, truths = scenes.render(scene, LENGTH + 1)
+    (frame,) = masks.labelled_frames(enumerate(images), [0], LENGTH)
+    return score(frame.mask, images[0], images[1], truths[0])
+
+
+def score_video(path, truth_path, samples=3):
+    """`Score`s of frames spread over a video of 320x240.
+
+    Args:
+      path: the video.
+      truth_path: .npz file with `moving`, uint8 [frames, H, W].
+      samples: how many.
+    """
+    images = dict(video.frames(path))
+    with np.load(truth_path) as stored:
+        truths = stored["moving"] > 0
+    starts = video_conversion.sample_starts(len(images), LENGTH, samples)
+    labelled = masks.labelled_frames(images.items(), starts, LENGTH)
+    return [
+        score(f.mask, f.image, images[f.index + 1], truths[f.index]) for f in labelled
+    ]
+
+
+def world_scores(world):
+    """`Score`s of frames of all videos of a world."""
+    found = []
+    for name in sorted(os.listdir(os.path.join(world, "videos"))):
+        truth = os.path.splitext(name)[0] + ".npz"
+        found += score_video(
+            os.path.join(world, "videos", name),
+            os.path.join(world, "videos_truth", truth),
+        )
+    return found
+
+
+def mean(scores):
+    """The `Score` whose fields are means."""
+    return Score(*np.mean([dataclasses.astuple(one) for one in scores], axis=0))
+
+
 def means(suite):
-    """The `Score` whose fields are means over the scenes of `suite`."""
-    scores = [dataclasses.astuple(score(scene)) for scene in suite]
-    return Score(*np.mean(scores, axis=0))
+    """The mean `Score` of the scenes of `suite`."""
+    return mean([score_scene(scene) for scene in suite])
 
 
-def main():
-    for suite in (moving_objects, slow_objects, large_objects, static_scenes):
-        found = dataclasses.asdict(means(suite()))
-        print(suite.__name__, {name: round(float(x), 3) for name, x in found.items()})
+SUITES = (moving_objects, slow_objects, large_objects, static_scenes)
+
+
+def main(argv):
+    cv2.setNumThreads(1)
+    print(
+        "| scenes | IoU | IoU, ignored as background | baseline IoU | false foreground,"
+        " of all cells | baseline's | ignored |\n|---|---|---|---|---|---|---|"
+    )
+    for world in argv:
+        scores = world_scores(world)
+        _print_row(f"synthetic world, {len(scores)} frames", mean(scores))
+    for suite in () if argv else SUITES:
+        _print_row(suite.__name__.replace("_", " "), means(suite()))
+
+
+def _print_row(name, found):
+    print(
+        f"| {name} | {found.ours:.3f} | {found.strict:.3f} | {found.plain:.3f} | "
+        f"{found.false:.1%} | {found.plain_false:.1%} | {found.ignored:.0%} |",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
