@@ -82,7 +82,8 @@ def _check_folder(raw):
         raise UserError(f"--raw={raw}: is no folder")
     if any(raw_scenes.scene_folders(raw)):
         return
-    archives = [name for name in os.listdir(raw) if name.lower().endswith(".zip")]
+    _, _, names = next(os.walk(raw), ("", [], []))
+    archives = sorted(name for name in names if name.lower().endswith(".zip"))
     hint = f"; unpack the archives there first ({archives[0]}, ...)" if archives else ""
     raise UserError(
         f"--raw={raw}: no scene folder there or below, with r-*.ppm and d-*.pgm{hint}"

@@ -5,6 +5,8 @@ import os
 import re
 from typing import NamedTuple
 
+from selfsup.errors import UserError
+
 # r-1294886362.238178-3118787619.ppm: r for RGB, d for depth; seconds, then ticks.
 _FRAME = re.compile(r"([rd])-(\d{1,12}\.\d{1,12})-\d+\.(ppm|pgm)")
 _KINDS = {"r": "ppm", "d": "pgm"}
@@ -50,8 +52,14 @@ def pairs(folder, tolerance):
 
     Returns:
       (list of `Pair`s in the order of time, number of depth frames without a photo).
+
+    Raises:
+      UserError: the folder cannot be listed any more.
     """
-    photos, depths = _frames(folder)
+    try:
+        photos, depths = _frames(folder)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be listed: {error}") from error
     times = [time for time, _ in photos]
     found = []
     for time, name in depths:
