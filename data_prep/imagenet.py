@@ -54,7 +54,10 @@ _MAX_MEGAPIXELS = flags.DEFINE_float(
     "Sets larger images aside before they are decoded.",
     lower_bound=0.01,
 )
-flags.adopt_module_key_flags(builder_flags)
+# All of the builders' but --input, which the first two stand in for.
+for _flag in flags.FLAGS.get_key_flags_for_module(builder_flags):
+    if _flag.name != "input":
+        flags.declare_key_flag(_flag.name)
 
 
 def main(argv):

@@ -23,7 +23,7 @@ _GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 _META = "meta.mat"
 _MAT_MAGIC = b"MATLAB 5.0 MAT-file"
 _WNID = re.compile(r"n\d{8}\b")
-_LAST_NUMBER = re.compile(r"(\d+)(\.[^./]*)?$")
+_LAST_NUMBER = re.compile(r"(\d{1,18})(\.[^./]*)?$")
 _ILSVRC_CLASSES = 1000
 _EXPECTED = (
     f"expected {_GROUND_TRUTH}, one WNID an image, LOC_val_solution.csv or the "
@@ -206,8 +206,12 @@ def _class_name(line):
 
 def _from_solution(lines, path):
     """{image: WNID} of lines such as "ILSVRC2012_val_00000001,n01751748 111 108 ..."."""
+    try:
+        rows = list(csv.reader(lines[1:]))
+    except csv.Error as error:
+        raise UserError(f"{path}: is no CSV file: {error}") from error
     found = {}
-    for number, row in enumerate(csv.reader(lines[1:]), start=2):
+    for number, row in enumerate(rows, start=2):
         wnid = _WNID.match(row[1]) if len(row) > 1 else None
         if not wnid:
             raise UserError(f"{path}: line {number}: expected image,WNID and a box")
@@ -219,7 +223,7 @@ def _from_solution(lines, path):
 
 def _translate(lines, names, path):
     for number, line in enumerate(lines, start=1):
-        if not line.isdecimal():
+        if not line.isdecimal() or len(line) > 9:
             raise UserError(
                 f"{path}: line {number}: {line[:40]!r}, expected an ILSVRC2012_ID"
             )

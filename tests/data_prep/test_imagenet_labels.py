@@ -102,6 +102,8 @@ def test_images_without_a_label(read):
         truth.class_of("val_0003.JPEG")
     with pytest.raises(KeyError, match="image number 0"):
         truth.class_of("0.JPEG")
+    with pytest.raises(KeyError, match="image number 999"):
+        truth.class_of("9" * 5000 + ".JPEG")
     with pytest.raises(KeyError, match="no number at the end of its name"):
         truth.class_of("cover.JPEG")
 
@@ -137,6 +139,8 @@ REFUSED = {
         None,
         "line 2: expected image,WNID",
     ),
+    "no csv": ("ImageId,x\na,n02119789 " + "9" * 200000, None, "is no CSV file"),
+    "long id": ("1\n" + "9" * 5000, meta_mat(), "line 2: '999.*expected an ILSVRC"),
     "no solution": ("ImageId,PredictionString\n", None, "no image after"),
 }
 
