@@ -7,7 +7,6 @@ import numpy as np
 
 from data_prep.synthetic import solids
 
-# Radius of a cylinder's unit, extent of a texel: parts are near one unit in size.
 _IDENTITY = np.eye(3, dtype=np.float32)
 
 
@@ -29,9 +28,9 @@ class Part:
     offset: np.ndarray
     gloss: float = 0.0
 
-    def hull(self):
-        """Points [3, K] around the part, in the thing's space."""
-        return self.matrix @ self.solid.hull() + self.offset[:, None]
+    def hull(self, count=12):
+        """Points [3, K] around the part, in the thing's space; see `solids`."""
+        return self.matrix @ self.solid.hull(count) + self.offset[:, None]
 
 
 def place(solid, texture, scale, at=(0, 0, 0), turn=_IDENTITY, gloss=0.0):

@@ -61,10 +61,10 @@ class Ball:
         v = np.arccos(np.clip(y, -1, 1)) / np.float32(np.pi)
         return normals, np.stack([_angle(x, z), v])
 
-    def hull(self):
-        """Points [3, K] whose convex hull is nearly the solid."""
-        heights = np.linspace(self.low, self.high, 7)
-        return _rings(heights, np.sqrt(np.maximum(0, 1 - heights**2)))
+    def hull(self, count=12):
+        """Points [3, K] whose convex hull is nearly the solid: `count` around it."""
+        heights = np.linspace(self.low, self.high, count // 2 + 1)
+        return _rings(heights, np.sqrt(np.maximum(0, 1 - heights**2)), count)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,8 +107,8 @@ class Frustum:
             normals[:, flat] = np.float32([[0], [sign], [0]])
         return normals, np.stack([_angle(x, z), _around(y)])
 
-    def hull(self):
-        return _rings(np.array([0.0, 1.0]), np.array([self.bottom, self.top]))
+    def hull(self, count=12):
+        return _rings(np.array([0.0, 1.0]), np.array([self.bottom, self.top]), count)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +139,8 @@ class Polyhedron:
         above = planes[:, :3] @ points - planes[:, 3:]
         return _faces(points, planes[np.argmax(above, axis=0), :3].T)
 
-    def hull(self):
+    def hull(self, count=12):
+        del count
         return np.float32(self.corners).T
 
 
@@ -158,7 +159,8 @@ class Box:
         normals[axis, columns] = np.sign(points[axis, columns])
         return _faces(points, normals)
 
-    def hull(self):
+    def hull(self, count=12):
+        del count
         return np.float32(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, -1)
 
 
@@ -171,7 +173,7 @@ def _faces(points, normals):
     return normals, np.stack([u, v])
 
 
-def _rings(heights, radii, count=12):
+def _rings(heights, radii, count):
     angles = np.arange(count) * (2 * np.pi / count)
     x = radii[:, None] * np.sin(angles)
     z = radii[:, None] * np.cos(angles)

@@ -29,6 +29,8 @@ _WALLS = (
 # Metres between a thing and the walls, and around a thing.
 _GAP = 0.05
 _TRIES = 30
+# Points around round parts, to tell on what a thing rests.
+_FINE = 64
 
 
 def draw_room(random):
@@ -213,7 +215,7 @@ def draw_thing(random, kind, yaw=None):
         # On its side, rolled to any side about its own axis.
         turn = turn @ parts.pitch(np.pi / 2) @ parts.yaw(random.uniform(0, 2 * np.pi))
     size = random.uniform(*kind.sizes)
-    hull = np.concatenate([part.hull() for part in built], axis=1)
+    hull = np.concatenate([part.hull(_FINE) for part in built], axis=1)
     pivot = (hull.min(axis=1) + hull.max(axis=1)) / 2
     away = size * (turn @ (hull - pivot[:, None]))
     return Thing(

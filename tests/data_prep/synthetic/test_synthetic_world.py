@@ -1,0 +1,109 @@
+"""Making a world: whole or not at all, and never over anything."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from data_prep.synthetic import options, world
+from selfsup.errors import UserError
+
+FEW = options.resolve(
+    classes=2,
+    images_per_class=1,
+    validation_images_per_class=1,
+    videos=0,
+    detection_images=0,
+    depth_images=0,
+)
+
+
+def test_world_describes_itself_and_is_made_once(tmp_path):
+    output = tmp_path / "new" / "world"
+    assert world.generate(str(output), FEW, 1)
+    told = json.loads((output / "world.json").read_text())
+    assert [one["name"] for one in told["classes"]] == ["ball", "stool"]
+    assert told["options"]["images_per_class"] == 1
+    before = os.stat(output / "world.json").st_mtime_ns
+    assert not world.generate(str(output), FEW, 1)
+    assert os.stat(output / "world.json").st_mtime_ns == before
+    other = options.resolve(classes=2, seed=4)
+    with pytest.raises(UserError, match="other options"):
+        world.generate(str(output), other, 1)
+    assert sorted(os.listdir(tmp_path / "new")) == ["world"]
+
+
+def test_nothing_is_written_over(tmp_path):
+    (tmp_path / "mine").write_text("keep")
+    with pytest.raises(UserError, match="not empty"):
+        world.generate(str(tmp_path), FEW, 1)
+    with pytest.raises(UserError, match="no folder"):
+        world.generate(str(tmp_path / "mine"), FEW, 1)
+    with pytest.raises(UserError, match="cannot be written"):
+        world.generate(str(tmp_path / "mine" / "below"), FEW, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    assert (tmp_path / "mine").read_text() == "keep"
+
+
+def test_what_a_killed_run_left_is_no_hindrance(tmp_path):
+    left = tmp_path / ".world.unfinished"
+    (left / "imagenet" / "train").mkdir(parents=True)
+    (left / "imagenet" / "train" / "half.JPEG").write_text("x")
+    (tmp_path / "world").mkdir()
+    assert world.generate(str(tmp_path / "world"), FEW, 1)
+    assert len(list((tmp_path / "world").rglob("*.JPEG"))) == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["world"]
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {"classes": 1},
+        {"classes": 13},
+        {"videos": -1},
+        {"frames": 0},
+        {"detection_images": 2},
+        {"depth_images": 1},
+        {"seed": -1},
+    ],
+)
+def test_counts_that_make_no_sense_are_named(counts):
+    (name,) = counts
+    with pytest.raises(UserError, match=f"--{name}="):
+        options.resolve(**counts)
+
+
+def test_scales_give_what_the_evaluations_need():
+    tiny, small = options.resolve("tiny"), options.resolve("small")
+    assert (tiny.classes, tiny.images_per_class, tiny.frames) == (8, 60, 36)
+    assert options.resolve("small", frames=9).frames == 9
+    for name in options.SCALES:
+        assert getattr(small, name) > getattr(tiny, name)
+
+
+def test_interrupt_leaves_nothing(tmp_path):
+    output = tmp_path / "world"
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "data_prep.synthetic",
+            f"--output={output}",
+            "--workers=1",
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    unfinished = tmp_path / ".world.unfinished"
+    while not list(unfinished.glob("videos/*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in said and "Traceback" not in said
+    assert not list(tmp_path.iterdir())
