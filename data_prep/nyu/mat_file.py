@@ -32,22 +32,19 @@ class Contents(NamedTuple):
     Attributes:
       frames: number of frames.
       height, width: their size in pixels.
-      scenes: the scene's name of every frame, or () where they were not asked for.
     """
 
     frames: int
     height: int
     width: int
-    scenes: tuple = ()
 
 
-def describe(path, depth, with_scenes=False):
+def describe(path, depth):
     """Checks that the file is as it should be, without reading its pixels.
 
     Args:
       path: the .mat file.
       depth: `FILLED_DEPTH` or `RAW_DEPTH`; it must be there.
-      with_scenes: whether to read the scenes' names.
 
     Returns:
       `Contents`.
@@ -71,8 +68,17 @@ def describe(path, depth, with_scenes=False):
             )
         if not frames or not 0 < width * height <= _MAX_PIXELS:
             raise UserError(f"{path}: {frames} frames of {width}x{height} pixels")
-        scenes = _names(file, path, SCENES, frames) if with_scenes else ()
-        return Contents(frames, height, width, scenes)
+        return Contents(frames, height, width)
+
+
+def read_scenes(path, frames):
+    """The scene's name of every frame, a tuple of `frames` str.
+
+    Raises:
+      UserError: the file is not what it should be.
+    """
+    with _opened(path) as file:
+        return _names(file, path, SCENES, frames)
 
 
 def read_row(path, depth, row):
@@ -109,11 +115,19 @@ def read_splits(path):
         raise UserError(f"{path}: over {_MAX_SPLITS_BYTES} bytes is no splits.mat")
     if h5py.is_hdf5(path):
         with _opened(path) as file:
-            found = {name: _dataset(file, path, name)[()] for name in (_TRAIN, _TEST)}
+            found = {name: _short_list(file, path, name) for name in (_TRAIN, _TEST)}
     else:
         with _told(path):
             found = scipy.io.loadmat(path, variable_names=(_TRAIN, _TEST))
     return _row_indices(path, found, _TRAIN), _row_indices(path, found, _TEST)
+
+
+def _short_list(file, path, name):
+    values = _dataset(file, path, name)
+    # A file without data may claim any number of them.
+    if not values.size or values.size > _MAX_SPLITS_BYTES:
+        raise UserError(f"{path}: {name!r} is {_kind(values)}, no list of indices")
+    return values[()]
 
 
 def _row_indices(path, found, name):
@@ -140,16 +154,16 @@ def check_splits(path, train, test, frames):
             f"{path}: {wild.size} indices are not in 1 to {frames}, the frames that "
             f"there are ({wild[0] + 1}, ...)"
         )
-    times = np.bincount(both, minlength=frames)
+    listed, times = np.unique(both, return_counts=True)
     if (times > 1).any():
         raise UserError(
             f"{path}: {(times > 1).sum()} frames are listed more than once, in one "
-            f"split or both (frame {np.argmax(times > 1) + 1}, ...)"
+            f"split or both (frame {listed[times > 1][0] + 1}, ...)"
         )
-    if (times == 0).any():
+    if len(listed) < frames:
         raise UserError(
             f"{path}: {len(train)} training and {len(test)} test frames leave "
-            f"{(times == 0).sum()} of {frames} out; it belongs to another set?"
+            f"{frames - len(listed)} of {frames} out; it belongs to another set?"
         )
 
 

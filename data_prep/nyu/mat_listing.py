@@ -79,11 +79,13 @@ def answer(request):
 
     yield request.labelled
     try:
-        contents = mat_file.describe(
-            request.labelled, request.depth, request.with_scenes
-        )
+        contents = mat_file.describe(request.labelled, request.depth)
         train, test = mat_file.read_splits(request.splits)
         mat_file.check_splits(request.splits, train, test, contents.frames)
+        # Last, as a damaged file may claim any number of frames.
+        scenes = ()
+        if request.with_scenes:
+            scenes = mat_file.read_scenes(request.labelled, contents.frames)
     except UserError as error:
         return str(error)
     return Listing(
@@ -92,5 +94,5 @@ def answer(request):
         width=contents.width,
         train=tuple(train.tolist()),
         test=tuple(test.tolist()),
-        scenes=contents.scenes,
+        scenes=scenes,
     )

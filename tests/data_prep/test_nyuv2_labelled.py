@@ -9,7 +9,7 @@ import pytest
 import scipy.io
 import tensorflow as tf
 
-from data_prep.nyu import labelled, mat_file
+from data_prep.nyu import labelled, mat_file, mat_listing
 from data_prep.writer import Input, SetAside
 from selfsup.data import manifest as manifests
 from selfsup.data import records
@@ -42,8 +42,9 @@ def _parsed(manifest, split):
     return found
 
 
-def _check(path, depth=mat_file.FILLED_DEPTH):
-    return mat_file.describe(str(path), depth, with_scenes=True)
+def _check(path):
+    mat_file.describe(path, mat_file.FILLED_DEPTH)
+    return mat_file.read_scenes(path, 6)
 
 
 def _main(*arguments):
@@ -124,7 +125,7 @@ def test_depth_beyond_13_metres_has_a_coarser_unit(tmp_path):
 
 
 def test_scenes_are_read(files):
-    assert _check(files[0]) == (6, 48, 64, tuple(SCENES))
+    assert _check(files[0]) == tuple(SCENES)
 
 
 @pytest.mark.parametrize(
@@ -210,6 +211,17 @@ def test_splits_that_do_not_fit_are_refused(files, train, test, message):
         mat_file.check_splits(files[1], *mat_file.read_splits(files[1]), 6)
 
 
+def test_a_claim_of_countless_frames_takes_no_memory(files):
+    with h5py.File(files[0], "r+") as file:
+        for name, shape in (("images", (3, 64, 48)), ("depths", (64, 48))):
+            kind = file[name].dtype
+            del file[name]
+            file.create_dataset(name, (10**12, *shape), kind, chunks=(1, *shape))
+    request = mat_listing.Request(*files, mat_file.FILLED_DEPTH, with_scenes=True)
+    with pytest.raises(UserError, match="leave 999999999994 of 1000000000000 out"):
+        mat_listing.list_labelled(request)
+
+
 def test_splits_of_matlab_7_3_are_read(files):
     with h5py.File(files[1], "w") as file:
         file["trainNdxs"] = np.array([TRAIN], np.float64)
@@ -217,6 +229,14 @@ def test_splits_of_matlab_7_3_are_read(files):
     train, test = mat_file.read_splits(files[1])
     assert (train + 1).tolist() == TRAIN
     assert (test + 1).tolist() == TEST
+
+
+def test_splits_of_countless_indices_are_refused(files):
+    with h5py.File(files[1], "w") as file:
+        file.create_dataset("trainNdxs", (10**12,), "f8", chunks=(9,))
+        file["testNdxs"] = np.array([TEST], np.float64)
+    with pytest.raises(UserError, match=r"float64 \[1000000000000\], no list of"):
+        mat_file.read_splits(files[1])
 
 
 @pytest.mark.parametrize(
