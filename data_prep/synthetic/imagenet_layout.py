@@ -22,9 +22,9 @@ def folders(options):
 
 
 def jobs(options):
-    """The images to make: (split, class index, image index)."""
+    """The images to make: ((split, class index, image index), 1 picture)."""
     return [
-        (split, label, index)
+        ((split, label, index), 1)
         for split, count in _counts(options).items()
         for index in range(count)
         for label in range(options.classes)

@@ -26,11 +26,11 @@ def folders(options):
 
 
 def jobs(options):
-    """The scenes to make: (index, frames)."""
+    """The scenes to make: ((index, frames), pictures in it)."""
     total = options.depth_images
     each = max(1, min(_FRAMES_PER_SCENE, total // 4))
     return [
-        (index, min(each, total - first))
+        ((index, min(each, total - first)), min(each, total - first))
         for index, first in enumerate(range(0, total, each))
     ]
 
@@ -107,7 +107,7 @@ def finish(folder, options):
     from data_prep.synthetic import matlab
 
     base = pathlib.Path(folder, FOLDER)
-    scenes = jobs(options)
+    scenes = [job for job, _ in jobs(options)]
     names, tests, files = [], [], []
     for index, frames in scenes:
         place = _PLACES[index % len(_PLACES)]

@@ -20,8 +20,8 @@ def folders(options):
 
 
 def jobs(options):
-    """The videos to make: their indices."""
-    return list(range(options.videos))
+    """The videos to make: (index, pictures in it)."""
+    return [(index, options.frames) for index in range(options.videos)]
 
 
 def make(folder, options, index):

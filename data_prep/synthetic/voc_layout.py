@@ -46,8 +46,8 @@ def folders(options):
 
 
 def jobs(options):
-    """The images to make: their indices."""
-    return list(range(options.detection_images))
+    """The images to make: (index, 1 picture)."""
+    return [(index, 1) for index in range(options.detection_images)]
 
 
 def set_of(index):
@@ -137,7 +137,7 @@ def finish(folder, options):
         return
     base = pathlib.Path(folder, FOLDER)
     labels = {}
-    for index in jobs(options):
+    for index, _ in jobs(options):
         name = f"{index + 1:06d}"
         labels[name] = _labels(base / "Annotations" / f"{name}.xml")
     members = {one: [] for one in (*_SETS, "trainval")}

@@ -23,7 +23,8 @@ from selfsup.errors import UserError
 FILE_NAME = "world.json"
 FORMAT, VERSION = "selfsup-synthetic-world", 1
 _LOCK = ".lock"
-# Each has: FOLDERS, jobs(options), make(folder, options, job), finish(folder, options).
+# Each has folders(options), jobs(options), make(folder, options, job) and
+# finish(folder, options); a job comes with the number of pictures that it makes.
 _LAYOUTS = {
     "videos": videos_layout,
     "nyu": nyu_layout,
@@ -101,15 +102,16 @@ def _clear(folder):
 
 
 def _fill(folder, options, workers):
-    jobs = collections.deque()
+    jobs, total, done = collections.deque(), 0, 0
     for name, layout in _LAYOUTS.items():
         for part in layout.folders(options):
             os.makedirs(os.path.join(folder, part), exist_ok=True)
-        jobs.extend((name, job) for job in layout.jobs(options))
-    total, done = len(jobs), 0
+        for job, pictures in layout.jobs(options):
+            jobs.append((name, job, pictures))
+            total += pictures
     work = functools.partial(_work, folder, options)
     events = worker_pool.run(work, jobs, workers or os.cpu_count())
-    with contextlib.closing(events), Progress("pictures and videos", total) as progress:
+    with contextlib.closing(events), Progress("pictures", total) as progress:
         for event in events:
             if isinstance(event, worker_pool.Died):
                 how = worker_pool.describe_exit(event.exitcode)
@@ -117,7 +119,7 @@ def _fill(folder, options, workers):
             if isinstance(event, worker_pool.Finished):
                 if event.value is not None:
                     raise UserError(f"{event.job}: {event.value}")
-                done += 1
+                done += event.job[-1]
                 progress.update(done)
     for layout in _LAYOUTS.values():
         layout.finish(folder, options)
@@ -128,10 +130,10 @@ def _work(folder, options, job):
     """One job in a worker process; returns what went wrong, as text, or None."""
     import cv2
 
+    name, which, _ = job
+    yield from ()
     # The processes are the parallelism.
     cv2.setNumThreads(1)
-    name, which = job
-    yield from ()
     try:
         _LAYOUTS[name].make(folder, options, which)
     except OSError as error:
