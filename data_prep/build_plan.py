@@ -68,7 +68,7 @@ class Listing:
 
     Attributes:
       jobs: the shards to write, in order.
-      names: digest of the inputs' keys and splits.
+      names: digest of the inputs' keys, splits and details.
       state: digest of the sizes and times of change of the files behind them.
     """
 
@@ -232,8 +232,11 @@ def _digests(database, directory, containers):
     names, state = hashlib.sha256(), hashlib.sha256()
     for path in containers:
         _add_state(state, path)
-    for key, split in database.execute("SELECT key, split FROM listed ORDER BY key"):
-        names.update(b"%b\t%b\n" % (key, split.encode()))
+    for key, *rest in database.execute(
+        "SELECT key, split, detail FROM listed ORDER BY key"
+    ):
+        # A digest of fixed length each, whatever the texts hold.
+        names.update(hashlib.sha256(json.dumps([_text(key), *rest]).encode()).digest())
         if directory:
             _add_state(state, os.path.join(directory, _text(key)))
     return names.hexdigest(), state.hexdigest() if directory or containers else ""

@@ -8,7 +8,9 @@ Only mains may read them.
 from absl import flags
 
 INPUT = flags.DEFINE_string(
-    "input", None, "Folder that is searched for inputs, subfolders included."
+    "input",
+    None,
+    "Folder that is searched for inputs, subfolders included, or as said above.",
 )
 OUTPUT = flags.DEFINE_string(
     "output",

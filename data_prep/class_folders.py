@@ -112,7 +112,7 @@ class FolderSource:
         """
         finder = _finder(self.path, self.exclude)
         for name in finder:
-            yield Photo(name.replace(os.sep, "/"), [name])
+            yield Photo(name.replace(os.sep, "/"), [name, self._state(name)])
         report(
             f"{self.path}: {finder.found} photos; ignored {finder.hidden} hidden and "
             f"{finder.others} other files"
@@ -120,8 +120,17 @@ class FolderSource:
         for folder in finder.unreadable:
             report(f"{folder}: cannot be listed")
 
-    def read(self, name, limit):
+    def _state(self, name):
+        """What changes when a photo is replaced, so that no build goes on over it."""
+        try:
+            status = os.stat(os.path.join(self.path, name))
+        except OSError:
+            return ""
+        return f"{status.st_size} {status.st_mtime_ns}"
+
+    def read(self, name, state, limit):
         """The bytes of the photo at a `Photo.place`, no more than `limit` + 1."""
+        del state
         with open(os.path.join(self.path, name), "rb") as file:
             return file.read(limit + 1)
 

@@ -26,11 +26,13 @@ class Location(NamedTuple):
       path: of the file itself, or of the tar that holds it; absolute.
       offset: where they begin in the tar; -1 for a file of its own.
       size: how many there are.
+      changed: when the file last was, in ns: no build goes on over a replaced file.
     """
 
     path: str
     offset: int
     size: int
+    changed: int = 0
 
     @property
     def container(self):
@@ -152,7 +154,10 @@ def _files_of_folder(folder):
         for part in PARTS:
             for entry in _listed(os.path.join(year, part)):
                 if entry.is_file():
-                    location = Location(entry.path, -1, entry.stat().st_size)
+                    status = entry.stat()
+                    location = Location(
+                        entry.path, -1, status.st_size, status.st_mtime_ns
+                    )
                     yield os.path.basename(year), part, entry.name, location
 
 

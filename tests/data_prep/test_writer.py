@@ -155,6 +155,10 @@ def test_finished_build_is_not_made_again(built, capfd):
         ({"inputs": ("x", *odd_inputs.KEYS[1:])}, "other input files"),
         ({"directory": os.curdir}, "other input files, or changed since"),
         ({"num_shards": 7}, "shards: 6 then, 8 now"),
+        (
+            {"inputs": [writer.Input(key, detail="x") for key in odd_inputs.KEYS]},
+            "other input files, or changed since",
+        ),
     ],
 )
 def test_another_build_in_the_same_folder_is_refused(built, changes, told):
