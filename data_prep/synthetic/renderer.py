@@ -1,6 +1,7 @@
 """Pictures of scenes with the truth about every pixel."""
 
 import dataclasses
+import functools
 
 import cv2
 import numpy as np
@@ -189,6 +190,12 @@ def _highlight(hits, normal, gloss, towards):
     return shiny, 0.6 * gloss[shiny] * cosine**_SHININESS
 
 
+@functools.cache
+def _sensor_noise():
+    """Noise to take stretches of: new noise for each picture would cost a tenth of it."""
+    return np.random.default_rng(0).standard_normal(1 << 21, np.float32)
+
+
 def photograph(image, random, noise=2.0):
     """What a cheap camera makes of a rendered image: soft and noisy.
 
@@ -201,5 +208,7 @@ def photograph(image, random, noise=2.0):
       uint8 [H, W, 3].
     """
     soft = cv2.GaussianBlur(image, None, 0.5).astype(np.float32)
-    grain = random.standard_normal(image.shape, np.float32)
+    field = _sensor_noise()
+    start = random.integers(len(field) - image.size)
+    grain = field[start : start + image.size].reshape(image.shape)
     return np.clip(soft + noise * grain + 0.5, 0, 255).astype(np.uint8)

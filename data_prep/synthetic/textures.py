@@ -219,7 +219,7 @@ def paint(random, pattern, first, second, grain=0.1, size=SIZE, streaks=1):
       random: generator.
       pattern: name in `PATTERNS`.
       first, second: RGB where the pattern is 0 and 1.
-      grain: strength of the noise in lightness; a third of it goes into hue.
+      grain: strength of the noise in lightness; a sixth of it goes into hue.
       size: texels a side.
       streaks: how much longer the grain is along u, as in wood.
 
@@ -236,7 +236,7 @@ def paint(random, pattern, first, second, grain=0.1, size=SIZE, streaks=1):
     planes = [
         (np.float32(start) + np.float32(end - start) * mix) * light
         + np.float32(tint) * slow
-        for start, end, tint in zip(first, second, random.normal(0, grain / 3, 3))
+        for start, end, tint in zip(first, second, random.normal(0, grain / 6, 3))
     ]
     return Texture(np.clip(cv2.merge(planes), 0.02, 1))
 
