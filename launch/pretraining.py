@@ -18,8 +18,9 @@ from selfsup.errors import UserError
 from selfsup.hybrid.checkpoint import Store
 from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.engine import Engine
-from selfsup.hybrid.group import Group, Workload
+from selfsup.hybrid.group import Group
 from selfsup.hybrid.rmsprop import NAMED
+from selfsup.hybrid.workload import Replica, Workload
 from selfsup.multitask import MultiTaskNetwork
 from selfsup.trunk.resnet_v2 import Trunk
 
@@ -143,11 +144,13 @@ class Pretraining:
         network.build(name, pipeline.split_stand_in(next(iter(batches(0))))[0])
         workload = Workload(
             name=name,
-            objective=objective,
-            variables=network.trained_variables(name),
-            statistics=network.statistics(name),
-            batches=batches,
-            batch_size=batch_size,
+            master=Replica(
+                objective=objective,
+                variables=network.trained_variables(name),
+                statistics=network.statistics(name),
+                batches=batches,
+                batch_size=batch_size,
+            ),
             learning_rate=task.config.learning_rate,
             seed=seed,
             stand_ins=lambda examples: pipeline.split_stand_in(examples)[1],

@@ -5,3 +5,12 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Support modules shared by tests of several folders.
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "support"))
+
+
+def pytest_configure():
+    """Four CPUs, as TensorFlow sees it: the loop's tests train on several devices."""
+    import tensorflow as tf
+
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    devices = [tf.config.LogicalDeviceConfiguration()] * 4
+    tf.config.set_logical_device_configuration(cpu, devices)

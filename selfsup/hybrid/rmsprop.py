@@ -44,18 +44,10 @@ class RMSProp(tf.Module):
     def __init__(self, variables, config=None, name="rmsprop"):
         super().__init__(name=name)
         self.config = RMSPropConfig() if config is None else config
-        self.mean_squares = [
-            tf.Variable(
-                tf.fill(variable.shape, self.config.initial_square), trainable=False
-            )
-            for variable in variables
-        ]
-        self.momenta = [
-            tf.Variable(tf.zeros(variable.shape), trainable=False)
-            for variable in variables
-        ]
+        self.mean_squares = _slots(variables, self.config.initial_square)
+        self.momenta = _slots(variables, 0.0)
 
-    def apply(self, variables, gradients, learning_rate):
+    def apply(self, variables, gradients, learning_rate, indices=None):
         """Updates `variables` in place.
 
         Args:
@@ -63,20 +55,30 @@ class RMSProp(tf.Module):
           gradients: a float32 tensor for each, or None for a variable that the loss
             does not depend on, which is left alone with its slots.
           learning_rate: scalar.
+          indices: of the variables to update; None for all.
         """
         config = self.config
-        for variable, gradient, mean_square, momentum in zip(
-            variables, gradients, self.mean_squares, self.momenta
-        ):
-            if gradient is None:
+        for index in range(len(variables)) if indices is None else indices:
+            if gradients[index] is None:
                 continue
             tf.raw_ops.ResourceApplyRMSProp(
-                var=variable.handle,
-                ms=mean_square.handle,
-                mom=momentum.handle,
+                var=variables[index].handle,
+                ms=self.mean_squares[index].handle,
+                mom=self.momenta[index].handle,
                 lr=learning_rate,
                 rho=config.decay,
                 momentum=config.momentum,
                 epsilon=config.epsilon,
-                grad=gradient,
+                grad=gradients[index],
+                # Other groups update the trunk at the same time.
+                use_locking=True,
             )
+
+
+def _slots(variables, value):
+    """A variable of `value`s for each of `variables`, on its device."""
+    slots = []
+    for variable in variables:
+        with tf.device(variable.device):
+            slots.append(tf.Variable(tf.fill(variable.shape, value), trainable=False))
+    return slots

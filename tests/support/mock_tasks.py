@@ -6,7 +6,8 @@ import tensorflow as tf
 from selfsup.hybrid.checkpoint import Store
 from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.engine import Engine
-from selfsup.hybrid.group import Group, Workload
+from selfsup.hybrid.group import Group
+from selfsup.hybrid.workload import Replica, Workload, share_of
 
 BATCH = 4
 
@@ -44,29 +45,58 @@ def batches(name, position, nan_inputs=False):
     return tf.data.Dataset.counter(position).map(example).batch(BATCH)
 
 
-def groups(network, poisoned_steps=(), nan_inputs=False, stand_ins=None):
-    """A `Group` for each head; steps numbered in `poisoned_steps` have a NaN loss."""
+def part_of(name, index, count, nan_inputs=False):
+    """position -> the examples of part `index` of `count` of each batch, in order."""
+    sizes = [share_of(BATCH, one, count) for one in range(count)]
 
-    def group(name):
+    def part(position):
+        first = position // sizes[index] * BATCH
+        whole = batches(name, first, nan_inputs)
+        start = sum(sizes[:index])
+        return whole.map(lambda batch: batch[start : start + sizes[index]])
+
+    return part
+
+
+def workload(
+    network, name, poisoned_steps=(), nan_inputs=False, stand_ins=None, poisoned=None
+):
+    """The `Workload` of a head.
+
+    Steps in `poisoned_steps` have a NaN loss, of the replica `poisoned` alone if given.
+    """
+
+    def replica(network, index, count):
         def objective(inputs, seed):
-            poisoned = tf.reduce_any(seed[1] == tf.constant([-1, *poisoned_steps]))
-            return network.objective(name, inputs, poisoned)
+            bad = tf.reduce_any(seed[1] == tf.constant([-1, *poisoned_steps]))
+            bad &= poisoned in (None, index)
+            return network.objective(name, inputs, bad)
 
-        return Group(
-            Workload(
-                name=name,
-                objective=objective,
-                variables=[network.shared, network.heads[name]],
-                statistics=[network.moving_mean],
-                batches=lambda position: batches(name, position, nan_inputs),
-                batch_size=BATCH,
-                learning_rate=0.01,
-                seed=1,
-                stand_ins=stand_ins,
-            )
+        return Replica(
+            objective=objective,
+            variables=[network.shared, network.heads[name]],
+            statistics=[network.moving_mean],
+            batches=part_of(name, index, count, nan_inputs),
+            batch_size=share_of(BATCH, index, count),
         )
 
-    return {name: group(name) for name in network.heads}
+    return Workload(
+        name=name,
+        master=replica(network, 0, 1),
+        learning_rate=0.01,
+        seed=1,
+        copy=lambda index, count: replica(Network([name]), index, count),
+        stand_ins=stand_ins,
+    )
+
+
+def groups(network, devices=None, **options):
+    """A `Group` for each head; `devices` by name, or on the master itself."""
+    devices = devices or {}
+    return {
+        name: Group(workload(network, name, **options), devices=devices.get(name, ()))
+        for name in network.heads
+    }
 
 
 def engine(directory, limits, weights=None, threshold=0.0, step_costs=None, **options):

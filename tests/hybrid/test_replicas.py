@@ -1,0 +1,110 @@
+"""Groups of several replicas, on TensorFlow's logical CPU devices."""
+
+import mock_tasks
+import numpy as np
+import pytest
+import tensorflow as tf
+from mock_tasks import BATCH, Network, groups, workload
+
+from selfsup.hybrid.group import Group
+from selfsup.hybrid.rmsprop import RMSProp
+from selfsup.hybrid.workload import share_of
+
+DEVICES = [f"/CPU:{index}" for index in (1, 2, 3)]
+
+
+def _steps(count, devices, **options):
+    """A network after `count` steps of task "a", its group, and the steps' logs."""
+    network = Network(("a", "bb"))
+    group = Group(workload(network, "a", **options), devices=devices)
+    return network, group, [group.step() for _ in range(count)]
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 3])
+def test_replicas_on_parts_of_a_batch_equal_one_on_the_whole(replicas):
+    """Three replicas take 2, 1 and 1 of 4 examples: unequal parts weigh as they should."""
+    whole, _, expected = _steps(5, ())
+    parts, _, logs = _steps(5, DEVICES[:replicas])
+    for ours, theirs in zip(parts.trainable_variables, whole.trainable_variables):
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-5, atol=1e-6)
+    for ours, theirs in zip(logs, expected):
+        assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
+        assert ours["gradient_norm"] == pytest.approx(theirs["gradient_norm"], rel=1e-4)
+
+
+def test_statistics_move_by_the_mean_of_the_replicas_moves():
+    network, _, _ = _steps(1, DEVICES[:3])
+    (batch,) = mock_tasks.batches("a", 0).take(1)
+    sizes = [share_of(BATCH, index, 3) for index in range(3)]
+    parts = np.split(batch.numpy(), np.cumsum(sizes)[:-1])
+    mean = sum(size * part.mean(0) for size, part in zip(sizes, parts)) / BATCH
+    np.testing.assert_allclose(network.moving_mean.numpy(), 0.1 * mean, rtol=1e-5)
+
+
+def test_a_step_leaves_the_other_group_alone():
+    network = Network(("a", "bb"))
+    made = groups(network, {"a": DEVICES[:2], "bb": DEVICES[2:]})
+    made["bb"].step()
+    before = {
+        "head": network.heads["bb"].numpy(),
+        "slots": [slot.numpy() for slot in made["bb"].optimizer.variables],
+    }
+    made["a"].step()
+    np.testing.assert_array_equal(network.heads["bb"].numpy(), before["head"])
+    for slot, value in zip(made["bb"].optimizer.variables, before["slots"]):
+        np.testing.assert_array_equal(slot.numpy(), value)
+
+
+def test_slots_are_those_of_a_lone_rmsprop():
+    """Group a's slots, after steps of b in between, from a's gradients alone."""
+    network = Network(("a", "bb"))
+    made = groups(network, {"a": DEVICES[:2], "bb": DEVICES[2:]})
+    variables = [network.shared, network.heads["a"]]
+    alone = RMSProp(variables)
+    for step in range(3):
+        (batch,) = mock_tasks.batches("a", step * BATCH).take(1)
+        with tf.GradientTape() as tape:
+            total, _ = network.objective("a", batch, False)
+        gradients = tape.gradient(total, variables)
+        for slot, gradient in zip(alone.mean_squares, gradients):
+            slot.assign(0.9 * slot + 0.1 * gradient**2)
+        made["a"].step()
+        made["bb"].step()
+    for ours, theirs in zip(made["a"].optimizer.mean_squares, alone.mean_squares):
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-4)
+
+
+def test_a_step_with_one_bad_replica_leaves_no_trace():
+    network, group, _ = _steps(2, DEVICES[:2], poisoned_steps=(2,), poisoned=1)
+    state = [*network.variables, *group.optimizer.variables]
+    before = [variable.numpy() for variable in state]
+    group.step()
+    assert group.skipped == 1
+    for variable, value in zip(state, before):
+        np.testing.assert_array_equal(variable.numpy(), value)
+    shared = network.shared.numpy()
+    group.step()
+    assert np.any(network.shared.numpy() != shared) and group.skipped == 1
+
+
+def test_masters_may_be_spread_over_servers():
+    expected, _, _ = _steps(3, ())
+    with tf.device("/CPU:0"):
+        network = Network(("a",))
+    with tf.device("/CPU:3"):
+        network.heads["a"] = tf.Variable(network.heads["a"])
+    group = Group(workload(network, "a"), devices=DEVICES[:2])
+    for _ in range(3):
+        group.step()
+    assert "CPU:3" in group.optimizer.momenta[1].device
+    np.testing.assert_allclose(
+        network.heads["a"].numpy(), expected.heads["a"].numpy(), rtol=1e-4
+    )
+
+
+def test_shares_differ_by_at_most_one_and_add_up():
+    for batch_size in range(1, 20):
+        for count in range(1, batch_size + 1):
+            shares = [share_of(batch_size, index, count) for index in range(count)]
+            assert sum(shares) == batch_size
+            assert max(shares) - min(shares) <= 1 and min(shares) > 0
