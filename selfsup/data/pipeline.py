@@ -242,6 +242,17 @@ def training_batches(task, source, seed, position, batch_size):
     return _batched(task, numbered, seed, batch_size).prefetch(2)
 
 
+def parse(serialized, features):
+    """`records.parse`, and "encoded", scalar string: the image's bytes.
+
+    A task that cuts its part out of those need not wait for the whole to be decoded:
+    what a task does not use of a record is never computed.
+    """
+    spec = {"image/encoded": tf.io.FixedLenFeature([], tf.string)}
+    encoded = tf.io.parse_single_example(serialized, spec)["image/encoded"]
+    return {**records.parse(serialized, features), "encoded": encoded}
+
+
 def split_stand_in(examples):
     """Parts a batch: (the task's examples, stand-in as of `STAND_IN`, int32 [B])."""
     examples = dict(examples)
@@ -303,7 +314,7 @@ def centre_crop(image, size):
 def _batched(task, numbered, seed, batch_size):
     def prepare(position, element):
         serialized, stand_in = element
-        record = records.parse(serialized, task.features)
+        record = parse(serialized, task.features)
         example = task.preprocess_example(record, example_seed(seed, position))
         return {**example, STAND_IN: stand_in}
 

@@ -2,21 +2,30 @@
 
 import tensorflow as tf
 
+from selfsup.images import resize
+from selfsup.images.decoding import decode_window
+
+# A long, thin photo is cut to this, at a random place, before the grid is laid.
+_MAX_ASPECT = 4
+
 
 def min_side(patch_size, gap, jitter):
     """The shortest image side, in pixels, that holds two grid cells."""
     return 2 * patch_size + gap + 2 * jitter
 
 
-def random_block(image, patch_size, gap, jitter, seed):
-    """Cuts a random 2x2 block of neighbouring patches from a grid on the image.
+def random_block(encoded, pixels, patch_size, gap, jitter, seed):
+    """Cuts a random 2x2 block of neighbouring patches from a grid on a photo.
 
     The grid has a cell every `patch_size + gap` pixels, as many as fit, and a random
     origin. Each patch moves off its cell by up to `jitter` pixels in both directions,
-    independently, so that neighbours' edges do not line up.
+    independently, so that neighbours' edges do not line up. All these are pixels of the
+    photo resized to an area; no more than the block is decoded and resized.
 
     Args:
-      image: uint8 [H, W, 3], both sides at least `min_side(patch_size, gap, jitter)`.
+      encoded: scalar string, JPEG or PNG.
+      pixels: number or scalar tensor: the area that the photo is resized to, its aspect
+        kept; a larger one where two cells would not fit.
       patch_size, gap, jitter: ints, pixels.
       seed: int32 [2].
 
@@ -25,13 +34,22 @@ def random_block(image, patch_size, gap, jitter, seed):
       right.
     """
     place_seed, jitter_seed = tf.unstack(tf.random.split(seed))
-    corner = _random_block_corner(image, patch_size, gap, jitter, place_seed)
-    step = patch_size + gap
-    offsets = tf.random.stateless_uniform(
-        [4, 2], jitter_seed, -jitter, jitter + 1, tf.int32
-    )
-    cells = step * tf.constant([[0, 0], [0, 1], [1, 0], [1, 1]])
-    return crops(image, corner + cells + offsets, patch_size)
+    side = min_side(patch_size, gap, jitter)
+
+    def choose(height, width):
+        return _random_block_window(
+            height, width, pixels, (patch_size, gap, jitter), place_seed
+        )
+
+    block = resize.resize(decode_window(encoded, choose), side, side)
+    return jittered_cells(block, patch_size, gap, jitter, jitter_seed)
+
+
+def jittered_cells(block, patch_size, gap, jitter, seed):
+    """The four patches of a block, uint8 [side, side, 3] with side `min_side(...)`."""
+    offsets = tf.random.stateless_uniform([4, 2], seed, 0, 2 * jitter + 1, tf.int32)
+    cells = (patch_size + gap) * tf.constant([[0, 0], [0, 1], [1, 0], [1, 1]])
+    return crops(block, cells + offsets, patch_size)
 
 
 def crops(image, corners, size):
@@ -53,14 +71,42 @@ def crops(image, corners, size):
     )
 
 
-def _random_block_corner(image, patch_size, gap, jitter, seed):
-    """Top and left, int32 [2], of a random 2x2 block on a randomly placed grid."""
+def _random_block_window(height, width, pixels, grid, seed):
+    """Top, left, height and width, in the photo, of a block with room for its jitter."""
+    aspect_seed, block_seed = tf.unstack(tf.random.split(seed))
+    longest = tf.minimum(height, width) * _MAX_ASPECT
+    used = tf.minimum(height, longest), tf.minimum(width, longest)
+    top, left = resize.random_corner(height - used[0], width - used[1], aspect_seed)
+    size = tf.cast(tf.stack(used), tf.float32)
+    least = min_side(*grid)
+    scale = tf.sqrt(tf.cast(pixels, tf.float32) / tf.reduce_prod(size))
+    scale = tf.maximum(scale, least / tf.reduce_min(size))
+    resized = tf.maximum(tf.cast(tf.round(size * scale), tf.int32), least)
+    corner = tf.cast(random_block_corner(resized, *grid, block_seed), tf.float32)
+    first = tf.cast(tf.round(corner / scale), tf.int32)
+    extent = tf.maximum(tf.cast(tf.round(least / scale), tf.int32), 1)
+    extent = tf.minimum(extent, tf.reduce_min(tf.stack(used)))
+    first = tf.minimum(first, tf.stack(used) - extent)
+    return top + first[0], left + first[1], extent, extent
+
+
+def random_block_corner(size, patch_size, gap, jitter, seed):
+    """Where a random block of a randomly placed grid begins, room for jitter included.
+
+    Args:
+      size: int32 [2], of the image, each at least `min_side(patch_size, gap, jitter)`.
+      patch_size, gap, jitter: ints, pixels.
+      seed: int32 [2].
+
+    Returns:
+      int32 [2], top and left of a square of side `min_side(patch_size, gap, jitter)`.
+    """
     origin_seed, cell_seed = tf.unstack(tf.random.split(seed))
-    room = tf.shape(image)[:2] - 2 * jitter - patch_size
+    room = size - 2 * jitter - patch_size
     step = patch_size + gap
     origin = _uniform_below(room % step + 1, origin_seed)
     cell = _uniform_below(room // step, cell_seed)
-    return jitter + origin + step * cell
+    return origin + step * cell
 
 
 def _uniform_below(bounds, seed):

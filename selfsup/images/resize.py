@@ -1,62 +1,85 @@
-"""Resizing and cropping of single images of any size, for use inside tf.data.
+"""Resizing and cutting of single photos of any size, for use inside tf.data.
 
-All functions take and return uint8 [H, W, 3]; all are anti-aliased.
+All functions return uint8 [H, W, 3]; all are anti-aliased.
 """
 
 import tensorflow as tf
 
-MAX_ASPECT = 4
+from selfsup.images.decoding import decode_window
 
 
 def resize(image, height, width):
-    """Resizes to `height` x `width`, whatever the aspect."""
-    resized = tf.image.resize(image, [height, width], antialias=True)
-    return tf.cast(tf.clip_by_value(tf.round(resized), 0.0, 255.0), tf.uint8)
+    """Resizes uint8 [H, W, 3] to `height` x `width`, whatever the aspect.
+
+    Bilinear down to half the size, where its two taps a side still meet every pixel;
+    means of areas below; TensorFlow's anti-aliased kernel, several times as slow, only
+    for what shrinks below half one way and grows the other.
+    """
+    size = tf.stack([height, width])
+    found = tf.shape(image)[:2]
+
+    def change():
+        return tf.case(
+            [
+                (
+                    tf.reduce_all(2 * size >= found),
+                    lambda: tf.image.resize(image, size),
+                ),
+                (
+                    tf.reduce_all(size <= found),
+                    lambda: tf.image.resize(image, size, method="area"),
+                ),
+            ],
+            default=lambda: tf.image.resize(image, size, antialias=True),
+        )
+
+    resized = tf.cond(
+        tf.reduce_all(size == found),
+        lambda: image,
+        # Within [0, 255] but for rounding errors, so that half up is to the nearest.
+        lambda: tf.cast(change() + 0.5, tf.uint8),
+    )
+    if isinstance(height, int) and isinstance(width, int):
+        resized = tf.ensure_shape(resized, [height, width, 3])
+    return resized
 
 
 def resize_shorter_side(image, size):
-    """Resizes so that the shorter side is `size`, the aspect kept."""
+    """Resizes uint8 [H, W, 3] so that its shorter side is `size`, the aspect kept."""
     height, width = _float_size(image)
     scale = size / tf.minimum(height, width)
     # Rounding must not leave a side below `size`, from which it is then cropped.
     return resize(image, _scaled(height, scale, size), _scaled(width, scale, size))
 
 
-def resize_to_area(image, pixels, min_side):
-    """Resizes to about `pixels` pixels, the aspect kept, no side below `min_side`.
+def random_square(encoded, size, seed):
+    """A square of a photo, randomly placed and mirrored: [size, size, 3].
+
+    It spans the photo's shorter side.
 
     Args:
-      image: uint8 [H, W, 3].
-      pixels: scalar tensor or number, the area wanted.
-      min_side: int; a long, thin image gets an area above `pixels` for it.
+      encoded: scalar string, JPEG or PNG; no more than the square is decoded.
+      size: int, that it is resized to.
+      seed: int32 [2].
     """
-    height, width = _float_size(image)
-    scale = tf.sqrt(tf.cast(pixels, tf.float32) / (height * width))
-    scale = tf.maximum(scale, min_side / tf.minimum(height, width))
-    return resize(
-        image, _scaled(height, scale, min_side), _scaled(width, scale, min_side)
-    )
+    place_seed, flip_seed = tf.unstack(tf.random.split(seed))
+
+    def choose(height, width):
+        side = tf.minimum(height, width)
+        top, left = random_corner(height - side, width - side, place_seed)
+        return top, left, side, side
+
+    square = resize(decode_window(encoded, choose), size, size)
+    return tf.image.stateless_random_flip_left_right(square, flip_seed)
 
 
-def limit_aspect(image, ratio, seed):
-    """Crops the longer side, at a random place, to at most `ratio` x the shorter."""
-    height, width = tf.shape(image)[0], tf.shape(image)[1]
-    longest = tf.minimum(height, width) * ratio
-    size = [tf.minimum(height, longest), tf.minimum(width, longest), 3]
-    return tf.image.stateless_random_crop(image, size, seed)
-
-
-def random_square(image, size, seed):
-    """A square, randomly placed and mirrored: [size, size, 3].
-
-    The image's shorter side is resized to `size` first, so the square spans it.
-    """
-    aspect_seed, crop_seed, flip_seed = tf.unstack(tf.random.split(seed, 3))
-    # Bounds the memory that resizing a panorama would take.
-    image = limit_aspect(image, MAX_ASPECT, aspect_seed)
-    image = resize_shorter_side(image, size)
-    image = tf.image.stateless_random_crop(image, [size, size, 3], crop_seed)
-    return tf.image.stateless_random_flip_left_right(image, flip_seed)
+def random_corner(height, width, seed):
+    """Random (y, x), int32 scalars: 0 to `height` and 0 to `width`, both included."""
+    bounds = tf.stack([height, width]) + 1
+    draws = tf.random.stateless_uniform([2], seed)
+    # Rounding to float32 may reach the bound.
+    corner = tf.cast(draws * tf.cast(bounds, tf.float32), tf.int32)
+    return tf.unstack(tf.minimum(corner, bounds - 1))
 
 
 def _float_size(image):

@@ -87,10 +87,10 @@ class MotionSegmentation(Task):
         image = resize.resize(record[records.IMAGE], config.height, config.width)
         # Labels do not blend.
         mask = tf.image.resize(record[records.MOTION_MASK], size, method="nearest")
-        flip = tf.random.stateless_uniform([], seed) < 0.5
+        # Of one seed, so both are mirrored or none.
         return {
-            "image": tf.where(flip, image[:, ::-1], image),
-            "mask": tf.where(flip, mask[:, ::-1], mask),
+            "image": tf.image.stateless_random_flip_left_right(image, seed),
+            "mask": tf.image.stateless_random_flip_left_right(mask, seed),
         }
 
     def preprocess_batch(self, examples, seed):

@@ -17,7 +17,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from selfsup.images import color, down_up_sampling, mosaic, patches, resize
+from selfsup.images import color, down_up_sampling, mosaic, patches
 from selfsup.tasks import checks, heads
 from selfsup.tasks.task import Metric, Task, TaskConfig
 from selfsup.trunk.residual import BatchNorm, ResidualUnit
@@ -178,14 +178,13 @@ class RelativePosition(Task):
     def preprocess_example(self, record, seed):
         """ "patches": uint8 [4, patch_size, patch_size, 3], a block of neighbours."""
         config = self.config
-        area_seed, aspect_seed, block_seed = tf.unstack(tf.random.split(seed, 3))
+        area_seed, block_seed = tf.unstack(tf.random.split(seed))
         grid = config.patch_size, config.gap, config.jitter
         pixels = tf.random.stateless_uniform(
             [], area_seed, config.min_pixels, config.max_pixels
         )
-        image = resize.limit_aspect(record["image"], resize.MAX_ASPECT, aspect_seed)
-        image = resize.resize_to_area(image, pixels, patches.min_side(*grid))
-        return {"patches": patches.random_block(image, *grid, block_seed)}
+        block = patches.random_block(record["encoded"], pixels, *grid, block_seed)
+        return {"patches": block}
 
     def preprocess_batch(self, examples, seed):
         """Images [4B, patch_size, patch_size, 3]; "labels" int32 [B, 8]."""

@@ -82,7 +82,7 @@ class Rotation(Task):
 
     def preprocess_example(self, record, seed):
         """ "image": uint8 [image_size, image_size, 3], cut at random, maybe mirrored."""
-        square = resize.random_square(record["image"], self.config.image_size, seed)
+        square = resize.random_square(record["encoded"], self.config.image_size, seed)
         return {"image": square}
 
     def preprocess_batch(self, examples, seed):

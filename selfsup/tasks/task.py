@@ -85,7 +85,8 @@ class Task(abc.ABC):
         """Per-example preprocessing inside tf.data: decode, resize, cut; no more.
 
         Args:
-          record: dict from `records.parse` with the features asked for.
+          record: dict from `pipeline.parse` with the features asked for, and "encoded":
+            the image's bytes, for decoding a part of it alone.
           seed: int32 [2], all the randomness that may be used (stateless ops).
 
         Returns:

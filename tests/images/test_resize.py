@@ -38,36 +38,30 @@ def test_shorter_side(everywhere, size):
     assert max(resized.shape[:2]) == pytest.approx(64 * aspect, abs=1)
 
 
-@pytest.mark.parametrize("size", [(100, 130), (400, 300), (900, 1100)])
-def test_area_keeps_the_aspect(everywhere, size):
-    resized = everywhere(
-        lambda x: resize.resize_to_area(x, 40_000, 120), _smooth(*size)
-    )
-    height, width = resized.shape[:2]
-    assert height * width == pytest.approx(40_000, rel=0.01)
-    assert height / width == pytest.approx(size[0] / size[1], rel=0.02)
+def test_the_same_size_is_left_as_it_is(everywhere, rng):
+    image = rng.integers(0, 256, (20, 30, 3), np.uint8)
+    same = everywhere(lambda x: resize.resize(x, 20, 30), image)
+    np.testing.assert_array_equal(same, image)
 
 
-def test_area_gives_way_to_the_least_side(everywhere):
-    resized = everywhere(lambda x: resize.resize_to_area(x, 4000, 50), _smooth(20, 80))
-    assert resized.shape == (50, 200, 3)
-
-
-def test_limit_aspect(everywhere):
-    cut = everywhere(lambda x, s: resize.limit_aspect(x, 4, s), _smooth(9, 90), [1, 2])
-    assert cut.shape == (9, 36, 3)
-    same = everywhere(lambda x, s: resize.limit_aspect(x, 4, s), _smooth(9, 30), [1, 2])
-    assert same.shape == (9, 30, 3)
+@pytest.mark.parametrize("size", [(60, 80), (10, 200), (15, 40), (90, 20), (33, 77)])
+def test_gray_stays_gray_and_the_mean_stays(everywhere, rng, size):
+    gray = np.repeat(rng.integers(0, 256, (30, 40, 1), np.uint8), 3, axis=-1)
+    resized = everywhere(lambda x: resize.resize(x, *size), gray)
+    assert resized.shape == (*size, 3) and resized.dtype == np.uint8
+    np.testing.assert_array_equal(resized, resized[..., :1].repeat(3, axis=-1))
+    assert resized.mean() == pytest.approx(gray.mean(), abs=6)
 
 
 def test_random_square_is_somewhere_in_the_image_and_sometimes_mirrored(everywhere):
     image = _smooth(40, 80)
+    encoded = tf.io.encode_png(image)
 
     def cut(photo, seed):
         return resize.random_square(photo, 40, seed)
 
-    squares = [cut(image, [5, n]).numpy() for n in range(12)]
-    squares.append(everywhere(cut, image, [5, 12]))
+    squares = [cut(encoded, [5, n]).numpy() for n in range(12)]
+    squares.append(everywhere(cut, encoded, [5, 12]))
     found = set()
     for square in squares:
         for mirrored in (False, True):
@@ -80,5 +74,12 @@ def test_random_square_is_somewhere_in_the_image_and_sometimes_mirrored(everywhe
 
 
 def test_random_square_of_a_panorama():
-    panorama = tf.zeros([10, 4000, 3], tf.uint8)
+    panorama = tf.io.encode_png(tf.zeros([10, 4000, 3], tf.uint8))
     assert resize.random_square(panorama, 32, [0, 0]).shape == (32, 32, 3)
+
+
+def test_random_corners_reach_all_places():
+    corners = {
+        tuple(int(at) for at in resize.random_corner(1, 2, [0, n])) for n in range(60)
+    }
+    assert corners == {(y, x) for y in range(2) for x in range(3)}

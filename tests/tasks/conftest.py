@@ -7,7 +7,7 @@ import pytest
 import skimage.data
 import tensorflow as tf
 
-from selfsup.data import records
+from selfsup.data import pipeline, records
 from selfsup.tasks import task_class
 
 # By field, not by task: a new task of like fields is made tiny too.
@@ -80,7 +80,7 @@ def dataset_of(serialized):
         dataset = tf.data.Dataset.from_tensor_slices(serialized).enumerate()
 
         def example(index, record):
-            parsed = records.parse(record, task.features)
+            parsed = pipeline.parse(record, task.features)
             return task.preprocess_example(
                 parsed, tf.stack([seed, tf.cast(index, tf.int32)])
             )

@@ -45,7 +45,7 @@ def _coordinate_record(height, width):
     """A photo whose red and green tell the row and the column."""
     y, x = np.mgrid[:height, :width]
     image = np.stack([255 * y / height, 255 * x / width, 0 * x + 128], axis=-1)
-    return {"image": tf.constant(image.astype(np.uint8))}
+    return {"encoded": tf.io.encode_png(image.astype(np.uint8))}
 
 
 @pytest.mark.parametrize("size", [(375, 500), (60, 40), (700, 300), (512, 512)])

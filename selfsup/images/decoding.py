@@ -1,0 +1,30 @@
+"""Decoding only the part of a photo that is wanted."""
+
+import tensorflow as tf
+
+
+def decode_window(encoded, choose):
+    """Decodes a rectangle of a photo; of a JPEG, little more than that.
+
+    Args:
+      encoded: scalar string, JPEG or PNG.
+      choose: (height, width), int32 scalars of the whole photo -> (top, left, height,
+        width) of the rectangle, int32 scalars.
+
+    Returns:
+      uint8 [h, w, 3].
+    """
+
+    def of_jpeg():
+        shape = tf.image.extract_jpeg_shape(encoded)
+        window = tf.stack(choose(shape[0], shape[1]))
+        return tf.io.decode_and_crop_jpeg(encoded, window, channels=3)
+
+    def of_other():
+        image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+        shape = tf.shape(image)
+        top, left, height, width = choose(shape[0], shape[1])
+        return image[top : top + height, left : left + width]
+
+    image = tf.cond(tf.io.is_jpeg(encoded), of_jpeg, of_other)
+    return tf.ensure_shape(image, [None, None, 3])
