@@ -1,21 +1,19 @@
 """A replica group: it trains one task, synchronously inside (paper section 4)."""
 
-import collections
-
 import numpy as np
 import tensorflow as tf
 
 from selfsup.errors import UserError
-from selfsup.hybrid.replica import LocalCopy, Master
+from selfsup.hybrid.replica_set import ReplicaSet
 from selfsup.hybrid.rmsprop import RMSProp
 
 
 class Group:
-    """One task with its own optimizer, stepping on its own iterators.
+    """One task with its own optimizer and counters, which outlive its replicas.
 
-    A step is one `tf.function`: it runs the replicas' graphs side by side, averages
-    their gradients where each master variable lives, and applies the task's RMSProp
-    there, all of it or nothing.
+    Replicas come and go with the machines that they are on: `rebuild` makes new ones,
+    of a new generation. A step of a generation that has passed changes nothing, however
+    late it arrives.
 
     Attributes:
       steps: steps taken, skipped ones included; it is the input position as well.
@@ -42,14 +40,24 @@ class Group:
         self.stand_ins = 0
         self.damaged = set()
         self._skipped_in_a_row = 0
-        self._iterators = None
-        self._replicas = _make_replicas(workload, devices)
-        self._by_server = _indices_by_device(workload.master.variables)
-        self._step = tf.function(self._traced_step)
+        with tf.device(workload.master.variables[0].device):
+            self._generation = tf.Variable(0, trainable=False, dtype=tf.int64)
+            self._landed = tf.Variable(0, trainable=False, dtype=tf.int64)
+        self._replicas = self._new_replicas(0, devices)
 
     @property
     def name(self):
         return self.workload.name
+
+    @property
+    def generation(self):
+        """Number of times that the replicas were rebuilt."""
+        return self._replicas.generation
+
+    @property
+    def devices(self):
+        """Device names of the replicas; empty when the master is the only one."""
+        return self._replicas.devices
 
     def counters(self):
         """What has to be stored beside the variables to go on from here."""
@@ -65,31 +73,51 @@ class Group:
         self.skipped = counters["skipped"]
         # Runs of version 0.1.0 did not count them.
         self.stand_ins = counters.get("stand_ins", 0)
-        self._iterators = None
+        self._landed.assign(self.steps)
+        self._replicas.close_input()
+
+    def pass_generation(self):
+        """Makes sure that no step that is under way will land from now on.
+
+        A step that landed without being counted, as its answer was lost, is counted.
+        """
+        self._generation.assign_add(1)
+        self.steps = int(self._landed.read_value())
+
+    def rebuild(self, devices):
+        """Makes new replicas on `devices`; to be called after `pass_generation`."""
+        generation = int(self._generation.read_value())
+        self._replicas = self._new_replicas(generation, devices)
+
+    def _new_replicas(self, generation, devices):
+        return ReplicaSet(
+            self.workload,
+            self.optimizer,
+            devices,
+            generation,
+            self._generation,
+            self._landed,
+        )
 
     def step(self):
         """Takes one step.
 
         Returns:
-          dict of floats: the objective's scalars and "gradient_norm".
+          dict of floats: the objective's scalars and "gradient_norm"; None when the
+          step came too late, as its generation had passed.
 
         Raises:
           UserError: when gradients stay non-finite.
+          tf.errors.OpError: when a device is lost.
         """
-        if self._iterators is None:
-            self._iterators = [self._open_input(one) for one in self._replicas]
-        number = tf.constant(self.steps, tf.int32)
-        finite, names_and_values, stand_ins = self._step(self._iterators, number)
-        logs = {name: float(value) for name, value in names_and_values.items()}
+        replicas = self._replicas
+        result = replicas.step(self.steps)
+        if not result.current or replicas is not self._replicas:
+            return None
         self.steps += 1
-        self._count_stand_ins(stand_ins.numpy())
-        self._count_skipped(bool(finite), logs)
-        return logs
-
-    def _open_input(self, replica):
-        with tf.device(_host_of(replica.device)):
-            position = self.steps * replica.replica.batch_size
-            return iter(replica.replica.batches(position))
+        self._count_stand_ins(result.stand_ins)
+        self._count_skipped(result.finite, result.logs)
+        return result.logs
 
     def _count_stand_ins(self, shards):
         shards = shards[shards >= 0]
@@ -109,102 +137,3 @@ class Group:
                 f"{logs.get('loss')}; no such step was applied. A lower "
                 f"learning rate (now {self.workload.learning_rate:g}) is the usual cure"
             )
-
-    def _traced_step(self, iterators, number):
-        outcomes = [
-            replica.contribute(next(iterator), self._seed(index, number))
-            for index, (replica, iterator) in enumerate(zip(self._replicas, iterators))
-        ]
-        gradients = self._mean_gradients(outcomes)
-        norm = _global_norm(gradients)
-        finite = tf.math.is_finite(norm)
-        for outcome in outcomes:
-            finite &= tf.math.is_finite(outcome.total)
-        self._apply(gradients, finite)
-        for replica, outcome in zip(self._replicas, outcomes):
-            replica.settle(outcome, finite)
-        logs = self._mean([outcome.logs for outcome in outcomes])
-        stand_ins = tf.concat([outcome.stand_ins for outcome in outcomes], 0)
-        return finite, {**logs, "gradient_norm": norm}, stand_ins
-
-    def _seed(self, index, number):
-        """Of a replica's random numbers in a step: another for each, none for one."""
-        return tf.stack([tf.constant(self.workload.seed + index, tf.int32), number])
-
-    def _weights(self):
-        """The replicas' shares of the batch, which sum to 1."""
-        sizes = [one.replica.batch_size for one in self._replicas]
-        return [size / sum(sizes) for size in sizes]
-
-    def _mean(self, dicts):
-        """Mean of the replicas' dicts of scalars, by their shares."""
-        if len(dicts) == 1:
-            return dicts[0]
-        return {
-            key: tf.add_n([w * one[key] for w, one in zip(self._weights(), dicts)])
-            for key in dicts[0]
-        }
-
-    def _mean_gradients(self, outcomes):
-        """The gradients' mean by the replicas' shares, where each variable lives."""
-        if len(outcomes) == 1:
-            return outcomes[0].gradients
-        weights = self._weights()
-        means = []
-        for index, variable in enumerate(self.workload.master.variables):
-            parts = [outcome.gradients[index] for outcome in outcomes]
-            if parts[0] is None:
-                means.append(None)
-                continue
-            with tf.device(variable.device):
-                means.append(tf.add_n([w * part for w, part in zip(weights, parts)]))
-        return means
-
-    def _apply(self, gradients, applied):
-        """Applies RMSProp on each server, if `applied` says so."""
-        variables = self.workload.master.variables
-        for device, indices in self._by_server.items():
-
-            def apply(indices=indices):
-                self.optimizer.apply(
-                    variables, gradients, self.workload.learning_rate, indices
-                )
-
-            with tf.device(device):
-                tf.cond(applied, apply, lambda: None)
-
-
-def _make_replicas(workload, devices):
-    if not devices:
-        return [Master(workload)]
-    count = len(devices)
-    return [
-        LocalCopy(workload, device, index, count)
-        for index, device in enumerate(devices)
-    ]
-
-
-def _indices_by_device(variables):
-    """{device: indices of the variables there}."""
-    found = collections.defaultdict(list)
-    for index, variable in enumerate(variables):
-        found[variable.device].append(index)
-    return dict(found)
-
-
-def _host_of(device):
-    """The CPU of a device's machine, where its input pipeline runs."""
-    if device is None:
-        return None
-    spec = tf.DeviceSpec.from_string(device)
-    return spec.replace(device_type="CPU", device_index=0).to_string()
-
-
-def _global_norm(gradients):
-    """The norm over all gradients, each squared where it is."""
-    squares = []
-    for gradient in gradients:
-        if gradient is not None:
-            with tf.device(gradient.device):
-                squares.append(tf.reduce_sum(tf.square(gradient)))
-    return tf.sqrt(tf.add_n(squares))

@@ -1,0 +1,189 @@
+"""The loop on several devices: groups step side by side and never wait for each other.
+
+Synchronous inside a group, asynchronous across groups (paper section 4). One thread a
+group calls its step for ever; this one takes note, writes checkpoints and deals with
+machines that are lost.
+"""
+
+import queue
+import time
+
+from selfsup.hybrid.engine import Engine
+from selfsup.hybrid.runner import Failed, Runner
+
+_TURN = 0.1
+# How often a group without devices looks whether one is back.
+_RETRY_SECONDS = 2.0
+# How much longer a generation's first step may take: it builds and traces.
+_FIRST_STEP = 10
+
+
+class ParallelEngine(Engine):
+    """Runs each group in a thread of its own, at its own pace.
+
+    A group whose machine dies, or hangs for longer than `step_seconds`, goes on with
+    the devices that are left, and takes the others back when they answer again; the
+    other groups do not notice. Without any device it waits and says so.
+
+    Attributes:
+      pause_seconds: how long checkpoints have kept the groups from stepping.
+      losses: how many times a group lost a device.
+    """
+
+    def __init__(self, *args, pool, step_seconds=600.0, say=print, **kwargs):
+        """
+        Args:
+          pool: a `device_pool` object, with `alive(devices)`, `check_servers()` and
+            `is_loss(error)`.
+          step_seconds: a step that takes longer hangs; ten times that for the first of
+            a generation, which is traced.
+          say: callable that takes a line for the user.
+        """
+        super().__init__(*args, **kwargs)
+        self.pause_seconds = 0.0
+        self.losses = 0
+        self._pool = pool
+        self._step_seconds = step_seconds
+        self._say = say
+        self._assigned = {name: group.devices for name, group in self.groups.items()}
+        self._events = queue.Queue()
+        self._runners = {}
+        self._holding = False
+        # When to look again for devices that a group is short of, by its name.
+        self._look_again = {}
+
+    def run(self, stop, checkpoint_seconds, after_step, before_checkpoint=lambda: None):
+        """As `Engine.run`."""
+
+        def save(name):
+            before_checkpoint()
+            self._save(name)
+
+        for name in self.groups:
+            self._start(name)
+        saved_at, saved_steps = time.monotonic(), self.total_steps()
+        try:
+            while stop.received is None and not self._is_done():
+                self._take_events(after_step)
+                self._snapshot(save)
+                self._watch()
+                if time.monotonic() - saved_at >= checkpoint_seconds:
+                    save(self._checkpoint_name())
+                    saved_at, saved_steps = time.monotonic(), self.total_steps()
+        finally:
+            for runner in self._runners.values():
+                runner.end()
+        self._hold()
+        self._take_events(after_step)
+        if self.total_steps() != saved_steps or self._store.latest() is None:
+            save(self._checkpoint_name())
+
+    def _is_done(self):
+        finished = all(runner.finished for runner in self._runners.values())
+        whole = finished and len(self._runners) == len(self.groups)
+        return whole or self.clock.ended(self.steps())
+
+    def _start(self, name, devices=None):
+        runner = Runner(self.groups[name], self._limits[name], self._events, devices)
+        self._runners[name] = runner
+        if self._holding:
+            runner.hold()
+        runner.start()
+
+    def _take_events(self, after_step):
+        """Deals with what the groups tell; waits a moment for the first of it."""
+        wait = _TURN
+        while True:
+            try:
+                event = self._events.get(timeout=wait)
+            except queue.Empty:
+                return
+            wait = 0.0
+            if isinstance(event, Failed):
+                self._deal_with(event)
+                continue
+            name = event.group.name
+            self.clock.observe(name, event.seconds)
+            after_step(name, event.logs, event.seconds)
+
+    def _deal_with(self, failure):
+        if not self._pool.is_loss(failure.error):
+            raise failure.error
+        self._lose(failure.runner, str(failure.error).split("\n")[0])
+
+    def _watch(self):
+        """Finds steps that hang, and groups whose devices are back."""
+        for runner in list(self._runners.values()):
+            if runner.stepping_seconds() > self._allowed(runner):
+                seconds = f"{runner.stepping_seconds():.0f} s"
+                self._lose(runner, f"its step has not come back for {seconds}")
+        for name, again in list(self._look_again.items()):
+            if time.monotonic() >= again:
+                self._take_back(name)
+
+    def _allowed(self, runner):
+        return self._step_seconds * (1 if runner.has_stepped else _FIRST_STEP)
+
+    def _lose(self, runner, reason):
+        """Gives a group's replicas up, and makes new ones on what is left."""
+        runner.abandon()
+        name = runner.group.name
+        del self._runners[name]
+        self.losses += 1
+        self._say(f"{name}: lost a device: {reason}")
+        self._pool.check_servers()
+        runner.group.pass_generation()
+        devices = self._pool.alive(self._assigned[name])
+        if devices:
+            self._go_on(name, devices)
+        else:
+            self._say(f"{name}: none of its devices answers; waiting for one")
+            self._look_again[name] = time.monotonic() + _RETRY_SECONDS
+
+    def _take_back(self, name):
+        """Gives a group the devices that answer again."""
+        self._look_again[name] = time.monotonic() + _RETRY_SECONDS
+        devices = self._pool.alive(self._assigned[name])
+        runner = self._runners.get(name)
+        if len(devices) <= (len(self.groups[name].devices) if runner else 0):
+            return
+        if runner is not None:
+            runner.end()
+            if not runner.wait_until_held(self._left(runner)):
+                return  # It hangs: that is found, and dealt with, by the next turn.
+            self.groups[name].pass_generation()
+        self._go_on(name, devices)
+
+    def _go_on(self, name, devices):
+        missing = len(self._assigned[name]) - len(devices)
+        short = f"; {missing} do not answer" if missing else ""
+        self._say(f"{name}: goes on with {', '.join(devices)}{short}")
+        self._look_again.pop(name, None)
+        if missing:
+            self._look_again[name] = time.monotonic() + _RETRY_SECONDS
+        self._start(name, devices)
+
+    def _left(self, runner):
+        """Seconds that the step under way may still take."""
+        return self._allowed(runner) - runner.stepping_seconds()
+
+    def _save(self, name):
+        """Writes a checkpoint with all groups between steps; waits for no lost one."""
+        start = time.monotonic()
+        self._hold()
+        try:
+            self._store.save(name, self._trackable, self._state())
+        finally:
+            self._holding = False
+            for runner in self._runners.values():
+                runner.go_on()
+        self.pause_seconds += time.monotonic() - start
+
+    def _hold(self):
+        """Waits until every live group is between two steps, and keeps it there."""
+        self._holding = True
+        for runner in self._runners.values():
+            runner.hold()
+        for runner in list(self._runners.values()):
+            if not runner.wait_until_held(self._left(runner)):
+                self._lose(runner, "its step does not come back")
