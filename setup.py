@@ -70,6 +70,7 @@ COMMANDS = {
     "selfsup-nyuv2": "data_prep.nyuv2",
     "selfsup-synthetic": "data_prep.synthetic.__main__",
     "selfsup-inspect": "data_prep.inspect",
+    "selfsup-benchmark-input": "launch.benchmark_input",
     "selfsup-color-prior": "data_prep.color_prior",
 }
 

@@ -87,8 +87,8 @@ def _commands():
 
 
 def _is_main(name):
-    """Whether the module starts with `command.run(main, "its name")`."""
-    return f'command.run(main, "{name}")' in MODULES[name].read_text(encoding="utf-8")
+    """Whether the module starts with `command.run(main, "its name"...`."""
+    return f'command.run(main, "{name}"' in MODULES[name].read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", MODULES)
