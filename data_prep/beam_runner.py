@@ -68,13 +68,20 @@ def _import_beam():
 def _parse(options, workers):
     from apache_beam.options import pipeline_options
 
-    given = shlex.split(options)
+    try:
+        given = shlex.split(options)
+    except ValueError as error:
+        raise UserError(f"--beam_options={options!r}: {error}") from error
     if not any(one.startswith("--runner") for one in given):
         workers = workers or local_runner.cpus()
         given = [*_LOCAL_ENGINE, f"--direct_num_workers={workers}", *given]
     parsed = pipeline_options.PipelineOptions(given)
-    known = parsed.get_all_options()
-    unknown = set(parsed.get_all_options(retain_unknown_options=True)) - set(known)
+    try:
+        known = parsed.get_all_options()
+        unknown = set(parsed.get_all_options(retain_unknown_options=True)) - set(known)
+    except SystemExit as error:
+        # Beam's parser has printed what it does not understand.
+        raise UserError(f"--beam_options={options!r}: not understood") from error
     if unknown:
         raise UserError(
             f"--beam_options={options!r}: Beam knows no --{sorted(unknown)[0]}"

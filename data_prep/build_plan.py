@@ -31,10 +31,10 @@ _CACHE = -16_000
 
 _SCHEMA = """
 CREATE TABLE listed (
-  key BLOB PRIMARY KEY, hash BLOB, split TEXT, detail TEXT
+  key BLOB PRIMARY KEY, hash BLOB, split TEXT, detail BLOB
 ) WITHOUT ROWID;
 CREATE TABLE dealt (
-  split TEXT, shard INTEGER, hash BLOB, key BLOB, detail TEXT,
+  split TEXT, shard INTEGER, hash BLOB, key BLOB, detail BLOB,
   PRIMARY KEY (split, shard, hash, key)
 ) WITHOUT ROWID;
 """
@@ -84,6 +84,8 @@ class Listing:
 @contextlib.contextmanager
 def locked(output):
     """Holds the output folder; the system lets go of it when the process ends."""
+    if os.path.isdir(output) and not os.path.isdir(os.path.join(output, STATE_FOLDER)):
+        check_claim(output)  # Leaves nothing in a folder that is not for us.
     os.makedirs(os.path.join(output, STATE_FOLDER), exist_ok=True)
     path = os.path.join(output, STATE_FOLDER, _LOCK_FILE)
     with files.locked(path, f"{output}: another builder is writing there"):
@@ -98,7 +100,7 @@ def list_inputs(output, inputs, division, directory="", containers=()):
       inputs: iterable of `Input`s or str keys; of two with one key, the first counts.
       division: a `Division`.
       directory: folder that keys are relative to, or "".
-      containers: files that hold the inputs, such as archives.
+      containers: files that hold the inputs, such as archives; folders do not count.
 
     Returns:
       a `Listing`; it depends on nothing but the arguments.
@@ -135,7 +137,7 @@ def inputs_of(job):
             "ORDER BY hash, key",
             (job.split, job.index),
         ):
-            yield Input(_text(key), job.split, detail)
+            yield Input(_text(key), job.split, _text(detail))
 
 
 def _open(path, options):
@@ -159,7 +161,7 @@ def _insert(database, inputs):
     with Progress("inputs listed", total=None) as progress:
         for item in inputs:
             key, split, detail = Input(item) if isinstance(item, str) else item
-            rows.append((_bytes(key), _hash(key), split, detail))
+            rows.append((_bytes(key), _hash(key), split, _bytes(detail)))
             count += 1
             if len(rows) == _INSERTED_AT_ONCE:
                 _insert_rows(database, rows)
@@ -231,12 +233,15 @@ def _digests(database, directory, containers):
     """(names, state) of a `Listing`."""
     names, state = hashlib.sha256(), hashlib.sha256()
     for path in containers:
-        _add_state(state, path)
-    for key, *rest in database.execute(
+        # A folder changes with every stray file in it.
+        if not os.path.isdir(path):
+            _add_state(state, path)
+    for key, split, detail in database.execute(
         "SELECT key, split, detail FROM listed ORDER BY key"
     ):
-        # A digest of fixed length each, whatever the texts hold.
-        names.update(hashlib.sha256(json.dumps([_text(key), *rest]).encode()).digest())
+        # Digests of fixed length, whatever the texts hold.
+        for part in (key, split.encode(), detail):
+            names.update(hashlib.sha256(part).digest())
         if directory:
             _add_state(state, os.path.join(directory, _text(key)))
     return names.hexdigest(), state.hexdigest() if directory or containers else ""

@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import os
+import signal
 import sys
 
 from data_prep import worker_pool
@@ -11,6 +12,8 @@ from selfsup.errors import UserError
 
 # An input that ends its worker process this often is at fault itself.
 _STRIKES = 2
+# So many workers may be killed from outside before the build ends.
+_KILLS = 3
 
 
 def run(jobs, work, workers, time_limit, update):
@@ -47,6 +50,7 @@ class _Tracker:
         self._current = {}
         self._converted = collections.Counter()
         self._strikes = collections.Counter()
+        self._kills = 0
 
     @property
     def done(self):
@@ -73,6 +77,16 @@ class _Tracker:
     def _blame(self, job, lethal, exitcode):
         """Puts the shard back; sets an input aside that killed its worker twice."""
         how = worker_pool.describe_exit(exitcode)
+        if exitcode == -signal.SIGKILL:
+            # Nothing in a process kills itself so; an input is not at fault.
+            self._kills += 1
+            if self._kills > _KILLS:
+                raise UserError(
+                    f"worker processes were killed {self._kills} times by SIGKILL, as "
+                    "the system does when memory runs out: try fewer --workers"
+                )
+            self._put_back(job, lethal, f"worker {how}", "")
+            return
         key = self._current.get(job.file)
         culprit = job.file if key is None else key
         self._strikes[culprit] += 1

@@ -204,7 +204,7 @@ class ShardWriter:
             return _publish(job, temporary, tally)
         except SourceLost as lost:
             failed = Failed(str(lost))
-        except (OSError, sqlite3.Error, tf.errors.OpError) as error:
+        except (OSError, UnicodeError, sqlite3.Error, tf.errors.OpError) as error:
             failed = Failed(f"{job.path}: cannot be written: {_reason(error)}")
         with contextlib.suppress(OSError):
             os.remove(temporary)

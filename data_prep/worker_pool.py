@@ -198,6 +198,8 @@ def _receive(member):
 
 def _serve(work, connection):
     """The worker process: jobs in, steps and results out, until told to end."""
+    # Ctrl-C is the parent's to handle, also when it started us from another thread.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Workers decode; were they to see the GPUs, each would claim all their memory.
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     # The processes are the parallelism.

@@ -80,6 +80,7 @@ def build(
         ends, to be resumed, when it vanishes, and is only resumed while its files have
         the same sizes and times of change.
       containers: files that hold the inputs, such as archives; the same goes for them.
+        Folders among them are only watched.
       time_limit: seconds after which an input is set aside; None for no limit.
       runner: "local" (processes here) or "beam"; both give the same shards.
       beam_options: for Apache Beam, as on a command line.
@@ -92,6 +93,7 @@ def build(
         another builder or holds a build of something else; the inputs are gone; or
         Ctrl-C.
     """
+    output = os.path.abspath(output)
     division = build_plan.Division(num_shards, inputs_per_shard, validation_fraction)
     plan = {"kind": kind, "features": features, "options": options, "labels": labels}
     places = [*([directory] if directory else []), *containers]
@@ -239,7 +241,9 @@ class _Listing:
 
 
 def _check_usable(manifest, set_aside):
-    if sum(shard.records for shard in manifest.shards):
+    # Where the set has a training split at all: it may be a test set.
+    needed = manifest.split("train") or manifest.shards
+    if sum(shard.records for shard in needed):
         return
     examples = "; ".join(f"{key}: {reason}" for key, reason in set_aside.lines(3))
     raise UserError(
@@ -266,6 +270,5 @@ def _report(manifest, output):
 
 
 def _one_line(text):
-    """`text` without what would break a line of tab-separated values."""
-    text = text.encode("utf-8", "backslashreplace").decode()
-    return text.translate({9: "\\t", 10: "\\n", 13: "\\r"})
+    """`text` with escapes for all that is not printable: tabs, breaks, colors."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)

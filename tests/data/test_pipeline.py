@@ -110,6 +110,12 @@ def test_tasks_get_the_sets_with_their_features(tmp_path):
     assert pipeline.sets_for(("image", "motion_mask"), both) == [frames]
     # Frames serve as images where there are no photos.
     assert pipeline.sets_for(("image",), [frames]) == [frames]
+    # Evaluations' sets are for evaluations.
+    rest = [
+        write_set(str(tmp_path / kind), [2], kind=kind)
+        for kind in (manifest.OBJECTS, manifest.RGBD)
+    ]
+    assert pipeline.sets_for(("image",), [*rest, frames]) == [frames]
     with pytest.raises(UserError, match="motion_mask"):
         pipeline.sets_for(("image", "motion_mask"), [photos])
 

@@ -83,6 +83,8 @@ def test_vanished_inputs_end_the_build_to_be_resumed(tmp_path):
     ("options", "told"),
     [
         ("--flink_mistress=a", "Beam knows no --flink_mistress"),
+        ("--direct_num_workers=many", "not understood"),
+        ("--a='", "No closing quotation"),
         ("--runner=Zeus", "Zeus"),
     ],
 )

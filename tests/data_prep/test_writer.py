@@ -302,6 +302,53 @@ def test_unwritable_output_is_said(tmp_path):
         odd_inputs.build(tmp_path / "file")
 
 
+def test_no_training_record_is_no_set(tmp_path, in_process):
+    held_out = [writer.Input(odd_inputs.KEYS[0], "validation")]
+    train = [writer.Input(odd_inputs.REFUSED, "train")]
+    with pytest.raises(UserError, match="nothing usable among 2 inputs"):
+        odd_inputs.build(tmp_path / "a", inputs=train + held_out)
+    made = odd_inputs.build(tmp_path / "b", inputs=held_out)
+    assert made.records("validation") == odd_inputs.RECORDS_EACH
+
+
+def test_worker_that_is_killed_from_outside_is_no_inputs_fault(tmp_path, capfd):
+    """As when memory runs out: tried again, then the end, to be resumed."""
+    with pytest.raises(UserError, match=r"SIGKILL.*memory.*run the same command again"):
+        odd_inputs.build(
+            tmp_path,
+            inputs=odd_inputs.KEYS[:2],
+            num_shards=1,
+            validation_fraction=0.0,
+            convert=odd_inputs.kill_own_process,
+        )
+    assert "trying again" in capfd.readouterr().err
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_lists_hold_printable_text_alone(tmp_path, in_process):
+    """What a terminal would obey, and what some take for a line's end."""
+    made = odd_inputs.build(
+        tmp_path, inputs=["good", "\x1b[31mred\u2028.jpg"], convert=odd_inputs.Picky()
+    )
+    assert made.inputs["set_aside"] == 1
+    text = (tmp_path / "set_aside.tsv").read_text()
+    assert text == "\\x1b[31mred\\u2028.jpg\tno \\x07\n"
+
+
+def test_refused_folder_is_left_as_it_was(tmp_path):
+    (tmp_path / "precious").write_text("mine")
+    with pytest.raises(UserError, match="other files"):
+        odd_inputs.build(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["precious"]
+
+
+def test_stray_files_in_a_watched_folder_do_not_matter(deal, tmp_path):
+    (tmp_path / "in").mkdir()
+    before, _ = deal(["a"], containers=[str(tmp_path / "in")])
+    (tmp_path / "in" / ".DS_Store").write_text("stray")
+    assert deal(["a"], containers=[str(tmp_path / "in")])[0] == before
+
+
 def test_nothing_to_build(tmp_path):
     with pytest.raises(UserError, match="no input was found"):
         odd_inputs.build(tmp_path, inputs=())
@@ -395,8 +442,10 @@ def test_splits_must_be_known_and_named_by_all(deal, splits):
 
 def test_file_names_that_are_no_unicode_are_kept(deal):
     key = os.fsdecode(b"caf\xe9\t.jpg")
-    _, dealt = deal([key])
+    listing, dealt = deal([writer.Input(key, detail=key)])
     assert dealt["train"] == [[key]]
+    (item,) = build_plan.inputs_of(listing.jobs[0])
+    assert item == (key, "train", key)
 
 
 @pytest.mark.parametrize("held", ["directory", "containers"])

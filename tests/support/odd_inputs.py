@@ -53,6 +53,19 @@ def short_record(item):
     return [item.key.encode()]
 
 
+def kill_own_process(item):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Picky:
+    """Takes what is called good."""
+
+    def __call__(self, item):
+        if item.key != "good":
+            raise writer.SetAside("no \a")
+        return [b"record"]
+
+
 class ReadInputs:
     """The bytes of a folder's files; the folder vanishes after `left` of them.
 
