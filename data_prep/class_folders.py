@@ -112,21 +112,16 @@ class FolderSource:
         """
         finder = _finder(self.path, self.exclude)
         for name in finder:
-            yield Photo(name.replace(os.sep, "/"), [name, self._state(name)])
+            yield Photo(
+                name.replace(os.sep, "/"),
+                [name, inputs.state(os.path.join(self.path, name))],
+            )
         report(
             f"{self.path}: {finder.found} photos; ignored {finder.hidden} hidden and "
             f"{finder.others} other files"
         )
         for folder in finder.unreadable:
             report(f"{folder}: cannot be listed")
-
-    def _state(self, name):
-        """What changes when a photo is replaced, so that no build goes on over it."""
-        try:
-            status = os.stat(os.path.join(self.path, name))
-        except OSError:
-            return ""
-        return f"{status.st_size} {status.st_mtime_ns}"
 
     def read(self, name, state, limit):
         """The bytes of the photo at a `Photo.place`, no more than `limit` + 1."""

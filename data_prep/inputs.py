@@ -53,31 +53,35 @@ class Finder:
     unreadable: list = dataclasses.field(default_factory=list)
 
     def __iter__(self):
-        seen = {_identity(folder) for folder in self.exclude if os.path.isdir(folder)}
-        yield from self._search(self.root, seen)
-
-    def _search(self, folder, seen):
-        try:
-            identity = _identity(folder)
-            if identity in seen:
-                return
-            seen.add(identity)
+        seen = {identity(folder) for folder in self.exclude if os.path.isdir(folder)}
+        # Not by recursion: trees may be deeper than Python's stack.
+        waiting = [self.root]
+        while waiting:
+            folder = waiting.pop()
+            if folder != self.root and _is_hidden(os.path.basename(folder)):
+                self.hidden += _count_files(folder)
+                continue
             subfolders = []
+            yield from self._list(folder, seen, subfolders)
+            waiting.extend(sorted(subfolders, reverse=True))
+
+    def _list(self, folder, seen, subfolders):
+        """Yields a folder's files; adds its folders to `subfolders`."""
+        try:
+            which = identity(folder)
+            if which in seen:
+                return
+            seen.add(which)
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    if _is_folder(entry):
+                    if is_folder(entry):
                         subfolders.append(entry.path)
                     elif self._takes(entry):
                         self.found += 1
                         yield os.path.relpath(entry.path, self.root)
         except OSError:
             self.unreadable.append(folder)
-            return
-        for path in sorted(subfolders):
-            if _is_hidden(os.path.basename(path)):
-                self.hidden += _count_files(path)
-            else:
-                yield from self._search(path, seen)
+            subfolders.clear()
 
     def _takes(self, entry):
         if _is_hidden(entry.name):
@@ -87,6 +91,19 @@ class Finder:
         else:
             self.others += 1
         return False
+
+
+def state(path):
+    """What changes when a file is replaced, for an `Input.detail`; "" without a file.
+
+    No build goes on over a replaced file whose state is in a detail; that of the file
+    which a key names is watched anyway, where the builder gives its folder.
+    """
+    try:
+        status = os.stat(path)
+    except OSError:
+        return ""
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def find(directory, output, wanted, unit, quiet=False):
@@ -124,7 +141,8 @@ def _reported(finder, unit, quiet):
         raise UserError(f"--input={finder.root}: no {unit} there or below")
 
 
-def _is_folder(entry):
+def is_folder(entry):
+    """Whether an `os.DirEntry` is a folder, or a link to one."""
     try:
         return entry.is_dir()
     except OSError:  # A link that leads to itself, for one.
@@ -136,9 +154,22 @@ def _is_hidden(name):
 
 
 def _count_files(folder):
-    return sum(len(names) for _, _, names in os.walk(folder))
+    """Number of files at or below a folder, links not followed."""
+    count, waiting = 0, [folder]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    else:
+                        count += not is_folder(entry)
+        except OSError:
+            continue
+    return count
 
 
-def _identity(folder):
+def identity(folder):
+    """What a folder has in common with itself, by whatever path it is reached."""
     status = os.stat(folder)
     return status.st_dev, status.st_ino

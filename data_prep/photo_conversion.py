@@ -7,6 +7,7 @@ TensorFlow is imported late: the worker processes need it, not their parent.
 """
 
 import dataclasses
+import functools
 import io
 import os
 
@@ -16,6 +17,8 @@ from PIL import Image, ImageCms, JpegImagePlugin
 from data_prep.shards import Converted, SetAside
 
 JPEG_QUALITY = 95
+# Pillow reads more, some of it dangerously: for PostScript it starts Ghostscript.
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF")
 MIN_SIDE = 32
 # Up to this area a photo from a lossless file stays lossless: JPEG's 8x8 blocks
 # would be a large part of what there is to see.
@@ -32,7 +35,8 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_16_BIT_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+# Modes in which Pillow gives what may be 16 bits a pixel.
+MODES_16_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 _METADATA_BYTES = 16 << 20
 _WHITE = (255, 255, 255, 255)
@@ -111,6 +115,32 @@ def byte_limit(max_pixels):
     return 8 * max_pixels + _METADATA_BYTES
 
 
+def open_image(data):
+    """Opens an image file of one of the formats that builders read, and no other.
+
+    Args:
+      data: its bytes.
+
+    Returns:
+      PIL image; its pixels are not decoded yet.
+
+    Raises:
+      whatever Pillow's plug-ins run into; `PIL.UnidentifiedImageError` for other formats.
+    """
+    return Image.open(io.BytesIO(data), formats=_formats())
+
+
+def orientation(data):
+    """EXIF's orientation of an image file, 1 to 8.
+
+    1, upright, where there is none, it is none of these, or it cannot be read.
+    """
+    try:
+        return _orientation(open_image(data))
+    except Exception:
+        return 1
+
+
 def encode(data, max_side=0, max_pixels=100_000_000):
     """Makes an image file's bytes fit for a record.
 
@@ -148,7 +178,7 @@ def repair_note(data, name, max_side=0):
     Returns:
       str; "" where its format, or its size, is the only reason.
     """
-    image = Image.open(io.BytesIO(data))
+    image = open_image(data)
     is_jpeg = isinstance(image, JpegImagePlugin.JpegImageFile)
     kind = "JPEG" if is_jpeg else image.format
     extension = os.path.splitext(name)[1]
@@ -171,7 +201,7 @@ def _encode(data, max_side, max_pixels):
     if len(data) > limit:
         raise SetAside(f"has over {limit} bytes: too large for {max_pixels} pixels")
     try:
-        image = Image.open(io.BytesIO(data))
+        image = open_image(data)
     except Exception as error:
         raise SetAside(_not_readable(data)) from error
     width, height = image.size
@@ -195,7 +225,7 @@ def to_rgb(image):
     turn = _turn(image)
     if turn is not None:
         image = image.transpose(turn)
-    if image.mode in _16_BIT_MODES:
+    if image.mode in MODES_16_BIT:
         return _from_16_bits(image)
     if image.mode == "F":
         raise SetAside("holds floating-point values, not a photo")
@@ -217,11 +247,23 @@ def _not_readable(data):
 
 def _turn(image):
     """The transposition that turns `image` upright; None where it is, or no one knows."""
+    return _TURNS.get(_orientation(image))
+
+
+def _orientation(image):
     try:
-        return _TURNS.get(image.getexif().get(_EXIF_ORIENTATION))
+        found = image.getexif().get(_EXIF_ORIENTATION)
     except Exception:
         # EXIF is broken in many ways, none of which harms the pixels.
-        return None
+        return 1
+    return int(found) if found in range(2, 9) else 1
+
+
+@functools.cache
+def _formats():
+    """Those of `_FORMATS` that this Pillow has."""
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 def _can_be_kept(image, data, max_side):

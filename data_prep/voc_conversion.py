@@ -2,17 +2,13 @@
 
 import collections
 import dataclasses
-import io
 import json
-
-from PIL import Image
 
 from data_prep import photo_conversion, voc_annotations
 from data_prep.shards import Converted, SetAside
 from data_prep.voc_annotations import Note
 from data_prep.voc_devkit import Location
 
-_EXIF_ORIENTATION = 0x0112
 MAX_PIXELS = 100_000_000
 _MAX_NOTES = 20
 _KEPT = "objects"
@@ -132,7 +128,7 @@ def _place(annotation, data, width, height):
     """
     notes = list(annotation.notes)
     objects = annotation.objects
-    orientation = _orientation(data)
+    orientation = photo_conversion.orientation(data)
     if orientation != 1 and objects:
         is_upright = _has_upright_boxes(annotation.size, orientation, width, height)
         if not is_upright:
@@ -177,16 +173,6 @@ def _turn(one, orientation, width, height):
     )
     (ymin, ymax), (xmin, xmax) = map(sorted, zip(*corners))
     return one._replace(box=(ymin, xmin, ymax, xmax))
-
-
-def _orientation(data):
-    """EXIF's; 1, upright, where there is none or it cannot be read."""
-    try:
-        orientation = Image.open(io.BytesIO(data)).getexif().get(_EXIF_ORIENTATION)
-    except Exception:
-        # Broken EXIF raises anything; such photos are taken as upright.
-        return 1
-    return orientation if orientation in range(2, 9) else 1
 
 
 def _text_of(notes):

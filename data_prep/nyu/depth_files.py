@@ -1,15 +1,12 @@
 """Depth images of other people's sets: 16-bit PNG, PGM or TIFF, in steps of a unit."""
 
-import io
-
 import numpy as np
-from PIL import Image
 
+from data_prep import photo_conversion
 from data_prep.nyu import pnm
 from data_prep.shards import SetAside
 
 _MAX_PIXELS = 100_000_000
-_16_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
 def decode(data):
@@ -44,7 +41,7 @@ def decode(data):
 
 def _decode(data):
     try:
-        image = Image.open(io.BytesIO(data))
+        image = photo_conversion.open_image(data)
     except Exception as error:
         reason = "is of no known format" if data else "is empty"
         raise SetAside(f"depth image {reason}") from error
@@ -53,7 +50,7 @@ def _decode(data):
     if image.mode == "F":
         raise SetAside("depth image holds floating-point values; expected 16-bit steps")
     values = np.asarray(image)
-    if image.mode not in _16_BIT_MODES:
+    if image.mode not in photo_conversion.MODES_16_BIT:
         return values.astype(np.uint8)
     if values.min() < 0 or values.max() > 65535:
         raise SetAside("depth image holds values beyond 16 bits")

@@ -1,7 +1,6 @@
 """Folders of photos and of depth images, in any such set, to records."""
 
 import dataclasses
-import io
 import os
 import sys
 
@@ -15,7 +14,6 @@ _PHOTOS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp")
 _DEPTHS = (".png", ".pgm", ".tif", ".tiff")
 _SPLITS = ("train", "validation", "test")
 _SECONDS = 120
-_EXIF_ORIENTATION = 0x0112
 # Marks keys of depth images that have no photo, whose names a photo may have too.
 _LONE_DEPTH = "depth image: "
 
@@ -187,7 +185,7 @@ class FolderConverter:
         if not one.detail:
             raise writer.SetAside("photo without a depth image of its name")
         data = _read(self.rgb, one.key)
-        if _is_turned(data):
+        if photo_conversion.orientation(data) != 1:
             raise writer.SetAside("is rotated by EXIF, which its depth is not")
         encoded, width, height = photo_conversion.encode(data)
         steps = self._depth(one.detail, height, width)
@@ -223,14 +221,3 @@ class FolderConverter:
 def _read(folder, name):
     with open(os.path.join(folder, name), "rb") as file:
         return file.read()
-
-
-def _is_turned(data):
-    """Whether viewers turn or mirror the photo, by its EXIF."""
-    from PIL import Image
-
-    try:
-        return Image.open(io.BytesIO(data)).getexif().get(_EXIF_ORIENTATION, 1) > 1
-    except Exception:
-        # Conversion says what is wrong with it, if anything is.
-        return False

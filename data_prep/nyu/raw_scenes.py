@@ -5,6 +5,7 @@ import os
 import re
 from typing import NamedTuple
 
+from data_prep import inputs
 from selfsup.errors import UserError
 
 # r-1294886362.238178-3118787619.ppm: r for RGB, d for depth; seconds, then ticks.
@@ -34,12 +35,36 @@ def room(scene):
 def scene_folders(directory):
     """Yields the folders at or below `directory` that hold frames.
 
-    Links are not followed. Folders are sorted, so builds of a folder are alike.
+    Links are followed, each folder once, and hidden folders passed over. Folders are
+    sorted, so builds of a folder are alike.
     """
-    for folder, subfolders, names in os.walk(directory):
-        subfolders.sort()
-        if any(_FRAME.fullmatch(name) for name in names):
+    seen, waiting = set(), [directory]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            which = inputs.identity(folder)
+            if which in seen:
+                continue
+            seen.add(which)
+            subfolders, holds_frames = _look(folder)
+        except OSError:
+            continue
+        if holds_frames:
             yield folder
+        waiting.extend(sorted(subfolders, reverse=True))
+
+
+def _look(folder):
+    """(paths of its folders, whether a frame lies in it)."""
+    subfolders, holds_frames = [], False
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if inputs.is_folder(entry):
+                if not entry.name.startswith("."):
+                    subfolders.append(entry.path)
+            elif not holds_frames:
+                holds_frames = bool(_FRAME.fullmatch(entry.name))
+    return subfolders, holds_frames
 
 
 def pairs(folder, tolerance):

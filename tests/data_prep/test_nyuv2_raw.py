@@ -153,6 +153,19 @@ def test_frames_without_photos_are_single(tmp_path):
     assert raw_scenes.pairs(tmp_path / "a", tolerance=0.04) == ([], 2)
 
 
+def test_scenes_are_found_behind_links_once(tmp_path):
+    elsewhere, folder = tmp_path / "disk2", tmp_path / "raw"
+    for path in (elsewhere / "den_0001", folder / "den_0002", folder / ".den_0003"):
+        path.mkdir(parents=True)
+        (path / "d-1.5-7.pgm").touch()
+    (folder / "more").symlink_to(elsewhere)
+    (folder / "same").symlink_to(elsewhere / "den_0001")
+    (folder / "den_0002" / "loop").symlink_to(folder)
+    (folder / "itself").symlink_to(folder / "itself")
+    found = list(raw_scenes.scene_folders(str(folder)))
+    assert found == [str(folder / "den_0002"), str(folder / "more" / "den_0001")]
+
+
 @pytest.mark.parametrize("count, wanted", [(1, 3), (10, 3), (100, 48), (5, 0)])
 def test_samples_are_spread_evenly(count, wanted):
     sample = raw_scenes.sample(list(range(count)), wanted)

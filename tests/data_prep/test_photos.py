@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image, ImageCms
+from PIL import EpsImagePlugin, Image, ImageCms
 
 from data_prep import inputs, photo_builder, photo_conversion
+from data_prep.nyu import depth_files
 from data_prep.shards import SetAside
 from selfsup.data import manifest, records
 
@@ -268,6 +269,37 @@ def test_unusable_images_are_set_aside(data, reason):
         photo_conversion.encode(data)
 
 
+def test_no_other_program_reads_a_photo(tmp_path, monkeypatch):
+    """Pillow reads PostScript by starting `gs`, and takes the content's word for it."""
+    started = tmp_path / "started"
+    program = tmp_path / "gs"
+    program.write_text(f"#!/bin/sh\ntouch {started}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    data = _saved(Image.fromarray(_picture()), "EPS")
+    with pytest.raises(SetAside, match="no image of a known format"):
+        photo_conversion.to_record(data, "a.jpg", -1)
+    with pytest.raises(SetAside, match="of no known format"):
+        depth_files.decode(data)
+    assert photo_conversion.orientation(data) == 1
+    assert not started.exists()
+
+
+@pytest.mark.parametrize("kind", ["ICO", "PCX", "SGI", "TGA", "JPEG2000"])
+def test_formats_that_are_not_promised_are_set_aside(kind):
+    data = _saved(Image.fromarray(_picture()), kind)
+    with pytest.raises(SetAside, match="no image of a known format"):
+        photo_conversion.encode(data)
+
+
+@pytest.mark.parametrize("found", [0, 9, 65535])
+def test_unknown_orientations_are_upright(found):
+    exif = Image.Exif()
+    exif[ORIENTATION] = found
+    assert photo_conversion.orientation(_jpeg(exif=exif)) == 1
+
+
 def _with_exif(kind, **options):
     exif = Image.Exif()
     exif[ORIENTATION] = 6
@@ -368,6 +400,28 @@ def test_find_is_sorted_and_safe(tree):
         "loose.jpg",
     ]
     assert (found.hidden, found.others) == (2, 3)
+
+
+def _make_deep(path, levels):
+    """A chain of folders with a photo at its end; the end's path."""
+    path = os.path.join(path, *["d"] * levels)
+    os.makedirs(path)
+    with open(os.path.join(path, "a.jpg"), "wb") as file:
+        file.write(_jpeg())
+    return os.path.join(path, "a.jpg")
+
+
+def test_trees_may_be_deep(tmp_path):
+    deep = _make_deep(str(tmp_path / "in"), 300)
+    _make_deep(str(tmp_path / "in" / ".hidden"), 300)
+    finder = inputs.Finder(str(tmp_path / "in"), photo_builder.looks_like_photo)
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(250)
+    try:
+        assert list(finder) == [os.path.relpath(deep, tmp_path / "in")]
+    finally:
+        sys.setrecursionlimit(limit)
+    assert (finder.found, finder.hidden, finder.unreadable) == (1, 1, [])
 
 
 def test_find_passes_the_output_over(tree):
