@@ -119,7 +119,8 @@ def _lines(list_file):
 def _resolve(line, directory, index):
     """The `Input` that a line of the list means."""
     if "://" in line:
-        return _of_id(_id_of_address(line), line, index)
+        name = _id_of_address(line)
+        return _of_id(name, line, index) if name else Input(line, detail=MISSING)
     path = os.path.normpath(line)
     if os.path.isabs(path) or path.split(os.sep)[0] == os.pardir:
         return Input(line, detail=OUTSIDE)
@@ -136,7 +137,11 @@ def _of_id(name, line, index):
 
 
 def _id_of_address(address):
-    parts = urllib.parse.urlsplit(address)
+    """The id that an address ends in; "" where it has none or is no address."""
+    try:
+        parts = urllib.parse.urlsplit(address)
+    except ValueError:
+        return ""
     given = urllib.parse.parse_qs(parts.query).get("v")
     return given[0] if given else parts.path.rstrip("/").rpartition("/")[2]
 

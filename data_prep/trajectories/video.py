@@ -5,6 +5,7 @@ import os
 
 import cv2
 
+from data_prep.trajectories import containers
 from selfsup.errors import UserError
 
 # OpenCV and FFmpeg write their complaints about broken files past Python's stderr;
@@ -95,6 +96,12 @@ def frames(path, wanted=None, size=None):
 def _open(path):
     if not os.path.isfile(path):
         raise UserError(f"{path}: no such file; expected a video")
+    try:
+        is_video = containers.is_video(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error}") from error
+    if not is_video:
+        raise UserError(f"{path}: begins like no video of a known container")
     # Only this back end: others take a name with a % in it for a series of images.
     capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
     if not capture.isOpened():

@@ -53,6 +53,7 @@ def test_lines_are_paths_ids_and_addresses(folder, capsys):
 
 def test_lines_that_are_not_on_disk_are_told_with_the_reason(folder, capsys):
     lines = ["gone", "b/gone.mp4", "http://host.example/gone", "notes", "hidden"]
+    lines += ["http://[abc/def", "http://host.example"]
     found = listed(folder, "\n".join([*lines, "../list.txt", "/etc/hosts", "same"]))
     assert found == [
         *(Input(line, detail=MISSING) for line in lines),
@@ -60,7 +61,7 @@ def test_lines_that_are_not_on_disk_are_told_with_the_reason(folder, capsys):
         Input("/etc/hosts", detail=video_listing.OUTSIDE),
         Input("a/same.webm"),
     ]
-    assert "8 videos, 7 of them not on disk" in capsys.readouterr().err
+    assert "10 videos, 9 of them not on disk" in capsys.readouterr().err
 
 
 def test_lists_that_are_none(folder, tmp_path):

@@ -140,8 +140,8 @@ def test_unusable_videos_are_set_aside_with_the_reason(built):
     assert reasons == {
         "short.avi": "too short: has 10 frames, needs 11",
         "no_index.mp4": "cannot be opened as a video",
-        "noise.mov": "cannot be opened as a video",
-        "empty.mkv": "cannot be opened as a video",
+        "noise.mov": "begins like no video of a known container",
+        "empty.mkv": "begins like no video of a known container",
     }
 
 

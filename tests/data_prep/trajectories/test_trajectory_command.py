@@ -60,7 +60,7 @@ def test_command_writes_tracks_and_preview(clip, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "no such file"), (b"no video", "cannot be opened as a video")],
+    [(None, "no such file"), (b"no video", "begins like no video")],
 )
 def test_command_says_what_is_wrong(tmp_path, content, message):
     path = tmp_path / "clip.mp4"
