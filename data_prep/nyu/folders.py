@@ -1,10 +1,11 @@
 """Folders of photos and of depth images, in any such set, to records."""
 
 import dataclasses
+import json
 import os
 import sys
 
-from data_prep import writer
+from data_prep import inputs, writer
 from data_prep.inputs import Finder
 from data_prep.nyu import pairing
 from selfsup.data import manifest as manifests
@@ -14,6 +15,7 @@ _PHOTOS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp")
 _DEPTHS = (".png", ".pgm", ".tif", ".tiff")
 _SPLITS = ("train", "validation", "test")
 _SECONDS = 120
+_MAX_PIXELS = 100_000_000
 # Marks keys of depth images that have no photo, whose names a photo may have too.
 _LONE_DEPTH = "depth image: "
 
@@ -60,7 +62,7 @@ def build_folders(
         output=output,
         kind=manifests.RGBD,
         features=("image", "depth"),
-        inputs=_inputs(pairs, splits),
+        inputs=_inputs(pairs, splits, depth_images),
         convert=FolderConverter(
             rgb, depth_images, depth_unit, tuple(invalid), resize_depth, min_valid
         ),
@@ -144,18 +146,23 @@ def _read_split_list(path, pairs):
     return splits
 
 
-def _inputs(pairs, splits):
+def detail(depth_images, depth):
+    """The text in an `Input` that names its depth image, and tells a replaced one."""
+    return json.dumps([depth, inputs.state(os.path.join(depth_images, depth))])
+
+
+def _inputs(pairs, splits, depth_images):
     """All pairs, and what has none, which `convert` sets aside."""
     for photo, depth in pairs.pairs:
-        if splits is None:
-            yield writer.Input(photo, "", depth)
-        elif pairing.stem(photo) in splits:
-            yield writer.Input(photo, splits[pairing.stem(photo)], depth)
+        stem = pairing.stem(photo)
+        if splits is None or stem in splits:
+            split = "" if splits is None else splits[stem]
+            yield writer.Input(photo, split, detail(depth_images, depth))
     split = "" if splits is None else "train"
     for photo in pairs.photos:
         yield writer.Input(photo, split)
     for depth in pairs.depths:
-        yield writer.Input(_LONE_DEPTH + depth, split, depth)
+        yield writer.Input(_LONE_DEPTH + depth, split)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,8 +194,9 @@ class FolderConverter:
         data = _read(self.rgb, one.key)
         if photo_conversion.orientation(data) != 1:
             raise writer.SetAside("is rotated by EXIF, which its depth is not")
-        encoded, width, height = photo_conversion.encode(data)
-        steps = self._depth(one.detail, height, width)
+        encoded, width, height = photo_conversion.encode(data, max_pixels=_MAX_PIXELS)
+        depth, _ = json.loads(one.detail)
+        steps = self._depth(depth, height, width)
         record = records.serialize(
             key=one.key,
             encoded=encoded,
@@ -219,5 +227,11 @@ class FolderConverter:
 
 
 def _read(folder, name):
+    """A file's bytes, unless they are too many for an image."""
+    from data_prep import photo_conversion
+
+    limit = photo_conversion.byte_limit(_MAX_PIXELS)
     with open(os.path.join(folder, name), "rb") as file:
-        return file.read()
+        if os.fstat(file.fileno()).st_size > limit:
+            raise writer.SetAside(f"{name} has over {limit} bytes: too large")
+        return file.read(limit)

@@ -2,10 +2,11 @@
 
 import collections
 import dataclasses
+import json
 import os
 import sys
 
-from data_prep import writer
+from data_prep import inputs, writer
 from data_prep.nyu import mat_listing, raw_scenes
 from selfsup.data import manifest as manifests
 from selfsup.errors import UserError
@@ -13,6 +14,8 @@ from selfsup.errors import UserError
 JPEG_QUALITY = 95
 # Of a frame; one takes a tenth of a second.
 _SECONDS = 120
+# Over four times what a frame has.
+_MAX_BYTES = 4 << 20
 
 
 def build_raw(
@@ -117,6 +120,11 @@ def _scene(folder):
     return os.path.basename(os.path.normpath(folder))
 
 
+def detail(folder, photo):
+    """The text in an `Input` that names its photo, and tells a replaced one."""
+    return json.dumps([photo, inputs.state(os.path.join(folder, photo))])
+
+
 @dataclasses.dataclass(frozen=True)
 class Scenes:
     """The `writer.Input`s of a raw distribution, a scene at a time.
@@ -146,7 +154,7 @@ class Scenes:
                 depth = os.path.relpath(
                     os.path.join(folder, pair.depth), self.directory
                 )
-                yield writer.Input(depth, "train", pair.photo)
+                yield writer.Input(depth, "train", detail(folder, pair.photo))
         print(
             f"{self.directory}: {count['pairs']} frames in {count['scenes']} scenes; "
             f"{count['left out']} scenes with test frames are left out, and "
@@ -161,8 +169,8 @@ class RawConverter:
     """Converts one depth frame and its photo; a `convert` of `writer.build`.
 
     Attributes:
-      directory: folder that keys are relative to; `detail` names the photo, which
-        lies beside the depth frame.
+      directory: folder that keys are relative to; the text of `detail` names the photo,
+        which lies beside the depth frame.
       min_valid: share of the pixels whose depth must be known.
     """
 
@@ -180,7 +188,8 @@ class RawConverter:
         cv2.setNumThreads(1)
         path = os.path.join(self.directory, one.key)
         disparity = _read(path, (kinect.HEIGHT, kinect.WIDTH), "uint16")
-        photo_path = os.path.join(os.path.dirname(path), one.detail)
+        name, _ = json.loads(one.detail)
+        photo_path = os.path.join(os.path.dirname(path), name)
         photo = _read(photo_path, (kinect.HEIGHT, kinect.WIDTH, 3), "uint8")
         # The sensor's bytes were written as they lay in memory, lowest first.
         depth = kinect.project(kinect.metres(disparity.byteswap()))
@@ -211,7 +220,7 @@ def _read(path, shape, dtype):
     name = os.path.basename(path)
     try:
         with open(path, "rb") as file:
-            values = pnm.decode(file.read())
+            values = pnm.decode(file.read(_MAX_BYTES))
     except writer.SetAside as error:
         raise writer.SetAside(f"{name}: {error}") from error
     if values.shape != shape or values.dtype != dtype:

@@ -4,10 +4,12 @@ import os
 
 import cv2
 import numpy as np
+import odd_inputs
 import pytest
 import tensorflow as tf
 from PIL import Image
 
+from data_prep import worker_pool
 from data_prep.nyu import depth_files, folders, pairing
 from data_prep.writer import Input, SetAside
 from selfsup.data import records
@@ -39,7 +41,8 @@ def _convert(tmp_path, depth="0.png", **changes):
         "min_valid": 0.01,
     }
     convert = folders.FolderConverter(**{**options, **changes})
-    [record] = convert(Input("0.jpg", "", depth))
+    detail = folders.detail(str(tmp_path / "depth"), depth)
+    [record] = convert(Input("0.jpg", "", detail))
     return records.parse(record, (records.IMAGE, records.DEPTH))
 
 
@@ -186,6 +189,48 @@ def test_a_build_counts_what_has_no_partner(both, tmp_path, capfd):
         record = records.parse(serialized, (records.DEPTH,))
         assert record["key"].numpy() in (b"1.jpg", b"4.jpg")
         np.testing.assert_array_equal(record["depth"][..., 0], _expected())
+
+
+def _stop(convert, after):
+    """Stands in for a converter, of a build that is interrupted."""
+    seen = []
+
+    def stopped(self, one):
+        if len(seen) == after:
+            raise KeyboardInterrupt
+        seen.append(one)
+        return convert(self, one)
+
+    return stopped
+
+
+def test_no_build_goes_on_over_a_replaced_depth_image(both, tmp_path, monkeypatch):
+    """Nor does a stray file hinder one; the first shard is kept, so sets would mix."""
+    monkeypatch.setattr(worker_pool, "run", odd_inputs.run_in_process)
+    call = folders.FolderConverter.__call__
+    with monkeypatch.context() as patch:
+        patch.setattr(folders.FolderConverter, "__call__", _stop(call, after=4))
+        with pytest.raises(UserError, match="interrupted"):
+            both(num_shards=3)
+    whole = (tmp_path / "depth/2.png").read_bytes()
+    status = os.stat(tmp_path / "depth/2.png")
+    deep = tmp_path / "depth/2.png"
+    _write_depth(deep, STEPS[::-1].copy())
+    with pytest.raises(UserError, match="other input files, or changed since"):
+        both(num_shards=3)
+    deep.write_bytes(whole)
+    os.utime(deep, ns=(status.st_atime_ns, status.st_mtime_ns))
+    (tmp_path / "depth/notes.txt").write_text("stray")
+    assert both(num_shards=3).inputs["used"] == 5
+
+
+def test_files_that_are_too_large_are_not_read(tmp_path):
+    _write_photo(tmp_path / "rgb/0.jpg")
+    (tmp_path / "depth").mkdir()
+    with open(tmp_path / "depth/0.png", "wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(SetAside, match=r"0\.png has over 816777216 bytes"):
+        _convert(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,23 @@ def test_a_raw_build_leaves_the_rooms_of_test_frames_out(tmp_path, capfd):
         assert np.ptp(record["image"][20:-20, 20:-20]) <= 2
 
 
+def _input(folder):
+    return Input("d.pgm", "train", raw.detail(str(folder), "r.ppm"))
+
+
+def test_a_replaced_photo_changes_its_input(tmp_path):
+    """Only the depth frame is the key, whose file the writer watches."""
+    _write_scene(tmp_path / "den_0002", [0.0, 0.1], [0.0, 0.1])
+    scenes = raw.Scenes(str(tmp_path), frozenset(), 0, 0.04)
+    before = list(scenes)
+    assert len(before) == 2 and before == list(scenes)
+    photo = next((tmp_path / "den_0002").glob("r-*.ppm"))
+    os.utime(photo, ns=(1, 1))
+    after = list(scenes)
+    assert [one.key for one in after] == [one.key for one in before]
+    assert sum(one != other for one, other in zip(before, after)) == 1
+
+
 @pytest.mark.parametrize(
     "disparity, photo, reason",
     [
@@ -223,7 +240,7 @@ def test_other_frames_are_set_aside(tmp_path, disparity, photo, reason):
     nyu_files.write_disparity(tmp_path / "d.pgm", disparity)
     nyu_files.write_photo(tmp_path / "r.ppm", np.zeros(photo, np.uint8))
     with pytest.raises(SetAside, match=reason):
-        raw.RawConverter(str(tmp_path), 0.01)(Input("d.pgm", "train", "r.ppm"))
+        raw.RawConverter(str(tmp_path), 0.01)(_input(tmp_path))
 
 
 @pytest.mark.parametrize(
