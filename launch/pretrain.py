@@ -9,7 +9,7 @@ What goes in and out: --data --model_dir
 What is trained:      --tasks --task_weights --preset --task_set --trunk_set
 The paper's options:  --harmonize --lasso --rmsprop
 How long:             --steps --end_cost --snapshot_cost --checkpoint_seconds
-How it is computed:   --mixed_precision --seed
+How it is computed:   --groups --logical_cpus --mixed_precision --seed
 Damaged data:         --max_lost_fraction
 """
 
@@ -105,10 +105,24 @@ _MAX_LOST_FRACTION = flags.DEFINE_float(
     upper_bound=1.0,
 )
 
+_GROUPS = flags.DEFINE_list(
+    "groups",
+    [],
+    "TASK:NUMBER,...: devices that train each task, synchronously; the tasks themselves "
+    "never wait for each other. Without it, several GPUs are shared out evenly, and on a "
+    "single device the tasks take turns.",
+)
+_LOGICAL_CPUS = flags.DEFINE_integer(
+    "logical_cpus",
+    0,
+    "Makes that many TensorFlow devices of the CPU, to try --groups on.",
+    lower_bound=0,
+)
+
 
 def main(_):
     """Reads the flags and runs."""
-    from launch import configuration
+    from launch import configuration, devices
     from launch.pretraining import Pretraining
     from selfsup.hybrid.stop import StopSignals
 
@@ -129,8 +143,11 @@ def main(_):
         end_cost=_END_COST.value,
         max_lost_fraction=_MAX_LOST_FRACTION.value,
     )
+    assignment = devices.local_assignment(config, _GROUPS.value, _LOGICAL_CPUS.value)
+    print(devices.describe(assignment))
     with StopSignals() as stop:
-        finished = Pretraining(config, _DATA.value, _MODEL_DIR.value).run(stop)
+        run = Pretraining(config, _DATA.value, _MODEL_DIR.value, assignment)
+        finished = run.run(stop)
     if finished:
         print(f"done: {_MODEL_DIR.value}")
     else:

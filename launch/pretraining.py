@@ -1,9 +1,11 @@
 """Puts a pretraining run together: data, network, groups, engine."""
 
 import contextlib
+import functools
 import json
 import os
 import re
+import sys
 import zlib
 
 import tensorflow as tf
@@ -12,15 +14,19 @@ from launch import configuration
 from launch.reports import Reports
 from selfsup import tasks as task_registry
 from selfsup.combination import Combination
-from selfsup.data import files, manifest, pipeline
+from selfsup.data import files, manifest, pipeline, shares
 from selfsup.data.loss_limit import LossLimit
 from selfsup.errors import UserError
+from selfsup.hybrid.assignment import alone
 from selfsup.hybrid.checkpoint import Store
 from selfsup.hybrid.cost_clock import CostClock
+from selfsup.hybrid.device_pool import LocalPool
 from selfsup.hybrid.engine import Engine
 from selfsup.hybrid.group import Group
+from selfsup.hybrid.parallel_engine import ParallelEngine
+from selfsup.hybrid.placement import spread_over
 from selfsup.hybrid.rmsprop import NAMED
-from selfsup.hybrid.workload import Replica, Workload
+from selfsup.hybrid.workload import Replica, Workload, share_of
 from selfsup.multitask import MultiTaskNetwork
 from selfsup.trunk.resnet_v2 import Trunk
 
@@ -29,13 +35,18 @@ DATA = "data.json"
 _LOCK = ".lock"
 
 
-def build_network(config):
-    """The `MultiTaskNetwork` of a `RunConfig`; the heads' variables come with data."""
+def build_network(config, names=None):
+    """The `MultiTaskNetwork` of a `RunConfig`; the heads' variables come with data.
+
+    Args:
+      config: a `RunConfig`.
+      names: of the tasks to have heads for; all when None.
+    """
     # Dataset.shuffle takes no tensor as its seed under a global seed of 0.
     tf.keras.utils.set_random_seed(config.seed + 1)
     tasks = {
-        name: task_registry.task_class(name)(task_config)
-        for name, task_config in config.tasks.items()
+        name: task_registry.task_class(name)(config.tasks[name])
+        for name in names or config.tasks
     }
     trunk = Trunk(config.trunk)
     combination = None
@@ -55,21 +66,26 @@ def _task_seed(seed, name):
 
 
 class Pretraining:
-    """One run on one device: built, resumed, run."""
+    """One run: built, resumed, run."""
 
-    def __init__(self, config, data_dir, model_dir):
+    def __init__(self, config, data_dir, model_dir, assignment=None):
         """
         Args:
           config: a resolved `RunConfig`.
           data_dir: folder at or below which the built sets are.
           model_dir: folder of the run; made when missing.
+          assignment: a `hybrid.assignment.Assignment`; None for turns on one device.
 
         Raises:
           UserError: for data that does not serve the tasks, or a folder that holds
             another run or a run on other data.
         """
         self.config = config
-        self.network = build_network(config)
+        self._assignment = assignment or alone(config.tasks)
+        # A batch of each task, from which networks learn their shapes.
+        self._examples = {}
+        with self._on_servers():
+            self.network = build_network(config)
         found = manifest.find(data_dir)
         self._sets = {
             name: _sets_for(name, task, found)
@@ -89,6 +105,13 @@ class Pretraining:
         configuration.save(config, model_dir)
         self._note_data()
         self.engine = self._engine()
+        self._copy = None
+
+    def _on_servers(self):
+        """Where the master variables that are made in the block live."""
+        if self._assignment.takes_turns:
+            return contextlib.nullcontext()
+        return spread_over(self._assignment.servers)
 
     def _note_data(self):
         """Stores which sets the run reads, or compares them with those noted.
@@ -113,15 +136,23 @@ class Pretraining:
         files.write_atomically(path, json.dumps(noted, indent=1))
 
     def _engine(self):
-        config = self.config
-        groups = {name: self._group(name) for name in self.network.tasks}
+        config, assignment = self.config, self._assignment
+        groups = {
+            name: Group(
+                self._workload(name), NAMED[config.rmsprop], assignment.groups[name]
+            )
+            for name in self.network.tasks
+        }
         optimizers = {name: group.optimizer for name, group in groups.items()}
         costs = {
             name: task.step_cost
             for name, task in config.tasks.items()
             if task.step_cost
         }
-        return Engine(
+        make = Engine
+        if not assignment.takes_turns:
+            make = functools.partial(ParallelEngine, pool=LocalPool(), say=_say)
+        return make(
             groups,
             config.weights,
             config.limits(),
@@ -130,32 +161,52 @@ class Pretraining:
             tf.train.Checkpoint(network=self.network, optimizers=optimizers),
         )
 
-    def _group(self, name):
-        network, config = self.network, self.config
-        task, source = network.tasks[name], self._sources[name]
-        seed, batch_size = _task_seed(config.seed, name), task.config.batch_size
+    def _workload(self, name):
+        config = self.config
+        batch_size = config.tasks[name].batch_size
+        seed, source = _task_seed(config.seed, name), self._sources[name]
+        first = next(iter(self._batches(name, source, seed, 0, batch_size)))
+        examples = self._examples[name] = pipeline.split_stand_in(first)[0]
 
-        def batches(position):
-            return pipeline.training_batches(task, source, seed, position, batch_size)
+        def copy(index, count):
+            network = build_network(config, [name])
+            network.build(name, examples)
+            share = shares.share(source, index, count)
+            size = share_of(batch_size, index, count)
+            return self._replica(name, network, share, seed + index, size)
 
+        with self._on_servers():
+            self.network.build(name, examples)
+        whole = shares.share(source, 0, 1)
+        return Workload(
+            name=name,
+            master=self._replica(name, self.network, whole, seed, batch_size),
+            learning_rate=config.tasks[name].learning_rate,
+            seed=seed,
+            copy=copy,
+        )
+
+    def _batches(self, name, source, seed, position, batch_size):
+        task = self.network.tasks[name]
+        return pipeline.training_batches(task, source, seed, position, batch_size)
+
+    def _replica(self, name, network, share, seed, batch_size):
         def objective(examples, step):
             return network.objective(name, pipeline.split_stand_in(examples)[0], step)
 
-        network.build(name, pipeline.split_stand_in(next(iter(batches(0))))[0])
-        workload = Workload(
-            name=name,
-            master=Replica(
-                objective=objective,
-                variables=network.trained_variables(name),
-                statistics=network.statistics(name),
-                batches=batches,
-                batch_size=batch_size,
+        def stand_ins(examples):
+            return share.in_source(pipeline.split_stand_in(examples)[1])
+
+        return Replica(
+            objective=objective,
+            variables=network.trained_variables(name),
+            statistics=network.statistics(name),
+            batches=lambda position: self._batches(
+                name, share, seed, position, batch_size
             ),
-            learning_rate=task.config.learning_rate,
-            seed=seed,
-            stand_ins=lambda examples: pipeline.split_stand_in(examples)[1],
+            batch_size=batch_size,
+            stand_ins=stand_ins,
         )
-        return Group(workload, NAMED[config.rmsprop])
 
     def run(self, stop):
         """Trains to the end, or until a signal asks to stop.
@@ -179,12 +230,25 @@ class Pretraining:
                 self.engine,
                 self._held_out(),
                 self._loss_limits,
+                self._validated,
             )
             with reports.progress, vanished_files_explained():
                 reports.begin(resumed)
                 seconds = self.config.checkpoint_seconds
                 self.engine.run(stop, seconds, reports.after_step, reports.flush)
             return stop.received is None and reports.finish(stop)
+
+    def _validated(self):
+        """The network to validate: a copy as of now where groups never stand still."""
+        if self._assignment.takes_turns:
+            return self.network
+        if self._copy is None:
+            self._copy = build_network(self.config)
+            for name in self.network.tasks:
+                self._copy.build(name, self._examples[name])
+        for ours, master in zip(self._copy.variables, self.network.variables):
+            ours.assign(master.read_value())
+        return self._copy
 
     def _held_out(self):
         """Dict of `Source` by task, for the tasks with held-out records."""
@@ -193,6 +257,10 @@ class Pretraining:
             for name, sets in self._sets.items()
             if sum(one.records("validation") for one in sets)
         }
+
+
+def _say(text):
+    print(text, file=sys.stderr, flush=True)
 
 
 def _sets_for(name, task, found):

@@ -21,7 +21,9 @@ VALIDATION = "validation.json"
 class Reports:
     """Takes in steps; shows them, averages them into rows, validates now and then."""
 
-    def __init__(self, model_dir, config, network, engine, held_out, loss_limits):
+    def __init__(
+        self, model_dir, config, network, engine, held_out, loss_limits, validated
+    ):
         """
         Args:
           model_dir: folder of the run.
@@ -30,6 +32,8 @@ class Reports:
           engine: its `Engine`, resumed.
           held_out: dict of `pipeline.Source` by task, for the tasks that have one.
           loss_limits: dict of `LossLimit` by task.
+          validated: function that gives the network to validate, up to date; its
+            variables may be others than `network`'s, which groups may be moving.
         """
         self._model_dir = model_dir
         self._config = config
@@ -37,13 +41,16 @@ class Reports:
         self._engine = engine
         self._limits = config.limits()
         self._loss_limits = loss_limits
+        self._validated = validated
+        # Of the steps reported so far: groups may be ahead of that.
+        self._steps = engine.steps()
         self.progress = self._new_progress()
         self._history = History(model_dir, engine.total_steps())
         self._summaries = Summaries(model_dir)
         self._rows = {name: [] for name in network.tasks}
         self._validators = {
             name: Validator(
-                network,
+                validated(),
                 name,
                 source,
                 network.tasks[name].config.batch_size,
@@ -79,33 +86,34 @@ class Reports:
     def after_step(self, name, logs, seconds):
         """Takes in one step of group `name`."""
         group = self._engine.groups[name]
-        self.progress.update(name, group.steps, group.skipped, logs, seconds)
+        self._steps[name] += 1
+        self.progress.update(name, self._steps[name], group.skipped, logs, seconds)
         self._watch_losses(name, group)
         if np.all(np.isfinite(list(logs.values()))):
             self._rows[name].append(logs)
-        if self._due(group, self._config.log_steps) and self._rows[name]:
+        if self._due(name, self._config.log_steps) and self._rows[name]:
             rows, self._rows[name] = self._rows[name], []
             mean = {key: float(np.mean([row[key] for row in rows])) for key in logs}
             counts = {"skipped": group.skipped, "stand_ins": group.stand_ins}
             self._add(name, "train", {**mean, **counts})
             self._add_alpha(name)
-        if name in self._validators and self._due(group, self._config.validation_steps):
+        if name in self._validators and self._due(name, self._config.validation_steps):
             self._validate(name)
 
     def _watch_losses(self, name, group):
         """Names each damaged shard when it is met; ends the run beyond the limit."""
-        seen = group.steps * group.workload.batch_size
+        seen = self._steps[name] * group.workload.batch_size
         limit = self._loss_limits[name]
         for text in limit.see(group.stand_ins, seen, group.damaged):
             self.progress.say(f"{name}: a damaged shard: {text}; others stand in")
 
-    def _due(self, group, every):
-        return group.steps % every == 0 or group.steps == self._limits[group.name]
+    def _due(self, name, every):
+        steps = self._steps[name]
+        return steps % every == 0 or steps == self._limits[name]
 
     def _add(self, name, split, values):
-        engine = self._engine
-        step = engine.groups[name].steps
-        self._history.add(name, split, step, engine.total_steps(), values)
+        step, total = self._steps[name], sum(self._steps.values())
+        self._history.add(name, split, step, total, values)
         self._summaries.scalars(name, split, step, values)
 
     def _add_alpha(self, name):
@@ -116,16 +124,17 @@ class Reports:
                 f"alpha/unit_{m:02d}": float(a) for m, a in enumerate(row, start=1)
             }
             self._add(name, "train", units)
-            step = self._engine.groups[name].steps
-            self._summaries.pictures("combination", step, {"alpha": self._alpha()})
+            pictures = {"alpha": self._alpha()}
+            self._summaries.pictures("combination", self._steps[name], pictures)
 
     def _alpha(self):
         return draw(self._network.combination.alpha().numpy(), tuple(self._limits))
 
     def _validate(self, name):
+        self._validated()
         self._add(name, "validation", self._validators[name].measure())
-        step = self._engine.groups[name].steps
-        self._summaries.pictures(name, step, self._validators[name].pictures())
+        pictures = self._validators[name].pictures()
+        self._summaries.pictures(name, self._steps[name], pictures)
 
     def flush(self):
         """Makes everything so far visible, before a checkpoint.
@@ -147,6 +156,7 @@ class Reports:
         folder = os.path.join(self._model_dir, PICTURES)
         os.makedirs(folder, exist_ok=True)
         results = {}
+        self._validated()
         for name, validator in self._validators.items():
             if stop.received:
                 return False

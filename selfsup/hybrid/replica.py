@@ -16,7 +16,7 @@ class Outcome:
       gradients: a tensor, or None, for each variable.
       statistics: by how much the forward pass moved each statistic (`LocalCopy`), or
         what they were before it (`Master`).
-      stand_ins: int32 [batch_size], see `Workload`.
+      stand_ins: int32 [batch_size], see `Replica`.
     """
 
     total: Any
@@ -35,12 +35,11 @@ class Master:
     def __init__(self, workload):
         self.replica = workload.master
         self.device = None
-        self._stand_ins = workload.stand_ins
 
     def contribute(self, examples, seed):
         """Runs forward and backward; returns an `Outcome`."""
         before = [tf.identity(variable) for variable in self.replica.statistics]
-        return _gradients(self.replica, self._stand_ins, examples, seed, before)
+        return _gradients(self.replica, examples, seed, before)
 
     def settle(self, outcome, applied):
         """Puts the statistics back where the step is not applied.
@@ -63,7 +62,6 @@ class LocalCopy:
             self.replica = workload.copy(index, count)
         self.device = device
         self._master = workload.master
-        self._stand_ins = workload.stand_ins
         self._weight = self.replica.batch_size / workload.batch_size
         _check_alike(workload, self.replica)
 
@@ -72,7 +70,7 @@ class LocalCopy:
         with tf.device(self.device):
             self._pull()
             before = [tf.identity(variable) for variable in self.replica.statistics]
-            outcome = _gradients(self.replica, self._stand_ins, examples, seed, before)
+            outcome = _gradients(self.replica, examples, seed, before)
             moved = [
                 variable.read_value() - value
                 for variable, value in zip(self.replica.statistics, before)
@@ -95,10 +93,10 @@ class LocalCopy:
             variable.assign(value)
 
 
-def _gradients(replica, stand_ins, examples, seed, statistics):
+def _gradients(replica, examples, seed, statistics):
     marked = tf.fill([replica.batch_size], -1)
-    if stand_ins is not None:
-        marked = stand_ins(examples)
+    if replica.stand_ins is not None:
+        marked = replica.stand_ins(examples)
     with tf.GradientTape() as tape:
         total, logs = replica.objective(examples, seed)
     gradients = tape.gradient(total, replica.variables)

@@ -17,7 +17,7 @@ class Result:
       current: whether its generation had not passed; else it changed nothing.
       finite: whether its gradients were, so that they were applied.
       logs: dict of floats: the objective's scalars and "gradient_norm".
-      stand_ins: int array, see `Workload`.
+      stand_ins: int array, see `Replica`.
     """
 
     current: bool

@@ -14,6 +14,8 @@ class Replica:
       statistics: those that the forward pass itself assigns.
       batches: position in the replica's examples -> tf.data.Dataset of batches.
       batch_size: examples that the replica takes a step.
+      stand_ins: examples -> int32 [batch_size]: the index of the damaged shard whose
+        record each stands in for, or -1; None where that cannot be.
     """
 
     objective: Callable
@@ -21,6 +23,7 @@ class Replica:
     statistics: list
     batches: Callable
     batch_size: int
+    stand_ins: Optional[Callable] = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +38,6 @@ class Workload:
       copy: (index, count) -> a `Replica` over new variables, in the order of the
         master's, on the current device, that takes part `index` of `count` of each
         batch; None where the task cannot be copied.
-      stand_ins: examples -> int32 [batch_size]: the index of the damaged shard whose
-        record each stands in for, or -1; None where that cannot be.
     """
 
     name: str
@@ -44,7 +45,6 @@ class Workload:
     learning_rate: float
     seed: int
     copy: Optional[Callable] = None
-    stand_ins: Optional[Callable] = None
 
     @property
     def batch_size(self):

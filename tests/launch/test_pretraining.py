@@ -19,6 +19,7 @@ from launch import (
 from launch.presets import DEFAULT_TASKS
 from selfsup.data import files, manifest
 from selfsup.errors import UserError
+from selfsup.hybrid import assignment
 from selfsup.hybrid.stop import StopSignals
 from selfsup.tasks import task_class
 
@@ -241,3 +242,29 @@ def test_nearest_leaves_the_query_out_and_prefers_the_alike():
     for query, row in enumerate(found):
         assert query not in row
         assert {index // 4 for index in row} == {query // 4}
+
+
+def test_all_tasks_side_by_side_each_on_its_own_devices(data, tmp_path):
+    """Four groups, one of them of two replicas, which share the lasso's trunk."""
+    groups = {
+        "relative_position": ("/CPU:0", "/CPU:1"),
+        "colorization": ("/CPU:2",),
+        "exemplar": ("/CPU:3",),
+        "motion_segmentation": ("/CPU:1",),
+    }
+    where = assignment.Assignment(groups, ("/CPU:0", "/CPU:2"))
+    config = _config(steps=3, checkpoint_seconds=0.0)
+    run = pretraining.Pretraining(config, data, str(tmp_path), where)
+    before = [variable.numpy() for variable in run.network.trainable_variables]
+    assert run.run(StopSignals())
+    assert run.engine.steps() == dict.fromkeys(DEFAULT_TASKS, 3)
+    after = [variable.numpy() for variable in run.network.trainable_variables]
+    assert all(np.any(old != new) for old, new in zip(before, after))
+    devices = {variable.device[-5:] for variable in run.network.trunk.variables}
+    assert devices == {"CPU:0", "CPU:2"}
+    with open(tmp_path / "validation.json") as file:
+        assert json.load(file).keys() == set(DEFAULT_TASKS)
+    # A run may go on with other devices; here, with one.
+    more = pretraining.Pretraining(_config(steps=4), data, str(tmp_path))
+    assert more.run(StopSignals())
+    assert more.engine.steps() == dict.fromkeys(DEFAULT_TASKS, 4)

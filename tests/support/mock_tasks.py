@@ -78,6 +78,7 @@ def workload(
             statistics=[network.moving_mean],
             batches=part_of(name, index, count, nan_inputs),
             batch_size=share_of(BATCH, index, count),
+            stand_ins=stand_ins,
         )
 
     return Workload(
@@ -86,7 +87,6 @@ def workload(
         learning_rate=0.01,
         seed=1,
         copy=lambda index, count: replica(Network([name]), index, count),
-        stand_ins=stand_ins,
     )
 
 

@@ -1,0 +1,54 @@
+"""The devices of this machine, and which task gets which."""
+
+from selfsup.errors import UserError
+from selfsup.hybrid import assignment
+
+
+def local_assignment(config, groups, logical_cpus):
+    """The `Assignment` of a run on this machine.
+
+    Args:
+      config: a `RunConfig`.
+      groups: strings "TASK:NUMBER"; empty to share the devices out.
+      logical_cpus: TensorFlow devices to make of the CPU, to try groups on; 0 to train on
+        the GPUs, or on the CPU where there are none.
+
+    Raises:
+      UserError: when the request cannot be met.
+    """
+    devices = _cpus(logical_cpus) if logical_cpus else _gpus() or ("/CPU:0",)
+    batch_sizes = {name: task.batch_size for name, task in config.tasks.items()}
+    # GPUs hold the master variables of a machine that has several: they update faster.
+    servers = devices if "GPU" in devices[0] else ("/CPU:0",)
+    request = assignment.parse_request(groups)
+    return assignment.assign(batch_sizes, devices, servers, request)
+
+
+def describe(where):
+    """One line on an `Assignment`, for the user."""
+    if where.takes_turns:
+        return "the tasks take turns on one device"
+    return "; ".join(
+        f"{task} on {', '.join(devices)}" for task, devices in where.groups.items()
+    )
+
+
+def _gpus():
+    import tensorflow as tf
+
+    for gpu in tf.config.list_physical_devices("GPU"):
+        # Two groups may share one, and other programs too.
+        tf.config.experimental.set_memory_growth(gpu, True)
+    return tuple(f"/GPU:{i}" for i in range(len(tf.config.list_logical_devices("GPU"))))
+
+
+def _cpus(count):
+    import tensorflow as tf
+
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    parts = [tf.config.LogicalDeviceConfiguration() for _ in range(count)]
+    try:
+        tf.config.set_logical_device_configuration(cpu, parts)
+    except RuntimeError as error:
+        raise UserError(f"--logical_cpus={count}: {error}") from error
+    return tuple(f"/CPU:{index}" for index in range(count))

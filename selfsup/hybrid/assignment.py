@@ -1,0 +1,113 @@
+"""Which devices train which task."""
+
+import dataclasses
+
+from selfsup.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Assignment:
+    """Where a run happens.
+
+    Attributes:
+      groups: dict of device names by task; all empty when the tasks take turns on one
+        device, which then holds the master variables too.
+      servers: names of the devices that hold the master variables.
+    """
+
+    groups: dict
+    servers: tuple
+
+    @property
+    def takes_turns(self):
+        """Whether all tasks share one device."""
+        return not any(self.groups.values())
+
+
+def alone(tasks):
+    """The `Assignment` of tasks that take turns on TensorFlow's default device."""
+    return Assignment(dict.fromkeys(tasks, ()), ())
+
+
+def parse_request(texts):
+    """{task: number of devices} from strings "TASK:NUMBER".
+
+    Raises:
+      UserError: for anything else.
+    """
+    request = {}
+    for text in texts:
+        task, _, number = text.partition(":")
+        if not (task and number.isdigit() and int(number) > 0):
+            raise UserError(f"--groups={text}: expected TASK:NUMBER, with 1 or more")
+        if task in request:
+            raise UserError(f"--groups={text}: {task} is there twice")
+        request[task] = int(number)
+    return request
+
+
+def assign(batch_sizes, devices, servers, request=None):
+    """Assigns devices to tasks.
+
+    Args:
+      batch_sizes: dict of each task's examples a step.
+      devices: names of the devices to train on.
+      servers: names of the devices for the master variables.
+      request: as of `parse_request`; None to share the devices out evenly, and to take
+        turns on a single one.
+
+    Returns:
+      an `Assignment`.
+
+    Raises:
+      UserError: when the request cannot be met; says by how much.
+
+    Example:
+      >>> assign({"a": 8, "b": 8}, ["/GPU:0", "/GPU:1", "/GPU:2"], []).groups
+      {'a': ('/GPU:0', '/GPU:1'), 'b': ('/GPU:2',)}
+    """
+    tasks = list(batch_sizes)
+    if not request:
+        if len(devices) == 1:
+            return alone(tasks)
+        request = _even_shares(batch_sizes, len(devices))
+    _check_request(request, batch_sizes, devices)
+    free = list(devices)
+    groups = {task: tuple(free.pop(0) for _ in range(request[task])) for task in tasks}
+    return Assignment(groups, tuple(servers))
+
+
+def _even_shares(batch_sizes, count):
+    """The first tasks get what is left over; none more than its batch can use."""
+    if count < len(batch_sizes):
+        raise UserError(
+            f"{len(batch_sizes)} tasks need a device each, or a single one to take turns "
+            f"on; there are {count}: use fewer --tasks, or hide devices "
+            "(CUDA_VISIBLE_DEVICES)"
+        )
+    return {
+        task: min(size, (count + len(batch_sizes) - 1 - index) // len(batch_sizes))
+        for index, (task, size) in enumerate(batch_sizes.items())
+    }
+
+
+def _check_request(request, batch_sizes, devices):
+    unknown = sorted(set(request) - set(batch_sizes))
+    missing = [task for task in batch_sizes if task not in request]
+    if unknown or missing:
+        what = f"{unknown[0]} is no task of this run" if unknown else ""
+        what = what or f"{', '.join(missing)} has no devices"
+        raise UserError(f"--groups: {what}; the tasks are {', '.join(batch_sizes)}")
+    total = sum(request.values())
+    if total > len(devices):
+        terms = " + ".join(str(number) for number in request.values())
+        raise UserError(
+            f"--groups: asks for {terms} = {total} devices; there are {len(devices)} "
+            f"({', '.join(devices)})"
+        )
+    for task, number in request.items():
+        if number > batch_sizes[task]:
+            raise UserError(
+                f"--groups={task}:{number}: a batch of {batch_sizes[task]} cannot be "
+                f"shared by {number} replicas"
+            )
