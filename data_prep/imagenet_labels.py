@@ -12,16 +12,16 @@ import gzip
 import io
 import os
 import re
-import tarfile
+import tempfile
 import zlib
 
+from data_prep import archives, meta_mat
 from selfsup.errors import UserError
 
 # The development kit has 3 MB unpacked.
 _MAX_BYTES = 64 << 20
 _GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 _META = "meta.mat"
-_MAT_MAGIC = b"MATLAB 5.0 MAT-file"
 _WNID = re.compile(r"n\d{8}\b")
 _LAST_NUMBER = re.compile(r"(\d{1,18})(\.[^./]*)?$")
 _ILSVRC_CLASSES = 1000
@@ -93,7 +93,7 @@ def read_ground_truth(path, synsets=""):
     data = _read(path, "--validation_labels")
     if data[:2] == b"\x1f\x8b" or data[257:262] == b"ustar":
         data, meta = _read_devkit(path, data)
-        names = _from_meta(path, meta)
+        names = meta_mat.read(path, meta)
     else:
         names = {}
     if synsets:
@@ -130,31 +130,48 @@ def _read(path, flag):
 
 def _read_devkit(path, data):
     """(ground truth, meta.mat), bytes of both, from the devkit's archive."""
-    wanted = {}
     try:
         if data[:2] == b"\x1f\x8b":
             with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
                 data = file.read(_MAX_BYTES + 1)
         if len(data) > _MAX_BYTES:
             raise UserError(f"{path}: over {_MAX_BYTES >> 20} MiB unpacked: no devkit")
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
-            for member in tar:
-                name = member.name.rpartition("/")[2]
-                if member.isreg() and name in (_GROUND_TRUTH, _META):
-                    wanted[name] = tar.extractfile(member).read()
-    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        # Archives are read where they lie, so this one has to lie somewhere.
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(data)
+            file.flush()
+            found = _members(path, file.name)
+    except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: is broken, or no archive: {error}") from error
-    lacking = {_GROUND_TRUTH, _META} - set(wanted)
+    lacking = {_GROUND_TRUTH, _META} - set(found)
     if lacking:
         raise UserError(f"{path}: holds no {' and no '.join(sorted(lacking))}")
-    return wanted[_GROUND_TRUTH], wanted[_META]
+    return found[_GROUND_TRUTH], found[_META]
+
+
+def _members(path, archive):
+    """{name: bytes} of the files that count in the devkit's archive."""
+    found, problem = {}, ""
+    try:
+        for entry in archives.entries(archive, descend=False):
+            name = entry.name.rpartition("/")[2]
+            if entry.problem:
+                what = name if name in (_GROUND_TRUTH, _META) else "it"
+                problem = problem or f"{what} {entry.problem}"
+            elif name in (_GROUND_TRUTH, _META):
+                found[name] = archives.read(archive, entry.offset, entry.size)
+    except UserError as error:
+        problem = str(error).replace(f"{archive}: ", "")
+    if problem and len(found) < 2:
+        raise UserError(f"{path}: is broken, or no archive: {problem}")
+    return found
 
 
 def _read_synsets(path):
     """{ILSVRC2012_ID: WNID} of a meta.mat or of a text file."""
     data = _read(path, "--synsets")
-    if data.startswith(_MAT_MAGIC):
-        return _from_meta(path, data)
+    if data.startswith(meta_mat.MAGIC):
+        return meta_mat.read(path, data)
     lines = _lines(data, path, "expected the devkit's meta.mat or one WNID a line")
     names = [_class_name(line) for line in lines]
     if len(names) == _ILSVRC_CLASSES and names == sorted(names):
@@ -163,23 +180,6 @@ def _read_synsets(path):
             "another (1 is n02119789): the labels would be wrong; give meta.mat"
         )
     return dict(enumerate(names, start=1))
-
-
-def _from_meta(path, data):
-    """{ILSVRC2012_ID: WNID} of the struct array `synsets` in a MATLAB 5 file."""
-    import numpy as np
-    from scipy import io as scipy_io
-
-    try:
-        synsets = scipy_io.loadmat(io.BytesIO(data), squeeze_me=True)["synsets"]
-        ids = np.atleast_1d(synsets["ILSVRC2012_ID"])
-        wnids = np.atleast_1d(synsets["WNID"])
-        return {int(number): str(wnid) for number, wnid in zip(ids, wnids)}
-    except Exception as error:
-        # SciPy's reader raises whatever its parsing runs into.
-        raise UserError(
-            f"{path}: no meta.mat with `synsets` of ILSVRC2012_ID and WNID: {error!r}"
-        ) from error
 
 
 def _lines(data, path, expected):

@@ -124,8 +124,12 @@ def read_splits(path):
 
 def _short_list(file, path, name):
     values = _dataset(file, path, name)
-    # A file without data may claim any number of them.
-    if not values.size or values.size > _MAX_SPLITS_BYTES:
+    # A file without data may claim any number of them, of any size.
+    if (
+        values.dtype.kind not in "iuf"
+        or not values.size
+        or values.size * values.dtype.itemsize > _MAX_SPLITS_BYTES
+    ):
         raise UserError(f"{path}: {name!r} is {_kind(values)}, no list of indices")
     return values[()]
 

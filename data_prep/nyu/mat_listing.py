@@ -1,14 +1,14 @@
 """Lists the labelled set from a child process, which a damaged file may crash or keep."""
 
-import collections
-import contextlib
 from typing import NamedTuple
 
-from data_prep import worker_pool
+from data_prep import child_reading
 from selfsup.errors import UserError
 
 # Opening and checking takes a second; a slow network disk gets its time.
 _SECONDS = 120
+# Bytes that the real files are far from taking.
+_MEMORY = 4 << 30
 
 
 class Listing(NamedTuple):
@@ -51,26 +51,10 @@ def list_labelled(request, seconds=_SECONDS):
       UserError: they are not as they should be, crash their parser or keep it longer
         than `seconds`.
     """
-    jobs = collections.deque([request])
-    with contextlib.closing(worker_pool.run(answer, jobs, 1, seconds)) as events:
-        found = next(_told(event) for event in events if _is_end(event))
+    found = child_reading.call(answer, request, request.labelled, seconds)
     if isinstance(found, str):
         raise UserError(found)
     return found
-
-
-def _is_end(event):
-    return event.job is not None and not isinstance(event, worker_pool.Step)
-
-
-def _told(event):
-    """The `Listing`, or what is wrong, of the event that ends a request."""
-    if isinstance(event, worker_pool.Finished):
-        return event.value
-    path = event.job.labelled
-    if isinstance(event, worker_pool.Overran):
-        return f"{path}: is damaged: reading it takes over {event.seconds:g} s"
-    return f"{path}: is damaged: its reader {worker_pool.describe_exit(event.exitcode)}"
 
 
 def answer(request):
@@ -78,6 +62,7 @@ def answer(request):
     from data_prep.nyu import mat_file
 
     yield request.labelled
+    child_reading.limit_memory(_MEMORY)
     try:
         contents = mat_file.describe(request.labelled, request.depth)
         train, test = mat_file.read_splits(request.splits)

@@ -1,12 +1,15 @@
 import gzip
 import io
+import struct
 import tarfile
+import zlib
 
 import numpy as np
 import pytest
 import scipy.io
 
 from data_prep import imagenet_labels
+from data_prep import meta_mat as meta_mat_module
 from selfsup.errors import UserError
 
 WNIDS = ("n02119789", "n02100735", "n02110185")
@@ -44,6 +47,12 @@ def devkit(ids, wnids=WNIDS, leave_out="", format=tarfile.USTAR_FORMAT):
 
 
 @pytest.fixture
+def in_process(monkeypatch):
+    """Saves the second that a process of its own takes for every meta.mat."""
+    monkeypatch.setattr(meta_mat_module, "read", meta_mat_module.parse)
+
+
+@pytest.fixture
 def read(tmp_path):
     """Callable: files' contents -> `GroundTruth`."""
 
@@ -73,7 +82,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_all_ways_say_the_same(read, way):
+def test_all_ways_say_the_same(read, in_process, way):
     truth = read(*WAYS[way])
     assert truth.by_number == EXPECTED
     assert len(truth) == 4
@@ -146,7 +155,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_other_files_are_refused(read, case):
+def test_other_files_are_refused(read, in_process, case):
     labels, synsets, message = REFUSED[case]
     with pytest.raises(UserError, match=message):
         read(labels, synsets)
@@ -164,7 +173,60 @@ def test_missing_and_large_files_are_named(tmp_path):
         imagenet_labels.read_ground_truth(str(large))
 
 
-def test_mutated_devkits_are_read_or_refused(read):
+def test_meta_mat_is_read_in_a_child(read):
+    assert read(*WAYS["devkit"]).by_number == EXPECTED
+
+
+def test_a_meta_mat_cannot_take_all_memory(read):
+    """A megabyte that says 2 GiB."""
+    zeros = zlib.compress(_element(14, _array_header(1 << 28) + bytes(1 << 20)))
+    assert len(zeros) < 1 << 20
+    file = io.BytesIO()
+    scipy.io.savemat(file, {})
+    cells = file.getvalue()[:128] + struct.pack("<II", 15, len(zeros)) + zeros
+    with pytest.raises(UserError, match=r"no meta\.mat with `synsets`.*MemoryError"):
+        read("1\n", cells)
+
+
+def _element(kind, data):
+    return struct.pack("<II", kind, len(data)) + data + bytes(-len(data) % 8)
+
+
+def _array_header(count):
+    """Of a MATLAB 5 cell array, `synsets`, of `count` cells."""
+    return (
+        _element(6, struct.pack("<II", 1, 0))
+        + _element(5, struct.pack("<ii", count, 1))
+        + _element(1, b"synsets")
+    )
+
+
+@pytest.mark.parametrize("pax", [False, True])
+def test_sparse_members_are_refused(read, pax):
+    """A sparse file of 2 KB stands for any number of bytes."""
+    member = tarfile.TarInfo("data/meta.mat")
+    if pax:
+        member.pax_headers = {
+            "GNU.sparse.major": "0",
+            "GNU.sparse.minor": "1",
+            "GNU.sparse.map": "0,0",
+            "GNU.sparse.size": str(12 << 30),
+        }
+        header = member.tobuf(tarfile.PAX_FORMAT)
+    else:
+        member.type = tarfile.GNUTYPE_SPARSE
+        block = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+        block[483:494] = b"%011o" % (8 << 30)
+        block[148:156] = (
+            b"%06o\0 " % tarfile.calc_chksums(block[:148] + b" " * 8 + block[156:])[0]
+        )
+        header = bytes(block)
+    whole = devkit([1], leave_out="meta")
+    with pytest.raises(UserError, match=r"meta\.mat is stored as a sparse file"):
+        read(header + whole)
+
+
+def test_mutated_devkits_are_read_or_refused(read, in_process):
     """Whatever the bytes of meta.mat, of the lists or of the archive around them."""
     whole = devkit([2, 1, 3, 2])
     random = np.random.default_rng(5)

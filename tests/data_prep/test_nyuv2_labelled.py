@@ -231,11 +231,19 @@ def test_splits_of_matlab_7_3_are_read(files):
     assert (test + 1).tolist() == TEST
 
 
-def test_splits_of_countless_indices_are_refused(files):
+@pytest.mark.parametrize(
+    "count, kind, message",
+    [
+        (10**12, "f8", r"float64 \[1000000000000\], no list of"),
+        (20_000, "V100000", r"\|V100000 \[20000\], no list of"),
+        (200_000, "f8", r"float64 \[200000\], no list of"),
+    ],
+)
+def test_splits_of_countless_indices_are_refused(files, count, kind, message):
     with h5py.File(files[1], "w") as file:
-        file.create_dataset("trainNdxs", (10**12,), "f8", chunks=(9,))
+        file.create_dataset("trainNdxs", (count,), kind, chunks=(9,))
         file["testNdxs"] = np.array([TEST], np.float64)
-    with pytest.raises(UserError, match=r"float64 \[1000000000000\], no list of"):
+    with pytest.raises(UserError, match=message):
         mat_file.read_splits(files[1])
 
 
