@@ -60,7 +60,8 @@ def _folder_classes(path, exclude):
 def _tar_layout(path):
     """(prefix of all names that is no class, class names) of a tar file.
 
-    The folder of the class folders may be in the archive too ("train/n01440764/...").
+    The folder of the class folders may be in the archive too ("train/n01440764/..."),
+    and photos that belong to no class beside it or in it.
     """
     folders = set()
     with Progress(f"{os.path.basename(path)}: members", total=None) as progress:
@@ -68,9 +69,11 @@ def _tar_layout(path):
             progress.update(count)
             if _names_a_class(path, entry):
                 folders.add(_folders_of(entry.name)[:2])
-    tops = {folder[0] for folder in folders if folder}
-    if len(tops) == 1 and all(len(folder) == 2 for folder in folders):
-        return f"{tops.pop()}/", tuple(sorted(folder[1] for folder in folders))
+    folders.discard(())
+    tops = {folder[0] for folder in folders}
+    below = {folder[1] for folder in folders if len(folder) == 2}
+    if len(tops) == 1 and (len(below) > 1 or len(below) == len(folders)):
+        return f"{tops.pop()}/", tuple(sorted(below))
     return "", tuple(sorted(tops))
 
 

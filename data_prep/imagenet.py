@@ -64,6 +64,8 @@ def main(argv):
     del argv
     if builder_flags.INPUT.value is not None:
         raise UserError("--input: give --train and --validation in its place")
+    if _VALIDATION.value and flags.FLAGS["validation_fraction"].present:
+        raise UserError("--validation_fraction: goes without --validation only")
     from data_prep import imagenet_builder
 
     imagenet_builder.build_imagenet(

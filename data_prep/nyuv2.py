@@ -81,6 +81,15 @@ _MIN_VALID = flags.DEFINE_float(
     lower_bound=0.0,
     upper_bound=1.0,
 )
+# Flags that mean something in one of the three ways to build alone.
+_WAYS = {
+    "rgb": (
+        *("depth_unit", "invalid", "resize_depth", "validation_fraction"),
+        "depth_images",
+    ),
+    "raw": ("all_scenes", "frames_per_scene", "max_time_difference"),
+    "labelled": ("depth",),
+}
 for _name in (
     *("output", "workers", "num_shards", "validation_fraction"),
     *("runner", "beam_options"),
@@ -104,15 +113,23 @@ def _chosen():
         raise UserError("--input: not here; give --labelled, --raw or --rgb")
     if _RAW.value and _RGB.value:
         raise UserError("--raw and --rgb: give one of them a build")
+    _check_way()
     if _RGB.value:
         return _folders()
-    if _DEPTH_IMAGES.value:
-        raise UserError("--depth_images: needs --rgb, the folder with the photos")
     if _RAW.value:
         return _raw()
     if not _LABELLED.value:
         raise UserError("give --labelled, --raw or --rgb: see --help")
     return _labelled()
+
+
+def _check_way():
+    """Refuses flags that would be ignored."""
+    chosen = "rgb" if _RGB.value else "raw" if _RAW.value else "labelled"
+    for way, names in _WAYS.items():
+        for name in names:
+            if way != chosen and flags.FLAGS[name].present:
+                raise UserError(f"--{name}: goes with --{way} only, not --{chosen}")
 
 
 def _labelled():

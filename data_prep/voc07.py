@@ -16,6 +16,7 @@ from absl import flags
 
 from data_prep import builder_flags
 from selfsup import command
+from selfsup.errors import UserError
 
 _YEAR = flags.DEFINE_string(
     "year", "", "VOC2007 or another folder of the devkit; needed if there are several."
@@ -31,11 +32,17 @@ _CLASSES = flags.DEFINE_string(
     "Names separated by commas, @FILE with one a line, or found: all in the "
     "annotations, sorted. Objects of others are left out. Otherwise VOC's 20.",
 )
-flags.adopt_module_key_flags(builder_flags)
+# The lists of a devkit say what is held out.
+_MEANINGLESS = "validation_fraction"
+for _flag in flags.FLAGS.get_key_flags_for_module(builder_flags):
+    if _flag.name != _MEANINGLESS:
+        flags.declare_key_flag(_flag.name)
 
 
 def main(argv):
     del argv
+    if flags.FLAGS[_MEANINGLESS].present:
+        raise UserError(f"--{_MEANINGLESS}: not here; the lists in ImageSets/Main say")
     from data_prep import voc_builder
 
     text = builder_flags.INPUT.value

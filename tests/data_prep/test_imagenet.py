@@ -209,6 +209,22 @@ def test_flat_validation_folder_and_tars_of_trees(built, tmp_path):
     assert made == _checksums(built)
 
 
+@pytest.mark.parametrize("stray", ["montage.jpg", "train/montage.jpg"])
+def test_a_stray_photo_does_not_hide_the_class_folders(tmp_path, stray):
+    files = {f"train/{name}": data for name, data in _train_files().items()}
+    _tar({stray: _jpeg(7), **files}, tmp_path / "a.tar")
+    source = class_folders.open_source(str(tmp_path / "a.tar"), "train")
+    assert (source.prefix, source.classes) == ("train/", LABELS)
+    names = {photo.name for photo in source.photos(lambda line: None)}
+    assert names == {"montage.jpg", *_train_files()}
+
+
+def test_one_class_folder_is_no_prefix(tmp_path):
+    _tar({"cat/a.jpg": _jpeg(1), "cat/more/b.jpg": _jpeg(2)}, tmp_path / "a.tar")
+    source = class_folders.open_source(str(tmp_path / "a.tar"), "validation")
+    assert (source.prefix, source.classes) == ("", ("cat",))
+
+
 def test_any_class_folders_without_validation(tmp_path):
     files = {f"cat/deep/{n}.png": _jpeg(n, kind="PNG") for n in range(6)}
     files.update({f"dog/{n}": _jpeg(n, kind="GIF") for n in range(6)})
@@ -315,10 +331,20 @@ def test_class_folders_that_do_not_fit(extracted, tmp_path):
         _build(tmp_path, train=train, validation_labels=_truth(tmp_path, LABELS))
 
 
-def test_the_command_refuses_input(extracted):
-    command = [sys.executable, "-m", "data_prep.imagenet", "--output=o", "--input=i"]
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--input=i"], "--input: give --train and --validation"),
+        (
+            ["--validation=v", "--validation_fraction=0.1"],
+            "--validation_fraction: goes without --validation only",
+        ),
+    ],
+)
+def test_the_command_refuses_flags_without_meaning(extracted, arguments, message):
+    command = [sys.executable, "-m", "data_prep.imagenet", "--output=o", *arguments]
     done = subprocess.run(
         [*command, f"--train={extracted}/train"], stderr=subprocess.PIPE, text=True
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("error: --input: give --train and --validation")
+    assert done.stderr.startswith(f"error: {message}")

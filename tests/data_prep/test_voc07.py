@@ -161,3 +161,16 @@ def test_tars_give_the_same_shards(built, devkit, tmp_path):
     from_tars = manifests.read(str(tmp_path / "tars" / manifests.FILE_NAME))
     assert from_tars.shards == built.shards
     assert from_tars.inputs == built.inputs
+
+
+def test_what_is_held_out_is_the_lists_to_say(devkit):
+    """A flag that would be ignored is neither offered nor accepted."""
+    command = [sys.executable, "-m", "data_prep.voc07"]
+    told = subprocess.run(
+        [*command, "--help"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert "--num_shards" in told.stdout and "validation_fraction" not in told.stdout
+    command += [f"--input={devkit}", "--output=o", "--validation_fraction=0.1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: --validation_fraction: not here")
