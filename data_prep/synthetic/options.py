@@ -64,6 +64,13 @@ def resolve(scale="tiny", seed=0, **counts: Optional[int]):
         raise UserError(f"--classes={values['classes']}: expected 2 to {most}")
     if seed < 0:
         raise UserError(f"--seed={seed}: expected 0 or more")
+    if not values["images_per_class"]:
+        if counts.get("validation_images_per_class"):
+            raise UserError(
+                "--validation_images_per_class: needs --images_per_class, since "
+                "class folders for validation alone are of no use"
+            )
+        values["validation_images_per_class"] = 0
     for name in ("detection_images", "depth_images"):
         if values[name] in (1, 2):
             raise UserError(

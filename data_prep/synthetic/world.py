@@ -9,7 +9,7 @@ import os
 import pathlib
 import shutil
 
-from data_prep import worker_pool
+from data_prep import local_runner, worker_pool
 from data_prep.progress import Progress
 from data_prep.synthetic import (
     imagenet_layout,
@@ -47,7 +47,8 @@ def generate(output, options, workers=0):
     Raises:
       UserError: `output` holds something else or cannot be written.
     """
-    output = os.path.abspath(output)
+    # A link's folder is what the finished one takes the place of, not the link.
+    output = os.path.realpath(output)
     if _is_there(output, options):
         return False
     parent, name = os.path.split(output)
@@ -56,18 +57,28 @@ def generate(output, options, workers=0):
         os.makedirs(unfinished, exist_ok=True)
         busy = f"--output={output}: another process is making it"
         with files.locked(os.path.join(unfinished, _LOCK), busy):
-            _clear(unfinished)
-            try:
-                _fill(unfinished, options, workers)
-                os.remove(os.path.join(unfinished, _LOCK))
-                os.rename(unfinished, output)
-            except BaseException:
+            # Another process may have made it since.
+            if _is_there(output, options):
                 shutil.rmtree(unfinished, ignore_errors=True)
-                raise
+                return False
+            _make(unfinished, output, options, workers)
         files.sync(parent)
     except OSError as error:
         raise UserError(f"--output={output}: cannot be written: {error}") from error
     return True
+
+
+def _make(unfinished, output, options, workers):
+    _clear(unfinished)
+    try:
+        _fill(unfinished, options, workers)
+        # With the lock, so that no one else ever finds the folder free.
+        os.rename(unfinished, output)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    with contextlib.suppress(OSError):
+        os.remove(os.path.join(output, _LOCK))
 
 
 def _is_there(output, options):
@@ -110,7 +121,7 @@ def _fill(folder, options, workers):
             jobs.append((name, job, pictures))
             total += pictures
     work = functools.partial(_work, folder, options)
-    events = worker_pool.run(work, jobs, workers or os.cpu_count())
+    events = worker_pool.run(work, jobs, workers or local_runner.cpus())
     with contextlib.closing(events), Progress("pictures", total) as progress:
         for event in events:
             if isinstance(event, worker_pool.Died):

@@ -21,6 +21,10 @@ FEW = options.resolve(
     depth_images=0,
 )
 
+NOTHING = options.resolve(
+    images_per_class=0, videos=0, detection_images=0, depth_images=0
+)
+
 
 def test_world_describes_itself_and_is_made_once(tmp_path):
     output = tmp_path / "new" / "world"
@@ -57,6 +61,49 @@ def test_what_a_killed_run_left_is_no_hindrance(tmp_path):
     assert world.generate(str(tmp_path / "world"), FEW, 1)
     assert len(list((tmp_path / "world").rglob("*.JPEG"))) == 4
     assert [path.name for path in tmp_path.iterdir()] == ["world"]
+
+
+def test_a_link_to_an_empty_folder_is_filled(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "world").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "world")
+    assert world.generate(str(tmp_path / "link"), FEW, 1)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "link" / "world.json").is_file()
+    assert sorted(os.listdir(tmp_path / "disk")) == ["world"]
+    assert sorted(os.listdir(tmp_path / "disk" / "world")) == ["imagenet", "world.json"]
+
+
+def test_the_lock_is_held_until_the_folder_has_its_name(tmp_path, monkeypatch):
+    rename, held = os.rename, []
+
+    def watched(source, target):
+        held.append(os.path.exists(os.path.join(source, ".lock")))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", watched)
+    world.generate(str(tmp_path / "world"), NOTHING, 1)
+    assert held == [True]
+    assert os.listdir(tmp_path / "world") == ["world.json"]
+
+
+def test_a_world_made_meanwhile_is_not_made_again(tmp_path, monkeypatch):
+    output = str(tmp_path / "world")
+    world.generate(output, NOTHING, 1)
+    looks = [False]
+    is_there = world._is_there
+    monkeypatch.setattr(
+        world, "_is_there", lambda *place: looks.pop() if looks else is_there(*place)
+    )
+    assert not world.generate(output, NOTHING, 1)
+    assert os.listdir(tmp_path) == ["world"]
+
+
+def test_no_training_images_no_validation_images():
+    assert options.resolve(images_per_class=0).validation_images_per_class == 0
+    both = {"images_per_class": 0, "validation_images_per_class": 3}
+    with pytest.raises(UserError, match="--validation_images_per_class: needs --image"):
+        options.resolve(**both)
 
 
 @pytest.mark.parametrize(
