@@ -32,7 +32,7 @@ def run(jobs, work, workers, time_limit, update, options=""):
       UserError: Beam is not installed or does not know an option; a shard cannot be
         written, or its inputs are gone.
     """
-    beam = _import_beam()
+    beam, beam_writing = _import_beam()
     parsed = _parse(options, workers)
     try:
         pipeline = beam.Pipeline(options=parsed)
@@ -42,7 +42,7 @@ def run(jobs, work, workers, time_limit, update, options=""):
         pipeline
         | "Shards" >> beam.Create(jobs)
         | "Spread" >> beam.Reshuffle()
-        | "Write" >> beam.Map(_write, work=work, time_limit=time_limit)
+        | "Write" >> beam.ParDo(beam_writing.WriteShard(work, time_limit))
     )
     with _followed(jobs, update):
         try:
@@ -58,11 +58,13 @@ def run(jobs, work, workers, time_limit, update, options=""):
 def _import_beam():
     try:
         import apache_beam
+
+        from data_prep import beam_writing
     except ImportError as error:
         raise UserError(
             f"--runner=beam needs Apache Beam (pip install -e '.[beam]'): {error}"
         ) from error
-    return apache_beam
+    return apache_beam, beam_writing
 
 
 def _parse(options, workers):
@@ -87,12 +89,6 @@ def _parse(options, workers):
             f"--beam_options={options!r}: Beam knows no --{sorted(unknown)[0]}"
         )
     return parsed
-
-
-def _write(job, work, time_limit):
-    """Writes one shard, in a process of its own."""
-    if finished(job) is None:
-        local_runner.run([job], work, 1, time_limit, lambda done: None)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ _STRIKES = 2
 _KILLS = 3
 
 
-def run(jobs, work, workers, time_limit, update):
+def run(jobs, work, workers, time_limit, update, members=None):
     """Writes the shards of `jobs`.
 
     Args:
@@ -25,13 +25,14 @@ def run(jobs, work, workers, time_limit, update):
       workers: processes; 0 takes one for each CPU.
       time_limit: seconds after which an input is set aside; None for no limit.
       update: called with the number of inputs that are done, now and then.
+      members: as in `worker_pool.run`.
 
     Raises:
       UserError: a shard cannot be written, or its inputs are gone.
     """
     orders = collections.deque((job, {}) for job in jobs)
     tracker = _Tracker(orders)
-    events = worker_pool.run(work, orders, workers or cpus(), time_limit)
+    events = worker_pool.run(work, orders, workers or cpus(), time_limit, members)
     with contextlib.closing(events):
         for event in events:
             tracker.see(event)

@@ -75,7 +75,7 @@ class _Member:
     waited: float = 0.0
 
 
-def run(work, jobs, workers, limit=None):
+def run(work, jobs, workers, limit=None, members=None):
     """Runs `work(job)` for all jobs in `workers` processes.
 
     Args:
@@ -87,12 +87,15 @@ def run(work, jobs, workers, limit=None):
       limit: seconds that a step may take, until the next or the result; a worker
         that takes longer is killed. The time before the first step and after a step
         of value None does not count. None for no limit.
+      members: list in which workers that have nothing more to do are left for the next
+        call with the same work; until `end`. None to end them here.
 
     Yields:
       `Step`, `Finished`, `Died` and `Overran` events. Closing the generator ends the
       workers.
     """
-    members = []
+    kept = members is not None
+    members = members if kept else []
     try:
         while jobs or any(member.job is not None for member in members):
             _give_out(work, jobs, members, workers)
@@ -108,10 +111,17 @@ def run(work, jobs, workers, limit=None):
                     members.remove(member)
                 yield event
     finally:
-        for member in members:
-            member.process.kill()
-        for member in members:
-            member.process.join()
+        if not kept or any(member.job is not None for member in members):
+            end(members)
+
+
+def end(members):
+    """Ends the workers that `run` has left, and forgets them."""
+    for member in members:
+        member.process.kill()
+    for member in members:
+        member.process.join()
+    members.clear()
 
 
 def describe_exit(exitcode):

@@ -75,6 +75,29 @@ def test_closing_ends_the_workers():
         os.kill(pid, 0)
 
 
+def test_workers_may_be_kept_for_the_next_call():
+    members = []
+
+    def pid(job):
+        events = worker_pool.run(
+            pool_work.processor, collections.deque([job]), 1, members=members
+        )
+        return next(event.value for event in list(events) if isinstance(event, Step))
+
+    assert pid("a") == pid("b")
+    (member,) = members
+    # One that died meanwhile is replaced.
+    member.process.kill()
+    member.process.join()
+    jobs = collections.deque(["c"])
+    for event in worker_pool.run(pool_work.processor, jobs, 1, members=members):
+        if isinstance(event, Died):
+            jobs.append("c")
+    (member,) = members
+    worker_pool.end(members)
+    assert not member.process.is_alive() and not members
+
+
 def test_workers_end_with_a_killed_parent(tmp_path):
     """A killed builder leaves no worker behind that would go on writing."""
     note = tmp_path / "pid"

@@ -84,7 +84,7 @@ class ReadInputs:
             return [file.read()]
 
 
-def run_in_process(work, jobs, workers, limit=None):
+def run_in_process(work, jobs, workers, limit=None, members=None):
     """Stands in for `worker_pool.run`, whose workers take seconds to load TensorFlow."""
     while jobs:
         job = jobs.popleft()
