@@ -28,14 +28,21 @@ SHUFFLE_BUFFER = 2048
 # Key in every example, int32: the index in `Source.files` of the damaged shard whose
 # record it stands in for, or -1.
 STAND_IN = "pipeline/stand_in"
+# Kinds of sets, the sooner the better for a task that can do with any of them: sets that
+# evaluations are made for come last.
+_PREFERRED = (
+    manifest.PHOTOS,
+    manifest.VIDEO_FRAMES,
+    manifest.OBJECTS,
+    manifest.RGBD,
+)
 
 
 def sets_for(features, sets):
     """The built sets that a task with `features` trains on.
 
-    A task takes the sets that have its features and as little else as can be: the image
-    tasks take photos where there are any and video frames otherwise (paper section 2,
-    "Datasets").
+    The image tasks take photos where there are any and video frames otherwise (paper
+    section 2, "Datasets"); sets with boxes or depth only where there is nothing else.
 
     Args:
       features: record features that the task reads.
@@ -51,7 +58,7 @@ def sets_for(features, sets):
             f"no built set has the features {', '.join(features)}; found: {have}"
         )
     kinds = {one.kind for one in usable}
-    wanted = manifest.PHOTOS if manifest.PHOTOS in kinds else min(kinds)
+    wanted = min(kinds, key=_PREFERRED.index)
     return [one for one in usable if one.kind == wanted]
 
 
@@ -143,18 +150,21 @@ def _shard_reader(source):
     total = len(source.files)
 
     def read(shard):
-        def tagged(value):
-            return lambda serialized: (serialized, tf.cast(value, tf.int32))
-
         others = tf.data.Dataset.range(1, total + 1).flat_map(
             lambda step: whole_records(files[(shard + step) % total])
         )
         # Opened only where the shard's own records end early.
-        stream = whole_records(files[shard]).map(tagged(-1))
-        stream = stream.concatenate(others.repeat().map(tagged(shard)))
+        stream = _tagged(whole_records(files[shard]), -1)
+        stream = stream.concatenate(_tagged(others.repeat(), shard))
         return stream.concatenate(_nothing_left()).take(counts[shard])
 
     return read
+
+
+def _tagged(stream, stand_in):
+    """Elements and the same number beside each; no function runs a record for it."""
+    tag = tf.data.Dataset.from_tensors(tf.cast(stand_in, tf.int32)).repeat()
+    return tf.data.Dataset.zip((stream, tag))
 
 
 def _nothing_left():
