@@ -11,7 +11,10 @@ import tensorflow as tf
 from selfsup.data import manifest, pipeline, records
 
 _BUFFERED_BATCHES = 6
-_SYNTHETIC_RECORDS = 128
+_SYNTHETIC_PHOTOS = 128
+# Each photo is written so often: an epoch of 128 records would begin anew, with all its
+# shards opened, every fourth batch, as none of a real set does.
+_COPIES = 4
 _SYNTHETIC_SHARDS = 4
 _JPEG_QUALITY = 90
 
@@ -127,13 +130,15 @@ def _write_set(directory, kind, height, width):
     for number in range(_SYNTHETIC_SHARDS):
         name = f"train-{number:05d}-of-{_SYNTHETIC_SHARDS:05d}.tfrecord"
         path = os.path.join(directory, name)
-        count = _SYNTHETIC_RECORDS // _SYNTHETIC_SHARDS
+        serialized = [
+            _record(f"{number}-{index}", random, height, width, frames)
+            for index in range(_SYNTHETIC_PHOTOS // _SYNTHETIC_SHARDS)
+        ] * _COPIES
         with tf.io.TFRecordWriter(path) as writer:
-            for index in range(count):
-                writer.write(
-                    _record(f"{number}-{index}", random, height, width, frames)
-                )
-        shards.append(manifest.Shard(name, "train", count, os.path.getsize(path), ""))
+            for record in serialized:
+                writer.write(record)
+        size = os.path.getsize(path)
+        shards.append(manifest.Shard(name, "train", len(serialized), size, ""))
     features = (records.IMAGE, records.MOTION_MASK) if frames else (records.IMAGE,)
     made = manifest.Manifest(kind=kind, features=features, shards=tuple(shards))
     manifest.write(made, directory)

@@ -23,7 +23,7 @@ def test_made_up_photos_are_as_large_as_photos(sets):
         source = pipeline.Source(found, "train")
         (serialized,) = pipeline.one_pass(source).take(1)
         assert records.parse(serialized, ("image",))["image"].shape == (*size, 3)
-        assert source.records == 128 and source.damaged == ()
+        assert source.records == 512 and source.damaged == ()
         assert len(serialized.numpy()) == pytest.approx(1000 * kilobytes, rel=0.25)
 
 
