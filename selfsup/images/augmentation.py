@@ -26,6 +26,13 @@ _COMPONENTS = (
 )
 
 
+def reach(size):
+    """How far from its centre, in pixels, a patch of `random_warp` can see, an int."""
+    corner = (math.cos(ROTATION) + math.sin(ROTATION)) * (size - 1) / 2 / SCALE[0]
+    # One more, as the photo's own pixels may not begin where the window does.
+    return math.ceil(TRANSLATION * size + corner) + 1
+
+
 def random_warp(images, centres, size, seed):
     """Cuts a patch around a point, randomly moved, scaled and rotated, in one warp.
 

@@ -20,7 +20,7 @@ def random_block(encoded, pixels, patch_size, gap, jitter, seed):
     The grid has a cell every `patch_size + gap` pixels, as many as fit, and a random
     origin. Each patch moves off its cell by up to `jitter` pixels in both directions,
     independently, so that neighbours' edges do not line up. All these are pixels of the
-    photo resized to an area; no more than the block is decoded and resized.
+    photo resized to an area; little more than the patches is decoded and resized.
 
     Args:
       encoded: scalar string, JPEG or PNG.
@@ -34,22 +34,38 @@ def random_block(encoded, pixels, patch_size, gap, jitter, seed):
       right.
     """
     place_seed, jitter_seed = tf.unstack(tf.random.split(seed))
-    side = min_side(patch_size, gap, jitter)
 
     def choose(height, width):
         return _random_block_window(
             height, width, pixels, (patch_size, gap, jitter), place_seed
         )
 
-    block = resize.resize(decode_window(encoded, choose), side, side)
+    block = decode_window(encoded, choose)
     return jittered_cells(block, patch_size, gap, jitter, jitter_seed)
 
 
 def jittered_cells(block, patch_size, gap, jitter, seed):
-    """The four patches of a block, uint8 [side, side, 3] with side `min_side(...)`."""
+    """The four patches of a block.
+
+    They are cut out before they are resized, at the nearest pixels of the block: what
+    lies between them is never resized.
+
+    Args:
+      block: uint8 [s, s, 3]; its s pixels stand for `min_side(...)` of the grid's.
+      patch_size, gap, jitter: ints, pixels of the grid.
+      seed: int32 [2].
+
+    Returns:
+      uint8 [4, patch_size, patch_size, 3].
+    """
     offsets = tf.random.stateless_uniform([4, 2], seed, 0, 2 * jitter + 1, tf.int32)
     cells = (patch_size + gap) * tf.constant([[0, 0], [0, 1], [1, 0], [1, 1]])
-    return crops(block, cells + offsets, patch_size)
+    extent = tf.shape(block)[0]
+    scale = tf.cast(extent, tf.float32) / min_side(patch_size, gap, jitter)
+    size = tf.maximum(tf.cast(tf.round(patch_size * scale), tf.int32), 1)
+    corners = tf.round(tf.cast(cells + offsets, tf.float32) * scale)
+    corners = tf.minimum(tf.cast(corners, tf.int32), extent - size)
+    return resize.resize(crops(block, corners, size), patch_size, patch_size)
 
 
 def crops(image, corners, size):
@@ -58,16 +74,15 @@ def crops(image, corners, size):
     Args:
       image: [H, W, C].
       corners: int32 [n, 2], top and left of each, n static.
-      size: int.
+      size: int or int32 scalar.
 
     Returns:
       [n, size, size, C] of the image's dtype.
     """
+    image = tf.convert_to_tensor(image)
+    corners = [tf.unstack(corner) for corner in tf.unstack(corners)]
     return tf.stack(
-        [
-            tf.image.crop_to_bounding_box(image, corner[0], corner[1], size, size)
-            for corner in tf.unstack(corners)
-        ]
+        [image[top : top + size, left : left + size] for top, left in corners]
     )
 
 

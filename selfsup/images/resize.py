@@ -1,6 +1,6 @@
-"""Resizing and cutting of single photos of any size, for use inside tf.data.
+"""Resizing and cutting of photos of any size, for use inside tf.data.
 
-All functions return uint8 [H, W, 3]; all are anti-aliased.
+All functions return uint8; all are anti-aliased.
 """
 
 import tensorflow as tf
@@ -9,14 +9,14 @@ from selfsup.images.decoding import decode_window
 
 
 def resize(image, height, width):
-    """Resizes uint8 [H, W, 3] to `height` x `width`, whatever the aspect.
+    """Resizes uint8 [H, W, 3] or [N, H, W, 3] to `height` x `width`, aspect aside.
 
     Bilinear down to half the size, where its two taps a side still meet every pixel;
     means of areas below; TensorFlow's anti-aliased kernel, several times as slow, only
     for what shrinks below half one way and grows the other.
     """
     size = tf.stack([height, width])
-    found = tf.shape(image)[:2]
+    found = tf.shape(image)[-3:-1]
 
     def change():
         return tf.case(
@@ -40,7 +40,7 @@ def resize(image, height, width):
         lambda: tf.cast(change() + 0.5, tf.uint8),
     )
     if isinstance(height, int) and isinstance(width, int):
-        resized = tf.ensure_shape(resized, [height, width, 3])
+        resized = tf.ensure_shape(resized, [*image.shape[:-3], height, width, 3])
     return resized
 
 
@@ -70,7 +70,49 @@ def random_square(encoded, size, seed):
         return top, left, side, side
 
     square = resize(decode_window(encoded, choose), size, size)
-    return tf.image.stateless_random_flip_left_right(square, flip_seed)
+    return random_mirror([square], flip_seed)[0]
+
+
+def random_mirror(images, seed):
+    """Mirrors all of some images left to right, or none: a list of [H, W, C].
+
+    Args:
+      images: list of tensors that belong together, such as a frame and its mask.
+      seed: int32 [2].
+    """
+    return tf.cond(
+        tf.random.stateless_uniform([], seed) < 0.5,
+        lambda: [tf.reverse(image, [1]) for image in images],
+        lambda: list(images),
+    )
+
+
+def window(encoded, size, top, left, side):
+    """A square of a photo resized to a square: uint8 [side, side, 3].
+
+    It begins and ends at whole pixels of the photo, so that it can be off by half one.
+
+    Args:
+      encoded: scalar string, JPEG or PNG; no more than the window is decoded.
+      size: int, side that the photo is resized to, whatever its aspect.
+      top, left: int32 scalars, of the window in the resized photo.
+      side: int, of the window.
+    """
+
+    def choose(height, width):
+        first_row, rows = _span(top, side, height, size)
+        first_column, columns = _span(left, side, width, size)
+        return first_row, first_column, rows, columns
+
+    return resize(decode_window(encoded, choose), side, side)
+
+
+def _span(first, extent, length, size):
+    """Beginning and length, among `length` pixels, of a stretch among `size`."""
+    edges = tf.cast(tf.stack([first, first + extent]), tf.float32)
+    edges = tf.cast(tf.round(edges * tf.cast(length, tf.float32) / size), tf.int32)
+    begin = tf.minimum(edges[0], length - 1)
+    return begin, tf.maximum(edges[1] - begin, 1)
 
 
 def random_corner(height, width, seed):

@@ -140,27 +140,40 @@ class Exemplar(Task):
         )
 
     def preprocess_example(self, record, seed):
-        """ "image": uint8 [image_size, image_size, 3]; nothing random."""
-        size = self.config.image_size
-        return {"image": resize.resize(record["image"], size, size)}
+        """A photo's window around a random point, all that its patches can see.
+
+        "image": uint8 [w, w, 3], at most image_size; "centre": int32 [2], x and y of
+        the point in it. The unmoved patch lies inside the photo.
+        """
+        size, patch = self.config.image_size, self.config.patch_size
+        low = patch // 2
+        centre = tf.random.stateless_uniform(
+            [2], seed, low, max(low, size - 1 - low) + 1, tf.int32
+        )
+        reach = augmentation.reach(patch)
+        side = min(size, 2 * reach + 1)
+        # It ends where the photo does, so that the same is reflected there.
+        corner = tf.clip_by_value(centre - reach, 0, size - side)
+        image = resize.window(record["encoded"], size, corner[1], corner[0], side)
+        return {"image": image, "centre": centre - corner}
 
     def preprocess_batch(self, examples, seed):
         """Images [2B, patch_size, patch_size, 3]: anchor, positive, anchor, ...
 
         Target "negative", int32 [B]: the other photo that gives each triplet's.
         """
-        seeds = tf.unstack(tf.random.split(seed, 4))
-        size, patch = self.config.image_size, self.config.patch_size
+        warp_seed, color_seed, negative_seed = tf.unstack(tf.random.split(seed, 3))
         photos = tf.cast(examples["image"], tf.float32) / 255.0
+        centres = tf.cast(examples["centre"], tf.float32)
         count = tf.shape(photos)[0]
-        # The patch lies inside the photo before it is moved.
-        low, high = (patch - 1) / 2.0, size - (patch + 1) / 2.0
-        centres = tf.random.stateless_uniform([count, 2], seeds[0]) * (high - low) + low
         patches = augmentation.random_warp(
-            tf.repeat(photos, 2, axis=0), tf.repeat(centres, 2, axis=0), patch, seeds[1]
+            tf.repeat(photos, 2, axis=0),
+            tf.repeat(centres, 2, axis=0),
+            self.config.patch_size,
+            warp_seed,
         )
-        images = augmentation.random_color(patches, seeds[2])
-        shift = tf.random.stateless_uniform([count], seeds[3], 1, count, tf.int32)
+        images = augmentation.random_color(patches, color_seed)
+        shift = tf.random.stateless_uniform([count], negative_seed, 1, count, tf.int32)
         return images, {"negative": (tf.range(count) + shift) % count}
 
     def build_head(self, dtype=None):

@@ -87,11 +87,8 @@ class MotionSegmentation(Task):
         image = resize.resize(record[records.IMAGE], config.height, config.width)
         # Labels do not blend.
         mask = tf.image.resize(record[records.MOTION_MASK], size, method="nearest")
-        # Of one seed, so both are mirrored or none.
-        return {
-            "image": tf.image.stateless_random_flip_left_right(image, seed),
-            "mask": tf.image.stateless_random_flip_left_right(mask, seed),
-        }
+        image, mask = resize.random_mirror([image, mask], seed)
+        return {"image": image, "mask": mask}
 
     def preprocess_batch(self, examples, seed):
         """Images [B, height, width, 3]; "labels" and "valid" [B, height/8, width/8].

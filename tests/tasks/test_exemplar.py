@@ -1,8 +1,13 @@
+import itertools
+
 import numpy as np
 import pytest
+import skimage.data
 import tensorflow as tf
+from skimage import transform
 
 from selfsup.errors import UserError
+from selfsup.images import augmentation, resize
 from selfsup.tasks import exemplar
 from selfsup.tasks.exemplar import Config, Exemplar
 
@@ -124,11 +129,55 @@ def test_anchor_and_positive_show_the_same_place_differently(tiny):
     y = tf.range(64)[None, :, None, None]
     photos = tf.where(y % 9 < 4, photos, tf.cast(photos // 3, tf.uint8))
     task = tiny("exemplar")
-    images, _ = task.preprocess_batch({"image": photos}, tf.constant([1, 5]))
+    examples = {"image": photos, "centre": tf.fill([3, 2], 31)}
+    images, _ = task.preprocess_batch(examples, tf.constant([1, 5]))
     pairs = images.numpy().reshape(3, 2, 32, 32, 3)
     strongest = pairs.mean(axis=(2, 3)).argmax(axis=-1)
     np.testing.assert_array_equal(strongest, [[0, 0], [1, 1], [2, 2]])
     assert np.abs(pairs[:, 0] - pairs[:, 1]).mean() > 0.02
+
+
+@pytest.mark.parametrize("size", [(256, 256), (375, 500), (500, 333)])
+def test_patches_of_a_window_are_those_of_the_whole_photo(size):
+    """The window has all that any warp sees, reflections at the border included."""
+    photo = transform.resize(skimage.data.astronaut(), size, anti_aliasing=True)
+    encoded = tf.io.encode_png(tf.cast(photo * 255, tf.uint8))
+    whole = resize.resize(tf.io.decode_png(encoded), 256, 256).numpy()
+    task = Exemplar()
+    corners = set()
+    for n in range(8):
+        example = task.preprocess_example({"encoded": encoded}, tf.constant([n, 7]))
+        side = example["image"].shape[0]
+        assert side == 2 * augmentation.reach(96) + 1 < 256
+        centre = example["centre"].numpy()
+        places = itertools.product(range(256 - side + 1), repeat=2)
+        errors = {
+            (x, y): _difference(
+                example["image"][::9, ::9], whole[y : y + side : 9, x : x + side : 9]
+            )
+            for x, y in places
+        }
+        (x, y), error = min(errors.items(), key=lambda item: item[1])
+        assert error < 3
+        corners.add((x, y))
+        warped = [
+            augmentation.random_warp(
+                tf.cast(images[None], tf.float32),
+                tf.cast(point[None], tf.float32),
+                96,
+                tf.constant([n, 8]),
+            )
+            for images, point in (
+                (example["image"], centre),
+                (whole, centre + np.array([x, y])),
+            )
+        ]
+        assert _difference(*warped) < 3
+    assert len(corners) > 4
+
+
+def _difference(first, second):
+    return np.abs(np.asarray(first, float) - np.asarray(second, float)).mean()
 
 
 def test_head_keeps_pairs_together(tiny):
