@@ -92,7 +92,7 @@ def locked(output):
         yield
 
 
-def list_inputs(output, inputs, division, directory="", containers=()):
+def list_inputs(output, inputs, division, directory="", containers=(), check=None):
     """Lists a build's inputs in its database and deals them out to shards.
 
     Args:
@@ -101,6 +101,8 @@ def list_inputs(output, inputs, division, directory="", containers=()):
       division: a `Division`.
       directory: folder that keys are relative to, or "".
       containers: files that hold the inputs, such as archives; folders do not count.
+      check: called with the `Listing` before it replaces that of an earlier call, to
+        raise where it is not to.
 
     Returns:
       a `Listing`; it depends on nothing but the arguments.
@@ -121,11 +123,14 @@ def list_inputs(output, inputs, division, directory="", containers=()):
                 database.execute(_DEAL, {"split": split, "shards": number})
             database.execute("DROP TABLE listed")
             database.commit()
+        listing = Listing(tuple(_jobs(output, counts, shards)), names, state)
+        if check is not None:
+            check(listing)
         files.publish(temporary, path)
     finally:
         with contextlib.suppress(OSError):
             os.remove(temporary)
-    return Listing(tuple(_jobs(output, counts, shards)), names, state)
+    return listing
 
 
 def inputs_of(job):

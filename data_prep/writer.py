@@ -95,7 +95,7 @@ def build(
     """
     output = os.path.abspath(output)
     division = build_plan.Division(num_shards, inputs_per_shard, validation_fraction)
-    plan = {"kind": kind, "features": features, "options": options, "labels": labels}
+    shape = {"kind": kind, "features": features, "options": options, "labels": labels}
     places = [*([directory] if directory else []), *containers]
     source = Source.of(places)
     try:
@@ -103,13 +103,19 @@ def build(
             begun = build_plan.check_claim(output)
             _remove_temporaries(output)
             listing = build_plan.list_inputs(
-                output, inputs, division, directory, containers
+                output,
+                inputs,
+                division,
+                directory,
+                containers,
+                lambda listing: build_plan.adopt(
+                    output, begun, _plan(shape, listing, validation_fraction)
+                ),
             )
-            plan = _plan(plan, listing, validation_fraction)
-            build_plan.adopt(output, begun, plan)
             work = ShardWriter(convert, build_plan.inputs_of, source)
             run = _runner(runner, workers, time_limit, beam_options)
             _write_missing(listing.jobs, run, work, _UNITS.get(kind, "photos"))
+            plan = _plan(shape, listing, validation_fraction)
             return _conclude(output, plan, listing.jobs)
     except KeyboardInterrupt:
         raise UserError(f"interrupted; {_KEPT}") from None
