@@ -1,0 +1,30 @@
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "support"))
+
+from nursery import Nursery
+from real_cluster import RealCluster
+
+
+@pytest.fixture(scope="session")
+def nursery():
+    made = Nursery()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def start_cluster(nursery, tmp_path):
+    """(servers, workers) -> a `RealCluster`, ended with the test."""
+    made = []
+
+    def start(servers=1, workers=3):
+        made.append(RealCluster(nursery, tmp_path, servers, workers))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
