@@ -83,8 +83,13 @@ class ReplicaSet:
             return iter(replica.replica.batches(position))
 
     def _traced_step(self, iterators, number):
+        # What says no device goes to any of the cluster, even another group's.
+        with tf.device(self._current.device if self.devices else None):
+            return self._placed_step(iterators, number)
+
+    def _placed_step(self, iterators, number):
         outcomes = [
-            replica.contribute(next(iterator), self._seed(index, number))
+            replica.contribute(_next(replica, iterator), self._seed(index, number))
             for index, (replica, iterator) in enumerate(zip(self._replicas, iterators))
         ]
         gradients = self._mean_gradients(outcomes)
@@ -161,6 +166,11 @@ def _make_replicas(workload, devices):
         LocalCopy(workload, device, index, count)
         for index, device in enumerate(devices)
     ]
+
+
+def _next(replica, iterator):
+    with tf.device(_host_of(replica.device)):
+        return next(iterator)
 
 
 def _indices_by_device(variables):

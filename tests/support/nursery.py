@@ -40,6 +40,8 @@ class Nursery:
 
     def start(self, entry, log, arguments=(), environment=()):
         """Runs `entry`, "module:function", with `arguments`; returns a `Child`."""
+        with open(log, "a", encoding="utf-8"):
+            pass
         job = [entry, str(log), list(arguments), dict(environment)]
         return Child(self, self._ask("start", job), log)
 

@@ -78,7 +78,8 @@ def lead(directory, groups, options):
 
 def steps(chief):
     """Steps by group, as the chief last told."""
-    told = re.findall(r"^steps (.*)$", chief.text(), re.MULTILINE)
+    pattern = r"^(?:steps|resumed \S+) (.*)$"
+    told = re.findall(pattern, chief.text(), re.MULTILINE)
     return json.loads(told[-1]) if told else {}
 
 
