@@ -10,7 +10,7 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 
 from selfsup.errors import UserError
-from selfsup.hybrid import loopback
+from selfsup.hybrid import executors, loopback
 from selfsup.hybrid.cluster import CHIEF, SERVER, WORKER, split_address, task_of
 
 _TURN = 0.1
@@ -96,7 +96,8 @@ class _Probe:
 
     def _run(self):
         try:
-            self._work()
+            with executors.own():
+                self._work()
             self.answered = True
         except Exception:
             return  # Whatever it is, it is no answer.

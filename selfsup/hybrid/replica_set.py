@@ -57,6 +57,7 @@ class ReplicaSet:
         self._replicas = _make_replicas(workload, devices)
         self._by_server = _indices_by_device(workload.master.variables)
         self._iterators = None
+        self._here = _host_of(tf.zeros([]).device) if devices else None
         self._step = tf.function(self._traced_step)
 
     def close_input(self):
@@ -85,7 +86,10 @@ class ReplicaSet:
     def _traced_step(self, iterators, number):
         # What says no device goes to any of the cluster, even another group's.
         with tf.device(self._current.device if self.devices else None):
-            return self._placed_step(iterators, number)
+            results = self._placed_step(iterators, number)
+        # Fetched with the step: each would be a round trip to a server afterwards.
+        with tf.device(self._here):
+            return tf.nest.map_structure(tf.identity, results)
 
     def _placed_step(self, iterators, number):
         outcomes = [

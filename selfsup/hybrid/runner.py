@@ -5,6 +5,8 @@ import threading
 import time
 from typing import Any
 
+from selfsup.hybrid import executors
+
 
 @dataclasses.dataclass(frozen=True)
 class Stepped:
@@ -97,6 +99,10 @@ class Runner:
         return 0.0 if since is None else time.monotonic() - since
 
     def _run(self):
+        with executors.own():
+            self._step_for_ever()
+
+    def _step_for_ever(self):
         try:
             if self._devices is not None:
                 self._timed(lambda: self.group.rebuild(self._devices))
