@@ -96,3 +96,12 @@ def test_a_stopped_server_ends_the_run(start_cluster):
     cluster.servers["ps", 0].send(signal.SIGSTOP)
     assert chief.wait(60) == 1, chief.text()
     assert "error: parameter server gone: ps 0" in chief.text()
+
+
+def test_a_server_ends_in_order_when_asked_to(start_cluster):
+    cluster = start_cluster(workers=1)
+    for server in cluster.servers.values():
+        server.wait_for("serves at", 60)
+        server.send(signal.SIGTERM)
+    for server in cluster.servers.values():
+        assert server.wait(20) == 0, server.text()
