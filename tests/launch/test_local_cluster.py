@@ -38,7 +38,9 @@ def _gone(pid):
     end = time.monotonic() + 20
     while time.monotonic() < end:
         try:
-            state = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")")[1].split()[0]
+            state = (
+                pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")")[1].split()[0]
+            )
         except OSError:
             return True
         if state == "Z":

@@ -82,7 +82,9 @@ def _train(
         engine.run(stop, checkpoint_seconds, after_step)
     summary = {
         "steps": engine.steps(),
-        "landed": {name: int(group._landed.read_value()) for name, group in made.items()},
+        "landed": {
+            name: int(group._landed.read_value()) for name, group in made.items()
+        },
         "generations": {name: group.generation for name, group in made.items()},
         "devices": {name: group.devices for name, group in made.items()},
         "losses_of_devices": engine.losses,

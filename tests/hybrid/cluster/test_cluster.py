@@ -47,7 +47,10 @@ def _config(jobs=None, task=None):
         (_config({"worker": ["a:1", "a:1"]}), "gives a:1 to both"),
         (_config(task={"type": "worker", "index": 2}), "worker 2; the cluster has 2"),
         (_config(task={"type": "master", "index": 0}), "call it chief"),
-        (_config(task={"type": "gpu", "index": 0}), "'gpu'; expected chief, ps, worker"),
+        (
+            _config(task={"type": "gpu", "index": 0}),
+            "'gpu'; expected chief, ps, worker",
+        ),
     ],
 )
 def test_a_wrong_configuration_is_refused(text, message):

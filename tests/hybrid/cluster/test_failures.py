@@ -21,7 +21,9 @@ def test_a_killed_worker_leaves_its_group_to_the_others_and_comes_back(start_clu
     chief = cluster.chief(GROUPS)
     wait_for_steps(chief, 60, a=10, bb=10)
     cluster.servers["worker", 1].kill()
-    chief.wait_for("a: goes on with /job:worker/replica:0/task:0/device:CPU:0; 1 do", 30)
+    chief.wait_for(
+        "a: goes on with /job:worker/replica:0/task:0/device:CPU:0; 1 do", 30
+    )
     wait_for_steps(chief, a=10, bb=10)
     cluster.start("worker", 1)
     chief.wait_for("task:0/device:CPU:0, /job:worker/replica:0/task:1/device:CPU:0", 30)
@@ -40,7 +42,9 @@ def test_a_group_whose_workers_are_all_killed_waits_for_one(start_cluster):
     chief.wait_for("a: none of its devices answers; waiting for one", 30)
     wait_for_steps(chief, bb=30)
     cluster.start("worker", 1)
-    chief.wait_for("a: goes on with /job:worker/replica:0/task:1/device:CPU:0; 1 do", 30)
+    chief.wait_for(
+        "a: goes on with /job:worker/replica:0/task:1/device:CPU:0; 1 do", 30
+    )
     wait_for_steps(chief, a=10, bb=10)
     assert _end(chief)["generations"]["bb"] == 0
 
@@ -79,7 +83,9 @@ def test_a_stopped_worker_is_given_up_and_its_step_does_not_land(start_cluster):
     wait_for_steps(chief, 60, a=10, bb=10)
     cluster.servers["worker", 1].send(signal.SIGSTOP)
     chief.wait_for("a: lost a device: its step has not come back", 40)
-    chief.wait_for("a: goes on with /job:worker/replica:0/task:0/device:CPU:0; 1 do", 30)
+    chief.wait_for(
+        "a: goes on with /job:worker/replica:0/task:0/device:CPU:0; 1 do", 30
+    )
     wait_for_steps(chief, a=10, bb=10)
     cluster.servers["worker", 1].send(signal.SIGCONT)
     chief.wait_for("task:0/device:CPU:0, /job:worker/replica:0/task:1/device:CPU:0", 30)

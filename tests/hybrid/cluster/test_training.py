@@ -19,7 +19,9 @@ def test_two_workers_on_halves_equal_one_on_the_whole(start_cluster):
         "/job:ps/replica:0/task:0",
         "/job:ps/replica:0/task:1",
     }
-    assert found["slots"] == [found["places"][-1]] or found["slots"][0] in found["places"]
+    assert (
+        found["slots"] == [found["places"][-1]] or found["slots"][0] in found["places"]
+    )
 
 
 def test_counters_add_up_over_two_groups(start_cluster):
