@@ -8,6 +8,7 @@ machines that are lost.
 import queue
 import time
 
+from selfsup.hybrid import executors
 from selfsup.hybrid.engine import Engine
 from selfsup.hybrid.runner import Failed, Runner
 
@@ -132,7 +133,8 @@ class ParallelEngine(Engine):
         self.losses += 1
         self._say(f"{name}: lost a device: {reason}")
         self._pool.check_servers()
-        runner.group.pass_generation()
+        with executors.own():
+            runner.group.pass_generation()
         devices = self._pool.alive(self._assigned[name])
         if devices:
             self._go_on(name, devices)
@@ -151,7 +153,8 @@ class ParallelEngine(Engine):
             runner.end()
             if not runner.wait_until_held(self._left(runner)):
                 return  # It hangs: that is found, and dealt with, by the next turn.
-            self.groups[name].pass_generation()
+            with executors.own():
+                self.groups[name].pass_generation()
         self._go_on(name, devices)
 
     def _go_on(self, name, devices):
@@ -172,7 +175,9 @@ class ParallelEngine(Engine):
         start = time.monotonic()
         self._hold()
         try:
-            self._store.save(name, self._trackable, self._state())
+            # One's own: what was begun on a machine that died must not fail this.
+            with executors.own():
+                self._store.save(name, self._trackable, self._state())
         finally:
             self._holding = False
             for runner in self._runners.values():
