@@ -8,11 +8,13 @@ machines that are lost.
 import queue
 import time
 
+from selfsup.errors import UserError
 from selfsup.hybrid import executors
 from selfsup.hybrid.engine import Engine
 from selfsup.hybrid.runner import Failed, Runner
 
 _TURN = 0.1
+_SAVE_TRIALS = 5
 # How often a group without devices looks whether one is back.
 _RETRY_SECONDS = 2.0
 # How much longer a generation's first step may take: it builds and traces.
@@ -175,14 +177,30 @@ class ParallelEngine(Engine):
         start = time.monotonic()
         self._hold()
         try:
-            # One's own: what was begun on a machine that died must not fail this.
-            with executors.own():
-                self._store.save(name, self._trackable, self._state())
+            self._write(name)
         finally:
             self._holding = False
             for runner in self._runners.values():
                 runner.go_on()
         self.pause_seconds += time.monotonic() - start
+
+    def _write(self, name):
+        """Writes a checkpoint, again where a worker that died just then disturbs it.
+
+        TensorFlow tells all workers of the function that saves, of no use to them.
+        """
+        for left in reversed(range(_SAVE_TRIALS)):
+            try:
+                # One's own: what was begun on a machine that died must not fail this.
+                with executors.own():
+                    self._store.save(name, self._trackable, self._state())
+                return
+            except UserError as error:
+                if not left or not self._pool.is_loss(error.__cause__):
+                    raise
+            self._pool.check_servers()
+            for devices in self._assigned.values():
+                self._pool.alive(devices)
 
     def _hold(self):
         """Waits until every live group is between two steps, and keeps it there."""
