@@ -57,6 +57,8 @@ EXTRAS_REQUIRE = {
 
 COMMANDS = {
     "selfsup-pretrain": "launch.pretrain",
+    "selfsup-server": "launch.server",
+    "selfsup-local-cluster": "launch.local_cluster",
     "selfsup-export": "launch.export",
     "selfsup-features": "launch.features",
     "selfsup-import-slim": "launch.import_slim",

@@ -1,4 +1,4 @@
-"""The devices of this machine, and which task gets which."""
+"""The devices of this machine or of a cluster, and which task gets which."""
 
 from selfsup.errors import UserError
 from selfsup.hybrid import assignment
@@ -22,6 +22,35 @@ def local_assignment(config, groups, logical_cpus):
     servers = devices if "GPU" in devices[0] else ("/CPU:0",)
     request = assignment.parse_request(groups)
     return assignment.assign(batch_sizes, devices, servers, request)
+
+
+def cluster_assignment(config, groups, cluster):
+    """The `Assignment` of a run on a cluster that this process, its chief, has joined.
+
+    Each worker is a device: its first GPU, or its CPU where it has none.
+
+    Args:
+      config, groups: as of `local_assignment`.
+      cluster: a `hybrid.cluster.Cluster`.
+    """
+    import tensorflow as tf
+
+    from selfsup.hybrid.cluster import SERVER, WORKER
+
+    present = {device.name for device in tf.config.list_logical_devices()}
+    workers = zip(cluster.devices(WORKER, "GPU"), cluster.devices(WORKER, "CPU"))
+    devices = tuple(gpu if gpu in present else cpu for gpu, cpu in workers)
+    request = assignment.parse_request(groups)
+    if not request and len(devices) == 1 == len(config.tasks):
+        request = dict.fromkeys(config.tasks, 1)
+    batch_sizes = {name: task.batch_size for name, task in config.tasks.items()}
+    made = assignment.assign(batch_sizes, devices, cluster.devices(SERVER), request)
+    if made.takes_turns:
+        raise UserError(
+            f"the cluster has 1 worker for {len(config.tasks)} tasks; each task needs at "
+            "least one"
+        )
+    return made
 
 
 def describe(where):

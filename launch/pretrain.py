@@ -9,7 +9,8 @@ What goes in and out: --data --model_dir
 What is trained:      --tasks --task_weights --preset --task_set --trunk_set
 The paper's options:  --harmonize --lasso --rmsprop
 How long:             --steps --end_cost --snapshot_cost --checkpoint_seconds
-How it is computed:   --groups --logical_cpus --mixed_precision --seed
+How it is computed:   --mixed_precision --seed
+Where:                --groups --logical_cpus --listen, and TF_CONFIG on a cluster
 Damaged data:         --max_lost_fraction
 """
 
@@ -119,6 +120,14 @@ _LOGICAL_CPUS = flags.DEFINE_integer(
     lower_bound=0,
 )
 
+_LISTEN = flags.DEFINE_enum(
+    "listen",
+    "loopback",
+    ["loopback", "network"],
+    "On a cluster (TF_CONFIG), who may reach this process: this machine alone, or the "
+    "network. TensorFlow's servers have no authentication: private networks alone.",
+)
+
 
 def main(_):
     """Reads the flags and runs."""
@@ -143,10 +152,10 @@ def main(_):
         end_cost=_END_COST.value,
         max_lost_fraction=_MAX_LOST_FRACTION.value,
     )
-    assignment = devices.local_assignment(config, _GROUPS.value, _LOGICAL_CPUS.value)
+    assignment, pool = _place(config)
     print(devices.describe(assignment))
     with StopSignals() as stop:
-        run = Pretraining(config, _DATA.value, _MODEL_DIR.value, assignment)
+        run = Pretraining(config, _DATA.value, _MODEL_DIR.value, assignment, pool)
         finished = run.run(stop)
     if finished:
         print(f"done: {_MODEL_DIR.value}")
@@ -154,6 +163,28 @@ def main(_):
         print(
             f"stopped by {stop.received} after a checkpoint; the same command goes on"
         )
+
+
+def _place(config):
+    """(assignment, pool) on this machine, or on the cluster of TF_CONFIG."""
+    from launch import devices
+    from selfsup.errors import UserError
+    from selfsup.hybrid import cluster
+
+    found = cluster.from_environment()
+    if found is None:
+        cpus = _LOGICAL_CPUS.value
+        return devices.local_assignment(config, _GROUPS.value, cpus), None
+    if found.job != cluster.CHIEF:
+        raise UserError(
+            f"{cluster.VARIABLE} says that this process is {found.job} {found.index}: "
+            "run python -m launch.server in it"
+        )
+    from selfsup.hybrid import cluster_pool
+
+    cluster_pool.connect(found, listen=_LISTEN.value)
+    pool = cluster_pool.ClusterPool(found)
+    return devices.cluster_assignment(config, _GROUPS.value, found), pool
 
 
 def run():

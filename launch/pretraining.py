@@ -68,13 +68,14 @@ def _task_seed(seed, name):
 class Pretraining:
     """One run: built, resumed, run."""
 
-    def __init__(self, config, data_dir, model_dir, assignment=None):
+    def __init__(self, config, data_dir, model_dir, assignment=None, pool=None):
         """
         Args:
           config: a resolved `RunConfig`.
           data_dir: folder at or below which the built sets are.
           model_dir: folder of the run; made when missing.
           assignment: a `hybrid.assignment.Assignment`; None for turns on one device.
+          pool: what knows which devices answer; None for those of this process.
 
         Raises:
           UserError: for data that does not serve the tasks, or a folder that holds
@@ -82,6 +83,7 @@ class Pretraining:
         """
         self.config = config
         self._assignment = assignment or alone(config.tasks)
+        self._pool = pool or LocalPool()
         # A batch of each task, from which networks learn their shapes.
         self._examples = {}
         with self._on_servers():
@@ -151,7 +153,7 @@ class Pretraining:
         }
         make = Engine
         if not assignment.takes_turns:
-            make = functools.partial(ParallelEngine, pool=LocalPool(), say=_say)
+            make = functools.partial(ParallelEngine, pool=self._pool, say=_say)
         return make(
             groups,
             config.weights,
