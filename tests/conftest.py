@@ -1,6 +1,8 @@
 import os
 import sys
 
+import pytest
+
 # TensorFlow's start-up notices.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Support modules shared by tests of several folders.
@@ -14,3 +16,12 @@ def pytest_configure():
     (cpu,) = tf.config.list_physical_devices("CPU")
     devices = [tf.config.LogicalDeviceConfiguration()] * 4
     tf.config.set_logical_device_configuration(cpu, devices)
+
+
+@pytest.fixture(autouse=True)
+def own_global_seed():
+    """Leaves no test's global seed to the next: `Dataset.shuffle` cannot do with 0."""
+    yield
+    import tensorflow as tf
+
+    tf.random.set_seed(None)
