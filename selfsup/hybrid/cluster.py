@@ -61,6 +61,21 @@ class Cluster:
         return split_address(self.addresses[job][index])
 
 
+def reconnect_quickly():
+    """Makes TensorFlow of this process look often for a process that was gone.
+
+    To be called before it connects. Taking a worker back would otherwise wait, and all
+    groups with it, for as long as gRPC has last decided to pause: up to two minutes.
+    """
+    pauses = (
+        "initial_reconnect_backoff",
+        "min_reconnect_backoff",
+        "max_reconnect_backoff",
+    )
+    options = ",".join(f"grpc.{pause}_ms=500" for pause in pauses)
+    os.environ.setdefault("TF_GRPC_DEFAULT_OPTIONS", options)
+
+
 def device_name(job, index, kind="CPU", number=0):
     """The name by which all of a cluster's processes know a device."""
     return f"/job:{job}/replica:0/task:{index}/device:{kind}:{number}"

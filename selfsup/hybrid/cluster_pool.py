@@ -11,7 +11,14 @@ from tensorflow.python.eager import context
 
 from selfsup.errors import UserError
 from selfsup.hybrid import executors, loopback
-from selfsup.hybrid.cluster import CHIEF, SERVER, WORKER, split_address, task_of
+from selfsup.hybrid.cluster import (
+    CHIEF,
+    SERVER,
+    WORKER,
+    reconnect_quickly,
+    split_address,
+    task_of,
+)
 
 _TURN = 0.1
 # What steps, probes and new replicas raise when a worker was killed, cut off, or
@@ -35,6 +42,7 @@ def connect(cluster, say=print, seconds=600.0, listen="loopback"):
       UserError: when servers do not come up; names them.
     """
     loopback.check(cluster, listen)
+    reconnect_quickly()
     _wait_for_servers(cluster, say, seconds)
     tf.config.experimental_connect_to_cluster(
         tf.train.ClusterSpec(

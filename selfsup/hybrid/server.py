@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from selfsup.errors import UserError
 from selfsup.hybrid import loopback
-from selfsup.hybrid.cluster import CHIEF, SERVER, split_address
+from selfsup.hybrid.cluster import CHIEF, SERVER, reconnect_quickly, split_address
 
 
 def serve(cluster, listen="loopback", say=print):
@@ -26,6 +26,7 @@ def serve(cluster, listen="loopback", say=print):
             "TF_CONFIG says that this process is the chief: that is launch.pretrain"
         )
     loopback.check(cluster, listen)
+    reconnect_quickly()
     stopping = (signal.SIGTERM, signal.SIGINT)
     # Threads that TensorFlow starts inherit this: the signals wait for `sigwait`.
     signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
