@@ -21,6 +21,8 @@ from selfsup.hybrid.cluster import (
 )
 
 _TURN = 0.1
+# So often a parameter server may fail to answer before it counts as gone.
+_PROBES = 3
 # What steps, probes and new replicas raise when a worker was killed, cut off, or
 # started anew and not taken back yet; tried, see docs/cluster.md.
 _LOSSES = (tf.errors.UnavailableError, tf.errors.AbortedError)
@@ -157,11 +159,14 @@ class ClusterPool:
 
     def check_servers(self):
         """Raises `UserError` when a parameter server is gone, or has been."""
-        servers = tuple(self._marks)
-        alive = self._answering(servers)
-        gone = [self._cluster.describe(one) for one in servers if one not in alive]
-        if gone:
-            raise UserError(_server_gone(gone))
+        gone = tuple(self._marks)
+        # A worker's death has been seen to disturb a probe of a server that is well.
+        for _ in range(_PROBES):
+            alive = self._answering(gone)
+            gone = tuple(one for one in gone if one not in alive)
+            if not gone:
+                return
+        raise UserError(_server_gone([self._cluster.describe(one) for one in gone]))
 
     def is_loss(self, error):
         """Whether what a step raised means that a device is gone."""

@@ -14,6 +14,9 @@ from selfsup.hybrid.engine import Engine
 from selfsup.hybrid.runner import Failed, Runner
 
 _TURN = 0.1
+_EVENTS_A_TURN = 100
+# Seconds that groups have for the step under way when an error ends the run.
+_GRACE = 5.0
 _SAVE_TRIALS = 5
 # How often a group without devices looks whether one is back.
 _RETRY_SECONDS = 2.0
@@ -76,8 +79,11 @@ class ParallelEngine(Engine):
         finally:
             for runner in self._runners.values():
                 runner.end()
+            for runner in self._runners.values():
+                runner.wait_until_held(_GRACE)
         self._hold()
-        self._take_events(after_step)
+        while not self._events.empty():
+            self._take_events(after_step)
         if self.total_steps() != saved_steps or self._store.latest() is None:
             save(self._checkpoint_name())
 
@@ -96,7 +102,8 @@ class ParallelEngine(Engine):
     def _take_events(self, after_step):
         """Deals with what the groups tell; waits a moment for the first of it."""
         wait = _TURN
-        while True:
+        # Not for ever: groups may tell faster than can be taken note of.
+        for _ in range(_EVENTS_A_TURN):
             try:
                 event = self._events.get(timeout=wait)
             except queue.Empty:
@@ -110,6 +117,8 @@ class ParallelEngine(Engine):
             after_step(name, event.logs, event.seconds)
 
     def _deal_with(self, failure):
+        if failure.runner is not self._runners.get(failure.runner.group.name):
+            return  # Of a runner that was given up meanwhile.
         if not self._pool.is_loss(failure.error):
             raise failure.error
         self._lose(failure.runner, str(failure.error).split("\n")[0])
