@@ -36,6 +36,7 @@ def test_same_set_as_the_local_runner(local, tmp_path, capfd):
     assert "photos: 40/40" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_input_that_crashes_its_process_is_set_aside(tmp_path):
     made = odd_inputs.build(
         tmp_path,

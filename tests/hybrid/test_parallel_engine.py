@@ -216,6 +216,7 @@ def test_a_hanging_step_is_given_up_and_does_not_land(tmp_path):
     assert int(engine.groups["a"]._landed) == landed == 40
 
 
+@pytest.mark.slow
 def test_a_device_that_answers_again_is_taken_back(tmp_path):
     trouble = Trouble()
     trouble.seconds = {device: 0.02 for pair in DEVICES.values() for device in pair}

@@ -244,6 +244,7 @@ def test_nearest_leaves_the_query_out_and_prefers_the_alike():
         assert {index // 4 for index in row} == {query // 4}
 
 
+@pytest.mark.slow
 def test_all_tasks_side_by_side_each_on_its_own_devices(data, tmp_path):
     """Four groups, one of them of two replicas, which share the lasso's trunk."""
     groups = {
