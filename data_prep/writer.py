@@ -102,20 +102,18 @@ def build(
         with build_plan.locked(output):
             begun = build_plan.check_claim(output)
             _remove_temporaries(output)
+            plan = {}
+
+            def adopt(listing):
+                plan.update(_plan(shape, listing, validation_fraction))
+                build_plan.adopt(output, begun, plan)
+
             listing = build_plan.list_inputs(
-                output,
-                inputs,
-                division,
-                directory,
-                containers,
-                lambda listing: build_plan.adopt(
-                    output, begun, _plan(shape, listing, validation_fraction)
-                ),
+                output, inputs, division, directory, containers, adopt
             )
             work = ShardWriter(convert, build_plan.inputs_of, source)
             run = _runner(runner, workers, time_limit, beam_options)
             _write_missing(listing.jobs, run, work, _UNITS.get(kind, "photos"))
-            plan = _plan(shape, listing, validation_fraction)
             return _conclude(output, plan, listing.jobs)
     except KeyboardInterrupt:
         raise UserError(f"interrupted; {_KEPT}") from None
