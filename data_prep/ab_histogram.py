@@ -5,10 +5,10 @@ import os
 
 import tensorflow as tf
 
-from data_prep.progress import Progress
 from selfsup.data import files, pipeline, records
 from selfsup.errors import UserError
 from selfsup.images import ab_bins, ab_encoding, color, resize
+from selfsup.progress import Progress
 
 # As colorization sees it: photos of 256 pixels, colours at stride 8.
 _SHORTER_SIDE = 256

@@ -14,11 +14,11 @@ import sqlite3
 import urllib.parse
 
 from data_prep.inputs import Input
-from data_prep.progress import Progress
 from data_prep.shards import STATE_FOLDER, ShardJob
 from selfsup.data import files
 from selfsup.data import manifest as manifests
 from selfsup.errors import UserError
+from selfsup.progress import Progress
 
 DATABASE = "inputs.sqlite"
 _PLAN_FILE = "build.json"

@@ -5,8 +5,8 @@ import os
 import typing
 
 from data_prep import archives, inputs, photo_builder
-from data_prep.progress import Progress
 from selfsup.errors import UserError
+from selfsup.progress import Progress
 
 
 class Photo(typing.NamedTuple):

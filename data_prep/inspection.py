@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, fields
 
 from data_prep import local_runner, worker_pool
 from data_prep.distribution import Distribution
-from data_prep.progress import Progress
 from selfsup.data import records
 from selfsup.errors import UserError
+from selfsup.progress import Progress
 
 _RECORDS_A_STEP = 64
 _DEPTH_STEP = 0.01  # Metres, of the distribution of depths.

@@ -15,7 +15,6 @@ import sys
 
 from data_prep import beam_runner, build_plan, local_runner
 from data_prep.inputs import Input
-from data_prep.progress import Progress
 from data_prep.shards import (
     STATE_FOLDER,
     Converted,
@@ -28,6 +27,7 @@ from selfsup import versions
 from selfsup.data import files
 from selfsup.data import manifest as manifests
 from selfsup.errors import UserError
+from selfsup.progress import Progress
 
 __all__ = ["Converted", "Input", "SetAside", "build"]
 

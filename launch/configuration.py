@@ -1,16 +1,14 @@
 """From a preset and overrides to one resolved configuration, and back from its file."""
 
 import dataclasses
-import json
 import math
 import os
 
 from launch import presets
+from selfsup import config_file, overrides
 from selfsup import tasks as task_registry
-from selfsup.data import files
 from selfsup.errors import UserError
 
-FILE_NAME = "config.json"
 MAX_LOST_FRACTION = 0.01
 # What may differ between a run and its continuation.
 _MAY_CHANGE = ("steps", "end_cost", "checkpoint_seconds", "max_lost_fraction")
@@ -109,9 +107,9 @@ def resolve(
     from selfsup.hybrid import rmsprop as rmsprop_module
     from selfsup.trunk.resnet_v2 import TrunkConfig
 
-    base = _known("--preset", preset, presets.PRESETS)
+    base = overrides.known("--preset", preset, presets.PRESETS)
     rmsprop = _or(rmsprop, base.rmsprop)
-    _known("--rmsprop", rmsprop, rmsprop_module.NAMED)
+    overrides.known("--rmsprop", rmsprop, rmsprop_module.NAMED)
     if not task_names or len(set(task_names)) != len(task_names):
         raise UserError(f"--tasks: expected distinct tasks, got {list(task_names)}")
     trunk = dataclasses.replace(
@@ -136,15 +134,15 @@ def resolve(
     )
 
 
-def _trunk_config(config, overrides):
-    for text in overrides:
-        key, value = _split(text, "=", "--trunk_set", "KEY=VALUE")
+def _trunk_config(config, texts):
+    for text in texts:
+        key, value = overrides.split(text, "=", "--trunk_set", "KEY=VALUE")
         if key == "output_stride":
             raise UserError(
                 f"--trunk_set={text}: each task has its output stride; that of the "
                 "export is a flag of launch.export"
             )
-        config = _override(config, key, value, f"--trunk_set={text}")
+        config = overrides.override(config, key, value, f"--trunk_set={text}")
     return config
 
 
@@ -152,7 +150,7 @@ def _or(value, default):
     return default if value is None else value
 
 
-def _task_configs(preset, task_names, overrides, harmonize):
+def _task_configs(preset, task_names, texts, harmonize):
     configs = {}
     for name in task_names:
         config = task_registry.task_class(name).Config()
@@ -162,11 +160,11 @@ def _task_configs(preset, task_names, overrides, harmonize):
         configs[name] = config
     if harmonize and not any(getattr(one, "harmonize", 0) for one in configs.values()):
         raise UserError(f"--harmonize: none of {', '.join(configs)} has such an option")
-    for text in overrides:
-        path, value = _split(text, "=", "--task_set", "TASK.KEY=VALUE")
-        name, key = _split(path, ".", "--task_set", "TASK.KEY=VALUE")
-        config = _known("--task_set", name, configs)
-        configs[name] = _override(config, key, value, f"--task_set={text}")
+    for text in texts:
+        path, value = overrides.split(text, "=", "--task_set", "TASK.KEY=VALUE")
+        name, key = overrides.split(path, ".", "--task_set", "TASK.KEY=VALUE")
+        config = overrides.known("--task_set", name, configs)
+        configs[name] = overrides.override(config, key, value, f"--task_set={text}")
     configs = {
         name: _with_cost(config, preset.example_costs.get(name, 0.0))
         for name, config in configs.items()
@@ -194,50 +192,12 @@ def _check_costs(configs):
 def _weights(task_names, texts):
     weights = dict.fromkeys(task_names, 1.0)
     for text in texts:
-        name, value = _split(text, "=", "--task_weights", "TASK=NUMBER")
-        _known("--task_weights", name, weights)
-        weights[name] = _parse(value, float, f"--task_weights={text}")
+        name, value = overrides.split(text, "=", "--task_weights", "TASK=NUMBER")
+        overrides.known("--task_weights", name, weights)
+        weights[name] = overrides.parse(value, float, f"--task_weights={text}")
         if not weights[name] > 0:
             raise UserError(f"--task_weights={text}: expected a number above 0")
     return weights
-
-
-def _known(flag, name, known):
-    if name not in known:
-        raise UserError(f"{flag}: unknown {name!r}; known: {', '.join(sorted(known))}")
-    return known[name]
-
-
-def _split(text, separator, flag, form):
-    left, found, right = text.partition(separator)
-    if not (found and left and right):
-        raise UserError(f"{flag}={text}: expected {form}")
-    return left, right
-
-
-def _override(config, key, value, flag):
-    fields = {field.name: field for field in dataclasses.fields(config)}
-    _known(flag, key, fields)
-    parsed = _parse(value, type(getattr(config, key)), flag)
-    try:
-        return dataclasses.replace(config, **{key: parsed})
-    except UserError as error:
-        raise UserError(f"{flag}: {error}") from error
-
-
-def _parse(text, kind, flag):
-    """Reads `text` as a value of the type that the default has."""
-    try:
-        if kind is bool:
-            return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
-        if kind is float and not math.isfinite(float(text)):
-            raise ValueError
-        if kind in (int, float, str):
-            return kind(text)
-        value = json.loads(text)
-        return tuple(value) if kind is tuple else value
-    except (ValueError, KeyError) as error:
-        raise UserError(f"{flag}: expected {kind.__name__}, got {text!r}") from error
 
 
 def save(config, model_dir):
@@ -247,46 +207,7 @@ def save(config, model_dir):
     Raises:
       UserError: when the folder holds a run of another configuration; says what differs.
     """
-    path = os.path.join(model_dir, FILE_NAME)
-    # Through JSON, so that tuples compare as they are stored.
-    new = json.loads(json.dumps(dataclasses.asdict(config)))
-    if os.path.exists(path):
-        _refuse_differences(path, _read_json(path), new)
-    files.write_atomically(path, json.dumps(new, indent=1))
-
-
-def _refuse_differences(path, old, new):
-    old, new = _flat(old), _flat(new)
-    differences = [
-        f"{key} was {old.get(key)!r}, now {new.get(key)!r}"
-        for key in sorted({*old, *new})
-        if old.get(key) != new.get(key) and key not in _MAY_CHANGE
-    ]
-    if differences:
-        raise UserError(
-            f"{path}: this folder holds a run of another configuration: "
-            f"{'; '.join(differences)}. Give another --model_dir, or the same flags"
-        )
-
-
-def _flat(tree, prefix=""):
-    flat = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = value
-    return flat
-
-
-def _read_json(path):
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path}: not the config of a pretraining run: {error}"
-        ) from error
+    config_file.save(config, model_dir, "--model_dir", _MAY_CHANGE)
 
 
 def load(model_dir):
@@ -297,8 +218,7 @@ def load(model_dir):
     """
     from selfsup.trunk.resnet_v2 import TrunkConfig
 
-    path = os.path.join(model_dir, FILE_NAME)
-    fields = _read_json(path)
+    fields = config_file.read(model_dir)
     try:
         fields["trunk"] = TrunkConfig(**fields["trunk"])
         fields["tasks"] = {
@@ -307,6 +227,7 @@ def load(model_dir):
         }
         return RunConfig(**fields)
     except (KeyError, TypeError) as error:
+        path = os.path.join(model_dir, config_file.FILE_NAME)
         raise UserError(
             f"{path}: not the config of a pretraining run: {error}"
         ) from error

@@ -144,9 +144,9 @@ def _finetune(where, steps):
 def _collect_pictures(where):
     import shutil
 
-    from launch import history, reports
+    from launch import reports
     from launch.pictures import save_curves, save_overview
-    from selfsup import tasks
+    from selfsup import history, tasks
 
     os.makedirs(where["pictures"], exist_ok=True)
     drawn = os.path.join(where["run"], reports.PICTURES)

@@ -3,40 +3,12 @@
 import json
 import os
 
-import tensorflow as tf
-
-from launch import configuration, pretraining, reports
-from selfsup import export
+from launch import pretraining, reports
+from selfsup import config_file, export, pretraining_run
 from selfsup.data import manifest, pipeline
-from selfsup.errors import UserError
 
 RECALIBRATION_SIZE = 224
 RECALIBRATION_BATCH = 32
-
-
-def load_run(model_dir, checkpoint=None):
-    """Rebuilds the trunk and the combination layer of a run.
-
-    Args:
-      model_dir: folder of the run.
-      checkpoint: name of a checkpoint or snapshot; None for the newest checkpoint.
-
-    Returns:
-      (network, state): a `MultiTaskNetwork` whose trunk and combination are restored,
-      heads not built, and the checkpoint's state dict.
-
-    Raises:
-      UserError: when there is no run or no such checkpoint.
-    """
-    config = configuration.load(model_dir)
-    store = pretraining.checkpoints(model_dir)
-    name = checkpoint or store.latest()
-    if name is None:
-        raise UserError(f"{model_dir}: no checkpoint yet")
-    network = pretraining.build_network(config)
-    network.heads = {}
-    state = store.restore(name, tf.train.Checkpoint(network=network), partial=True)
-    return network, {"checkpoint": name, **state}
 
 
 def export_run(
@@ -55,21 +27,17 @@ def export_run(
       UserError: for a run, a checkpoint or a data set that is not there.
     """
     export.check_free(output, overwrite)
-    network, state = load_run(model_dir, checkpoint)
+    pretrained = pretraining_run.restore(model_dir, checkpoint)
     recalibrated = None
     if recalibrate_on:
         recalibrated = recalibrate(
-            network.trunk, recalibrate_on, recalibration_images, output_stride
+            pretrained.trunk, recalibrate_on, recalibration_images, output_stride
         )
-    weights = None
-    if network.combination is not None:
-        alpha = network.combination.alpha().numpy()
-        weights = dict(zip(network.tasks, alpha))
-    card = _card(model_dir, state, recalibrated)
+    card = _card(model_dir, pretrained, recalibrated)
     export.save(
         output,
-        network.trunk,
-        unit_weights=weights,
+        pretrained.trunk,
+        unit_weights=pretrained.unit_weights,
         card=card,
         output_stride=output_stride,
         overwrite=overwrite,
@@ -106,11 +74,9 @@ def _held_out(model_dir):
     }
 
 
-def _card(model_dir, state, recalibrated):
-    with open(
-        os.path.join(model_dir, configuration.FILE_NAME), encoding="utf-8"
-    ) as file:
-        config = json.load(file)
+def _card(model_dir, pretrained, recalibrated):
+    config = config_file.read(model_dir)
+    state = pretrained.state
     with open(os.path.join(model_dir, pretraining.DATA), encoding="utf-8") as file:
         data = json.load(file)
     return {
@@ -119,7 +85,7 @@ def _card(model_dir, state, recalibrated):
             name: {**counters, "config": config["tasks"][name]}
             for name, counters in state["groups"].items()
         },
-        "checkpoint": state["checkpoint"],
+        "checkpoint": pretrained.checkpoint,
         "cost": {
             "unit": "seconds of step time, or GPU hours where the preset gives costs",
             "total": round(state["cost"], 3),

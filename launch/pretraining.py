@@ -12,13 +12,13 @@ import tensorflow as tf
 
 from launch import configuration
 from launch.reports import Reports
+from selfsup import pretraining_run
 from selfsup import tasks as task_registry
 from selfsup.combination import Combination
 from selfsup.data import files, manifest, pipeline, shares
 from selfsup.data.loss_limit import LossLimit
 from selfsup.errors import UserError
 from selfsup.hybrid.assignment import alone
-from selfsup.hybrid.checkpoint import Store
 from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.device_pool import LocalPool
 from selfsup.hybrid.engine import Engine
@@ -30,7 +30,6 @@ from selfsup.hybrid.workload import Replica, Workload, share_of
 from selfsup.multitask import MultiTaskNetwork
 from selfsup.trunk.resnet_v2 import Trunk
 
-CHECKPOINTS = "checkpoints"
 DATA = "data.json"
 _LOCK = ".lock"
 
@@ -53,11 +52,6 @@ def build_network(config, names=None):
     if config.lasso:
         combination = Combination(tuple(tasks), trunk.num_units, l1=config.lasso)
     return MultiTaskNetwork(tasks, trunk, combination)
-
-
-def checkpoints(model_dir):
-    """The checkpoint `Store` of a run."""
-    return Store(os.path.join(model_dir, CHECKPOINTS))
 
 
 def _task_seed(seed, name):
@@ -133,7 +127,9 @@ class Pretraining:
             for _, one in sorted(used.items())
         ]
         path = os.path.join(self._model_dir, DATA)
-        if checkpoints(self._model_dir).latest() and os.path.exists(path):
+        if pretraining_run.checkpoints(self._model_dir).latest() and os.path.exists(
+            path
+        ):
             _refuse_other_data(path, noted)
         files.write_atomically(path, json.dumps(noted, indent=1))
 
@@ -159,7 +155,7 @@ class Pretraining:
             config.weights,
             config.limits(),
             CostClock(costs, config.snapshot_cost, config.end_cost),
-            checkpoints(self._model_dir),
+            pretraining_run.checkpoints(self._model_dir),
             tf.train.Checkpoint(network=self.network, optimizers=optimizers),
         )
 

@@ -10,7 +10,6 @@ import pathlib
 import shutil
 
 from data_prep import local_runner, worker_pool
-from data_prep.progress import Progress
 from data_prep.synthetic import (
     imagenet_layout,
     nyu_layout,
@@ -19,6 +18,7 @@ from data_prep.synthetic import (
 )
 from selfsup.data import files
 from selfsup.errors import UserError
+from selfsup.progress import Progress
 
 FILE_NAME = "world.json"
 FORMAT, VERSION = "selfsup-synthetic-world", 1

@@ -60,8 +60,8 @@ def _make_folder(path):
 
 
 def _extract(total):
-    from data_prep.progress import Progress
     from data_prep.trajectories import extraction
+    from selfsup.progress import Progress
 
     with Progress("frames", total) as progress:
         return extraction.extract(

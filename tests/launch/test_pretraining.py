@@ -17,6 +17,7 @@ from launch import (
     pretraining,
 )
 from launch.presets import DEFAULT_TASKS
+from selfsup import pretraining_run
 from selfsup.data import files, manifest
 from selfsup.errors import UserError
 from selfsup.hybrid import assignment
@@ -100,7 +101,7 @@ def test_resuming_gives_the_losses_of_not_stopping(straight, stopped):
 
 
 def test_resuming_gives_the_weights_of_not_stopping(straight, stopped):
-    trunks = [exporting.load_run(folder)[0].trunk for folder in (straight, stopped)]
+    trunks = [pretraining_run.restore(folder).trunk for folder in (straight, stopped)]
     for one, other in zip(*(trunk.get_weights() for trunk in trunks)):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
 

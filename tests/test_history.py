@@ -1,4 +1,4 @@
-from launch import history
+from selfsup import history
 
 
 def test_rows_come_back_in_order(tmp_path):

@@ -1,6 +1,6 @@
 import io
 
-from data_prep.progress import Progress
+from selfsup.progress import Progress
 
 
 class Clock:

@@ -1,0 +1,66 @@
+"""Texts such as "KEY=VALUE" that override fields of frozen config dataclasses."""
+
+import dataclasses
+import json
+import math
+
+from selfsup.errors import UserError
+
+
+def apply(config, texts, flag):
+    """`config` with the fields that `texts` override.
+
+    Args:
+      config: a frozen dataclass.
+      texts: strings "KEY=VALUE".
+      flag: name of the flag that they come from, for errors.
+
+    Raises:
+      UserError: for unknown keys, with the list of known ones, and for values of
+        another type than the default's.
+    """
+    for text in texts:
+        key, value = split(text, "=", flag, "KEY=VALUE")
+        config = override(config, key, value, f"{flag}={text}")
+    return config
+
+
+def override(config, key, value, flag):
+    """`config` with field `key` read from the text `value`; errors as of `apply`."""
+    fields = {field.name: field for field in dataclasses.fields(config)}
+    known(flag, key, fields)
+    parsed = parse(value, type(getattr(config, key)), flag)
+    try:
+        return dataclasses.replace(config, **{key: parsed})
+    except UserError as error:
+        raise UserError(f"{flag}: {error}") from error
+
+
+def known(flag, name, table):
+    """`table[name]`, or a `UserError` that lists the table's keys."""
+    if name not in table:
+        raise UserError(f"{flag}: unknown {name!r}; known: {', '.join(sorted(table))}")
+    return table[name]
+
+
+def split(text, separator, flag, form):
+    """The two parts of `text`; a `UserError` that gives `form` where it has not two."""
+    left, found, right = text.partition(separator)
+    if not (found and left and right):
+        raise UserError(f"{flag}={text}: expected {form}")
+    return left, right
+
+
+def parse(text, kind, flag):
+    """Reads `text` as a value of the type `kind`."""
+    try:
+        if kind is bool:
+            return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+        if kind is float and not math.isfinite(float(text)):
+            raise ValueError
+        if kind in (int, float, str):
+            return kind(text)
+        value = json.loads(text)
+        return tuple(value) if kind is tuple else value
+    except (ValueError, KeyError) as error:
+        raise UserError(f"{flag}: expected {kind.__name__}, got {text!r}") from error

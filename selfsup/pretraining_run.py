@@ -1,0 +1,79 @@
+"""What a pretraining run left in its folder: the networks of a checkpoint."""
+
+import dataclasses
+import os
+from typing import Any
+
+import tensorflow as tf
+
+from selfsup import config_file
+from selfsup.combination import Combination
+from selfsup.errors import UserError
+from selfsup.hybrid.checkpoint import Store
+from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
+
+CHECKPOINTS = "checkpoints"
+
+
+@dataclasses.dataclass(frozen=True)
+class Restored:
+    """A checkpoint of a run.
+
+    Attributes:
+      trunk: the `Trunk`.
+      unit_weights: dict task -> float32 [M] row of alpha; empty without the lasso.
+      checkpoint: its name.
+      state: its state: counters of the tasks ("groups"), "cost", "step_costs".
+    """
+
+    trunk: Any
+    unit_weights: dict
+    checkpoint: str
+    state: dict
+
+
+def checkpoints(model_dir):
+    """The checkpoint `Store` of a run."""
+    return Store(os.path.join(model_dir, CHECKPOINTS))
+
+
+def restore(model_dir, checkpoint=None):
+    """Rebuilds the trunk and the rows of alpha of a run.
+
+    Args:
+      model_dir: folder of the run.
+      checkpoint: name of a checkpoint or snapshot; None for the newest checkpoint.
+
+    Returns:
+      a `Restored`.
+
+    Raises:
+      UserError: when there is no run or no such checkpoint.
+    """
+    config = config_file.read(model_dir)
+    store = checkpoints(model_dir)
+    name = checkpoint or store.latest()
+    if name is None:
+        raise UserError(f"{model_dir}: no checkpoint yet")
+    network = _network(model_dir, config)
+    state = store.restore(name, tf.train.Checkpoint(network=network), partial=True)
+    rows = {}
+    if config["lasso"]:
+        alpha = network.combination.alpha().numpy()
+        rows = dict(zip(config["tasks"], alpha))
+    return Restored(network.trunk, rows, name, state)
+
+
+def _network(model_dir, config):
+    """The parts of a `multitask.MultiTaskNetwork` that outlive the pretraining."""
+    try:
+        trunk = Trunk(TrunkConfig(**config["trunk"]))
+        parts = {"trunk": trunk}
+        if config["lasso"]:
+            parts["combination"] = Combination(config["tasks"], trunk.num_units)
+    except (KeyError, TypeError) as error:
+        path = os.path.join(model_dir, config_file.FILE_NAME)
+        raise UserError(
+            f"{path}: not the config of a pretraining run: {error}"
+        ) from error
+    return tf.train.Checkpoint(**parts)
