@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from selfsup.data import files
 from selfsup.errors import UserError
+from selfsup.hybrid.placement import own_cpu
 
 STATE = "state.json"
 VARIABLES = "variables"
@@ -69,11 +70,7 @@ class Store:
             shutil.rmtree(partial, ignore_errors=True)
             os.makedirs(partial)
             writer = tf.train.Checkpoint(root=trackable)
-            # Otherwise TensorFlow notes the path and later warns that it has moved.
-            writer.write(
-                os.path.join(partial, VARIABLES),
-                tf.train.CheckpointOptions(enable_async=False),
-            )
+            writer.write(os.path.join(partial, VARIABLES), _from_here())
             with open(os.path.join(partial, STATE), "w", encoding="utf-8") as file:
                 json.dump(state, file, indent=1)
             for file in os.listdir(partial):
@@ -109,7 +106,7 @@ class Store:
             with open(os.path.join(path, STATE), encoding="utf-8") as file:
                 state = json.load(file)
             reader = tf.train.Checkpoint(root=trackable)
-            status = reader.read(os.path.join(path, VARIABLES))
+            status = reader.read(os.path.join(path, VARIABLES), _from_here())
             status.assert_existing_objects_matched()
             if partial:
                 status.expect_partial()
@@ -135,3 +132,8 @@ class Store:
     def _prune(self):
         for name in self.names()[: -self.keep]:
             shutil.rmtree(os.path.join(self.directory, name))
+
+
+def _from_here():
+    """Files are this process's, wherever variables are: a cluster shares no disk."""
+    return tf.train.CheckpointOptions(experimental_io_device=own_cpu())

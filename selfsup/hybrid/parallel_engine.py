@@ -8,16 +8,17 @@ machines that are lost.
 import queue
 import time
 
-from selfsup.errors import UserError
 from selfsup.hybrid import executors
 from selfsup.hybrid.engine import Engine
+from selfsup.hybrid.host_copy import HostCopy
+from selfsup.hybrid.quota import Quota
 from selfsup.hybrid.runner import Failed, Runner
 
 _TURN = 0.1
 _EVENTS_A_TURN = 100
 # Seconds that groups have for the step under way when an error ends the run.
 _GRACE = 5.0
-_SAVE_TRIALS = 5
+_COPY_TRIALS = 5
 # How often a group without devices looks whether one is back.
 _RETRY_SECONDS = 2.0
 # How much longer a generation's first step may take: it builds and traces.
@@ -36,22 +37,33 @@ class ParallelEngine(Engine):
       losses: how many times a group lost a device.
     """
 
-    def __init__(self, *args, pool, step_seconds=600.0, say=print, **kwargs):
+    def __init__(
+        self, *args, pool, steppers=None, step_seconds=600.0, say=print, **kwargs
+    ):
         """
         Args:
           pool: a `device_pool` object, with `alive(devices)`, `check_servers()` and
             `is_loss(error)`.
+          steppers: what steps in threads of their own, of `Replicated`; the groups
+            themselves when None.
           step_seconds: a step that takes longer hangs; ten times that for the first of
             a generation, which is traced.
           say: callable that takes a line for the user.
         """
         super().__init__(*args, **kwargs)
+        self._host_copy = HostCopy(self._trackable)
         self.pause_seconds = 0.0
         self.losses = 0
         self._pool = pool
         self._step_seconds = step_seconds
         self._say = say
-        self._assigned = {name: group.devices for name, group in self.groups.items()}
+        steppers = self.groups.values() if steppers is None else steppers
+        self._steppers = {stepper.name: stepper for stepper in steppers}
+        self._assigned = {name: one.devices for name, one in self._steppers.items()}
+        self._quotas = {
+            task: Quota(group, self._limits[task])
+            for task, group in self.groups.items()
+        }
         self._events = queue.Queue()
         self._runners = {}
         self._holding = False
@@ -65,7 +77,9 @@ class ParallelEngine(Engine):
             before_checkpoint()
             self._save(name)
 
-        for name in self.groups:
+        # It is traced now, when nobody waits for it.
+        self._copy_to_host()
+        for name in self._steppers:
             self._start(name)
         saved_at, saved_steps = time.monotonic(), self.total_steps()
         try:
@@ -88,12 +102,14 @@ class ParallelEngine(Engine):
             save(self._checkpoint_name())
 
     def _is_done(self):
-        finished = all(runner.finished for runner in self._runners.values())
-        whole = finished and len(self._runners) == len(self.groups)
-        return whole or self.clock.ended(self.steps())
+        finished = all(quota.used_up for quota in self._quotas.values())
+        return finished or self.clock.ended(self._batches())
 
     def _start(self, name, devices=None):
-        runner = Runner(self.groups[name], self._limits[name], self._events, devices)
+        stepper = self._steppers[name]
+        # Tasks that step together have taken the same steps.
+        quota = self._quotas[stepper.tasks[0]]
+        runner = Runner(stepper, quota, self._events, devices)
         self._runners[name] = runner
         if self._holding:
             runner.hold()
@@ -112,9 +128,9 @@ class ParallelEngine(Engine):
             if isinstance(event, Failed):
                 self._deal_with(event)
                 continue
-            name = event.group.name
-            self.clock.observe(name, event.seconds)
-            after_step(name, event.logs, event.seconds)
+            for task, logs in event.logs.items():
+                self.clock.observe(task, event.seconds)
+                after_step(task, logs, event.seconds)
 
     def _deal_with(self, failure):
         if failure.runner is not self._runners.get(failure.runner.group.name):
@@ -146,26 +162,33 @@ class ParallelEngine(Engine):
         self._pool.check_servers()
         with executors.own():
             runner.group.pass_generation()
+        runner.leave_step()
         devices = self._pool.alive(self._assigned[name])
-        if devices:
+        without = runner.group.without(devices)
+        if not without:
             self._go_on(name, devices)
-        else:
-            self._say(f"{name}: none of its devices answers; waiting for one")
-            self._look_again[name] = time.monotonic() + _RETRY_SECONDS
+            return
+        # The same name twice where it is the group of one task.
+        of = "" if without == [name] else f" for {', '.join(without)}"
+        self._say(f"{name}: none of its devices{of} answers; waiting for one")
+        self._look_again[name] = time.monotonic() + _RETRY_SECONDS
 
     def _take_back(self, name):
         """Gives a group the devices that answer again."""
         self._look_again[name] = time.monotonic() + _RETRY_SECONDS
         devices = self._pool.alive(self._assigned[name])
         runner = self._runners.get(name)
-        if len(devices) <= (len(self.groups[name].devices) if runner else 0):
+        stepper = self._steppers[name]
+        if stepper.without(devices):
+            return
+        if runner is not None and len(devices) <= len(stepper.devices):
             return
         if runner is not None:
             runner.end()
             if not runner.wait_until_held(self._left(runner)):
                 return  # It hangs: that is found, and dealt with, by the next turn.
             with executors.own():
-                self.groups[name].pass_generation()
+                stepper.pass_generation()
         self._go_on(name, devices)
 
     def _go_on(self, name, devices):
@@ -182,30 +205,30 @@ class ParallelEngine(Engine):
         return self._allowed(runner) - runner.stepping_seconds()
 
     def _save(self, name):
-        """Writes a checkpoint with all groups between steps; waits for no lost one."""
+        """Writes a checkpoint of one moment between steps, while the groups go on."""
         start = time.monotonic()
         self._hold()
         try:
-            self._write(name)
+            self._copy_to_host()
+            state = self._state()
         finally:
             self._holding = False
             for runner in self._runners.values():
                 runner.go_on()
-        self.pause_seconds += time.monotonic() - start
+            self.pause_seconds += time.monotonic() - start
+        with executors.own():
+            self._store.save(name, self._host_copy.trackable, state)
 
-    def _write(self, name):
-        """Writes a checkpoint, again where a worker that died just then disturbs it.
-
-        TensorFlow tells all workers of the function that saves, of no use to them.
-        """
-        for left in reversed(range(_SAVE_TRIALS)):
+    def _copy_to_host(self):
+        """Fetches the variables, again where a worker that died just then disturbs it."""
+        for left in reversed(range(_COPY_TRIALS)):
             try:
                 # One's own: what was begun on a machine that died must not fail this.
                 with executors.own():
-                    self._store.save(name, self._trackable, self._state())
+                    self._host_copy.update()
                 return
-            except UserError as error:
-                if not left or not self._pool.is_loss(error.__cause__):
+            except Exception as error:
+                if not left or not self._pool.is_loss(error):
                     raise
             self._pool.check_servers()
             for devices in self._assigned.values():

@@ -1,4 +1,4 @@
-"""Spreads the master variables over the parameter servers."""
+"""Where variables live: spread over the parameter servers, or in this process."""
 
 import contextlib
 
@@ -37,3 +37,9 @@ def spread_over(devices):
 
     with tf.variable_creator_scope(create):
         yield held
+
+
+def own_cpu():
+    """The whole name of this process's CPU, which a cluster's roles change."""
+    with tf.device("CPU:0"):
+        return tf.zeros([]).device

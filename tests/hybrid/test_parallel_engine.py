@@ -138,25 +138,38 @@ def test_a_run_goes_on_from_its_checkpoint(tmp_path):
 
 
 def test_checkpoints_are_of_a_moment_between_steps(tmp_path):
-    """The state's counters fit the variables: no step lands while one is written."""
-    network, engine, _ = _engine(tmp_path, {"a": 2000, "bb": 2000})
-    store, landed = engine._store, []
+    """No step lands while the variables are copied; they do while these are written."""
+    network, engine, _ = _engine(tmp_path, {"a": 4000, "bb": 4000})
+    store, copy, copying, written = engine._store, engine._host_copy, [], []
 
-    class Watching:
-        def save(self, name, trackable, state):
+    class SlowCopy:
+        trackable = copy.trackable
+
+        def update(self):
             before = network.shared.numpy()
+            time.sleep(0.2)
+            copying.append(np.any(network.shared.numpy() != before))
+            copy.update()
+
+    class SlowStore:
+        def save(self, name, trackable, state):
+            before = copy.trackable.network.shared.numpy()
             time.sleep(0.3)
-            landed.append(np.any(network.shared.numpy() != before))
+            now = copy.trackable.network.shared.numpy()
+            steps = sum(group["steps"] for group in state["groups"].values())
+            written.append((np.all(now == before), engine.total_steps() > steps))
             store.save(name, trackable, state)
 
         def latest(self):
             return store.latest()
 
-    engine._store = Watching()
+    engine._host_copy, engine._store = SlowCopy(), SlowStore()
     engine.clock.end, engine.clock.step_costs = 150.0, {"a": 1.0, "bb": 0.0}
     _run(engine, checkpoint_seconds=0.2)
-    assert len(landed) > 2 and not any(landed)
-    assert engine.pause_seconds > 0.3
+    assert len(copying) > 2 and not any(copying)
+    # The last is of the end, when nothing moves.
+    assert len(written) > 1 and all(same and moved for same, moved in written[:-1])
+    assert engine.pause_seconds >= 0.2 * len(written)
 
 
 def test_a_lost_replica_leaves_the_group_to_the_others(tmp_path):
