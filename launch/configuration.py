@@ -8,6 +8,7 @@ from launch import presets
 from selfsup import config_file, overrides
 from selfsup import tasks as task_registry
 from selfsup.errors import UserError
+from selfsup.hybrid.assignment import AGGREGATIONS
 
 MAX_LOST_FRACTION = 0.01
 # What may differ between a run and its continuation.
@@ -35,6 +36,7 @@ class RunConfig:
       log_steps: steps of a task between rows of history, each their mean.
       max_lost_fraction: of an epoch's records, or of the examples seen where these are
         more, that damaged shards may lose before the run ends.
+      aggregation: name in `hybrid.assignment.AGGREGATIONS`.
     """
 
     preset: str
@@ -52,17 +54,20 @@ class RunConfig:
     validation_steps: int
     log_steps: int
     max_lost_fraction: float = MAX_LOST_FRACTION
+    aggregation: str = "hybrid"
 
     def limits(self):
         """Steps that each task takes: in proportion to its weight.
 
         Where the steps' costs are given, no more than the end of the cost clock allows.
+        Costs are of whole batches, of which an asynchronous step is one worker's share:
+        there the clock itself ends the run.
         """
         steps = self.steps
         round_cost = sum(
             weight * self.tasks[name].step_cost for name, weight in self.weights.items()
         )
-        if self.end_cost and round_cost:
+        if self.end_cost and round_cost and self.aggregation != "async":
             steps = min(steps, math.ceil(self.end_cost / round_cost))
         return {
             name: max(1, round(steps * weight)) for name, weight in self.weights.items()
@@ -86,6 +91,7 @@ def resolve(
     snapshot_cost=None,
     end_cost=None,
     max_lost_fraction=MAX_LOST_FRACTION,
+    aggregation="hybrid",
 ):
     """Resolves what the command line gives to a `RunConfig`.
 
@@ -98,7 +104,7 @@ def resolve(
       harmonize: sets that field of every task that has it (paper section 3.3).
       mixed_precision: bfloat16 in the trunk.
       steps, rmsprop, snapshot_cost, end_cost: None for the preset's.
-      lasso, seed, checkpoint_seconds, max_lost_fraction: as in `RunConfig`.
+      lasso, seed, checkpoint_seconds, max_lost_fraction, aggregation: as in `RunConfig`.
 
     Raises:
       UserError: for unknown names, with the list of known ones, and for values of the
@@ -115,7 +121,7 @@ def resolve(
     trunk = dataclasses.replace(
         TrunkConfig(), **base.trunk, mixed_precision=mixed_precision
     )
-    return RunConfig(
+    config = RunConfig(
         preset=preset,
         trunk=_trunk_config(trunk, trunk_overrides),
         tasks=_task_configs(base, task_names, task_overrides, harmonize),
@@ -131,7 +137,10 @@ def resolve(
         validation_steps=base.validation_steps,
         log_steps=base.log_steps,
         max_lost_fraction=max_lost_fraction,
+        aggregation=aggregation,
     )
+    _check_aggregation(config)
+    return config
 
 
 def _trunk_config(config, texts):
@@ -187,6 +196,23 @@ def _check_costs(configs):
             "calibrated costs are seconds and do not add up with given ones; give "
             f"--task_set={without[0]}.step_cost=COST too, or 0 for all"
         )
+
+
+def _check_aggregation(config):
+    overrides.known("--aggregation", config.aggregation, AGGREGATIONS)
+    if config.aggregation != "sync":
+        return
+    rates = {name: task.learning_rate for name, task in config.tasks.items()}
+    for flag, what, values in (
+        ("--task_weights", "weight", config.weights),
+        ("--task_set=TASK.learning_rate", "learning rate", rates),
+    ):
+        if len(set(values.values())) > 1:
+            text = ", ".join(f"{name} {value:g}" for name, value in values.items())
+            raise UserError(
+                "--aggregation=sync: all tasks step together, so there is one "
+                f"{what} for all; {flag} gives {text}"
+            )
 
 
 def _weights(task_names, texts):

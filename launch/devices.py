@@ -21,7 +21,7 @@ def local_assignment(config, groups, logical_cpus):
     # GPUs hold the master variables of a machine that has several: they update faster.
     servers = devices if "GPU" in devices[0] else ("/CPU:0",)
     request = assignment.parse_request(groups)
-    return assignment.assign(batch_sizes, devices, servers, request)
+    return assignment.assign(batch_sizes, devices, servers, request, config.aggregation)
 
 
 def cluster_assignment(config, groups, cluster):
@@ -44,7 +44,8 @@ def cluster_assignment(config, groups, cluster):
     if not request and len(devices) == 1 == len(config.tasks):
         request = dict.fromkeys(config.tasks, 1)
     batch_sizes = {name: task.batch_size for name, task in config.tasks.items()}
-    made = assignment.assign(batch_sizes, devices, cluster.devices(SERVER), request)
+    servers = cluster.devices(SERVER)
+    made = assignment.assign(batch_sizes, devices, servers, request, config.aggregation)
     if made.takes_turns:
         raise UserError(
             f"the cluster has 1 worker for {len(config.tasks)} tasks; each task needs at "

@@ -10,7 +10,9 @@ What is trained:      --tasks --task_weights --preset --task_set --trunk_set
 The paper's options:  --harmonize --lasso --rmsprop
 How long:             --steps --end_cost --snapshot_cost --checkpoint_seconds
 How it is computed:   --mixed_precision --seed
-Where:                --groups --logical_cpus --listen, and TF_CONFIG on a cluster
+Where:                --groups --aggregation --logical_cpus --listen, and TF_CONFIG on a
+                      cluster
+Lost machines:        --step_seconds
 Damaged data:         --max_lost_fraction
 """
 
@@ -18,6 +20,7 @@ from absl import flags
 
 from launch import presets
 from selfsup import command, tasks
+from selfsup.hybrid import assignment
 
 _DATA = flags.DEFINE_string(
     "data", None, "Folder at or below which the built data sets are.", required=True
@@ -113,11 +116,27 @@ _GROUPS = flags.DEFINE_list(
     "never wait for each other. Without it, several GPUs are shared out evenly, and on a "
     "single device the tasks take turns.",
 )
+_AGGREGATION = flags.DEFINE_enum(
+    "aggregation",
+    "hybrid",
+    list(assignment.AGGREGATIONS),
+    "How gradients are aggregated: "
+    + "; ".join(f"{name}: {text}" for name, text in assignment.AGGREGATIONS.items())
+    + " (paper section 4).",
+)
 _LOGICAL_CPUS = flags.DEFINE_integer(
     "logical_cpus",
     0,
     "Makes that many TensorFlow devices of the CPU, to try --groups on.",
     lower_bound=0,
+)
+
+_STEP_SECONDS = flags.DEFINE_float(
+    "step_seconds",
+    600.0,
+    "With several devices: a step that takes longer hangs, and its group goes on with the "
+    "devices that answer. The first step, which is traced, may take ten times as long.",
+    lower_bound=0.1,
 )
 
 _LISTEN = flags.DEFINE_enum(
@@ -151,11 +170,14 @@ def main(_):
         snapshot_cost=_SNAPSHOT_COST.value,
         end_cost=_END_COST.value,
         max_lost_fraction=_MAX_LOST_FRACTION.value,
+        aggregation=_AGGREGATION.value,
     )
-    assignment, pool = _place(config)
-    print(devices.describe(assignment))
+    where, pool = _place(config)
+    print(devices.describe(where))
     with StopSignals() as stop:
-        run = Pretraining(config, _DATA.value, _MODEL_DIR.value, assignment, pool)
+        run = Pretraining(
+            config, _DATA.value, _MODEL_DIR.value, where, pool, _STEP_SECONDS.value
+        )
         finished = run.run(stop)
     if finished:
         print(f"done: {_MODEL_DIR.value}")

@@ -18,11 +18,11 @@ from selfsup.combination import Combination
 from selfsup.data import files, manifest, pipeline, shares
 from selfsup.data.loss_limit import LossLimit
 from selfsup.errors import UserError
+from selfsup.hybrid import aggregation
 from selfsup.hybrid.assignment import alone
 from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.device_pool import LocalPool
 from selfsup.hybrid.engine import Engine
-from selfsup.hybrid.group import Group
 from selfsup.hybrid.parallel_engine import ParallelEngine
 from selfsup.hybrid.placement import spread_over
 from selfsup.hybrid.rmsprop import NAMED
@@ -135,13 +135,11 @@ class Pretraining:
 
     def _engine(self):
         config, assignment = self.config, self._assignment
-        groups = {
-            name: Group(
-                self._workload(name), NAMED[config.rmsprop], assignment.groups[name]
-            )
-            for name in self.network.tasks
-        }
-        optimizers = {name: group.optimizer for name, group in groups.items()}
+        aggregated = aggregation.MODES[config.aggregation](
+            [self._workload(name) for name in self.network.tasks],
+            NAMED[config.rmsprop],
+            assignment.groups,
+        )
         costs = {
             name: task.step_cost
             for name, task in config.tasks.items()
@@ -149,14 +147,19 @@ class Pretraining:
         }
         make = Engine
         if not assignment.takes_turns:
-            make = functools.partial(ParallelEngine, pool=self._pool, say=_say)
+            make = functools.partial(
+                ParallelEngine,
+                pool=self._pool,
+                say=_say,
+                steppers=aggregated.steppers,
+            )
         return make(
-            groups,
+            aggregated.groups,
             config.weights,
             config.limits(),
             CostClock(costs, config.snapshot_cost, config.end_cost),
             pretraining_run.checkpoints(self._model_dir),
-            tf.train.Checkpoint(network=self.network, optimizers=optimizers),
+            tf.train.Checkpoint(network=self.network, optimizers=aggregated.optimizers),
         )
 
     def _workload(self, name):

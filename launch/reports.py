@@ -65,7 +65,7 @@ class Reports:
                 name: TaskProgress(
                     task.metric_specs[0],
                     self._limits[name],
-                    task.config.batch_size,
+                    self._engine.groups[name].examples_per_step,
                     self._engine.groups[name].steps,
                 )
                 for name, task in self._network.tasks.items()
@@ -102,7 +102,7 @@ class Reports:
 
     def _watch_losses(self, name, group):
         """Names each damaged shard when it is met; ends the run beyond the limit."""
-        seen = self._steps[name] * group.workload.batch_size
+        seen = round(self._steps[name] * group.examples_per_step)
         limit = self._loss_limits[name]
         for text in limit.see(group.stand_ins, seen, group.damaged):
             self.progress.say(f"{name}: a damaged shard: {text}; others stand in")
@@ -181,7 +181,7 @@ class Reports:
         if any(counts.values()):
             self.progress.say(
                 f"{name}: {group.stand_ins} of "
-                f"{group.steps * group.workload.batch_size} training examples and "
+                f"{group.examples} training examples and "
                 f"{counts['stand_ins']} held-out ones stood in for records lost in "
                 "damaged shards"
             )

@@ -26,7 +26,9 @@ def save(config, folder, flag, may_change=()):
     # Through JSON, so that tuples compare as they are stored.
     new = json.loads(json.dumps(dataclasses.asdict(config)))
     if os.path.exists(path):
-        _refuse_differences(path, read(folder), new, flag, may_change)
+        # A field that an earlier version did not have was as the default is.
+        old = {**_defaults(config), **read(folder)}
+        _refuse_differences(path, old, new, flag, may_change)
     files.write_atomically(path, json.dumps(new, indent=1))
 
 
@@ -42,6 +44,14 @@ def read(folder):
             return json.load(file)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not the config of a run: {error}") from error
+
+
+def _defaults(config):
+    return {
+        field.name: field.default
+        for field in dataclasses.fields(config)
+        if field.default is not dataclasses.MISSING
+    }
 
 
 def _refuse_differences(path, old, new, flag, may_change):

@@ -4,6 +4,13 @@ import dataclasses
 
 from selfsup.errors import UserError
 
+# How gradients are aggregated, see `aggregation.MODES`.
+AGGREGATIONS = {
+    "hybrid": "synchronous inside a task, asynchronous across tasks, as in the paper",
+    "sync": "all tasks' workers in one step, their gradients added up",
+    "async": "each worker's gradient applied as soon as it is there",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Assignment:
@@ -46,7 +53,7 @@ def parse_request(texts):
     return request
 
 
-def assign(batch_sizes, devices, servers, request=None):
+def assign(batch_sizes, devices, servers, request=None, aggregation="hybrid"):
     """Assigns devices to tasks.
 
     Args:
@@ -55,6 +62,8 @@ def assign(batch_sizes, devices, servers, request=None):
       servers: names of the devices for the master variables.
       request: as of `parse_request`; None to share the devices out evenly, and to take
         turns on a single one.
+      aggregation: of `AGGREGATIONS`; in the synchronous one a single device has the
+        replicas of all tasks.
 
     Returns:
       an `Assignment`.
@@ -69,12 +78,24 @@ def assign(batch_sizes, devices, servers, request=None):
     tasks = list(batch_sizes)
     if not request:
         if len(devices) == 1:
-            return alone(tasks)
+            return _on_one_device(tasks, devices[0], servers, aggregation)
         request = _even_shares(batch_sizes, len(devices))
     _check_request(request, batch_sizes, devices)
     free = list(devices)
     groups = {task: tuple(free.pop(0) for _ in range(request[task])) for task in tasks}
     return Assignment(groups, tuple(servers))
+
+
+def _on_one_device(tasks, device, servers, aggregation):
+    if aggregation == "sync":
+        return Assignment(dict.fromkeys(tasks, (device,)), tuple(servers))
+    if aggregation == "async":
+        raise UserError(
+            "--aggregation=async: each worker steps by itself, so each task needs a "
+            f"device of its own; there is 1 ({device}), on which the {len(tasks)} tasks "
+            "can only take turns (hybrid) or step together (sync)"
+        )
+    return alone(tasks)
 
 
 def _even_shares(batch_sizes, count):

@@ -36,6 +36,13 @@ class Engine:
         """Steps taken by task."""
         return {name: group.steps for name, group in self.groups.items()}
 
+    def _batches(self):
+        """Whole batches taken by task, which is what costs are of: a step may be less."""
+        return {
+            name: group.examples / group.workload.batch_size
+            for name, group in self.groups.items()
+        }
+
     def total_steps(self):
         """Steps of all tasks together; names the checkpoints."""
         return sum(self.steps().values())
@@ -60,7 +67,7 @@ class Engine:
         for group_name, counters in state["groups"].items():
             self.groups[group_name].restore(counters)
         self.clock.step_costs.update(state["step_costs"])
-        self._snapshots = self.clock.snapshots(self.steps())
+        self._snapshots = self.clock.snapshots(self._batches())
         return name
 
     def run(self, stop, checkpoint_seconds, after_step, before_checkpoint=lambda: None):
@@ -84,7 +91,7 @@ class Engine:
         saved_at, saved_steps = time.monotonic(), self.total_steps()
         while stop.received is None:
             name = turns.next_group(self.steps(), self._weights, self._limits)
-            if name is None or self.clock.ended(self.steps()):
+            if name is None or self.clock.ended(self._batches()):
                 break
             self._step(name, after_step)
             self._snapshot(save)
@@ -103,7 +110,7 @@ class Engine:
         after_step(name, logs, seconds)
 
     def _snapshot(self, save):
-        crossed = self.clock.snapshots(self.steps())
+        crossed = self.clock.snapshots(self._batches())
         if crossed > self._snapshots:
             self._snapshots = crossed
             save(f"snapshot-{crossed:03d}")
@@ -116,6 +123,6 @@ class Engine:
         return {
             "groups": groups,
             "total_steps": self.total_steps(),
-            "cost": self.clock.cost(self.steps()),
+            "cost": self.clock.cost(self._batches()),
             "step_costs": self.clock.step_costs,
         }

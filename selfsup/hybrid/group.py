@@ -27,7 +27,7 @@ class Group(Replicated, Counters):
     def restore(self, counters):
         """Goes back to `counters`; the input follows."""
         super().restore(counters)
-        self._restart(self.steps)
+        self.restart(self.steps)
 
     def step(self):
         """Takes one step.

@@ -1,8 +1,8 @@
 """The loop on several devices: groups step side by side and never wait for each other.
 
-Synchronous inside a group, asynchronous across groups (paper section 4). One thread a
-group calls its step for ever; this one takes note, writes checkpoints and deals with
-machines that are lost.
+Synchronous inside a group, asynchronous across groups (paper section 4); what makes a
+group is the mode of `aggregation`. One thread a group calls its step for ever; this one
+takes note, writes checkpoints and deals with machines that are lost.
 """
 
 import queue
@@ -168,8 +168,7 @@ class ParallelEngine(Engine):
         if not without:
             self._go_on(name, devices)
             return
-        # The same name twice where it is the group of one task.
-        of = "" if without == [name] else f" for {', '.join(without)}"
+        of = f" for {', '.join(without)}" if len(runner.group.tasks) > 1 else ""
         self._say(f"{name}: none of its devices{of} answers; waiting for one")
         self._look_again[name] = time.monotonic() + _RETRY_SECONDS
 

@@ -77,7 +77,7 @@ class Replicated:
         """Sets the counters to the number of steps that landed."""
         raise NotImplementedError
 
-    def _restart(self, steps):
+    def restart(self, steps):
         """Goes on as after so many steps, with the input from there."""
         self._landed.assign(steps)
         self._common_step.close_input()

@@ -7,18 +7,19 @@ from typing import Any
 
 from selfsup.hybrid import executors
 
+# How often a group looks whether a step that another one has taken is left to it.
+_LOOK_AGAIN = 0.01
+
 
 @dataclasses.dataclass(frozen=True)
 class Stepped:
     """A step landed.
 
     Attributes:
-      group: the `Group`.
-      logs: its scalars.
+      logs: dict of scalars by task.
       seconds: that it took.
     """
 
-    group: Any
     logs: dict
     seconds: float
 
@@ -37,27 +38,27 @@ class Failed:
 
 
 class Runner:
-    """Steps a group in a thread of its own until its limit, or until it is ended.
+    """Steps a group in a thread of its own until its quota is used up, or it is ended.
 
     Attributes:
-      group: the `Group`.
-      finished: whether the group has reached its limit.
+      group: the `Group`, or another `Replicated` that can `advance`.
+      finished: whether nothing is left of its quota.
       has_stepped: whether a step has come back; the first one is traced before.
     """
 
-    def __init__(self, group, limit, events, devices=None):
+    def __init__(self, group, quota, events, devices=None):
         """
         Args:
-          group: a `Group`.
-          limit: steps at which it is finished.
+          group: a `Group`, or another `Replicated` that can `advance`.
+          quota: the `Quota` that it takes its steps from.
           events: `queue.Queue` that takes `Stepped` and `Failed`.
           devices: where the group's replicas are rebuilt first; None to take them as
             they are.
         """
         self.group = group
-        self.finished = group.steps >= limit
+        self.finished = quota.used_up
         self.has_stepped = False
-        self._limit = limit
+        self._quota = quota
         self._events = events
         self._may_step = threading.Event()
         self._may_step.set()
@@ -89,6 +90,10 @@ class Runner:
         """Gives the thread up: whatever it still does is of no account."""
         self._over = self._ended = True
 
+    def leave_step(self):
+        """Leaves the step under way, which can no longer land, to others."""
+        self._quota.is_over(self)
+
     def wait_until_held(self, seconds):
         """Waits for the step under way, after `hold` or `end`; returns whether it ended."""
         return self._idle.wait(max(0.0, seconds))
@@ -112,8 +117,11 @@ class Runner:
                     self._may_step.wait()
                     self._idle.clear()
                     continue
-                self._step()
-                self.finished = self.group.steps >= self._limit
+                if self._quota.take(self):
+                    self._step()
+                else:
+                    self.finished = self._quota.used_up
+                    time.sleep(0.0 if self.finished else _LOOK_AGAIN)
         except Exception as error:
             self._report(Failed(self, error))
         finally:
@@ -121,12 +129,13 @@ class Runner:
             self._idle.set()
 
     def _step(self):
-        logs, seconds = self._timed(self.group.step)
+        logs, seconds = self._timed(self.group.advance)
         self.has_stepped = True
         if logs is None:
             self._ended = True
-        else:
-            self._report(Stepped(self.group, logs, seconds))
+            return
+        self._quota.is_over(self)
+        self._report(Stepped(logs, seconds))
 
     def _timed(self, work):
         """(what `work` returns, seconds), watched by `stepping_seconds`."""

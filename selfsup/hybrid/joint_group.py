@@ -1,0 +1,72 @@
+"""All tasks in one synchronous step: the sum of their gradients, applied once."""
+
+from selfsup.hybrid.counters import Counters
+from selfsup.hybrid.replicated import Replicated
+from selfsup.hybrid.rmsprop import RMSProp
+from selfsup.hybrid.step import all_variables
+
+NAME = "all tasks"
+
+
+class JointGroup(Replicated):
+    """Purely synchronous training (paper section 4): all replicas of all tasks wait.
+
+    Every gradient is of the same values; a task's is the mean over its replicas, and
+    the tasks' are added up, as for the sum of their losses. One RMSProp scales the sum,
+    so the size of a task's loss decides its say in the trunk.
+
+    Attributes:
+      members: dict of the tasks' `Counters`, which agree on the steps.
+    """
+
+    def __init__(self, workloads, rmsprop_config, devices):
+        """
+        Args:
+          workloads: the tasks' `Workload`s, all of one learning rate.
+          rmsprop_config: an `RMSPropConfig`.
+          devices: dict of device names of the replicas by task.
+
+        Raises:
+          ValueError: for learning rates that differ.
+        """
+        rates = {one.name: one.learning_rate for one in workloads}
+        if any(rate != workloads[0].learning_rate for rate in rates.values()):
+            raise ValueError(f"one step for all tasks has one learning rate: {rates}")
+        self.members = {one.name: _Member(one, self) for one in workloads}
+        optimizer = RMSProp(all_variables(workloads), rmsprop_config)
+        super().__init__(NAME, workloads, optimizer, devices)
+
+    def advance(self):
+        """Takes one step.
+
+        Returns:
+          dict by task of its scalars and the norm of its own gradient, floats; None
+          when the step came too late, as its generation had passed.
+
+        Raises:
+          UserError: when gradients stay non-finite.
+          tf.errors.OpError: when a device is lost.
+        """
+        first, *_ = self.members.values()
+        results = self._take_step(first.steps)
+        if results is None:
+            return None
+        for member, result in zip(self.members.values(), results):
+            member.count(result)
+        return {task: result.logs for task, result in zip(self.tasks, results)}
+
+    def _count_landed(self, steps):
+        for member in self.members.values():
+            member.steps = steps
+
+
+class _Member(Counters):
+    """One task's counters; restoring them takes the common input along."""
+
+    def __init__(self, workload, group):
+        super().__init__(workload)
+        self._group = group
+
+    def restore(self, counters):
+        super().restore(counters)
+        self._group.restart(self.steps)

@@ -1,0 +1,106 @@
+"""A task's workers as groups of their own: none waits for another."""
+
+import dataclasses
+
+from selfsup.hybrid.group import Group
+from selfsup.hybrid.rmsprop import RMSProp
+from selfsup.hybrid.workload import share_of
+
+_SUMMED = ("steps", "skipped", "stand_ins")
+
+
+class WorkerGroups:
+    """Purely asynchronous training (paper section 4) of one task.
+
+    Each worker takes its share of the batch, as in a group, and its gradient is applied
+    as soon as it is there: a step is one such application. The workers share the task's
+    RMSProp slots. Their counts added up are the task's, so this stands for the task
+    wherever a `Group` does.
+
+    Attributes:
+      workload: the task's `Workload`.
+      optimizer: the task's `RMSProp`.
+      workers: the `Group` of each worker.
+    """
+
+    def __init__(self, workload, rmsprop_config, devices):
+        """
+        Args:
+          workload: a `Workload`.
+          rmsprop_config: an `RMSPropConfig`.
+          devices: names of the workers' devices, one or more.
+        """
+        self.workload = workload
+        self.optimizer = RMSProp(workload.master.variables, rmsprop_config)
+        count = len(devices)
+        self.workers = [
+            Group(
+                part_of(workload, index, count),
+                devices=[device],
+                name=_name(workload.name, index, count),
+                optimizer=self.optimizer,
+            )
+            for index, device in enumerate(devices)
+        ]
+
+    @property
+    def steps(self):
+        return self._sum("steps")
+
+    @property
+    def skipped(self):
+        return self._sum("skipped")
+
+    @property
+    def stand_ins(self):
+        return self._sum("stand_ins")
+
+    @property
+    def damaged(self):
+        return set().union(*(worker.damaged for worker in self.workers))
+
+    @property
+    def examples(self):
+        """Examples that the steps have taken."""
+        return self._sum("examples")
+
+    @property
+    def examples_per_step(self):
+        """The mean over the workers."""
+        return self.workload.batch_size / len(self.workers)
+
+    def counters(self):
+        """As `Counters.counters`, with those of each worker."""
+        sums = {name: self._sum(name) for name in _SUMMED}
+        return {**sums, "workers": [worker.counters() for worker in self.workers]}
+
+    def restore(self, counters):
+        """Goes back to `counters`; with another number of workers, shares them out."""
+        parts = counters["workers"]
+        count = len(self.workers)
+        if len(parts) != count:
+            parts = [
+                {name: share_of(counters[name], index, count) for name in _SUMMED}
+                for index in range(count)
+            ]
+        for worker, part in zip(self.workers, parts):
+            worker.restore(part)
+
+    def _sum(self, name):
+        return sum(getattr(worker, name) for worker in self.workers)
+
+
+def part_of(workload, index, count):
+    """The `Workload` of worker `index` of `count`, on its share of each batch."""
+    share = share_of(workload.batch_size, index, count)
+    return dataclasses.replace(
+        workload,
+        master=dataclasses.replace(workload.master, batch_size=share),
+        # As of the replica of that number in a group.
+        seed=workload.seed + index,
+        copy=lambda _index, _count: workload.copy(index, count),
+    )
+
+
+def _name(task, index, count):
+    return task if count == 1 else f"{task}, worker {index + 1} of {count}"
