@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+import time
 import zlib
 
 import tensorflow as tf
@@ -62,7 +63,15 @@ def _task_seed(seed, name):
 class Pretraining:
     """One run: built, resumed, run."""
 
-    def __init__(self, config, data_dir, model_dir, assignment=None, pool=None):
+    def __init__(
+        self,
+        config,
+        data_dir,
+        model_dir,
+        assignment=None,
+        pool=None,
+        step_seconds=600.0,
+    ):
         """
         Args:
           config: a resolved `RunConfig`.
@@ -70,6 +79,7 @@ class Pretraining:
           model_dir: folder of the run; made when missing.
           assignment: a `hybrid.assignment.Assignment`; None for turns on one device.
           pool: what knows which devices answer; None for those of this process.
+          step_seconds: as of `ParallelEngine`.
 
         Raises:
           UserError: for data that does not serve the tasks, or a folder that holds
@@ -78,6 +88,7 @@ class Pretraining:
         self.config = config
         self._assignment = assignment or alone(config.tasks)
         self._pool = pool or LocalPool()
+        self._step_seconds = step_seconds
         # A batch of each task, from which networks learn their shapes.
         self._examples = {}
         with self._on_servers():
@@ -150,6 +161,7 @@ class Pretraining:
             make = functools.partial(
                 ParallelEngine,
                 pool=self._pool,
+                step_seconds=self._step_seconds,
                 say=_say,
                 steppers=aggregated.steppers,
             )
@@ -235,9 +247,14 @@ class Pretraining:
             )
             with reports.progress, vanished_files_explained():
                 reports.begin(resumed)
-                seconds = self.config.checkpoint_seconds
-                self.engine.run(stop, seconds, reports.after_step, reports.flush)
+                self._train(stop, reports)
             return stop.received is None and reports.finish(stop)
+
+    def _train(self, stop, reports):
+        start = time.monotonic()
+        seconds = self.config.checkpoint_seconds
+        self.engine.run(stop, seconds, reports.after_step, reports.flush)
+        reports.say_pauses(time.monotonic() - start)
 
     def _validated(self):
         """The network to validate: a copy as of now where groups never stand still."""

@@ -136,6 +136,19 @@ class Reports:
         pictures = self._validators[name].pictures()
         self._summaries.pictures(name, self._steps[name], pictures)
 
+    def say_pauses(self, seconds):
+        """Tells for how long of `seconds` of training checkpoints kept tasks waiting."""
+        paused = self._engine.pause_seconds
+        share = paused / max(seconds, paused, 1e-9)
+        self.progress.say(
+            f"checkpoints paused the tasks for {paused:.1f} s of {seconds:.0f} s "
+            f"({share:.1%})"
+        )
+        total = sum(self._steps.values())
+        values = {"pause_seconds": paused, "seconds": seconds, "pause_share": share}
+        self._history.add("all", "run", total, total, values)
+        self._summaries.scalars("checkpoints", "train", total, {"pause_share": share})
+
     def flush(self):
         """Makes everything so far visible, before a checkpoint.
 

@@ -12,6 +12,7 @@ class Engine:
     Attributes:
       groups: dict of `Group` by name.
       clock: the `CostClock`.
+      pause_seconds: how long checkpoints have kept the groups from stepping.
     """
 
     def __init__(self, groups, weights, limits, clock, store, trackable):
@@ -26,6 +27,7 @@ class Engine:
         """
         self.groups = groups
         self.clock = clock
+        self.pause_seconds = 0.0
         self._weights = weights
         self._limits = limits
         self._store = store
@@ -86,7 +88,9 @@ class Engine:
 
         def save(name):
             before_checkpoint()
+            start = time.monotonic()
             self._store.save(name, self._trackable, self._state())
+            self.pause_seconds += time.monotonic() - start
 
         saved_at, saved_steps = time.monotonic(), self.total_steps()
         while stop.received is None:

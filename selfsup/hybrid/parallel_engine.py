@@ -33,7 +33,6 @@ class ParallelEngine(Engine):
     other groups do not notice. Without any device it waits and says so.
 
     Attributes:
-      pause_seconds: how long checkpoints have kept the groups from stepping.
       losses: how many times a group lost a device.
     """
 
@@ -52,7 +51,6 @@ class ParallelEngine(Engine):
         """
         super().__init__(*args, **kwargs)
         self._host_copy = HostCopy(self._trackable)
-        self.pause_seconds = 0.0
         self.losses = 0
         self._pool = pool
         self._step_seconds = step_seconds
