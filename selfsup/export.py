@@ -33,6 +33,7 @@ __all__ = [
     "load_logits",
     "load_trunk",
     "load_unit_weights",
+    "part_names",
     "recalibrate_batch_norm",
     "save",
 ]
@@ -126,6 +127,11 @@ def load_logits(directory):
     _weights_file(directory, stored, "logits")
     logits = Classifier(**stored["logits"])
     return _load_weights(directory, stored, "logits", logits)
+
+
+def part_names(directory):
+    """Names of what an export holds: "trunk", and "block4", "logits" where present."""
+    return tuple(_read_config(directory)["weights"])
 
 
 def load_unit_weights(directory):

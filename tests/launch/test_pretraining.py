@@ -12,12 +12,11 @@ from launch import (
     exporting,
     feature_extraction,
     finetuning,
-    history,
     pictures,
     pretraining,
 )
 from launch.presets import DEFAULT_TASKS
-from selfsup import pretraining_run
+from selfsup import history, pretraining_run
 from selfsup.data import files, manifest
 from selfsup.errors import UserError
 from selfsup.hybrid import assignment

@@ -1,0 +1,110 @@
+"""The trunk that an evaluation begins from, whatever it was made by (paper section 5)."""
+
+import dataclasses
+import os
+from typing import Any
+
+import tensorflow as tf
+
+from selfsup import config_file, export, model_card, pretraining_run
+from selfsup.errors import UserError
+from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
+
+RANDOM = "random"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrained:
+    """A trunk to evaluate.
+
+    Attributes:
+      trunk: the `Trunk`, at the output stride asked for.
+      block4: its `Block4`, for pretrainings that have one (ImageNet labels), or None.
+      description: dict of JSON types for metrics.json, see docs/evaluations.md.
+    """
+
+    trunk: Any
+    block4: Any
+    description: dict
+
+
+def load(source, *, checkpoint, depth, output_stride, seed, mixed_precision=False):
+    """Rebuilds the trunk of an export, of a pretraining run, or a random one.
+
+    Args:
+      source: folder of an export (SavedModel) or of a pretraining run, or "random".
+      checkpoint: of a run: name of a checkpoint or snapshot; None for the newest.
+      depth: of a random trunk, key of `resnet_v2.DEPTHS`.
+      output_stride: 8, 16 or 32.
+      seed: of a random trunk.
+      mixed_precision: whether it computes in bfloat16.
+
+    Returns:
+      a `Pretrained`.
+
+    Raises:
+      UserError: for a source that is none of these, or a checkpoint that is not there.
+    """
+    settings = {"output_stride": output_stride, "mixed_precision": mixed_precision}
+    if source == RANDOM:
+        made = _random(depth, seed, settings)
+    elif os.path.isfile(os.path.join(source, model_card.JSON_NAME)):
+        made = _exported(source, settings)
+    elif os.path.isfile(os.path.join(source, config_file.FILE_NAME)):
+        return _run(source, checkpoint, settings)
+    else:
+        raise UserError(
+            f"--trunk={source}: expected the folder of an exported trunk (with "
+            f"{model_card.JSON_NAME}), of a pretraining run (with "
+            f"{config_file.FILE_NAME}), or {RANDOM!r}"
+        )
+    if checkpoint:
+        raise UserError(
+            f"--checkpoint={checkpoint}: of pretraining runs alone; --trunk={source} is "
+            "none"
+        )
+    return made
+
+
+def _random(depth, seed, settings):
+    tf.keras.utils.set_random_seed(seed + 1)
+    trunk = Trunk(TrunkConfig(depth=depth, **settings))
+    return Pretrained(trunk, None, {"kind": "random", "depth": depth, "seed": seed})
+
+
+def _exported(source, settings):
+    trunk = export.load_trunk(source, **settings)
+    has_block4 = "block4" in export.part_names(source)
+    block4 = export.load_block4(source, **settings) if has_block4 else None
+    card = export.load_card(source)
+    description = {
+        "kind": "export",
+        "path": source,
+        "depth": trunk.config.depth,
+        "tasks": sorted(card.get("tasks", {})),
+        "checkpoint": card.get("checkpoint"),
+        "cost": card.get("cost", {}).get("total"),
+    }
+    return Pretrained(trunk, block4, description)
+
+
+def _run(source, checkpoint, settings):
+    restored = pretraining_run.restore(source, checkpoint)
+    trunk = _with(restored.trunk, settings)
+    description = {
+        "kind": "run",
+        "path": source,
+        "depth": trunk.config.depth,
+        "tasks": sorted(restored.state["groups"]),
+        "checkpoint": restored.checkpoint,
+        "cost": restored.state["cost"],
+    }
+    return Pretrained(trunk, None, description)
+
+
+def _with(model, settings):
+    """A new model of the same class and weights with other settings."""
+    config = dataclasses.replace(model.config, **settings)
+    copy = type(model)(config)
+    copy.set_weights(model.get_weights())
+    return copy

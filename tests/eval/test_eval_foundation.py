@@ -1,0 +1,233 @@
+"""Settings, trunks of every source, metrics files, and resumable training."""
+
+import dataclasses
+import os
+import signal
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from eval import metrics_file, trunks, workspace
+from eval.settings import Preset, resolve
+from eval.training import Training
+from eval.trunk_features import TrunkFeatures
+from selfsup import export, history
+from selfsup.data import pipeline
+from selfsup.errors import UserError
+from selfsup.hybrid.stop import StopSignals
+from selfsup.trunk.block4 import Block4
+from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    steps: int = 100
+    learning_rate: float = 0.1
+
+
+PRESETS = {
+    "paper": Preset("full", "101", {}),
+    "tiny": Preset("s", "tiny", {"steps": 3}),
+}
+COMMON = {
+    "trunk": "random",
+    "checkpoint": None,
+    "data": "d",
+    "lasso": 0.0,
+    "seed": 0,
+    "mixed_precision": False,
+}
+
+
+def test_preset_then_texts_then_steps():
+    made = resolve(Config, PRESETS, preset="tiny", output="o", **COMMON)
+    assert (made.depth, made.config) == ("tiny", Config(steps=3))
+    texts = ["learning_rate=0.5", "steps=7"]
+    made = resolve(
+        Config, PRESETS, preset="tiny", texts=texts, steps=9, output="o", **COMMON
+    )
+    assert made.config == Config(steps=9, learning_rate=0.5)
+
+
+@pytest.mark.parametrize(
+    ("preset", "texts", "message"),
+    [
+        ("huge", [], "--preset: unknown 'huge'; known: paper, tiny"),
+        ("tiny", ["rate=1"], "unknown 'rate'; known: learning_rate, steps"),
+        ("tiny", ["steps=many"], "--set=steps=many: expected int"),
+    ],
+)
+def test_bad_settings_are_named(preset, texts, message):
+    with pytest.raises(UserError, match=message):
+        resolve(Config, PRESETS, preset=preset, texts=texts, output="o", **COMMON)
+
+
+def test_a_folder_is_of_one_run(tmp_path):
+    settings = resolve(Config, PRESETS, preset="tiny", output=str(tmp_path), **COMMON)
+    with workspace.opened(settings):
+        _refused(settings, "another process")
+    with workspace.opened(settings):
+        pass
+    _refused(dataclasses.replace(settings, seed=4), "seed was 0, now 4")
+
+
+def _refused(settings, message):
+    with pytest.raises(UserError, match=message), workspace.opened(settings):
+        pass
+
+
+METRICS = {
+    "evaluation": "depth",
+    "headline": "under_1.25",
+    "trunk": {"kind": "random"},
+    "settings": {},
+    "data": {},
+}
+
+
+def test_metrics_come_back(tmp_path):
+    metrics_file.write(tmp_path, metrics={"under_1.25": np.float32(0.5)}, **METRICS)
+    fields = metrics_file.read(tmp_path)
+    assert fields["metrics"] == {"under_1.25": 0.5}
+    assert fields["alpha"] is None
+    assert "tensorflow" in fields["versions"]
+
+
+@pytest.mark.parametrize("metrics", [{"under_1.25": float("nan")}, {"other": 1.0}, {}])
+def test_bad_metrics_are_not_written(tmp_path, metrics):
+    with pytest.raises(UserError, match="finite numbers"):
+        metrics_file.write(tmp_path, metrics=metrics, **METRICS)
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"format": "x", "version": 1}'])
+def test_other_files_are_no_metrics(tmp_path, text):
+    (tmp_path / metrics_file.FILE_NAME).write_text(text)
+    with pytest.raises(UserError, match=metrics_file.FILE_NAME):
+        metrics_file.read(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("export") / "trunk")
+    trunk = Trunk(TrunkConfig(depth="tiny"))
+    export.save(folder, trunk, block4=Block4(trunk.config), card={"tasks": {"a": {}}})
+    return folder, trunk
+
+
+def _load(source, **changes):
+    options = {"checkpoint": None, "depth": "tiny", "output_stride": 16, "seed": 0}
+    return trunks.load(source, **{**options, **changes})
+
+
+def test_an_export_is_loaded_at_the_stride_asked_for(exported):
+    folder, trunk = exported
+    loaded = _load(folder)
+    assert loaded.trunk.config.output_stride == 16
+    assert loaded.block4 is not None
+    assert loaded.description["tasks"] == ["a"]
+    images = np.random.default_rng(0).random([1, 64, 64, 3], np.float32)
+    ours, theirs = loaded.trunk(images), trunk(images, output_stride=16)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_random_trunks_follow_from_the_seed():
+    first, again, other = (_load("random", seed=seed).trunk for seed in (1, 1, 2))
+    kernels = [trunk.conv1.kernel.numpy() for trunk in (first, again, other)]
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    assert np.any(kernels[0] != kernels[2])
+
+
+def test_what_is_no_trunk_is_named(tmp_path, exported):
+    with pytest.raises(UserError, match=f"--trunk={tmp_path}: expected the folder"):
+        _load(str(tmp_path))
+    with pytest.raises(UserError, match="--checkpoint=snapshot-001: of pretraining"):
+        _load(exported[0], checkpoint="snapshot-001")
+
+
+def test_the_lasso_mixes_units():
+    trunk = _load("random").trunk
+    images = np.random.default_rng(0).random([1, 32, 32, 3], np.float32)
+    mixed = TrunkFeatures(trunk, "depth", lasso=0.1)
+    expected = sum(trunk.unit_outputs(images)).numpy() * trunk.num_units**-0.5
+    np.testing.assert_allclose(mixed(images), expected, rtol=1e-4, atol=1e-3)
+    assert float(mixed.penalty()) == pytest.approx(0.1 * trunk.num_units**0.5, rel=1e-5)
+    assert len(mixed.alpha()) == trunk.num_units
+    plain = TrunkFeatures(trunk, "depth", lasso=0.0)
+    np.testing.assert_array_equal(plain(images), trunk(images))
+    assert plain.alpha() is None
+    assert not plain.alpha_variables()
+
+
+class Descent(tf.Module):
+    """Minimises (w - mean of the batch)^2 on a stream of numbers."""
+
+    def __init__(self, folder, stop_at=None, damaged=False, **options):
+        super().__init__()
+        self.weight = tf.Variable(0.0)
+        self.stop_at = stop_at
+        self.damaged = damaged
+        self.training = Training(
+            str(folder),
+            "descent",
+            step=self.step,
+            batches=self.batches,
+            batch_size=2,
+            steps=30,
+            trackable=self,
+            notes={"trunk": "random"},
+            **options,
+        )
+
+    def batches(self, position):
+        numbers = tf.data.Dataset.counter(position).map(
+            lambda n: {
+                "x": tf.cast(n % 7, tf.float32),
+                pipeline.STAND_IN: 3 if self.damaged else -1,
+            }
+        )
+        return numbers.batch(2, drop_remainder=True)
+
+    def step(self, examples, number):
+        if self.stop_at is not None and int(number) == self.stop_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        difference = self.weight - tf.reduce_mean(examples["x"])
+        self.weight.assign_sub(0.1 * difference)
+        return {"loss": difference**2}
+
+    def run(self):
+        with StopSignals() as stop:
+            return self.training.run(stop)
+
+
+def test_stopped_and_resumed_equals_straight(tmp_path):
+    straight = Descent(tmp_path / "a")
+    os.makedirs(tmp_path / "a")
+    assert not straight.training.resume()
+    assert straight.run()
+    os.makedirs(tmp_path / "b")
+    assert not Descent(tmp_path / "b", stop_at=13).run()
+    resumed = Descent(tmp_path / "b")
+    resumed.training.notes = {}
+    assert resumed.training.resume()
+    assert resumed.training.number == 14
+    assert resumed.training.notes == {"trunk": "random"}
+    assert resumed.run()
+    assert resumed.weight.numpy() == straight.weight.numpy()
+    rows = [history.read(tmp_path / one) for one in "ab"]
+    assert rows[0][-1]["step"] == rows[1][-1]["step"] == 30
+    assert Descent(tmp_path / "b").training.resume()
+
+
+def test_a_loss_that_is_not_finite_ends_it(tmp_path):
+    descent = Descent(tmp_path)
+    descent.weight.assign(float("inf"))
+    with pytest.raises(UserError, match="not finite at or before step 10"):
+        descent.run()
+    assert not Descent(tmp_path).training.resume()
+
+
+def test_damaged_training_shards_end_it(tmp_path):
+    with pytest.raises(UserError, match="training set is damaged"):
+        Descent(tmp_path, damaged=True).run()
