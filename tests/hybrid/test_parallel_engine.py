@@ -5,112 +5,14 @@ import time
 
 import numpy as np
 import pytest
-import tensorflow as tf
-from mock_tasks import Network, workload
+from troubled_engine import DEVICES, Trouble, parallel_engine, run
 
-from selfsup.hybrid.checkpoint import Store
-from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.device_pool import LocalPool
-from selfsup.hybrid.group import Group
-from selfsup.hybrid.parallel_engine import ParallelEngine
-from selfsup.hybrid.stop import StopSignals
-
-DEVICES = {"a": ("/CPU:1", "/CPU:2"), "bb": ("/CPU:3",)}
-
-
-class Trouble:
-    """What happens to the input of a device's replicas, as they read it."""
-
-    def __init__(self):
-        self.seconds = {}
-        self.broken = set()
-        self.hangs = {}
-
-    def __call__(self, device):
-        if device in self.hangs:
-            self.hangs[device].wait()
-        if device in self.broken:
-            raise OSError(f"{device} is gone")
-        time.sleep(self.seconds.get(device, 0.0))
-        return np.float32(0)
-
-
-class Pool(LocalPool):
-    """Devices are gone while there is trouble with them."""
-
-    def __init__(self, trouble):
-        self.trouble = trouble
-
-    def alive(self, devices):
-        gone = self.trouble.broken | set(self.trouble.hangs)
-        return tuple(device for device in devices if device not in gone)
-
-    def is_loss(self, error):
-        return "is gone" in str(error)
-
-
-def _troubled(made, devices, trouble):
-    """The workload with each replica's input passing through `trouble`."""
-
-    def copy(index, count):
-        # The device that the copy is made on is the current one.
-        device = "/CPU:" + tf.zeros([]).device.rsplit(":", 1)[1]
-        replica = made.copy(index, count)
-
-        def batches(position):
-            def pass_through(batch):
-                delay = tf.numpy_function(lambda: trouble(device), [], tf.float32)
-                return batch + delay
-
-            return replica.batches(position).map(pass_through)
-
-        return replica.__class__(**{**vars(replica), "batches": batches})
-
-    return made.__class__(**{**vars(made), "copy": copy})
-
-
-def _engine(directory, limits, trouble=None, devices=None, **options):
-    trouble = trouble or Trouble()
-    devices = devices or DEVICES
-    network = Network(tuple(limits))
-    made = {
-        name: Group(
-            _troubled(workload(network, name), devices[name], trouble),
-            devices=devices[name],
-        )
-        for name in limits
-    }
-    optimizers = {name: group.optimizer for name, group in made.items()}
-    lines = []
-    engine = ParallelEngine(
-        made,
-        dict.fromkeys(limits, 1.0),
-        limits,
-        CostClock({}, 0.0),
-        Store(str(directory)),
-        tf.train.Checkpoint(network=network, optimizers=optimizers),
-        pool=Pool(trouble),
-        say=lines.append,
-        **options,
-    )
-    return network, engine, lines
-
-
-def _run(engine, checkpoint_seconds=1e9, after_step=None):
-    taken = []
-
-    def note(name, logs, seconds):
-        taken.append((name, logs["loss"]))
-        if after_step:
-            after_step(name)
-
-    engine.run(StopSignals(), checkpoint_seconds, note)
-    return taken
 
 
 def test_counters_add_up_and_the_loss_falls(tmp_path):
-    _, engine, _ = _engine(tmp_path, {"a": 60, "bb": 40})
-    taken = _run(engine)
+    _, engine, _ = parallel_engine(tmp_path, {"a": 60, "bb": 40})
+    taken = run(engine)
     assert engine.steps() == {"a": 60, "bb": 40}
     assert [name for name, _ in taken].count("a") == 60 and len(taken) == 100
     of_a = [loss for name, loss in taken if name == "a"]
@@ -121,25 +23,25 @@ def test_a_slow_group_does_not_slow_the_other(tmp_path):
     """The ratio of steps, in one run: b waits a tenth of a second for its input."""
     trouble = Trouble()
     trouble.seconds["/CPU:3"] = 0.1
-    _, engine, _ = _engine(tmp_path, {"a": 200, "bb": 10_000}, trouble)
+    _, engine, _ = parallel_engine(tmp_path, {"a": 200, "bb": 10_000}, trouble)
     engine.clock.end, engine.clock.step_costs = 200.0, {"a": 1.0, "bb": 0.0}
-    _run(engine)
+    run(engine)
     assert engine.steps()["a"] >= 200 > 5 * engine.steps()["bb"]
 
 
 def test_a_run_goes_on_from_its_checkpoint(tmp_path):
-    first = _engine(tmp_path, {"a": 20, "bb": 10})[1]
-    _run(first)
-    _, second, _ = _engine(tmp_path, {"a": 30, "bb": 12})
+    first = parallel_engine(tmp_path, {"a": 20, "bb": 10})[1]
+    run(first)
+    _, second, _ = parallel_engine(tmp_path, {"a": 30, "bb": 12})
     assert second.resume() == "checkpoint-000000030"
     assert second.steps() == {"a": 20, "bb": 10}
-    assert len(_run(second)) == 12
+    assert len(run(second)) == 12
     assert second.steps() == {"a": 30, "bb": 12}
 
 
 def test_checkpoints_are_of_a_moment_between_steps(tmp_path):
     """No step lands while the variables are copied; they do while these are written."""
-    network, engine, _ = _engine(tmp_path, {"a": 4000, "bb": 4000})
+    network, engine, _ = parallel_engine(tmp_path, {"a": 4000, "bb": 4000})
     store, copy, copying, written = engine._store, engine._host_copy, [], []
 
     class SlowCopy:
@@ -165,7 +67,7 @@ def test_checkpoints_are_of_a_moment_between_steps(tmp_path):
 
     engine._host_copy, engine._store = SlowCopy(), SlowStore()
     engine.clock.end, engine.clock.step_costs = 150.0, {"a": 1.0, "bb": 0.0}
-    _run(engine, checkpoint_seconds=0.2)
+    run(engine, checkpoint_seconds=0.2)
     assert len(copying) > 2 and not any(copying)
     # The last is of the end, when nothing moves.
     assert len(written) > 1 and all(same and moved for same, moved in written[:-1])
@@ -179,8 +81,8 @@ def test_a_lost_replica_leaves_the_group_to_the_others(tmp_path):
         if engine.steps()["a"] == 10:
             trouble.broken.add("/CPU:2")
 
-    _, engine, lines = _engine(tmp_path, {"a": 60, "bb": 60}, trouble)
-    taken = _run(engine, after_step=break_one)
+    _, engine, lines = parallel_engine(tmp_path, {"a": 60, "bb": 60}, trouble)
+    taken = run(engine, after_step=break_one)
     assert engine.steps() == {"a": 60, "bb": 60} and len(taken) == 120
     assert engine.groups["a"].devices == ("/CPU:1",)
     assert engine.groups["bb"].generation == 0 and engine.losses == 1
@@ -200,8 +102,8 @@ def test_a_group_without_devices_waits_for_one_and_says_so(tmp_path):
             trouble.broken.clear()
 
     trouble.seconds["/CPU:3"] = 0.02
-    _, engine, lines = _engine(tmp_path, {"a": 30, "bb": 400}, trouble)
-    _run(engine, after_step=after_step)
+    _, engine, lines = parallel_engine(tmp_path, {"a": 30, "bb": 400}, trouble)
+    run(engine, after_step=after_step)
     assert engine.steps() == {"a": 30, "bb": 400}
     assert engine.groups["a"].devices == DEVICES["a"]
 
@@ -215,10 +117,10 @@ def test_a_hanging_step_is_given_up_and_does_not_land(tmp_path):
         if name == "a" and engine.steps()["a"] == 10:
             trouble.hangs["/CPU:2"] = released
 
-    network, engine, lines = _engine(
+    network, engine, lines = parallel_engine(
         tmp_path, {"a": 40, "bb": 40}, trouble, step_seconds=1.0
     )
-    _run(engine, after_step=hang)
+    run(engine, after_step=hang)
     assert engine.steps() == {"a": 40, "bb": 40}
     assert any("has not come back" in line for line in lines)
     before = network.shared.numpy()
@@ -241,16 +143,16 @@ def test_a_device_that_answers_again_is_taken_back(tmp_path):
         elif steps > 20:
             trouble.broken.clear()
 
-    _, engine, _ = _engine(tmp_path, {"a": 250, "bb": 20}, trouble)
-    _run(engine, after_step=break_and_mend)
+    _, engine, _ = parallel_engine(tmp_path, {"a": 250, "bb": 20}, trouble)
+    run(engine, after_step=break_and_mend)
     assert engine.groups["a"].devices == DEVICES["a"]
     assert engine.groups["a"].generation == 2
 
 
-def test_an_error_that_is_no_loss_ends_the_run(tmp_path):
-    _, engine, _ = _engine(tmp_path, {"a": 60, "bb": 60})
+def test_an_error_that_is_no_loss_ends_therun(tmp_path):
+    _, engine, _ = parallel_engine(tmp_path, {"a": 60, "bb": 60})
     engine._pool = LocalPool()
     engine._pool.is_loss = lambda error: False
     engine.groups["a"].step = lambda: 1 / 0
     with pytest.raises(ZeroDivisionError):
-        _run(engine)
+        run(engine)

@@ -1,0 +1,109 @@
+"""Whole runs of the synchronous and the asynchronous mode; hybrid ones are beside it."""
+
+import numpy as np
+import pytest
+from troubled_engine import DEVICES, Trouble, parallel_engine, run
+
+from selfsup.hybrid.checkpoint import Store
+from selfsup.hybrid.cost_clock import CostClock
+
+LIMITS = {"sync": {"a": 41, "bb": 41}, "async": {"a": 61, "bb": 30}}
+MODES = sorted(LIMITS)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_limits_are_met_exactly_and_a_run_goes_on_from_its_checkpoint(tmp_path, mode):
+    """An odd limit for two asynchronous workers: one of them takes the last step."""
+    limits = LIMITS[mode]
+    network, engine, _ = parallel_engine(tmp_path, limits, mode=mode)
+    taken = run(engine)
+    assert engine.steps() == limits
+    assert {name: [n for n, _ in taken].count(name) for name in limits} == limits
+    of_a = [loss for name, loss in taken if name == "a"]
+    assert np.mean(of_a[-10:]) < 0.8 * np.mean(of_a[:10])
+
+    more = {name: limit + 10 for name, limit in limits.items()}
+    again, second, _ = parallel_engine(tmp_path, more, mode=mode)
+    assert second.resume() == f"checkpoint-{sum(limits.values()):09d}"
+    assert second.steps() == limits
+    np.testing.assert_array_equal(again.shared.numpy(), network.shared.numpy())
+    before = engine.groups["a"].counters()
+    assert second.groups["a"].counters() == before
+    assert len(run(second)) == 20 and second.steps() == more
+
+
+def test_a_slow_worker_holds_up_all_in_sync_and_nobody_in_async(tmp_path):
+    """Steps of the task beside it, by ratio, in as long as it takes for 8 of its own."""
+    steps = {}
+    for mode, limit in (("sync", 8), ("async", 10_000)):
+        trouble = Trouble()
+        trouble.seconds["/CPU:2"] = 0.1
+        limits = {"a": limit, "bb": limit}
+        _, engine, _ = parallel_engine(tmp_path / mode, limits, trouble, mode=mode)
+        if mode == "async":
+            slow = engine.groups["a"].workers[1]
+            engine.clock.ended = lambda _, slow=slow: slow.steps >= 8
+        run(engine)
+        steps[mode] = engine.steps()
+        if mode == "async":
+            assert steps[mode]["a"] - slow.steps > 3 * slow.steps
+    assert steps["sync"] == {"a": 8, "bb": 8}
+    assert steps["async"]["bb"] > 3 * 8
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_costs_are_of_whole_batches_in_every_mode(tmp_path, mode):
+    """Snapshots every 8: each batch of a or bb costs 1, and a's two workers halve one."""
+    clock = CostClock({"a": 1.0, "bb": 1.0}, threshold=8.0)
+    limits = {"sync": {"a": 6, "bb": 6}, "async": {"a": 12, "bb": 6}}[mode]
+    _, engine, _ = parallel_engine(tmp_path, limits, mode=mode, clock=clock)
+    run(engine)
+    store = Store(str(tmp_path))
+    assert store.names("snapshot") == ["snapshot-001"]
+    assert store.read_state(store.latest())["cost"] == 12.0
+
+
+def test_a_lost_async_worker_leaves_its_steps_to_the_others(tmp_path):
+    trouble = Trouble()
+
+    def break_one(name):
+        if engine.steps()["a"] >= 10:
+            trouble.broken.add("/CPU:2")
+
+    limits = {"a": 60, "bb": 30}
+    _, engine, lines = parallel_engine(tmp_path, limits, trouble, mode="async")
+    taken = run(engine, after_step=break_one)
+    assert engine.steps() == limits and len(taken) == 90
+    left, lost = engine.groups["a"].workers
+    assert engine.losses == 1 and left.steps > lost.steps
+    told = "a, worker 2 of 2: none of its devices answers; waiting for one"
+    assert told in lines
+
+
+def test_sync_goes_on_without_a_replica_and_waits_without_a_task(tmp_path):
+    trouble = Trouble()
+    steps = []
+
+    def after_step(name):
+        if engine.steps()["a"] == 10:
+            trouble.broken.add("/CPU:2")
+        if engine.steps()["a"] == 20 and not steps:
+            trouble.broken.update(DEVICES["bb"])
+            steps.append(20)
+
+    def wait_for_it(text):
+        lines.append(text)
+        if "waiting for one" in text:
+            trouble.broken.clear()
+
+    limits = {"a": 40, "bb": 40}
+    _, engine, lines = parallel_engine(tmp_path, limits, trouble, mode="sync")
+    engine._say = wait_for_it
+    taken = run(engine, after_step=after_step)
+    assert engine.steps() == limits and len(taken) == 80
+    assert any("goes on with /CPU:1, /CPU:3; 1 do not" in line for line in lines)
+    told = "all tasks: none of its devices for bb answers; waiting for one"
+    assert told in lines
+    (joint,) = engine._steppers.values()
+    assert set(joint.devices) == {"/CPU:1", "/CPU:2", "/CPU:3"}
+    assert int(joint._landed) == 40
