@@ -59,6 +59,7 @@ COMMANDS = {
     "selfsup-pretrain": "launch.pretrain",
     "selfsup-server": "launch.server",
     "selfsup-local-cluster": "launch.local_cluster",
+    "selfsup-slurm": "launch.slurm",
     "selfsup-export": "launch.export",
     "selfsup-features": "launch.features",
     "selfsup-import-slim": "launch.import_slim",

@@ -1,4 +1,4 @@
-"""The processes of a cluster on one machine: started, watched, ended together."""
+"""A machine's processes of a cluster: started, watched, ended together."""
 
 import glob
 import os
@@ -14,29 +14,42 @@ _TURN = 0.1
 _MAX_PAUSE = 30.0
 
 
-class LocalCluster:
-    """Servers on loopback ports, and a chief.
+class MachineProcesses:
+    """The servers of a cluster that run on this machine, and its chief if it is here.
 
-    Attributes:
-      addresses: tuple of "host:port" by job.
+    Each worker has one of the machine's GPUs while there are some, then none; parameter
+    servers and the chief have none.
     """
 
-    def __init__(self, servers, workers, server_command=None):
+    def __init__(self, addresses, tasks, server_command=None):
         """
         Args:
-          servers: number of parameter servers.
-          workers: number of workers.
+          addresses: tuple of "host:port" by job, of the whole cluster.
+          tasks: list of (job, index), those that run here.
           server_command: what runs a server; `launch.server` by default.
         """
-        self.addresses = _addresses(servers, workers)
+        self._addresses = addresses
+        self._tasks = tasks
         self._server_command = server_command or [sys.executable, "-m", "launch.server"]
-        self._gpus = _gpus()
+        workers = [task for task in tasks if task[0] == cluster.WORKER]
+        self._gpus = dict(zip(workers, _gpus()))
         self._running = {}
         self._deaths = {}
         self._restart_at = {}
 
     def run(self, chief_command, restart_workers=True):
-        """Runs `chief_command` beside the servers; returns its exit status."""
+        """Runs the processes until the chief has ended.
+
+        Where the chief is on another machine it is until a signal asks to end, and from
+        then until the chief serves no more: it needs the servers for a last checkpoint.
+
+        Args:
+          chief_command: what runs the chief.
+          restart_workers: whether a worker that dies is started again.
+
+        Returns:
+          the chief's exit status where it is here, else 0.
+        """
         received = []
         previous = {
             number: signal.signal(number, lambda got, _: received.append(got))
@@ -44,24 +57,38 @@ class LocalCluster:
         }
         chief = None
         try:
-            for job in (cluster.SERVER, cluster.WORKER):
-                for index in range(len(self.addresses[job])):
+            for job, index in self._tasks:
+                if job == cluster.CHIEF:
+                    chief = self._process(job, index, chief_command)
+                else:
                     self._start(job, index)
-            chief = self._process(cluster.CHIEF, 0, chief_command)
-            while chief.poll() is None:
-                while received:
-                    received.pop()
-                    chief.send(signal.SIGTERM)
+            while not self._is_over(chief, received):
                 self._watch(restart_workers)
                 time.sleep(_TURN)
+            if chief is None:
+                return 0
             chief.finish_output()
             return _status(chief.poll())
         finally:
-            for process in [chief, *self._running.values()]:
-                if process is not None and process.poll() is None:
-                    process.end()
+            _end_all([chief, *self._running.values()])
             for number, handler in previous.items():
                 signal.signal(number, handler)
+
+    def _is_over(self, chief, received):
+        if chief is None:
+            return bool(received) and not self._chief_serves()
+        while received:
+            received.pop()
+            chief.send(signal.SIGTERM)
+        return chief.poll() is not None
+
+    def _chief_serves(self):
+        address = cluster.split_address(self._addresses[cluster.CHIEF][0])
+        try:
+            socket.create_connection(address, timeout=5.0).close()
+        except OSError:
+            return False
+        return True
 
     def _start(self, job, index):
         self._running[job, index] = self._process(job, index, self._server_command)
@@ -69,16 +96,11 @@ class LocalCluster:
     def _process(self, job, index, command):
         environment = {
             **os.environ,
-            cluster.VARIABLE: cluster.to_json(self.addresses, job, index),
-            "CUDA_VISIBLE_DEVICES": self._gpu(job, index),
+            cluster.VARIABLE: cluster.to_json(self._addresses, job, index),
+            "CUDA_VISIBLE_DEVICES": self._gpus.get((job, index), "-1"),
             "PYTHONUNBUFFERED": "1",
         }
         return Process(_name(job, index), command, environment)
-
-    def _gpu(self, job, index):
-        if job == cluster.WORKER and index < len(self._gpus):
-            return self._gpus[index]
-        return "-1"
 
     def _watch(self, restart_workers):
         """Notices servers that have ended; starts workers again, ever less eagerly."""
@@ -100,13 +122,21 @@ class LocalCluster:
                 self._start(*task)
 
 
-def run(chief_command, servers, workers, restart_workers=True):
-    """Runs a local cluster of so many processes; returns the chief's exit status."""
-    local = LocalCluster(servers, workers)
+def run_local(chief_command, servers, workers, restart_workers=True):
+    """Runs a whole cluster on this machine; returns the chief's exit status."""
+    addresses = local_addresses(servers, workers)
+    local = MachineProcesses(addresses, all_tasks(addresses))
     return local.run(chief_command, restart_workers)
 
 
-def _addresses(servers, workers):
+def all_tasks(addresses):
+    """(job, index) of each process of a cluster, the chief last."""
+    jobs = (cluster.SERVER, cluster.WORKER, cluster.CHIEF)
+    return [(job, index) for job in jobs for index in range(len(addresses[job]))]
+
+
+def local_addresses(servers, workers):
+    """Addresses of a cluster on loopback, by job."""
     counts = {cluster.CHIEF: 1, cluster.SERVER: servers, cluster.WORKER: workers}
     ports = iter(_free_ports(sum(counts.values())))
     return {
@@ -127,6 +157,12 @@ def _free_ports(count):
             one.close()
 
 
+def _end_all(processes):
+    for process in processes:
+        if process is not None and process.poll() is None:
+            process.end()
+
+
 def _gpus():
     """What CUDA_VISIBLE_DEVICES calls this machine's GPUs that we may use."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -145,5 +181,5 @@ def _status(code):
 
 
 def _say(text):
-    sys.stdout.write(f"[local_cluster] {text}\n")
+    sys.stdout.write(f"[launcher] {text}\n")
     sys.stdout.flush()

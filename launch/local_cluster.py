@@ -30,7 +30,7 @@ def main(_):
     from launch import cluster_processes
 
     command_line = [sys.executable, "-m", _PRETRAIN, *_pretrain_flags]
-    return cluster_processes.run(
+    return cluster_processes.run_local(
         command_line, _PS.value, _WORKERS.value, _RESTART_WORKERS.value
     )
 

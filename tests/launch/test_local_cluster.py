@@ -15,10 +15,12 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 # A cluster of processes that need no TensorFlow: they say who they are and wait.
 _SCRIPT = """
 import sys
-from launch.cluster_processes import LocalCluster
+from launch.cluster_processes import MachineProcesses, all_tasks, local_addresses
 
 server = "import os, time; print(os.getpid(), os.environ['TF_CONFIG']); time.sleep(600)"
-local = LocalCluster(1, 2, [sys.executable, "-u", "-c", server])
+addresses = local_addresses(1, 2)
+command = [sys.executable, "-u", "-c", server]
+local = MachineProcesses(addresses, all_tasks(addresses), command)
 sys.exit(local.run([sys.executable, "-u", "-c", sys.argv[1]]))
 """
 
