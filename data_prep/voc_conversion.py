@@ -4,10 +4,11 @@ import collections
 import dataclasses
 import json
 
-from data_prep import photo_conversion, voc_annotations
+from data_prep import photo_conversion
 from data_prep.shards import Converted, SetAside
-from data_prep.voc_annotations import Note
 from data_prep.voc_devkit import Location
+from selfsup.data import voc_annotations
+from selfsup.data.voc_annotations import Note
 
 MAX_PIXELS = 100_000_000
 _MAX_NOTES = 20
@@ -104,7 +105,11 @@ def read_annotation(where):
     """
     if where is None:
         return None
-    return voc_annotations.parse(_read(where, voc_annotations.MAX_BYTES))
+    data = _read(where, voc_annotations.MAX_BYTES)
+    try:
+        return voc_annotations.parse(data)
+    except voc_annotations.Unreadable as error:
+        raise SetAside(str(error)) from error
 
 
 def _read(where, limit):

@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep import voc_annotations, voc_conversion, voc_devkit
+from data_prep import voc_conversion, voc_devkit
 from data_prep.inputs import Input
 from data_prep.shards import SetAside
-from selfsup.data import records
+from selfsup.data import records, voc_annotations
 
 WIDTH, HEIGHT = devkits.SIZE
 ORIENTATION = 0x0112

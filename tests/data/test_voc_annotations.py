@@ -5,8 +5,8 @@ import devkits
 import numpy as np
 import pytest
 
-from data_prep import voc_annotations
-from data_prep.shards import SetAside
+from selfsup.data import voc_annotations
+from selfsup.data.voc_annotations import Unreadable
 
 WIDTH, HEIGHT = devkits.SIZE
 
@@ -197,7 +197,7 @@ EXTERNAL = b"""<!DOCTYPE annotation [<!ENTITY a SYSTEM "file:///etc/passwd">]>
     ids=lambda value: value[:24] if isinstance(value, bytes) else None,
 )
 def test_files_that_are_refused(data, reason):
-    with pytest.raises(SetAside, match=f"annotation: .*{reason}"):
+    with pytest.raises(Unreadable, match=f"annotation: .*{reason}"):
         voc_annotations.parse(data)
 
 
@@ -300,7 +300,7 @@ def test_thousands_of_mutated_files():
             data = rng.choice(MUTATIONS)(data, rng) or b"?"
         try:
             found = voc_annotations.parse(data)
-        except SetAside as error:
+        except Unreadable as error:
             assert str(error).startswith("annotation: ")
             outcomes["refused"] += 1
             continue

@@ -11,8 +11,6 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 from xml.parsers import expat
 
-from data_prep.shards import SetAside
-
 # The largest of VOC 2007 has 16 KB; this is room for ten thousand objects.
 MAX_BYTES = 4 << 20
 _MAX_DEPTH = 32
@@ -24,6 +22,10 @@ _CORNERS = ("ymin", "xmin", "ymax", "xmax")
 # Boxes are at least a pixel as they are annotated; less than this is left of one that
 # lies beside the image but for a rounding error.
 _MIN_SIDE = 0.5
+
+
+class Unreadable(Exception):
+    """An annotation file cannot be used; the message says why."""
 
 
 class Object(NamedTuple):
@@ -81,12 +83,12 @@ def parse(data):
       an `Annotation`.
 
     Raises:
-      SetAside: it is no annotation, or is not safe to read; nothing else is raised,
+      Unreadable: it is no annotation, or is not safe to read; nothing else is raised,
         whatever the bytes.
     """
     root = _parse_xml(data)
     if root.tag != "annotation":
-        raise SetAside(f"annotation: is <{_short(root.tag)}>, expected <annotation>")
+        raise Unreadable(f"annotation: is <{_short(root.tag)}>, expected <annotation>")
     objects, notes = [], []
     for number, element in enumerate(root.findall("object"), start=1):
         try:
@@ -137,7 +139,7 @@ def _parse_xml(data):
     grow a million times when read, or that ask for other files.
     """
     if len(data) > MAX_BYTES:
-        raise SetAside(f"annotation: is larger than {MAX_BYTES} bytes")
+        raise Unreadable(f"annotation: is larger than {MAX_BYTES} bytes")
     builder = ElementTree.TreeBuilder()
     parser = expat.ParserCreate()
     parser.buffer_text = True
@@ -147,7 +149,7 @@ def _parse_xml(data):
         nonlocal depth
         depth += 1
         if depth > _MAX_DEPTH:
-            raise SetAside(f"annotation: is nested over {_MAX_DEPTH} levels deep")
+            raise Unreadable(f"annotation: is nested over {_MAX_DEPTH} levels deep")
         builder.start(tag, attributes)
 
     def end(tag):
@@ -163,12 +165,12 @@ def _parse_xml(data):
         parser.Parse(data, True)
     except (expat.ExpatError, ValueError, LookupError) as error:
         # The latter two: encodings that expat does not know.
-        raise SetAside(f"annotation: is no XML that can be read: {error}") from error
+        raise Unreadable(f"annotation: is no XML that can be read: {error}") from error
     return builder.close()
 
 
 def _refuse_document_type(*_):
-    raise SetAside("annotation: has a document type, which none needs")
+    raise Unreadable("annotation: has a document type, which none needs")
 
 
 def _object(element, number, notes):
