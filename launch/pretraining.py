@@ -25,9 +25,9 @@ from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.device_pool import LocalPool
 from selfsup.hybrid.engine import Engine
 from selfsup.hybrid.parallel_engine import ParallelEngine
-from selfsup.hybrid.placement import spread_over
+from selfsup.hybrid.placement import own_cpu, spread_over
 from selfsup.hybrid.rmsprop import NAMED
-from selfsup.hybrid.workload import Replica, Workload, share_of
+from selfsup.hybrid.workload import Model, Replica, Workload, share_of
 from selfsup.multitask import MultiTaskNetwork
 from selfsup.trunk.resnet_v2 import Trunk
 
@@ -181,19 +181,22 @@ class Pretraining:
         first = next(iter(self._batches(name, source, seed, 0, batch_size)))
         examples = self._examples[name] = pipeline.split_stand_in(first)[0]
 
-        def copy(index, count):
-            network = build_network(config, [name])
-            network.build(name, examples)
-            share = shares.share(source, index, count)
-            size = share_of(batch_size, index, count)
-            return self._replica(name, network, share, seed + index, size)
-
         with self._on_servers():
             self.network.build(name, examples)
+        pattern = None
+        if not self._assignment.takes_turns:
+            pattern = self._pattern(name)
+
+        def copy(index, count):
+            share = shares.share(source, index, count)
+            size = share_of(batch_size, index, count)
+            return self._replica(name, pattern, share, seed + index, size)
+
         whole = shares.share(source, 0, 1)
+        master = _model(name, self.network)
         return Workload(
             name=name,
-            master=self._replica(name, self.network, whole, seed, batch_size),
+            master=self._replica(name, master, whole, seed, batch_size),
             learning_rate=config.tasks[name].learning_rate,
             seed=seed,
             copy=copy,
@@ -203,17 +206,22 @@ class Pretraining:
         task = self.network.tasks[name]
         return pipeline.training_batches(task, source, seed, position, batch_size)
 
-    def _replica(self, name, network, share, seed, batch_size):
-        def objective(examples, step):
-            return network.objective(name, pipeline.split_stand_in(examples)[0], step)
+    def _pattern(self, name):
+        """The `Model` of a network over which the replicas' computation is traced.
 
+        It never computes: one in this process, as its machine must outlive theirs.
+        """
+        with tf.device(own_cpu()):
+            network = build_network(self.config, [name])
+            network.build(name, self._examples[name])
+        return _model(name, network)
+
+    def _replica(self, name, model, share, seed, batch_size):
         def stand_ins(examples):
             return share.in_source(pipeline.split_stand_in(examples)[1])
 
         return Replica(
-            objective=objective,
-            variables=network.trained_variables(name),
-            statistics=network.statistics(name),
+            model=model,
             batches=lambda position: self._batches(
                 name, share, seed, position, batch_size
             ),
@@ -275,6 +283,13 @@ class Pretraining:
             for name, sets in self._sets.items()
             if sum(one.records("validation") for one in sets)
         }
+
+
+def _model(name, network):
+    def objective(examples, step):
+        return network.objective(name, pipeline.split_stand_in(examples)[0], step)
+
+    return Model(objective, network.trained_variables(name), network.statistics(name))
 
 
 def _say(text):

@@ -13,10 +13,11 @@ class Outcome:
     Attributes:
       total: the scalar that was minimised.
       logs: dict of scalars.
-      gradients: a tensor, or None, for each variable.
-      statistics: by how much the forward pass moved each statistic (`LocalCopy`), or
-        what they were before it (`Master`).
+      gradients: a tensor, or None, for each variable; of a `LocalCopy`, times its share.
+      statistics: by how much the forward pass moved each statistic, times the share
+        (`LocalCopy`), or what they were before it (`Master`).
       stand_ins: int32 [batch_size], see `Replica`.
+      times: dict of float64 seconds, see `LocalCopy.contribute`; empty when not asked for.
     """
 
     total: Any
@@ -24,6 +25,7 @@ class Outcome:
     gradients: list
     statistics: list
     stand_ins: Any
+    times: dict
 
 
 class Master:
@@ -38,69 +40,151 @@ class Master:
 
     def contribute(self, examples, seed):
         """Runs forward and backward; returns an `Outcome`."""
-        before = [tf.identity(variable) for variable in self.replica.statistics]
-        return _gradients(self.replica, examples, seed, before)
+        model = self.replica.model
+        before = [tf.identity(variable) for variable in model.statistics]
+        total, logs, gradients = _gradients(model, examples, seed)
+        marks = _stand_ins(self.replica, examples)
+        return Outcome(total, logs, gradients, before, marks, {})
 
-    def settle(self, outcome, applied):
+    def settle(self, before, applied):
         """Puts the statistics back where the step is not applied.
 
         The forward pass has moved them by the time that this is known.
         """
 
         def put_back():
-            for variable, value in zip(self.replica.statistics, outcome.statistics):
+            for variable, value in zip(self.replica.statistics, before):
                 variable.assign(value)
 
         tf.cond(applied, lambda: None, put_back)
 
 
 class LocalCopy:
-    """A whole copy of the network on a device of its own: pulled from the master."""
+    """A whole copy of the network on a device of its own: pulled from the master.
+
+    Its computation is a function traced over the variables of the workload's model. It
+    is called here with this copy's variables in their place: so replicas of one model
+    cost one trace, however many there are.
+    """
 
     def __init__(self, workload, device, index, count):
+        self.device = device
         with tf.device(device):
             self.replica = workload.copy(index, count)
-        self.device = device
-        self._master = workload.master
-        self._weight = self.replica.batch_size / workload.batch_size
-        _check_alike(workload, self.replica)
+            _check_alike(workload, self.replica)
+            traced_over = [*self.replica.variables, *self.replica.statistics]
+            ours = [_like(variable) for variable in traced_over]
+        self._share = self.replica.batch_size / workload.batch_size
+        self._wire_dtype = tf.as_dtype(workload.wire.dtype)
+        # A handle does not keep its variable alive.
+        self._variables = ours
+        self._handles = {
+            id(theirs.handle): our.handle for theirs, our in zip(traced_over, ours)
+        }
 
-    def contribute(self, examples, seed):
-        """Pulls the master's values, runs forward and backward; returns an `Outcome`."""
+    def contribute(self, examples, seed, values, statistics, timed=False):
+        """Takes the master's values, runs forward and backward.
+
+        Args:
+          examples: a batch.
+          seed: int32 [2].
+          values: the master variables', of the wire's dtype.
+          statistics: likewise, float32.
+          timed: whether to note times, all of the device's machine: "pulled", when the
+            copy had all values, and "computed", when all gradients were there.
+
+        Returns:
+          an `Outcome`, with gradients of the wire's dtype.
+        """
+        key = (self._share, self._wire_dtype, timed)
+        function = self.replica.model.function(key, lambda: self._function(timed))
+        arguments = (examples, seed, values, statistics)
+        traced = function.get_concrete_function(
+            *tf.nest.map_structure(_spec, arguments)
+        )
         with tf.device(self.device):
-            self._pull()
-            before = [tf.identity(variable) for variable in self.replica.statistics]
-            outcome = _gradients(self.replica, examples, seed, before)
-            moved = [
-                variable.read_value() - value
-                for variable, value in zip(self.replica.statistics, before)
+            total, logs, gradients, moved, times = self._call(traced, arguments)
+            marks = _stand_ins(self.replica, examples)
+        return Outcome(total, logs, gradients, moved, marks, times)
+
+    def _function(self, timed):
+        """The `tf.function` of the computation, over the model's own variables."""
+        model, share, dtype = self.replica.model, self._share, self._wire_dtype
+
+        def compute(examples, seed, values, statistics):
+            pulled = [*values, *statistics]
+            assigned = [
+                variable.assign(tf.cast(value, variable.dtype), read_value=False)
+                for variable, value in zip(
+                    [*model.variables, *model.statistics], pulled
+                )
             ]
-        return dataclasses.replace(outcome, statistics=moved)
+            times = {"pulled": _time_after(assigned)} if timed else {}
+            total, logs, gradients = _gradients(model, examples, seed)
+            gradients = [
+                None if one is None else tf.cast(share * one, dtype)
+                for one in gradients
+            ]
+            if timed:
+                times["computed"] = _time_after(
+                    [one for one in gradients if one is not None]
+                )
+            moved = [
+                share * (variable.read_value() - value)
+                for variable, value in zip(model.statistics, statistics)
+            ]
+            return total, logs, gradients, moved, times
 
-    def settle(self, outcome, applied):
-        """Pushes what the forward pass did to the statistics, as a share of the mean."""
-        for variable, moved in zip(self._master.statistics, outcome.statistics):
-            with tf.device(variable.device):
-                push = tf.where(applied, self._weight * moved, tf.zeros_like(moved))
-                variable.assign_add(push)
+        return tf.function(compute, autograph=False)
 
-    def _pull(self):
-        ours = [*self.replica.variables, *self.replica.statistics]
-        masters = [*self._master.variables, *self._master.statistics]
-        for variable, master in zip(ours, masters):
-            with tf.device(master.device):
-                value = master.read_value()
-            variable.assign(value)
+    def _call(self, traced, arguments):
+        """Calls a function with this copy's variables in place of those traced over."""
+        captured = [self._handles.get(id(one), one) for one in traced.captured_inputs]
+        outputs = iter(
+            tf.raw_ops.StatefulPartitionedCall(
+                args=[*tf.nest.flatten(arguments), *captured],
+                Tout=[output.dtype for output in traced.graph.outputs],
+                f=traced,
+            )
+        )
+
+        def next_output(spec):
+            if spec is None:
+                return None
+            output = next(outputs)
+            output.set_shape(spec.shape)
+            return output
+
+        return tf.nest.map_structure(next_output, traced.structured_outputs)
 
 
-def _gradients(replica, examples, seed, statistics):
-    marked = tf.fill([replica.batch_size], -1)
-    if replica.stand_ins is not None:
-        marked = replica.stand_ins(examples)
+def _stand_ins(replica, examples):
+    """int32 [batch_size], see `Replica`."""
+    if replica.stand_ins is None:
+        return tf.fill([replica.batch_size], -1)
+    return replica.stand_ins(examples)
+
+
+def _gradients(model, examples, seed):
+    """(total, logs, gradients) of a model on a batch."""
     with tf.GradientTape() as tape:
-        total, logs = replica.objective(examples, seed)
-    gradients = tape.gradient(total, replica.variables)
-    return Outcome(total, logs, gradients, statistics, marked)
+        total, logs = model.objective(examples, seed)
+    return total, logs, tape.gradient(total, model.variables)
+
+
+def _time_after(tensors):
+    """Seconds since the epoch, on this machine, when `tensors` were there."""
+    with tf.control_dependencies(tensors), tf.device("/CPU:0"):
+        return tf.timestamp()
+
+
+def _spec(tensor):
+    return tf.TensorSpec(tensor.shape, tensor.dtype)
+
+
+def _like(variable):
+    zeros = tf.zeros(variable.shape, variable.dtype)
+    return tf.Variable(zeros, trainable=False)
 
 
 def _check_alike(workload, replica):

@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from selfsup.hybrid.exchange import Exchange
 from selfsup.hybrid.replica import LocalCopy, Master
 
 
@@ -18,14 +19,54 @@ class Contribution:
       finite: bool scalar, whether the gradients and every replica's total are.
       logs: dict of scalars: the objective's, by the same mean, and "gradient_norm".
       stand_ins: int32 [batch_size], see `Replica`.
-      outcomes: the replicas' `Outcome`s.
+      statistics: what `settle` needs to know of them.
+      times: for each replica a dict of float64 seconds; see `timeline.Times`.
     """
 
     gradients: list
     finite: Any
     logs: dict
     stand_ins: Any
-    outcomes: list
+    statistics: list
+    times: list
+
+
+class MasterSet:
+    """The master as the only replica of its task, in the graph of a step.
+
+    Attributes:
+      workload: the task's `Workload`.
+      devices: none.
+    """
+
+    devices = ()
+
+    def __init__(self, workload):
+        self.workload = workload
+        self._master = Master(workload)
+
+    def open_input(self, number):
+        """Iterators over the batches from step `number` on, as of `ReplicaSet`."""
+        return [iter(self.workload.master.batches(number * self.workload.batch_size))]
+
+    def contribute(self, iterators, number, timed=False):
+        """As of `ReplicaSet`; there is nothing to time."""
+        del timed
+        seed = _seed(self.workload, 0, number)
+        outcome = self._master.contribute(next(iterators[0]), seed)
+        norm = _global_norm(outcome.gradients)
+        return Contribution(
+            outcome.gradients,
+            tf.math.is_finite(norm) & tf.math.is_finite(outcome.total),
+            {**outcome.logs, "gradient_norm": norm},
+            outcome.stand_ins,
+            outcome.statistics,
+            [],
+        )
+
+    def settle(self, contribution, applied):
+        """Puts the statistics back if the step was not applied."""
+        self._master.settle(contribution.statistics, applied)
 
 
 class ReplicaSet:
@@ -33,18 +74,26 @@ class ReplicaSet:
 
     Attributes:
       workload: the task's `Workload`.
-      devices: device names; empty when the master is the only replica.
+      devices: device names.
     """
 
     def __init__(self, workload, devices):
         """
         Args:
           workload: a `Workload`.
-          devices: device names, or none to train on the master itself.
+          devices: device names.
         """
         self.workload = workload
         self.devices = tuple(devices)
-        self._replicas = _make_replicas(workload, devices)
+        self._replicas = [
+            LocalCopy(workload, device, index, len(devices))
+            for index, device in enumerate(devices)
+        ]
+        hosts = workload.wire.hosts(self.devices)
+        dtype = tf.as_dtype(workload.wire.dtype)
+        master = workload.master
+        self._values = Exchange(master.variables, self.devices, hosts, dtype)
+        self._statistics = Exchange(master.statistics, self.devices, hosts, tf.float32)
 
     def open_input(self, number):
         """Iterators over the replicas' batches from step `number` on."""
@@ -55,21 +104,39 @@ class ReplicaSet:
             position = number * replica.replica.batch_size
             return iter(replica.replica.batches(position))
 
-    def contribute(self, iterators, number):
+    def contribute(self, iterators, number, timed=False):
         """Runs all replicas forward and backward; to be traced.
 
         Args:
           iterators: as of `open_input`.
           number: int32 scalar, the step's.
+          timed: whether to note times.
 
         Returns:
           a `Contribution`.
         """
-        outcomes = [
-            replica.contribute(_next(replica, iterator), self._seed(index, number))
-            for index, (replica, iterator) in enumerate(zip(self._replicas, iterators))
+        values, statistics = self._values.pull(), self._statistics.pull()
+        outcomes = []
+        for index, replica in enumerate(self._replicas):
+            times = {}
+            examples = _next(replica, iterators[index], times if timed else None)
+            seed = _seed(self.workload, index, number)
+            outcome = replica.contribute(
+                examples, seed, values[index], statistics[index], timed
+            )
+            outcome.times.update(times)
+            outcomes.append(outcome)
+        return self._combine(outcomes, timed)
+
+    def _combine(self, outcomes, timed):
+        gradients, arrivals = self._values.push(
+            [one.gradients for one in outcomes], timed
+        )
+        moved, _ = self._statistics.push([one.statistics for one in outcomes])
+        times = [
+            {**outcome.times, "arrived": arrived} if timed else {}
+            for outcome, arrived in zip(outcomes, arrivals)
         ]
-        gradients = self._mean_gradients(outcomes)
         norm = _global_norm(gradients)
         finite = tf.math.is_finite(norm)
         for outcome in outcomes:
@@ -80,61 +147,50 @@ class ReplicaSet:
             finite,
             {**logs, "gradient_norm": norm},
             tf.concat([outcome.stand_ins for outcome in outcomes], 0),
-            outcomes,
+            moved,
+            times,
         )
 
     def settle(self, contribution, applied):
-        """What the forward passes did to the statistics, if the step was applied."""
-        for replica, outcome in zip(self._replicas, contribution.outcomes):
-            replica.settle(outcome, applied)
-
-    def _seed(self, index, number):
-        """Of a replica's random numbers in a step: another for each replica."""
-        return tf.stack([tf.constant(self.workload.seed + index, tf.int32), number])
-
-    def _weights(self):
-        """The replicas' shares of the batch, which sum to 1."""
-        sizes = [one.replica.batch_size for one in self._replicas]
-        return [size / sum(sizes) for size in sizes]
+        """Adds what the forward passes did to the statistics, if the step was applied."""
+        masters = self.workload.master.statistics
+        for variable, moved in zip(masters, contribution.statistics):
+            with tf.device(variable.device):
+                push = tf.where(applied, moved, tf.zeros_like(moved))
+                variable.assign_add(push)
 
     def _mean(self, dicts):
-        """Mean of the replicas' dicts of scalars, by their shares."""
+        """Mean of the replicas' dicts of scalars, by their shares of the batch."""
         if len(dicts) == 1:
             return dicts[0]
+        sizes = [one.replica.batch_size for one in self._replicas]
+        weights = [size / sum(sizes) for size in sizes]
         return {
-            key: tf.add_n([w * one[key] for w, one in zip(self._weights(), dicts)])
+            key: tf.add_n([w * one[key] for w, one in zip(weights, dicts)])
             for key in dicts[0]
         }
 
-    def _mean_gradients(self, outcomes):
-        """The gradients' mean by the replicas' shares, where each variable lives."""
-        if len(outcomes) == 1:
-            return outcomes[0].gradients
-        weights = self._weights()
-        means = []
-        for index, variable in enumerate(self.workload.master.variables):
-            parts = [outcome.gradients[index] for outcome in outcomes]
-            if parts[0] is None:
-                means.append(None)
-                continue
-            with tf.device(variable.device):
-                means.append(tf.add_n([w * part for w, part in zip(weights, parts)]))
-        return means
+
+def replica_set(workload, devices):
+    """The `ReplicaSet` on `devices`, or the `MasterSet` where there are none."""
+    return ReplicaSet(workload, devices) if devices else MasterSet(workload)
 
 
-def _make_replicas(workload, devices):
-    if not devices:
-        return [Master(workload)]
-    count = len(devices)
-    return [
-        LocalCopy(workload, device, index, count)
-        for index, device in enumerate(devices)
-    ]
+def _seed(workload, index, number):
+    """Of a replica's random numbers in a step: another for each replica."""
+    return tf.stack([tf.constant(workload.seed + index, tf.int32), number])
 
 
-def _next(replica, iterator):
+def _next(replica, iterator, times):
+    """The next batch; notes when the step began there, and when it had the batch."""
     with tf.device(host_of(replica.device)):
-        return next(iterator)
+        if times is not None:
+            times["began"] = tf.timestamp()
+        examples = next(iterator)
+        if times is not None:
+            with tf.control_dependencies(tf.nest.flatten(examples)):
+                times["fetched"] = tf.timestamp()
+    return examples
 
 
 def host_of(device):

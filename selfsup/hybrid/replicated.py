@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from selfsup.hybrid.replica_set import ReplicaSet
+from selfsup.hybrid.replica_set import replica_set
 from selfsup.hybrid.step import CommonStep
 
 
@@ -97,7 +97,7 @@ class Replicated:
         return results if common_step is self._common_step else None
 
     def _new_step(self, generation, devices):
-        sets = [ReplicaSet(one, devices[one.name]) for one in self._workloads]
+        sets = [replica_set(one, devices[one.name]) for one in self._workloads]
         return CommonStep(
             sets, self.optimizer, generation, self._generation, self._landed
         )

@@ -1,29 +1,61 @@
 """What a replica group trains: the only thing that the loop knows of models."""
 
 import dataclasses
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
+
+from selfsup.hybrid.wire import Wire
 
 
-@dataclasses.dataclass(frozen=True)
-class Replica:
-    """A copy of what a group trains, with its share of the input.
+class Model:
+    """What is minimised, and the variables that it reads.
 
     Attributes:
       objective: (examples, seed int32 [2]) -> (scalar to minimise, dict of scalars).
       variables: those that a step updates.
       statistics: those that the forward pass itself assigns.
+    """
+
+    def __init__(self, objective, variables, statistics):
+        self.objective = objective
+        self.variables = list(variables)
+        self.statistics = list(statistics)
+        self._functions = {}
+
+    def function(self, key, make):
+        """What `make` returned when it was first called for `key`.
+
+        So a `tf.function` over the model is there for all its replicas, and for those
+        that follow them after a failure: it is traced once.
+        """
+        if key not in self._functions:
+            self._functions.setdefault(key, make())
+        return self._functions[key]
+
+
+@dataclasses.dataclass(frozen=True)
+class Replica:
+    """A model with its share of the input.
+
+    Attributes:
+      model: a `Model`.
       batches: position in the replica's examples -> tf.data.Dataset of batches.
       batch_size: examples that the replica takes a step.
       stand_ins: examples -> int32 [batch_size]: the index of the damaged shard whose
         record each stands in for, or -1; None where that cannot be.
     """
 
-    objective: Callable
-    variables: list
-    statistics: list
+    model: Model
     batches: Callable
     batch_size: int
     stand_ins: Optional[Callable] = None
+
+    @property
+    def variables(self):
+        return self.model.variables
+
+    @property
+    def statistics(self):
+        return self.model.statistics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +67,12 @@ class Workload:
       master: the `Replica` over the master variables, with the whole batch.
       learning_rate: of the group's RMSProp.
       seed: of the step's random numbers.
-      copy: (index, count) -> a `Replica` over new variables, in the order of the
-        master's, on the current device, that takes part `index` of `count` of each
-        batch; None where the task cannot be copied.
+      copy: (index, count) -> a `Replica` that takes part `index` of `count` of each
+        batch. Its model is over other variables, in the order of the master's, which
+        are a pattern: what computes has its own. So copies may share one model, and
+        are then traced once. None where the task cannot be copied.
+      wire: how values travel between the master and the copies.
+      recorder: a `timeline.Recorder` that may ask for a step's times; None for none.
     """
 
     name: str
@@ -45,6 +80,8 @@ class Workload:
     learning_rate: float
     seed: int
     copy: Optional[Callable] = None
+    wire: Wire = dataclasses.field(default_factory=Wire)
+    recorder: Optional[Any] = None
 
     @property
     def batch_size(self):

@@ -7,7 +7,7 @@ from selfsup.hybrid.checkpoint import Store
 from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.engine import Engine
 from selfsup.hybrid.group import Group
-from selfsup.hybrid.workload import Replica, Workload, share_of
+from selfsup.hybrid.workload import Model, Replica, Workload, share_of
 
 BATCH = 4
 
@@ -73,9 +73,11 @@ def workload(
             return network.objective(name, inputs, bad)
 
         return Replica(
-            objective=objective,
-            variables=[network.shared, network.heads[name]],
-            statistics=[network.moving_mean],
+            model=Model(
+                objective,
+                variables=[network.shared, network.heads[name]],
+                statistics=[network.moving_mean],
+            ),
             batches=part_of(name, index, count, nan_inputs),
             batch_size=share_of(BATCH, index, count),
             stand_ins=stand_ins,
