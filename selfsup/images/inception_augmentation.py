@@ -10,24 +10,26 @@ import tensorflow as tf
 from selfsup.images import resize
 from selfsup.images.decoding import decode_window
 
-AREA = (0.08, 1.0)  # Of the photo's.
-ASPECT = (3 / 4, 4 / 3)  # Width over height.
-BRIGHTNESS = 32 / 255  # Either way, of images in [0, 1].
-SATURATION = (0.5, 1.5)
-HUE = 0.2  # Either way, of the circle.
-CONTRAST = (0.5, 1.5)
+MIN_AREA = 0.08
+MIN_ASPECT = 3 / 4
+BRIGHTNESS = 32 / 255
+CONTRAST = 0.5
+SATURATION = 0.5
+HUE = 0.2
 _ATTEMPTS = 100
 
 
-def random_crop(encoded, size, seed):
-    """A part of a photo of random area and aspect.
+def random_crop(encoded, size, seed, min_area=MIN_AREA, min_aspect=MIN_ASPECT):
+    """A part of a photo of random place, area and aspect, resized to a square.
 
     TensorFlow's sampler, which Slim takes too, draws the height evenly, not the area.
 
     Args:
       encoded: scalar string, JPEG or PNG; no more than the part is decoded.
-      size: int, that it is resized to, whatever its aspect.
+      size: int, pixels.
       seed: int32 [2].
+      min_area: smallest share of the photo's area; the largest is 1.
+      min_aspect: narrowest width over height; the widest is its inverse.
 
     Returns:
       uint8 [size, size, 3].
@@ -39,8 +41,8 @@ def random_crop(encoded, size, seed):
             tf.zeros([1, 0, 4]),
             seed=seed,
             min_object_covered=0.0,
-            aspect_ratio_range=ASPECT,
-            area_range=AREA,
+            aspect_ratio_range=(min_aspect, 1 / min_aspect),
+            area_range=(min_area, 1.0),
             max_attempts=_ATTEMPTS,
             use_image_if_no_bounding_boxes=True,
         )
@@ -49,14 +51,19 @@ def random_crop(encoded, size, seed):
     return resize.resize(decode_window(encoded, choose), size, size)
 
 
-def distort(images, seed):
-    """Mirrors each image or not, and changes its colours; as `random_color`."""
-    mirror_seed, color_seed = tf.unstack(tf.random.split(seed))
-    mirrored = tf.image.stateless_random_flip_left_right(images, mirror_seed)
-    return random_color(mirrored, color_seed)
+def random_mirror(images, seed):
+    """Mirrors each image of [N, H, W, C] left to right, or not."""
+    return tf.image.stateless_random_flip_left_right(images, seed)
 
 
-def random_color(images, seed):
+def random_color(
+    images,
+    seed,
+    brightness=BRIGHTNESS,
+    contrast=CONTRAST,
+    saturation=SATURATION,
+    hue=HUE,
+):
     """Changes brightness and contrast, saturation and hue, of each image by its own.
 
     Which pair comes first is drawn once for the batch: they do not commute where values
@@ -65,38 +72,37 @@ def random_color(images, seed):
     Args:
       images: float32 [N, H, W, 3] in [0, 1].
       seed: int32 [2].
+      brightness: most that is added to or taken from the values.
+      contrast: distances from each channel's mean change by factors of 1 minus to 1
+        plus this.
+      saturation: as `contrast`, of the saturation.
+      hue: most that it turns either way, as a share of the circle.
 
     Returns:
       float32 [N, H, W, 3] in [0, 1].
     """
-    order, light, tone = tf.unstack(tf.random.split(seed, 3))
+    seeds = tf.unstack(tf.random.split(seed, 5))
+
+    def light(net):
+        net = net + _for_each(images, seeds[0], 0.0, brightness)
+        mean = tf.reduce_mean(net, axis=[1, 2], keepdims=True)
+        net = mean + (net - mean) * _for_each(images, seeds[1], 1.0, contrast)
+        return tf.clip_by_value(net, 0.0, 1.0)
+
+    def tone(net):
+        h, s, v = tf.split(tf.image.rgb_to_hsv(net), 3, axis=-1)
+        s = tf.minimum(s * _for_each(images, seeds[2], 1.0, saturation), 1.0)
+        h = tf.math.floormod(h + _for_each(images, seeds[3], 0.0, hue), 1.0)
+        return tf.image.hsv_to_rgb(tf.concat([h, s, v], axis=-1))
+
     return tf.cond(
-        tf.random.stateless_uniform([], order) < 0.5,
-        lambda: _random_tone(_random_light(images, light), tone),
-        lambda: _random_light(_random_tone(images, tone), light),
+        tf.random.stateless_uniform([], seeds[4]) < 0.5,
+        lambda: tone(light(images)),
+        lambda: light(tone(images)),
     )
 
 
-def _random_light(images, seed):
-    """Adds to all values, then moves them from each channel's mean, or towards it."""
-    shift_seed, factor_seed = tf.unstack(tf.random.split(seed))
-    images = images + _for_each(images, shift_seed, -BRIGHTNESS, BRIGHTNESS)
-    mean = tf.reduce_mean(images, axis=[1, 2], keepdims=True)
-    changed = mean + (images - mean) * _for_each(images, factor_seed, *CONTRAST)
-    return tf.clip_by_value(changed, 0.0, 1.0)
-
-
-def _random_tone(images, seed):
-    """Multiplies the saturation and turns the hue."""
-    saturation_seed, hue_seed = tf.unstack(tf.random.split(seed))
-    hue, saturation, value = tf.split(tf.image.rgb_to_hsv(images), 3, axis=-1)
-    saturation *= _for_each(images, saturation_seed, *SATURATION)
-    hue = tf.math.floormod(hue + _for_each(images, hue_seed, -HUE, HUE), 1.0)
-    hsv = tf.concat([hue, tf.clip_by_value(saturation, 0.0, 1.0), value], axis=-1)
-    return tf.image.hsv_to_rgb(hsv)
-
-
-def _for_each(images, seed, low, high):
-    """A uniform random number for each image, float32 [N, 1, 1, 1]."""
+def _for_each(images, seed, middle, reach):
+    """A random number around `middle` for each image, float32 [N, 1, 1, 1]."""
     shape = [tf.shape(images)[0], 1, 1, 1]
-    return tf.random.stateless_uniform(shape, seed, low, high)
+    return tf.random.stateless_uniform(shape, seed, middle - reach, middle + reach)

@@ -43,56 +43,73 @@ def test_crops_of_narrow_photos(height, width):
     assert _crops(height, width, 3, size=8).shape == (3, 8, 8, 3)
 
 
-def _fixed(monkeypatch, brightness, contrast, saturation, hue):
-    """Makes both ends of the ranges of factors the same; offsets have a range still."""
-    monkeypatch.setattr(inception_augmentation, "BRIGHTNESS", brightness)
-    monkeypatch.setattr(inception_augmentation, "CONTRAST", (contrast, contrast))
-    monkeypatch.setattr(inception_augmentation, "SATURATION", (saturation, saturation))
-    monkeypatch.setattr(inception_augmentation, "HUE", hue)
+UNCHANGED = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
 
 
-def test_contrast_moves_values_from_each_channels_mean(images, everywhere, monkeypatch):
-    _fixed(monkeypatch, 0.0, 0.5, 1.0, 0.0)
-    changed = everywhere(inception_augmentation.random_color, images, [1, 2])
+def _factor(changed, images, base):
+    """The factor, of each image, between distances from `base`."""
+    before, after = images - base, changed - base
+    return np.sum(before * after, axis=(1, 2, 3)) / np.sum(before**2, axis=(1, 2, 3))
+
+
+def test_contrast_moves_values_from_each_channels_mean(rng, everywhere):
+    images = (0.3 + 0.4 * rng.random((100, 6, 5, 3))).astype(np.float32)
+    options = {**UNCHANGED, "contrast": 0.5}
+    changed = everywhere(
+        lambda x, s: inception_augmentation.random_color(x, s, **options),
+        images,
+        [1, 2],
+    )
     mean = images.mean(axis=(1, 2), keepdims=True)
-    np.testing.assert_allclose(changed, (images + mean) / 2, atol=1e-4)
+    factors = _factor(changed, images, mean)
+    expected = mean + (images - mean) * factors[:, None, None, None]
+    np.testing.assert_allclose(changed, expected, atol=1e-4)
+    assert 0.49 < factors.min() < 0.55 and 1.45 < factors.max() < 1.51
 
 
-def test_saturation_is_multiplied(images, everywhere, monkeypatch):
-    _fixed(monkeypatch, 0.0, 1.0, 0.5, 0.0)
-    changed = everywhere(inception_augmentation.random_color, images, [1, 2])
-    for pixel, before in zip(changed.reshape(-1, 3), images.reshape(-1, 3)):
-        hue, saturation, value = colorsys.rgb_to_hsv(*before)
-        expected = colorsys.hsv_to_rgb(hue, saturation / 2, value)
-        np.testing.assert_allclose(pixel, expected, atol=1e-4)
+def test_saturation_is_multiplied(images, everywhere):
+    options = {**UNCHANGED, "saturation": 0.5}
+    changed = everywhere(
+        lambda x, s: inception_augmentation.random_color(x, s, **options),
+        images,
+        [1, 2],
+    )
+    for ours, image in zip(changed, images):
+        hsv = [colorsys.rgb_to_hsv(*pixel) for pixel in image.reshape(-1, 3)]
+        ours = ours.reshape(-1, 3)
+        found = [colorsys.rgb_to_hsv(*pixel)[1] for pixel in ours]
+        least = np.argmin([saturation for _, saturation, _ in hsv])
+        factor = found[least] / hsv[least][1]
+        assert 0.49 < factor < 1.51
+        for pixel, (hue, saturation, value) in zip(ours, hsv):
+            expected = colorsys.hsv_to_rgb(hue, min(1.0, factor * saturation), value)
+            np.testing.assert_allclose(pixel, expected, atol=1e-4)
 
 
-def test_hues_turn_within_the_range_around_the_circle(monkeypatch):
-    _fixed(monkeypatch, 0.0, 1.0, 1.0, inception_augmentation.HUE)
+def test_hues_turn_within_the_range_around_the_circle():
     red = np.tile(np.float32([1, 0, 0]), (200, 2, 2, 1))
-    changed = inception_augmentation.random_color(red, [3, 4]).numpy()
+    options = {**UNCHANGED, "hue": 0.2}
+    changed = inception_augmentation.random_color(red, [3, 4], **options).numpy()
     hues = np.array([colorsys.rgb_to_hsv(*pixel)[0] for pixel in changed[:, 0, 0]])
     turned = (hues + 0.5) % 1 - 0.5
     assert -0.201 < turned.min() < -0.17 and 0.17 < turned.max() < 0.201
 
 
-def test_brightness_is_each_images_own(monkeypatch):
-    _fixed(monkeypatch, inception_augmentation.BRIGHTNESS, 1.0, 1.0, 0.0)
+def test_brightness_is_each_images_own():
     gray = np.full((200, 2, 2, 3), 0.5, np.float32)
-    changed = inception_augmentation.random_color(gray, [3, 4]).numpy()
+    options = {**UNCHANGED, "brightness": 0.125}
+    changed = inception_augmentation.random_color(gray, [3, 4], **options).numpy()
     shifts = changed[:, 0, 0, 0] - 0.5
     assert np.ptp(changed, axis=(1, 2, 3)).max() < 1e-4
-    assert -0.1256 < shifts.min() < -0.11 and 0.11 < shifts.max() < 0.1256
+    assert -0.1251 < shifts.min() < -0.11 and 0.11 < shifts.max() < 0.1251
 
 
-def test_half_of_the_images_are_mirrored(monkeypatch):
-    _fixed(monkeypatch, 0.0, 1.0, 1.0, 0.0)
+def test_half_of_the_images_are_mirrored():
     ramp = np.tile(np.linspace(0.2, 0.8, 8)[None, None, :, None], (200, 4, 1, 3))
-    images = ramp.astype(np.float32)
-    changed = inception_augmentation.distort(images, [5, 6]).numpy()
+    changed = inception_augmentation.random_mirror(ramp, [5, 6]).numpy()
     mirrored = changed[:, 0, 0, 0] > 0.5
-    expected = np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
-    np.testing.assert_allclose(changed, expected, atol=1e-4)
+    expected = np.where(mirrored[:, None, None, None], ramp[:, :, ::-1], ramp)
+    np.testing.assert_array_equal(changed, expected)
     assert 0.4 < mirrored.mean() < 0.6
 
 
