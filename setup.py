@@ -75,6 +75,7 @@ COMMANDS = {
     "selfsup-inspect": "data_prep.inspect",
     "selfsup-benchmark-input": "launch.benchmark_input",
     "selfsup-color-prior": "data_prep.color_prior",
+    "selfsup-voc07-detection": "eval.voc07_detection.__main__",
     "selfsup-voc07-score": "eval.voc07_detection.score.__main__",
 }
 
