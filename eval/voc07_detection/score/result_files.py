@@ -79,7 +79,7 @@ def read(folder, set_name, classes, images=None, competition=COMPETITION):
     if missing:
         raise UserError(
             f"{folder}: has no {', '.join(missing)}; a class without detections has an "
-            "empty file"
+            "empty file, and --competition says what their names begin with"
         )
     return {name: _read(path, images) for name, path in paths.items()}
 

@@ -4,6 +4,7 @@ import os
 
 from eval.voc07_detection.score import devkit_truth, result_files
 from eval.voc07_detection.score.average_precision import mean_average_precision
+from selfsup.errors import UserError
 
 FORMAT = "selfsup-voc-score"
 VERSION = 1
@@ -26,6 +27,8 @@ def score(devkit, set_name, results, *, ious, metric, year, competition):
     Raises:
       UserError: as of the modules used.
     """
+    if not os.path.isdir(results):
+        raise UserError(f"--results={results}: no such folder")
     truth = devkit_truth.read(devkit, set_name, year)
     sought = {
         name: images
