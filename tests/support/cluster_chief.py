@@ -1,98 +1,114 @@
 """A chief that trains the mock tasks on a cluster, as TF_CONFIG says."""
 
 import json
+import sys
 import time
 
 # Said in the log before the summary of a run.
 SUMMARY = "summary "
 
 
-def main(directory, groups, limits=None, **options):
+def main(directory, groups, limits=None, checkpoint_seconds=1e9, **options):
     """Trains until the limits, or SIGTERM; prints progress and a summary.
 
     Args:
       directory: of the checkpoints.
       groups: dict of worker numbers by group name.
       limits: dict of steps; endless where there is none.
-      **options: step_seconds, probe_seconds, server_seconds, checkpoint_seconds.
+      checkpoint_seconds: seconds between checkpoints.
+      **options: step_seconds, probe_seconds, server_seconds, listen.
     """
     from selfsup import command
 
     def run(_):
-        return _train(directory, groups, limits or {}, **options)
-
-    import sys
+        chief = _Chief(directory, groups, limits or {}, **options)
+        chief.train(checkpoint_seconds)
+        print(SUMMARY + json.dumps(chief.summary()), flush=True)
 
     sys.argv[1:] = []
     command.run(run, "cluster_chief")
 
 
-def _train(
-    directory,
-    groups,
-    limits,
-    step_seconds=60.0,
-    probe_seconds=5.0,
-    server_seconds=60.0,
-    checkpoint_seconds=1e9,
-):
-    import mock_tasks
-    import tensorflow as tf
+class _Chief:
+    """The mock network on the cluster's servers, and the engine that trains it."""
 
-    from selfsup.hybrid import cluster, cluster_pool, placement
-    from selfsup.hybrid.checkpoint import Store
-    from selfsup.hybrid.cost_clock import CostClock
-    from selfsup.hybrid.parallel_engine import ParallelEngine
-    from selfsup.hybrid.stop import StopSignals
+    def __init__(
+        self,
+        directory,
+        groups,
+        limits,
+        step_seconds=60.0,
+        probe_seconds=5.0,
+        server_seconds=60.0,
+        listen="loopback",
+    ):
+        import mock_tasks
 
-    found = cluster.from_environment()
-    cluster_pool.connect(found, seconds=60.0)
-    pool = cluster_pool.ClusterPool(found, probe_seconds, server_seconds)
-    with placement.spread_over(found.devices("ps")) as held:
-        network = mock_tasks.Network(tuple(groups))
-    devices = {
-        name: [cluster.device_name("worker", index) for index in workers]
-        for name, workers in groups.items()
-    }
-    made = mock_tasks.groups(network, devices)
-    engine = ParallelEngine(
-        made,
-        dict.fromkeys(groups, 1.0),
-        {name: limits.get(name, 10**9) for name in groups},
-        CostClock(dict.fromkeys(groups, 1.0)),
-        Store(directory),
-        tf.train.Checkpoint(
-            network=network, optimizers={n: g.optimizer for n, g in made.items()}
-        ),
-        pool=pool,
-        step_seconds=step_seconds,
-        say=lambda line: print(line, flush=True),
-    )
-    print("resumed", engine.resume(), json.dumps(engine.steps()), flush=True)
-    losses = {name: [] for name in groups}
-    shown = [0.0]
+        from selfsup.hybrid import cluster, cluster_pool, placement
 
-    def after_step(name, logs, seconds):
-        losses[name].append(logs["loss"])
-        if time.monotonic() - shown[0] > 0.1:
-            shown[0] = time.monotonic()
-            print("steps", json.dumps(engine.steps()), flush=True)
+        found = cluster.from_environment()
+        cluster_pool.connect(found, seconds=60.0, listen=listen)
+        pool = cluster_pool.ClusterPool(found, probe_seconds, server_seconds)
+        with placement.spread_over(found.devices("ps")) as self._held:
+            self._network = mock_tasks.Network(tuple(groups))
+        devices = {
+            name: [cluster.device_name("worker", index) for index in workers]
+            for name, workers in groups.items()
+        }
+        self._groups = mock_tasks.groups(self._network, devices)
+        self._engine = self._make_engine(directory, limits, pool, step_seconds)
+        self._losses = {name: [] for name in groups}
+        self._told = 0.0
 
-    with StopSignals() as stop:
-        engine.run(stop, checkpoint_seconds, after_step)
-    summary = {
-        "steps": engine.steps(),
-        "landed": {
-            name: int(group._landed.read_value()) for name, group in made.items()
-        },
-        "generations": {name: group.generation for name, group in made.items()},
-        "devices": {name: group.devices for name, group in made.items()},
-        "losses_of_devices": engine.losses,
-        "held": held,
-        "first": {name: sum(all[:50]) / 50 for name, all in losses.items()},
-        "last": {name: sum(all[-50:]) / 50 for name, all in losses.items()},
-        "shared": network.shared.numpy().tolist(),
-        "places": [variable.device for variable in network.variables],
-        "slots": [made[n].optimizer.momenta[0].device for n in groups],
-    }
-    print(SUMMARY + json.dumps(summary), flush=True)
+    def _make_engine(self, directory, limits, pool, step_seconds):
+        import tensorflow as tf
+
+        from selfsup.hybrid.checkpoint import Store
+        from selfsup.hybrid.cost_clock import CostClock
+        from selfsup.hybrid.parallel_engine import ParallelEngine
+
+        optimizers = {name: group.optimizer for name, group in self._groups.items()}
+        return ParallelEngine(
+            self._groups,
+            dict.fromkeys(self._groups, 1.0),
+            {name: limits.get(name, 10**9) for name in self._groups},
+            CostClock(dict.fromkeys(self._groups, 1.0)),
+            Store(directory),
+            tf.train.Checkpoint(network=self._network, optimizers=optimizers),
+            pool=pool,
+            step_seconds=step_seconds,
+            say=lambda line: print(line, flush=True),
+        )
+
+    def train(self, checkpoint_seconds):
+        """Goes on from the last checkpoint, until the limits or SIGTERM."""
+        from selfsup.hybrid.stop import StopSignals
+
+        resumed = self._engine.resume()
+        print("resumed", resumed, json.dumps(self._engine.steps()), flush=True)
+        with StopSignals() as stop:
+            self._engine.run(stop, checkpoint_seconds, self._after_step)
+
+    def _after_step(self, name, logs, seconds):
+        self._losses[name].append(logs["loss"])
+        if time.monotonic() - self._told > 0.1:
+            self._told = time.monotonic()
+            print("steps", json.dumps(self._engine.steps()), flush=True)
+
+    def summary(self):
+        """What the tests look at, for JSON."""
+        groups, losses = self._groups, self._losses
+        return {
+            "steps": self._engine.steps(),
+            "landed": {name: int(g._landed.read_value()) for name, g in groups.items()},
+            "generations": {name: group.generation for name, group in groups.items()},
+            "devices": {name: group.devices for name, group in groups.items()},
+            "losses_of_devices": self._engine.losses,
+            "pause_seconds": self._engine.pause_seconds,
+            "held": self._held,
+            "first": {name: sum(all[:50]) / 50 for name, all in losses.items()},
+            "last": {name: sum(all[-50:]) / 50 for name, all in losses.items()},
+            "shared": self._network.shared.numpy().tolist(),
+            "places": [variable.device for variable in self._network.variables],
+            "slots": [g.optimizer.momenta[0].device for g in groups.values()],
+        }

@@ -20,7 +20,11 @@ _DIES_WITH_PARENT = 1  # prctl's PR_SET_PDEATHSIG
 class Nursery:
     """Starts processes, and kills them all when it is closed or dies."""
 
-    def __init__(self, environment=()):
+    def __init__(self, prefix=()):
+        """
+        Args:
+          prefix: a command that runs the one that follows it, such as unshare.
+        """
         paths = [os.path.dirname(__file__), os.getcwd(), *sys.path]
         variables = {
             "PYTHONPATH": os.pathsep.join(path for path in paths if path),
@@ -30,12 +34,12 @@ class Nursery:
             "PYTHONUNBUFFERED": "1",
         }
         self._mother = subprocess.Popen(
-            [sys.executable, "-m", "nursery"],
+            [*prefix, sys.executable, "-m", "nursery"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             bufsize=1,
-            env={**os.environ, **variables, **dict(environment)},
+            env={**os.environ, **variables},
         )
 
     def start(self, entry, log, arguments=(), environment=()):
@@ -51,7 +55,7 @@ class Nursery:
 
     def close(self):
         self._mother.kill()
-        self._mother.wait()
+        self._mother.communicate()
 
     def _ask(self, what, value):
         self._mother.stdin.write(json.dumps([what, value]) + "\n")

@@ -6,25 +6,39 @@ import socket
 import time
 
 import cluster_chief
+import elsewhere
 
 from selfsup.hybrid import cluster
-
-_ENTRY = {"chief": "cluster_chief:main"}
 
 
 class RealCluster:
     """Servers that can be killed and started again at their addresses.
 
     Attributes:
+      addresses: tuple of "host:port" by job.
       servers: `Child` by (job, index).
     """
 
-    def __init__(self, nursery, folder, servers=1, workers=3):
-        self._nursery, self._folder = nursery, folder
+    def __init__(
+        self, nursery, folder, servers=1, workers=3, elsewhere=None, own_disks=False
+    ):
+        """
+        Args:
+          nursery: a `Nursery`, in whose network namespace all is.
+          folder: of logs and checkpoints.
+          servers: number of parameter servers.
+          workers: number of workers.
+          elsewhere: an `elsewhere.Elsewhere`; its process is apart from the others.
+          own_disks: whether servers see no file that the chief writes.
+        """
+        self._nursery, self._folder, self._elsewhere = nursery, folder, elsewhere
+        self._own_disks = own_disks
+        self._checkpoints = folder / "checkpoints"
+        self._checkpoints.mkdir()
         counts = {"chief": 1, "ps": servers, "worker": workers}
         ports = iter(_free_ports(sum(counts.values())))
         self.addresses = {
-            job: tuple(f"127.0.0.1:{next(ports)}" for _ in range(count))
+            job: tuple(f"{self._host(job, i)}:{next(ports)}" for i in range(count))
             for job, count in counts.items()
         }
         self.servers = {}
@@ -33,22 +47,34 @@ class RealCluster:
             for index in range(counts[job]):
                 self.start(job, index)
 
+    def _host(self, job, index):
+        if self._elsewhere is None:
+            return "127.0.0.1"
+        return self._elsewhere.host(job, index)
+
+    @property
+    def _listen(self):
+        return "network" if self._elsewhere else "loopback"
+
     def start(self, job, index):
+        network = self._elsewhere.enter(job, index) if self._elsewhere else None
+        hidden = str(self._checkpoints) if self._own_disks else None
         self.servers[job, index] = self._nursery.start(
             "real_cluster:serve",
             self._folder / f"{job}-{index}.log",
-            environment=self._environment(job, index),
+            [self._listen, network, hidden],
+            self._environment(job, index),
         )
 
     def chief(self, groups, **options):
         """Starts a chief that trains `groups`; returns its `Child`."""
         self._chiefs += 1
         log = self._folder / f"chief-{self._chiefs}.log"
-        arguments = [str(self._folder / "checkpoints"), groups]
+        arguments = [str(self._checkpoints), groups]
         return self._nursery.start(
             "real_cluster:lead",
             log,
-            [*arguments, options],
+            [*arguments, {"listen": self._listen, **options}],
             self._environment("chief", 0),
         )
 
@@ -61,13 +87,23 @@ class RealCluster:
         return {cluster.VARIABLE: cluster.to_json(self.addresses, job, index)}
 
 
-def serve():
-    """The entry of a server: as `python -m launch.server` in a fresh process."""
+def serve(listen, network, hidden):
+    """The entry of a server: as `python -m launch.server` in a fresh process.
+
+    Args:
+      listen: its flag.
+      network: path of the namespace to enter first, or None.
+      hidden: folder in place of which it has one of its own, or None.
+    """
     import sys
 
     from launch import server
 
-    sys.argv[1:] = []
+    if network:
+        elsewhere.enter_namespace(network)
+    if hidden:
+        elsewhere.hide(hidden)
+    sys.argv[1:] = [f"--listen={listen}"]
     server.run()
 
 

@@ -1,0 +1,71 @@
+"""Processes that share neither network nor disk: links that are cut, files unseen."""
+
+import signal
+import time
+
+import elsewhere
+import pytest
+from nursery import Nursery
+from real_cluster import RealCluster, steps, summary, wait_for_steps
+
+GROUPS = {"a": [0, 1], "bb": [2]}
+
+
+@pytest.fixture(scope="module")
+def namespaces():
+    """A `Nursery` that owns the network of its processes."""
+    reason = elsewhere.why_not()
+    if reason:
+        pytest.skip(f"this machine lets us make no network namespaces: {reason}")
+    made = Nursery(elsewhere.PREFIX)
+    yield made
+    made.close()
+
+
+@pytest.mark.slow
+def test_a_worker_behind_a_cut_link_is_given_up_and_taken_back(namespaces, tmp_path):
+    """Longer than any retry of TCP's that would hide it, in the midst of its steps."""
+    apart = elsewhere.Elsewhere(namespaces, tmp_path, "worker", 1)
+    cluster = RealCluster(namespaces, tmp_path, elsewhere=apart)
+    try:
+        chief = cluster.chief(GROUPS, step_seconds=3.0, probe_seconds=1.0)
+        wait_for_steps(chief, 60, a=20, bb=20)
+        apart.cut()
+        before = steps(chief)["bb"]
+        chief.wait_for("a: lost a device: its step has not come back", 40)
+        assert steps(chief)["bb"] > before
+        chief.wait_for(
+            "a: goes on with /job:worker/replica:0/task:0/device:CPU:0; 1 do", 30
+        )
+        wait_for_steps(chief, a=20, bb=20)
+        time.sleep(5.0)
+        apart.heal()
+        both = "task:0/device:CPU:0, /job:worker/replica:0/task:1/device:CPU:0"
+        chief.wait_for(both, 120)
+        wait_for_steps(chief, a=20, bb=20)
+        chief.send(signal.SIGTERM)
+        found = summary(chief)
+        assert found["steps"] == found["landed"]
+        assert len(found["devices"]["a"]) == 2 and found["generations"]["bb"] == 0
+        assert "bb: lost" not in chief.text()
+    finally:
+        cluster.close()
+        apart.close()
+
+
+def test_servers_need_not_see_the_chiefs_disk(namespaces, tmp_path):
+    cluster = RealCluster(namespaces, tmp_path, 2, 1, own_disks=True)
+    try:
+        found = summary(cluster.chief({"a": [0]}, limits={"a": 30}), 60)
+        (written,) = (tmp_path / "checkpoints").iterdir()
+        again = cluster.chief({"a": [0]}, limits={"a": 40})
+        assert summary(again, 60)["steps"] == {"a": 40}
+        assert f"resumed {written.name}" in again.text()
+    finally:
+        cluster.close()
+    assert found["steps"] == found["landed"] == {"a": 30}
+    assert {path.name for path in written.iterdir()} == {
+        "state.json",
+        "variables.index",
+        "variables.data-00000-of-00001",
+    }
