@@ -6,6 +6,8 @@ the options of `Wire`, less.
 
 import tensorflow as tf
 
+EVIDENCE = "evidence"
+
 
 class Exchange:
     """Between the masters of some variables and replicas on fixed devices."""
@@ -75,18 +77,18 @@ class Exchange:
 def _arrivals(masters, pushed):
     """{server: float64 seconds, on its clock, when it had all that came to it}.
 
-    And under "of what", scalars that depend on it all: unless they are fetched too,
+    And under `EVIDENCE`, scalars that depend on it all: unless they are fetched too,
     TensorFlow takes the waiting for values that nobody uses out of the graph.
     """
     by_server = {}
     for master, value in zip(masters, pushed):
         if value is not None:
             by_server.setdefault(master.device, []).append(value)
-    times = {"of what": []}
+    times = {EVIDENCE: []}
     for server, values in by_server.items():
         with tf.device(server):
             touched = [tf.cast(tf.reshape(one, [-1])[0], tf.float32) for one in values]
-            times["of what"].append(tf.add_n(touched))
+            times[EVIDENCE].append(tf.add_n(touched))
             with tf.control_dependencies(touched):
                 times[server] = tf.timestamp()
     return times

@@ -43,3 +43,11 @@ def own_cpu():
     """The whole name of this process's CPU, which a cluster's roles change."""
     with tf.device("CPU:0"):
         return tf.zeros([]).device
+
+
+def host_of(device):
+    """The CPU of a device's machine, where its input pipeline runs."""
+    if device is None:
+        return None
+    spec = tf.DeviceSpec.from_string(device)
+    return spec.replace(device_type="CPU", device_index=0).to_string()

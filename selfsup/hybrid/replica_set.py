@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from selfsup.hybrid.exchange import Exchange
+from selfsup.hybrid.placement import host_of
 from selfsup.hybrid.replica import LocalCopy, Master
 
 
@@ -20,7 +21,7 @@ class Contribution:
       logs: dict of scalars: the objective's, by the same mean, and "gradient_norm".
       stand_ins: int32 [batch_size], see `Replica`.
       statistics: what `settle` needs to know of them.
-      times: for each replica a dict of float64 seconds; see `timeline.Times`.
+      times: for each replica a dict of float64 seconds; see `timeline.Recorder.add`.
     """
 
     gradients: list
@@ -191,14 +192,6 @@ def _next(replica, iterator, times):
             with tf.control_dependencies(tf.nest.flatten(examples)):
                 times["fetched"] = tf.timestamp()
     return examples
-
-
-def host_of(device):
-    """The CPU of a device's machine, where its input pipeline runs."""
-    if device is None:
-        return None
-    spec = tf.DeviceSpec.from_string(device)
-    return spec.replace(device_type="CPU", device_index=0).to_string()
 
 
 def _global_norm(gradients):

@@ -2,11 +2,13 @@
 
 import collections
 import dataclasses
+import time
 
 import numpy as np
 import tensorflow as tf
 
-from selfsup.hybrid.replica_set import host_of
+from selfsup.hybrid.exchange import EVIDENCE
+from selfsup.hybrid.placement import host_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +57,9 @@ class CommonStep:
         self._landed = landed
         self._variables = all_variables([one.workload for one in replica_sets])
         self._iterators = None
+        self._recorder = replica_sets[0].workload.recorder
+        tasks = " + ".join(one.workload.name for one in replica_sets)
+        self._key = (tasks, self.devices)
         self._here = host_of(tf.zeros([]).device) if self.devices else None
         self._function = tf.function(self._traced)
 
@@ -71,11 +76,15 @@ class CommonStep:
         """
         if self._iterators is None:
             self._iterators = [one.open_input(number) for one in self._sets]
-        current, finite, logs, stand_ins = self._function(
-            self._iterators, tf.constant(number, tf.int32)
+        timed = self._recorder is not None and self._recorder.wants(self._key)
+        began = time.time()
+        current, finite, logs, stand_ins, times = self._function(
+            self._iterators, tf.constant(number, tf.int32), timed
         )
         if not current:
             return None
+        if timed:
+            self._record(number, began, times)
         return [
             Result(
                 bool(finite),
@@ -85,17 +94,27 @@ class CommonStep:
             for of_task, shards in zip(logs, stand_ins)
         ]
 
-    def _traced(self, iterators, number):
+    def _record(self, number, began, times):
+        ended = time.time()
+        by_replica = {}
+        for one, of_set in zip(self._sets, times):
+            for device, of_replica in zip(one.devices, of_set):
+                noted = tf.nest.map_structure(float, of_replica)
+                del noted["arrived"][EVIDENCE]
+                by_replica[one.workload.name, device] = noted
+        self._recorder.add(self._key, number, began, ended, by_replica)
+
+    def _traced(self, iterators, number, timed):
         # What says no device goes to any of the cluster, even another group's.
         with tf.device(self._current.device if self.devices else None):
-            results = self._placed(iterators, number)
+            results = self._placed(iterators, number, timed)
         # Fetched with the step: each would be a round trip to a server afterwards.
         with tf.device(self._here):
             return tf.nest.map_structure(tf.identity, results)
 
-    def _placed(self, iterators, number):
+    def _placed(self, iterators, number, timed):
         parts = [
-            one.contribute(its_iterators, number)
+            one.contribute(its_iterators, number, timed)
             for one, its_iterators in zip(self._sets, iterators)
         ]
         finite = tf.reduce_all([part.finite for part in parts])
@@ -107,8 +126,13 @@ class CommonStep:
             one.settle(part, finite & current)
         with tf.device(self._landed.device):
             self._landed.assign_add(tf.cast(current, tf.int64))
-        logs = [part.logs for part in parts]
-        return current, finite, logs, [part.stand_ins for part in parts]
+        return (
+            current,
+            finite,
+            [part.logs for part in parts],
+            [part.stand_ins for part in parts],
+            [part.times for part in parts],
+        )
 
     def _summed(self, gradients):
         """The tasks' gradients added up, or None, for each variable, where it lives."""
