@@ -28,3 +28,12 @@ def decode_window(encoded, choose):
 
     image = tf.cond(tf.io.is_jpeg(encoded), of_jpeg, of_other)
     return tf.ensure_shape(image, [None, None, 3])
+
+
+def is_jpeg_wider_than(encoded, limit):
+    """Whether an encoded photo is a JPEG with both sides over `limit`: scalar bool."""
+    return tf.cond(
+        tf.io.is_jpeg(encoded),
+        lambda: tf.reduce_min(tf.image.extract_jpeg_shape(encoded)[:2]) > limit,
+        lambda: False,
+    )

@@ -52,41 +52,6 @@ def resize_shorter_side(image, size):
     return resize(image, _scaled(height, scale, size), _scaled(width, scale, size))
 
 
-def random_square(encoded, size, seed):
-    """A square of a photo, randomly placed and mirrored: [size, size, 3].
-
-    It spans the photo's shorter side.
-
-    Args:
-      encoded: scalar string, JPEG or PNG; no more than the square is decoded.
-      size: int, that it is resized to.
-      seed: int32 [2].
-    """
-    place_seed, flip_seed = tf.unstack(tf.random.split(seed))
-
-    def choose(height, width):
-        side = tf.minimum(height, width)
-        top, left = random_corner(height - side, width - side, place_seed)
-        return top, left, side, side
-
-    square = resize(decode_window(encoded, choose), size, size)
-    return random_mirror([square], flip_seed)[0]
-
-
-def random_mirror(images, seed):
-    """Mirrors all of some images left to right, or none: a list of [H, W, C].
-
-    Args:
-      images: list of tensors that belong together, such as a frame and its mask.
-      seed: int32 [2].
-    """
-    return tf.cond(
-        tf.random.stateless_uniform([], seed) < 0.5,
-        lambda: [tf.reverse(image, [1]) for image in images],
-        lambda: list(images),
-    )
-
-
 def window(encoded, size, top, left, side):
     """A square of a photo resized to a square: uint8 [side, side, 3].
 

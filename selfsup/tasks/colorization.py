@@ -15,7 +15,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from selfsup.images import ab_bins, ab_encoding, color, mosaic, resize
+from selfsup.images import ab_bins, ab_encoding, color, mosaic, squares
 from selfsup.tasks import checks, heads
 from selfsup.tasks.task import Metric, Task, TaskConfig
 
@@ -72,9 +72,8 @@ class Colorization(Task):
         )
 
     def preprocess_example(self, record, seed):
-        """ "image": uint8 [image_size, image_size, 3], cut at random, maybe mirrored."""
-        square = resize.random_square(record["encoded"], self.config.image_size, seed)
-        return {"image": square}
+        """A square cut at random, as `squares.cut` gives it."""
+        return squares.cut(record["encoded"], self.config.image_size, seed)
 
     def preprocess_batch(self, examples, seed):
         """Lightness thrice, [B, s, s, 3], and the colours at [B, s/8, s/8].
@@ -82,7 +81,9 @@ class Colorization(Task):
         Targets: "ab" float32 [..., 2], "indices" and "weights" of the soft code
         [..., 5], "colorful" float32 [B], 0 for gray photos.
         """
-        lab = color.rgb_to_lab(tf.cast(examples["image"], tf.float32) / 255.0)
+        photos = squares.resized(examples, self.config.image_size)
+        (photos,) = squares.random_mirror([photos], seed)
+        lab = color.rgb_to_lab(photos)
         ab = tf.nn.avg_pool2d(
             lab[..., 1:], self.output_stride, self.output_stride, "VALID"
         )

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from selfsup.data import records
-from selfsup.images import mosaic, resize
+from selfsup.images import mosaic, resize, squares
 from selfsup.tasks import checks, heads
 from selfsup.tasks.task import Metric, Task, TaskConfig
 
@@ -87,7 +87,6 @@ class MotionSegmentation(Task):
         image = resize.resize(record[records.IMAGE], config.height, config.width)
         # Labels do not blend.
         mask = tf.image.resize(record[records.MOTION_MASK], size, method="nearest")
-        image, mask = resize.random_mirror([image, mask], seed)
         return {"image": image, "mask": mask}
 
     def preprocess_batch(self, examples, seed):
@@ -95,12 +94,14 @@ class MotionSegmentation(Task):
 
         Both float32, 0 or 1; the label of a place that is not valid is 0.
         """
-        mask = examples["mask"][..., 0]
+        frames = tf.cast(examples["image"], tf.float32) / 255.0
+        frames, masks = squares.random_mirror([frames, examples["mask"]], seed)
+        mask = masks[..., 0]
         targets = {
             "labels": tf.cast(mask == 1, tf.float32),
             "valid": tf.cast(mask != records.MASK_IGNORE, tf.float32),
         }
-        return tf.cast(examples["image"], tf.float32) / 255.0, targets
+        return frames, targets
 
     def build_head(self, dtype=None):
         return heads.DenseHead(

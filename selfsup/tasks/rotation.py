@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from selfsup.images import mosaic, resize
+from selfsup.images import mosaic, squares
 from selfsup.tasks import checks, heads
 from selfsup.tasks.task import Metric, Task, TaskConfig
 from selfsup.trunk.residual import BatchNorm, ResidualUnit
@@ -81,13 +81,13 @@ class Rotation(Task):
         checks.require_multiple(self.name, "image_size", size, self.output_stride)
 
     def preprocess_example(self, record, seed):
-        """ "image": uint8 [image_size, image_size, 3], cut at random, maybe mirrored."""
-        square = resize.random_square(record["encoded"], self.config.image_size, seed)
-        return {"image": square}
+        """A square cut at random, as `squares.cut` gives it."""
+        return squares.cut(record["encoded"], self.config.image_size, seed)
 
     def preprocess_batch(self, examples, seed):
         """Images [4B, s, s, 3], each photo's turns in a row; "labels" int32 [4B]."""
-        photos = tf.cast(examples["image"], tf.float32) / 255.0
+        photos = squares.resized(examples, self.config.image_size)
+        (photos,) = squares.random_mirror([photos], seed)
         turned = tf.stack([tf.image.rot90(photos, k) for k in range(TURNS)], axis=1)
         images = tf.reshape(turned, [-1, *photos.shape[1:]])
         labels = tf.tile(tf.range(TURNS), tf.shape(photos)[:1])

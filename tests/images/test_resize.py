@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import tensorflow as tf
 from skimage import transform
 
 from selfsup.images import resize
@@ -51,31 +50,6 @@ def test_gray_stays_gray_and_the_mean_stays(everywhere, rng, size):
     assert resized.shape == (*size, 3) and resized.dtype == np.uint8
     np.testing.assert_array_equal(resized, resized[..., :1].repeat(3, axis=-1))
     assert resized.mean() == pytest.approx(gray.mean(), abs=6)
-
-
-def test_random_square_is_somewhere_in_the_image_and_sometimes_mirrored(everywhere):
-    image = _smooth(40, 80)
-    encoded = tf.io.encode_png(image)
-
-    def cut(photo, seed):
-        return resize.random_square(photo, 40, seed)
-
-    squares = [cut(encoded, [5, n]).numpy() for n in range(12)]
-    squares.append(everywhere(cut, encoded, [5, 12]))
-    found = set()
-    for square in squares:
-        for mirrored in (False, True):
-            upright = square[:, ::-1] if mirrored else square
-            for left in range(41):
-                if np.array_equal(upright, image[:, left : left + 40]):
-                    found.add((left, mirrored))
-    assert len(found) >= 10
-    assert {mirrored for _, mirrored in found} == {False, True}
-
-
-def test_random_square_of_a_panorama():
-    panorama = tf.io.encode_png(tf.zeros([10, 4000, 3], tf.uint8))
-    assert resize.random_square(panorama, 32, [0, 0]).shape == (32, 32, 3)
 
 
 def test_random_corners_reach_all_places():

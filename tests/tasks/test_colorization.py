@@ -4,7 +4,7 @@ import skimage.color
 import tensorflow as tf
 
 from selfsup.errors import UserError
-from selfsup.images import ab_bins
+from selfsup.images import ab_bins, squares
 from selfsup.tasks.colorization import Colorization, Config
 
 
@@ -18,9 +18,10 @@ def batch(task, batch_of):
     return batch_of(task)
 
 
-def test_inputs_are_lightness_and_targets_mean_colours(task, batch):
+def test_inputs_are_lightness_and_targets_mean_colours(task, batch, monkeypatch):
+    monkeypatch.setattr(squares, "random_mirror", lambda images, seed: images)
     images, targets = task.preprocess_batch(batch, tf.constant([1, 2]))
-    lab = skimage.color.rgb2lab(batch["image"].numpy() / 255.0)
+    lab = skimage.color.rgb2lab(squares.resized(batch, 64))
     for channel in range(3):
         np.testing.assert_allclose(images[..., channel], lab[..., 0] / 100, atol=1e-4)
     blocks = lab[..., 1:].reshape(4, 8, 8, 8, 8, 2).mean(axis=(2, 4))
@@ -32,8 +33,8 @@ def test_inputs_are_lightness_and_targets_mean_colours(task, batch):
 
 
 def test_gray_photos_have_no_part_in_loss_or_accuracy(task, batch):
-    gray = tf.repeat(batch["image"][:, :, :, :1], 3, axis=-1)
-    both = {"image": tf.concat([batch["image"], gray], axis=0)}
+    gray = {**batch, "square": tf.repeat(batch["square"][..., :1], 3, axis=-1)}
+    both = {key: tf.concat([batch[key], gray[key]], axis=0) for key in batch}
     _, colorful = task.preprocess_batch(batch, tf.constant([1, 2]))
     _, mixed = task.preprocess_batch(both, tf.constant([1, 2]))
     np.testing.assert_array_equal(mixed["colorful"], [1] * 4 + [0] * 4)
@@ -45,7 +46,8 @@ def test_gray_photos_have_no_part_in_loss_or_accuracy(task, batch):
 
 
 def test_a_batch_of_gray_photos_gives_zero_and_no_gradient(task):
-    gray = {"image": tf.fill([2, 64, 64, 3], tf.constant(90, tf.uint8))}
+    square = tf.fill([2, 128, 128, 3], tf.constant(90, tf.uint8))
+    gray = {"square": square, "side": tf.constant([64, 100])}
     _, targets = task.preprocess_batch(gray, tf.constant([1, 2]))
     logits = tf.Variable(tf.random.stateless_normal([2, 8, 8, 313], [0, 1]))
     with tf.GradientTape() as tape:

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from selfsup.images import squares
+
+SIZE = 32
+
+
+def _smooth(height, width):
+    y, x = np.mgrid[:height, :width]
+    planes = [255 * (y + 0.5) / height, 255 * (x + 0.5) / width, 0 * x + 90]
+    return np.stack(planes, axis=-1).astype(np.uint8)
+
+
+def _batched(cuts):
+    return {key: tf.stack([cut[key] for cut in cuts]) for key in cuts[0]}
+
+
+def _resized(encoded, seed=(0, 1)):
+    return squares.resized(_batched([squares.cut(encoded, SIZE, list(seed))]), SIZE)[0]
+
+
+@pytest.mark.parametrize("encode", [tf.io.encode_png, tf.io.encode_jpeg])
+@pytest.mark.parametrize(
+    ("height", "width"),
+    [
+        (32, 32),
+        (33, 50),
+        (64, 64),
+        (65, 65),
+        (150, 300),
+        (520, 700),
+        (16, 30),
+        (16, 900),
+    ],
+)
+def test_the_whole_square_is_shown(everywhere, encode, height, width):
+    """A photo whose rows say how far down they are, whatever its size and format."""
+    encoded = encode(_smooth(height, width))
+    cut = everywhere(lambda one, seed: squares.cut(one, SIZE, seed), encoded, [0, 1])
+    assert cut["square"].shape == (2 * SIZE, 2 * SIZE, 3)
+    assert SIZE <= cut["side"] <= 2 * SIZE
+    picture = squares.resized(_batched([cut]), SIZE)[0].numpy()
+    rows = (np.arange(SIZE) + 0.5) / SIZE
+    np.testing.assert_allclose(picture[:, SIZE // 2, 0], rows, atol=0.08)
+    assert picture.min() >= 0 and picture.max() <= 1
+    columns = np.diff(picture[SIZE // 2, :, 1])
+    assert (columns > -0.02).all()
+    assert columns.sum() == pytest.approx(min(height, width) / width, abs=0.1)
+
+
+def test_what_has_the_size_is_left_as_it_is():
+    image = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
+    picture = _resized(tf.io.encode_png(image)) * 255
+    np.testing.assert_allclose(picture, image, atol=0.02)
+
+
+def test_resizing_is_tensorflows_bilinear():
+    image = np.random.default_rng(0).integers(0, 256, (50, 50, 3), np.uint8)
+    expected = tf.image.resize(image, [SIZE, SIZE]) / 255
+    np.testing.assert_allclose(_resized(tf.io.encode_png(image)), expected, atol=1e-4)
+
+
+def test_squares_are_anywhere_in_the_photo():
+    encoded = tf.io.encode_png(_smooth(SIZE, 2 * SIZE))
+    lefts = {float(_resized(encoded, (5, n))[0, 0, 1]) for n in range(30)}
+    assert len(lefts) > 10
+    assert min(lefts) < 0.1 and max(lefts) > 0.35
+
+
+def test_a_large_jpeg_looks_like_its_exact_reduction():
+    image = _smooth(1100, 1100)
+    exact = tf.image.resize(image, [SIZE, SIZE], method="area") / 255
+    found = _resized(tf.io.encode_jpeg(image, quality=95))
+    np.testing.assert_allclose(found, exact, atol=0.03)
+
+
+def test_mirroring_keeps_pictures_and_masks_together():
+    images = tf.random.stateless_uniform([16, 4, 6, 3], [1, 2])
+    first, second = squares.random_mirror([images, images[..., :1] * 2], [3, 4])
+    np.testing.assert_array_equal(first[..., :1] * 2, second)
+    same = [np.array_equal(a, b) for a, b in zip(first, images)]
+    turned = [np.array_equal(a, b[:, ::-1]) for a, b in zip(first, images)]
+    assert all(a != b for a, b in zip(same, turned))
+    assert 2 < sum(turned) < 14
