@@ -12,6 +12,9 @@ from selfsup.hybrid import cluster
 
 _TURN = 0.1
 _MAX_PAUSE = 30.0
+_LOOK_SECONDS = 1.0
+# So long a chief's port may be closed before the chief counts as ended.
+_ENDED_SECONDS = 10.0
 
 
 class MachineProcesses:
@@ -40,8 +43,8 @@ class MachineProcesses:
     def run(self, chief_command, restart_workers=True):
         """Runs the processes until the chief has ended.
 
-        Where the chief is on another machine it is until a signal asks to end, and from
-        then until the chief serves no more: it needs the servers for a last checkpoint.
+        SIGINT and SIGTERM ask the chief to end, wherever it is: servers go on for as
+        long as it needs them for its last checkpoint.
 
         Args:
           chief_command: what runs the chief.
@@ -55,40 +58,26 @@ class MachineProcesses:
             number: signal.signal(number, lambda got, _: received.append(got))
             for number in (signal.SIGINT, signal.SIGTERM)
         }
-        chief = None
+        chief, elsewhere = None, _ChiefElsewhere(self._addresses[cluster.CHIEF][0])
         try:
             for job, index in self._tasks:
                 if job == cluster.CHIEF:
                     chief = self._process(job, index, chief_command)
                 else:
                     self._start(job, index)
-            while not self._is_over(chief, received):
+            while not (chief or elsewhere).has_ended():
+                if chief is not None and received:
+                    received.clear()
+                    chief.send(signal.SIGTERM)
+                elif received and not elsewhere.serves:
+                    break
                 self._watch(restart_workers)
                 time.sleep(_TURN)
-            if chief is None:
-                return 0
-            chief.finish_output()
-            return _status(chief.poll())
+            return 0 if chief is None else _finish(chief)
         finally:
             _end_all([chief, *self._running.values()])
             for number, handler in previous.items():
                 signal.signal(number, handler)
-
-    def _is_over(self, chief, received):
-        if chief is None:
-            return bool(received) and not self._chief_serves()
-        while received:
-            received.pop()
-            chief.send(signal.SIGTERM)
-        return chief.poll() is not None
-
-    def _chief_serves(self):
-        address = cluster.split_address(self._addresses[cluster.CHIEF][0])
-        try:
-            socket.create_connection(address, timeout=5.0).close()
-        except OSError:
-            return False
-        return True
 
     def _start(self, job, index):
         self._running[job, index] = self._process(job, index, self._server_command)
@@ -120,6 +109,47 @@ class MachineProcesses:
                 del self._restart_at[task]
                 _say(f"{_name(*task)} is started again")
                 self._start(*task)
+
+
+class _ChiefElsewhere:
+    """The chief on another machine, as far as it can be seen from here.
+
+    Attributes:
+      serves: whether its port took a connection when last looked.
+    """
+
+    def __init__(self, address):
+        self.serves = False
+        self._address = cluster.split_address(address)
+        self._look_at = 0.0
+        # When its port was first seen closed, after it had been open.
+        self._closed_since = None
+        self._was_there = False
+
+    def has_ended(self):
+        """Whether its machine says that nobody listens there any more.
+
+        A machine that says nothing may be cut off for a while: that is no end.
+        """
+        if time.monotonic() >= self._look_at:
+            self._look()
+            self._look_at = time.monotonic() + _LOOK_SECONDS
+        since = self._closed_since
+        return since is not None and time.monotonic() - since > _ENDED_SECONDS
+
+    def _look(self):
+        self.serves, refused = False, False
+        try:
+            socket.create_connection(self._address, timeout=5.0).close()
+            self.serves = self._was_there = True
+        except ConnectionRefusedError:
+            refused = self._was_there
+        except OSError:
+            pass  # Not reached, which says nothing.
+        if not refused:
+            self._closed_since = None
+        elif self._closed_since is None:
+            self._closed_since = time.monotonic()
 
 
 def run_local(chief_command, servers, workers, restart_workers=True):
@@ -175,8 +205,10 @@ def _name(job, index):
     return job if job == cluster.CHIEF else f"{job} {index}"
 
 
-def _status(code):
-    """A process's exit status as a shell would give it."""
+def _finish(process):
+    """Waits for its last lines; its exit status as a shell would give it."""
+    process.finish_output()
+    code = process.poll()
     return 128 - code if code < 0 else code
 
 

@@ -39,6 +39,9 @@ class Process:
         """Its exit status, negative for a signal; None while it runs."""
         return self._process.poll()
 
+    def has_ended(self):
+        return self.poll() is not None
+
     def send(self, number):
         """Sends a signal, if it still runs."""
         self._process.send_signal(number)

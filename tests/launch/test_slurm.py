@@ -162,16 +162,19 @@ def test_the_recipe_trains(tmp_path):
 
 _MACHINE = """
 import sys
+from launch import cluster_processes
 from launch.cluster_processes import MachineProcesses
 
 server = "import os, time; print('serves', flush=True); time.sleep(600)"
 addresses = {"chief": (f"127.0.0.1:{sys.argv[1]}",), "ps": ("127.0.0.1:2",), "worker": ()}
 machine = MachineProcesses(addresses, [("ps", 0)], [sys.executable, "-c", server])
+cluster_processes._ENDED_SECONDS = 2.0
 sys.exit(machine.run(None))
 """
 
 
-def test_servers_outlast_a_chief_on_another_machine():
+@pytest.mark.parametrize("asked", [True, False])
+def test_servers_outlast_a_chief_on_another_machine(asked):
     """SIGTERM comes to all machines at once; the chief still has to save."""
     with socket.create_server(("127.0.0.1", 0)) as chief:
         port = str(chief.getsockname()[1])
@@ -182,7 +185,9 @@ def test_servers_outlast_a_chief_on_another_machine():
             stdout=subprocess.PIPE,
         )
         assert machine.stdout.readline() == "[ps 0] serves\n"
-        machine.send_signal(signal.SIGTERM)
-        time.sleep(1.0)
+        chief.accept()[0].close()
+        if asked:
+            machine.send_signal(signal.SIGTERM)
+        time.sleep(1.5)
         assert machine.poll() is None
     assert machine.wait(20) == 0

@@ -1,7 +1,7 @@
 """A Slurm of one machine: `scontrol` and `srun` that do what ours needs of the real ones.
 
 Its nodes are loopback addresses. `srun` starts the command once a node with the
-variables of a job step, ends the others `--wait` seconds after the first has ended, at
+variables of a job step, kills the others `--wait` seconds after the first has ended, at
 once when that failed (--kill-on-bad-exit), and passes SIGTERM on; its exit status is the
 highest of its tasks'.
 """
@@ -38,8 +38,6 @@ _SRUN = """
     end = time.monotonic() + wait
     while any(task.poll() is None for task in tasks):
         if any(task.poll() for task in tasks) or time.monotonic() > end:
-            tell(signal.SIGTERM)
-            time.sleep(1)
             tell(signal.SIGKILL)
         time.sleep(0.05)
     sys.exit(max(abs(task.poll()) for task in tasks))
