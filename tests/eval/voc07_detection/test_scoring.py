@@ -140,7 +140,7 @@ def test_bad_devkits(devkit, file, content, options, message):
 
 
 def test_no_results(devkit, tmp_path):
-    with pytest.raises(UserError, match="--results=.*nowhere: no such folder"):
+    with pytest.raises(UserError, match=r"--results=.*nowhere: no such"):
         scoring.score(devkit, "test", tmp_path / "nowhere", **OPTIONS)
 
 
