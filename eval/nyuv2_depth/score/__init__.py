@@ -1,0 +1,1 @@
+"""Scores predicted depth maps, of any model, against the true ones."""
