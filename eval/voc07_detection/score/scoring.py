@@ -40,9 +40,9 @@ def score(devkit, set_name, results, *, ious, metric, year, competition):
     metrics = {}
     for iou in ious:
         mean, precisions = mean_average_precision(detections, sought, iou, metric)
-        metrics[f"mAP@{iou:g}"] = mean
+        metrics[f"mAP_{iou:g}"] = mean
         for name, precision in precisions.items():
-            classes[name][f"AP@{iou:g}"] = precision
+            classes[name][f"AP_{iou:g}"] = precision
     not_scored = _other_files(results, set_name, sought, competition)
     report = {
         "format": FORMAT,

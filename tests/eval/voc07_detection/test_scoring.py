@@ -68,11 +68,11 @@ def test_truth_is_what_the_files_say(devkit):
 
 def test_report(devkit, results):
     report, notes = scoring.score(devkit, "test", results, **OPTIONS)
-    dog = {"objects": 3, "difficult": 1, "detections": 4, "AP@0.5": 1.0}
-    assert report["classes"]["dog"] == {**dog, "AP@0.75": pytest.approx(6 / 11)}
-    cat = {"objects": 1, "difficult": 0, "detections": 1, "AP@0.5": 0.0, "AP@0.75": 0.0}
+    dog = {"objects": 3, "difficult": 1, "detections": 4, "AP_0.5": 1.0}
+    assert report["classes"]["dog"] == {**dog, "AP_0.75": pytest.approx(6 / 11)}
+    cat = {"objects": 1, "difficult": 0, "detections": 1, "AP_0.5": 0.0, "AP_0.75": 0.0}
     assert report["classes"] == {"cat": cat, "dog": report["classes"]["dog"]}
-    assert report["metrics"] == {"mAP@0.5": 0.5, "mAP@0.75": pytest.approx(3 / 11)}
+    assert report["metrics"] == {"mAP_0.5": 0.5, "mAP_0.75": pytest.approx(3 / 11)}
     assert (report["images"], report["not_scored"], notes) == (3, [], [])
 
 
@@ -165,13 +165,13 @@ def test_the_command(devkit, results, tmp_path):
     done = _run(*given, "--set=test", "--iou=0.5,0.75", "--metric=area")
     assert done.returncode == 0, done.stderr
     head, cat, dog, total = [line.split() for line in done.stdout.splitlines()]
-    assert head[-2:] == ["AP@0.5", "AP@0.75"]
+    assert head[-2:] == ["AP_0.5", "AP_0.75"]
     assert (cat[0], dog[0], total[0]) == ("cat", "dog", "all")
     assert dog[1:] == ["3", "1", "4", "100.00", "50.00"]
     assert total[-2:] == ["50.00", "25.00"]
     report = json.loads(output.read_text())
     assert report["metric"] == "area"
-    assert report["metrics"] == {"mAP@0.5": 0.5, "mAP@0.75": 0.25}
+    assert report["metrics"] == {"mAP_0.5": 0.5, "mAP_0.75": 0.25}
 
 
 def test_the_command_names_what_is_wrong(devkit, results):
