@@ -74,7 +74,9 @@ COMMANDS = {
     "selfsup-synthetic": "data_prep.synthetic.__main__",
     "selfsup-inspect": "data_prep.inspect",
     "selfsup-benchmark-input": "launch.benchmark_input",
+    "selfsup-benchmark-loop": "launch.benchmark_loop",
     "selfsup-color-prior": "data_prep.color_prior",
+    "selfsup-nyuv2-depth": "eval.nyuv2_depth.__main__",
     "selfsup-voc07-detection": "eval.voc07_detection.__main__",
     "selfsup-voc07-score": "eval.voc07_detection.score.__main__",
 }

@@ -77,6 +77,13 @@ class Recorder:
             # One more than is kept: the first traces the function.
             return 0 <= self._seen[key] - _LEFT_OUT <= self._count
 
+    @property
+    def is_done(self):
+        """Whether every group that has asked has had its steps recorded."""
+        return bool(self._seen) and all(
+            seen - _LEFT_OUT >= self._count for seen in self._seen.values()
+        )
+
     def add(self, key, number, began, ended, times):
         """Takes in the times of a step.
 
