@@ -64,6 +64,7 @@ COMMANDS = {
     "selfsup-features": "launch.features",
     "selfsup-import-slim": "launch.import_slim",
     "selfsup-demo": "launch.demo",
+    "selfsup-demo-evaluations": "launch.demo_evaluations",
     "selfsup-photos": "data_prep.photos",
     "selfsup-videos": "data_prep.videos",
     "selfsup-trajectories": "data_prep.trajectories.__main__",
@@ -77,6 +78,7 @@ COMMANDS = {
     "selfsup-benchmark-loop": "launch.benchmark_loop",
     "selfsup-color-prior": "data_prep.color_prior",
     "selfsup-nyuv2-depth": "eval.nyuv2_depth.__main__",
+    "selfsup-imagenet-linear": "eval.imagenet_linear.__main__",
     "selfsup-voc07-detection": "eval.voc07_detection.__main__",
     "selfsup-voc07-score": "eval.voc07_detection.score.__main__",
 }

@@ -1,0 +1,236 @@
+"""The course of the evaluation: statistics, training, test, files (paper section 5)."""
+
+import dataclasses
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from eval import metrics_file, pictures, trunks
+from eval.imagenet_linear import dataset, drawing, testing
+from eval.imagenet_linear.classifier import LinearEvaluation
+from eval.imagenet_linear.config import NAME
+from eval.imagenet_linear.feature_cache import FeatureCache
+from eval.training import TENSORBOARD, Training
+from selfsup.data import pipeline
+from selfsup.errors import UserError
+from selfsup.progress import Progress
+from selfsup.trunk.batch_norm import recalibrate_batch_norm
+
+
+class Stopped(Exception):
+    """A signal came during a pass that leaves nothing to go on from."""
+
+
+class Run:
+    """One run of the evaluation in its folder."""
+
+    def __init__(self, settings, folder, stop):
+        """
+        Args:
+          settings: `eval.settings.Settings` with a `Config`.
+          folder: of the output, locked.
+          stop: a `hybrid.stop.StopSignals` that has been entered.
+        """
+        self._settings = settings
+        self._config = config = settings.config
+        self._folder = folder
+        self._stop = stop
+        self._photos = dataset.find(settings.data)
+        pretrained = trunks.load(
+            settings.trunk,
+            checkpoint=settings.checkpoint,
+            depth=settings.depth,
+            output_stride=config.output_stride,
+            seed=settings.seed,
+            mixed_precision=settings.mixed_precision,
+        )
+        classes = len(self._photos.classes)
+        self._model = LinearEvaluation(pretrained.trunk, classes, settings)
+        self._cache = self._make_cache()
+        self._training = Training(
+            folder,
+            NAME,
+            step=self._model.step,
+            batches=self._training_batches,
+            batch_size=config.batch_size,
+            steps=config.steps,
+            trackable=self._model,
+            notes={"trunk": pretrained.description, "data": self._photos.description()},
+        )
+
+    def run(self):
+        """Goes on from where the last run stopped; returns whether it came to the end.
+
+        Raises:
+          UserError: for data, a trunk or a checkpoint that cannot be used.
+        """
+        try:
+            if self._training.resume():
+                self._check_same_data()
+            else:
+                self._prepare()
+            if self._cache is not None:
+                photos = self._in_file_order(self._photos.train, "cached photos")
+                self._cache.fill(self._model.look, photos)
+            if not self._training.run(self._stop):
+                return False
+            self._test()
+        except Stopped:
+            return False
+        if self._cache is not None:
+            self._cache.remove()
+        return True
+
+    def _make_cache(self):
+        """The cache, or None: the lasso's combination changes with every step."""
+        config = self._config
+        if not config.cache_features or self._settings.lasso:
+            return None
+        features = self._model.features
+        rows = len(features.names)
+        return FeatureCache(
+            self._folder, self._photos, rows, features.size, config.cache_gigabytes
+        )
+
+    def _check_same_data(self):
+        was = self._training.notes["data"]["checksum"]
+        if was != self._photos.checksum:
+            raise UserError(
+                f"--data={self._settings.data}: other photos than those that the run in "
+                f"{self._folder} began with; give another --output"
+            )
+
+    def _prepare(self):
+        """What is measured once: labels, BN statistics, scales of the features."""
+        if self._cache is not None:
+            self._cache.remove()
+        train, test = dataset.count_labels(self._photos)
+        chance = dict(zip(("top1", "top5"), _chance(train, test)))
+        self._training.notes["data"]["chance"] = chance
+        count = self._config.statistics_images
+        recalibrate_batch_norm(
+            self._model.trunk,
+            self._images(count, "photos for batch norm"),
+            output_stride=self._config.output_stride,
+        )
+        self._model.features.measure(self._images(count, "photos for scales"))
+
+    def _images(self, count, what):
+        """Random training photos as float32 centre crops; whole batches, or one."""
+        size, whole = self._config.batch_size, False
+        for batch in self._sample(count, what):
+            if whole and batch["image"].shape[0] < size:
+                # The statistics of a few photos are no estimate of a batch's.
+                return
+            whole = True
+            yield dataset.to_float(batch["image"])
+
+    def _sample(self, count, what):
+        config, source = self._config, self._photos.train
+        batches = dataset.sample(
+            source, config.image_size, config.batch_size, count, self._settings.seed
+        )
+        return self._watched(batches, what, min(count, source.records))
+
+    def _in_file_order(self, source, what):
+        batches = dataset.in_file_order(
+            source, self._config.image_size, self._config.batch_size
+        )
+        return self._watched(batches, what, source.records)
+
+    def _watched(self, batches, what, total):
+        """`batches` with progress, until a signal comes."""
+        done = 0
+        with Progress(what, total) as progress:
+            for batch in batches:
+                if self._stop.received is not None:
+                    raise Stopped
+                yield batch
+                done += batch["label"].shape[0]
+                progress.update(done)
+
+    def _training_batches(self, position):
+        seed, size = self._settings.seed, self._config.batch_size
+        if self._cache is not None:
+            return self._cache.training_batches(seed, position, size)
+        examples = dataset.TrainingPhotos(self._config)
+        return pipeline.training_batches(
+            examples, self._photos.train, seed, position, size
+        )
+
+    def _test(self):
+        config, neighbours, counted = self._config, None, 0
+        if config.neighbours:
+            sample = self._sample(config.neighbour_images, "photos for neighbours")
+            neighbours, counted = testing.fit_neighbours(
+                self._model, sample, config.neighbours
+            )
+        tested = self._in_file_order(self._photos.test, "test photos")
+        results = testing.run(self._model, tested, neighbours)
+        self._draw(results)
+        testing.save_predictions(self._folder, results, self._photos.classes)
+        self._write(results, counted)
+
+    def _draw(self, results):
+        classes = self._photos.classes
+        drawing.save_predictions(
+            self._folder, results, self._shown(drawing.choose(results)), classes
+        )
+        names = self._model.features.names
+        if len(names) > 1:
+            chance = self._training.notes["data"]["chance"]
+            drawing.save_probe(self._folder, names, results, chance)
+        pictures.save_curves(self._folder, ("loss", "top1"))
+
+    def _shown(self, groups):
+        """{index: uint8 image} of some test photos."""
+        wanted = {int(index) for group in groups for index in group}
+        found, first = {}, 0
+        for batch in self._in_file_order(self._photos.test, "test photos to draw"):
+            last = first + batch["label"].shape[0]
+            for index in wanted.intersection(range(first, last)):
+                found[index] = batch["image"][index - first].numpy()
+            first = last
+            if len(found) == len(wanted):
+                break
+        return found
+
+    def _write(self, results, counted):
+        metrics = results.metrics()
+        path = os.path.join(self._folder, TENSORBOARD)
+        with tf.summary.create_file_writer(path).as_default(self._config.steps):
+            for name, value in metrics.items():
+                tf.summary.scalar(f"{NAME}/test/{name}", value)
+        notes = self._training.notes
+        metrics_file.write(
+            self._folder,
+            evaluation=NAME,
+            headline="top5",
+            metrics=metrics,
+            trunk=notes["trunk"],
+            settings=dataclasses.asdict(self._settings),
+            data=notes["data"],
+            alpha=self._model.row.alpha(),
+            details={
+                "rows": list(self._model.features.names),
+                "top1": [float(value) for value in results.hits1.mean(axis=1)],
+                "top5": [float(value) for value in results.hits5.mean(axis=1)],
+                "chance": notes["data"]["chance"],
+                "neighbour_images": counted,
+            },
+        )
+
+
+def _chance(train, test):
+    """Accuracies of always naming the most frequent training class, or five of them.
+
+    Args:
+      train, test: int64 [classes], photos of each class.
+
+    Returns:
+      (top1, top5), shares in [0, 1].
+    """
+    order = np.argsort(-train, kind="stable")
+    shares = test[order] / test.sum()
+    return float(shares[0]), float(shares[:5].sum())
