@@ -4,11 +4,13 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 DEMO_OUTPUT ?= demo-output
+EVALUATIONS_OUTPUT ?= demo-evaluations-output
 
-.PHONY: demo test test-slow lint lock clean help
+.PHONY: demo demo-evaluations test test-slow lint lock clean help
 
 help:
 	@echo "make demo       pretrain, export and fine-tune on bundled data (minutes)"
+	@echo "make demo-evaluations  the three evaluations of a made-up world (10 minutes)"
 	@echo "make test       the tests"
 	@echo "make test-slow  the tests marked slow"
 	@echo "make lint       ruff"
@@ -16,6 +18,9 @@ help:
 
 demo: $(INSTALLED)
 	$(PYTHON) -m launch.demo --output=$(DEMO_OUTPUT)
+
+demo-evaluations: $(INSTALLED)
+	$(PYTHON) -m launch.demo_evaluations --output=$(EVALUATIONS_OUTPUT)
 
 test: $(INSTALLED)
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile
@@ -33,7 +38,7 @@ lock:
 	  --custom-compile-command "make lock" -o constraints.txt
 
 clean:
-	rm -rf $(VENV) $(DEMO_OUTPUT)
+	rm -rf $(VENV) $(DEMO_OUTPUT) $(EVALUATIONS_OUTPUT)
 
 # seqeval, which tf-models asks for, has no wheel and builds in isolation alone
 # (--use-pep517, pip's only way from 25.3 on).

@@ -8,14 +8,12 @@ scikit-video. A second run goes on where an interrupted one stopped.
 """
 
 import os
-import shlex
-import subprocess
 import sys
 import time
 
 from absl import flags
 
-from launch import presets
+from launch import presets, shown_command
 from selfsup import command
 
 _OUTPUT = flags.DEFINE_string("output", "demo-output", "Folder for everything made.")
@@ -48,21 +46,6 @@ def main(_):
     print(f"The pretrained trunk, a SavedModel: {where['trunk']}")
 
 
-def _run(module, **options):
-    arguments = [f"--{name}={value}" for name, value in options.items()]
-    shown = shlex.join(["python", "-m", module, *arguments])
-    print(f"\n$ {shown}", flush=True)
-    process = subprocess.Popen([sys.executable, "-m", module, *arguments])
-    try:
-        status = process.wait()
-    except KeyboardInterrupt:
-        # The terminal has sent it to the command as well, which is checkpointing now.
-        process.wait()
-        sys.exit("interrupted; the same command goes on")
-    if status:
-        sys.exit(status)
-
-
 def _make_samples(folder):
     from data_prep import samples
 
@@ -77,20 +60,20 @@ def _make_samples(folder):
 
 def _build(where):
     samples, data = where["samples"], where["data"]
-    _run(
+    shown_command.run(
         "data_prep.photos",
         input=os.path.join(samples, "photos"),
         labels="folders",
         output=os.path.join(data, "photos"),
         validation_fraction=0.15,
     )
-    _run(
+    shown_command.run(
         "data_prep.videos",
         input=os.path.join(samples, "videos"),
         output=os.path.join(data, "videos"),
         validation_fraction=0.15,
     )
-    _run(
+    shown_command.run(
         "data_prep.color_prior",
         data=data,
         output=os.path.join(data, "color_prior.csv"),
@@ -101,7 +84,7 @@ def _pretrain(where, steps):
     from launch import reports
 
     prior = os.path.join(where["data"], "color_prior.csv")
-    _run(
+    shown_command.run(
         "launch.pretrain",
         data=where["data"],
         model_dir=where["run"],
@@ -118,7 +101,7 @@ def _pretrain(where, steps):
 
 
 def _export(where):
-    _run(
+    shown_command.run(
         "launch.export",
         model_dir=where["run"],
         output=where["trunk"],
@@ -163,7 +146,7 @@ def _collect_pictures(where):
     ]
     overview = os.path.join(where["pictures"], "overview.png")
     save_overview(overview, curves, [os.path.join(drawn, name) for name in details])
-    _run(
+    shown_command.run(
         "launch.features",
         trunk=where["trunk"],
         input=os.path.join(where["samples"], "photos"),

@@ -1,0 +1,161 @@
+"""Runs the three evaluations on a made-up world, without a download.
+
+  python -m launch.demo_evaluations --output=DIR
+
+Renders a small world, builds its data sets, pretrains a tiny trunk on its photos and
+videos, and evaluates it and a random trunk, with the same settings: linear
+classification, detection, depth (section 5 of the paper). Each command is printed before
+it runs. A second run goes on where an interrupted one stopped.
+"""
+
+import os
+import sys
+import time
+
+from absl import flags
+
+from launch import shown_command
+from selfsup import command
+
+_OUTPUT = flags.DEFINE_string(
+    "output", "demo-evaluations-output", "Folder for everything made."
+)
+_STEPS = flags.DEFINE_integer(
+    "steps", 150, "Pretraining steps of each task.", lower_bound=1
+)
+_SEEDS = flags.DEFINE_integer(
+    "seeds", 1, "Seeds of each evaluation, from 0 on.", lower_bound=1
+)
+
+# Evaluation: the folder of the data set that it is made on.
+EVALUATIONS = {
+    "imagenet_linear": "imagenet",
+    "voc07_detection": "voc07",
+    "nyuv2_depth": "nyuv2",
+}
+
+
+def main(_):
+    """Runs the steps one after the other."""
+    start = time.monotonic()
+    output = _OUTPUT.value
+    where = {
+        name: os.path.join(output, name) for name in ("world", "data", "run", "trunk")
+    }
+    _build(where["world"], where["data"])
+    _pretrain(where, _STEPS.value)
+    sources = {"pretrained": where["trunk"], "random": "random"}
+    for name, folder in EVALUATIONS.items():
+        for source, trunk in sources.items():
+            for seed in range(_SEEDS.value):
+                _evaluate(name, where["data"], folder, trunk, seed, output, source)
+    print(f"\nDone in {(time.monotonic() - start) / 60:.1f} minutes.\n")
+    _compare(output, sources, _SEEDS.value)
+
+
+def _build(world, data):
+    shown_command.run("data_prep.synthetic", output=world)
+    shown_command.run(
+        "data_prep.imagenet",
+        train=os.path.join(world, "imagenet", "train"),
+        validation=os.path.join(world, "imagenet", "val"),
+        output=os.path.join(data, "imagenet"),
+    )
+    shown_command.run(
+        "data_prep.videos",
+        input=os.path.join(world, "videos"),
+        output=os.path.join(data, "videos"),
+    )
+    shown_command.run(
+        "data_prep.voc07",
+        input=os.path.join(world, "VOCdevkit"),
+        classes="found",
+        output=os.path.join(data, "voc07"),
+    )
+    shown_command.run(
+        "data_prep.nyuv2",
+        labelled=os.path.join(world, "nyu", "nyu_depth_v2_labeled.mat"),
+        splits=os.path.join(world, "nyu", "splits.mat"),
+        output=os.path.join(data, "nyuv2"),
+    )
+
+
+def _pretrain(where, steps):
+    from launch import reports
+
+    shown_command.run(
+        "launch.pretrain",
+        data=where["data"],
+        model_dir=where["run"],
+        preset="tiny",
+        steps=steps,
+        harmonize=True,
+        checkpoint_seconds=60,
+    )
+    if not os.path.exists(os.path.join(where["run"], reports.VALIDATION)):
+        sys.exit("pretraining was stopped; the same command goes on")
+    shown_command.run(
+        "launch.export", model_dir=where["run"], output=where["trunk"], overwrite=True
+    )
+
+
+def _evaluate(name, data, folder, trunk, seed, output, source):
+    from eval import metrics_file
+
+    target = os.path.join(output, name, f"{source}-{seed}")
+    shown_command.run(
+        f"eval.{name}",
+        trunk=trunk,
+        data=os.path.join(data, folder),
+        output=target,
+        preset="tiny",
+        seed=seed,
+    )
+    if not os.path.exists(os.path.join(target, metrics_file.FILE_NAME)):
+        sys.exit("an evaluation was stopped; the same command goes on")
+
+
+def _compare(output, sources, seeds):
+    """Prints each evaluation's metrics, one column a trunk, the mean over seeds."""
+    import numpy as np
+
+    from eval import metrics_file
+
+    rows = []
+    for name in EVALUATIONS:
+        values = {
+            source: [
+                metrics_file.read(os.path.join(output, name, f"{source}-{seed}"))
+                for seed in range(seeds)
+            ]
+            for source in sources
+        }
+        for metric in values["random"][0]["metrics"]:
+            cells = [
+                _spread(np.array([one["metrics"][metric] for one in values[source]]))
+                for source in sources
+            ]
+            rows.append([f"{name} {metric}", *cells])
+    _print_table(["metric", *sources], rows)
+
+
+def _spread(values):
+    text = f"{values.mean():.4f}"
+    return (
+        text if len(values) == 1 else f"{text} ({values.min():.4f}-{values.max():.4f})"
+    )
+
+
+def _print_table(head, rows):
+    widths = [max(len(row[k]) for row in [head, *rows]) for k in range(len(head))]
+    for row in [head, *rows]:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+
+
+def run():
+    """Entry point of the console command."""
+    command.run(main, "launch.demo_evaluations")
+
+
+if __name__ == "__main__":
+    run()
