@@ -27,7 +27,6 @@ class Config:
       up_projection_1, up_projection_2, up_projection_3: channels.
       dropout: share of the last map that training drops before the last convolution.
       berhu_share: c of the loss as a share of the batch's largest error.
-      min_depth: metres; predictions below are raised to it when they are measured.
       batch_norm_images: training images that BN statistics are measured on at the end.
       test_split: split that is measured on.
       pictures: test images that are drawn.
@@ -52,7 +51,6 @@ class Config:
     up_projection_3: int = 128
     dropout: float = 0.5
     berhu_share: float = 0.2
-    min_depth: float = 0.1
     batch_norm_images: int = 512
     test_split: str = "test"
     pictures: int = 8
@@ -70,7 +68,6 @@ class Config:
         self._check("max_scale", self.max_scale >= 1, "1 or more")
         self._check("dropout", 0 <= self.dropout < 1, "0 to less than 1")
         self._check("berhu_share", 0 <= self.berhu_share <= 1, "0 to 1")
-        self._check("min_depth", self.min_depth > 0, "metres, more than 0")
         known = ("validation", "test")
         self._check("test_split", self.test_split in known, " or ".join(known))
 
