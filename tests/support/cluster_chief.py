@@ -47,7 +47,7 @@ class _Chief:
         from selfsup.hybrid import cluster, cluster_pool, placement
 
         found = cluster.from_environment()
-        cluster_pool.connect(found, seconds=60.0, listen=listen)
+        cluster_pool.connect(found, seconds=240.0, listen=listen)
         pool = cluster_pool.ClusterPool(found, probe_seconds, server_seconds)
         with placement.spread_over(found.devices("ps")) as self._held:
             self._network = mock_tasks.Network(tuple(groups))

@@ -10,6 +10,9 @@ import elsewhere
 
 from selfsup.hybrid import cluster
 
+# Seconds for a cluster to start, trace and step on a machine that is busy with more.
+STARTED = 240.0
+
 
 class RealCluster:
     """Servers that can be killed and started again at their addresses.
@@ -119,7 +122,7 @@ def steps(chief):
     return json.loads(told[-1]) if told else {}
 
 
-def wait_for_steps(chief, seconds=30, **more):
+def wait_for_steps(chief, seconds=120, **more):
     """Waits until groups have taken so many more steps than now."""
     now = steps(chief)
     end = time.monotonic() + seconds
@@ -130,7 +133,7 @@ def wait_for_steps(chief, seconds=30, **more):
         time.sleep(0.02)
 
 
-def summary(chief, seconds=30):
+def summary(chief, seconds=120):
     """The summary of a chief that ends by itself, or was asked to."""
     assert chief.wait(seconds) == 0, chief.text()
     (text,) = re.findall(f"^{cluster_chief.SUMMARY}(.*)$", chief.text(), re.MULTILINE)

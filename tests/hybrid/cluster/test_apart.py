@@ -6,7 +6,7 @@ import time
 import elsewhere
 import pytest
 from nursery import Nursery
-from real_cluster import RealCluster, steps, summary, wait_for_steps
+from real_cluster import STARTED, RealCluster, steps, summary, wait_for_steps
 
 GROUPS = {"a": [0, 1], "bb": [2]}
 
@@ -28,14 +28,14 @@ def test_a_worker_behind_a_cut_link_is_given_up_and_taken_back(namespaces, tmp_p
     apart = elsewhere.Elsewhere(namespaces, tmp_path, "worker", 1)
     cluster = RealCluster(namespaces, tmp_path, elsewhere=apart)
     try:
-        chief = cluster.chief(GROUPS, step_seconds=3.0, probe_seconds=1.0)
-        wait_for_steps(chief, 60, a=20, bb=20)
+        chief = cluster.chief(GROUPS, step_seconds=5.0, probe_seconds=1.0)
+        wait_for_steps(chief, STARTED, a=20, bb=20)
         apart.cut()
         before = steps(chief)["bb"]
-        chief.wait_for("a: lost a device: its step has not come back", 40)
+        chief.wait_for("a: lost a device: its step has not come back", 120)
         assert steps(chief)["bb"] > before
         chief.wait_for(
-            "a: goes on with /job:worker/replica:0/task:0/device:CPU:0; 1 do", 30
+            "a: goes on with /job:worker/replica:0/task:0/device:CPU:0; 1 do", 120
         )
         wait_for_steps(chief, a=20, bb=20)
         time.sleep(5.0)
@@ -56,10 +56,10 @@ def test_a_worker_behind_a_cut_link_is_given_up_and_taken_back(namespaces, tmp_p
 def test_servers_need_not_see_the_chiefs_disk(namespaces, tmp_path):
     cluster = RealCluster(namespaces, tmp_path, 2, 1, own_disks=True)
     try:
-        found = summary(cluster.chief({"a": [0]}, limits={"a": 30}), 60)
+        found = summary(cluster.chief({"a": [0]}, limits={"a": 30}), STARTED)
         (written,) = (tmp_path / "checkpoints").iterdir()
         again = cluster.chief({"a": [0]}, limits={"a": 40})
-        assert summary(again, 60)["steps"] == {"a": 40}
+        assert summary(again, STARTED)["steps"] == {"a": 40}
         assert f"resumed {written.name}" in again.text()
     finally:
         cluster.close()

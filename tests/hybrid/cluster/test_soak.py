@@ -5,7 +5,7 @@ import signal
 import time
 
 import pytest
-from real_cluster import summary
+from real_cluster import STARTED, summary
 
 SECONDS = 120
 GROUPS = {"a": [0, 1], "bb": [2, 3]}
@@ -17,7 +17,7 @@ def test_a_run_survives_random_kills(start_cluster):
     chief = cluster.chief(
         GROUPS, step_seconds=3.0, probe_seconds=1.0, checkpoint_seconds=2.0
     )
-    chief.wait_for("steps ", 60)
+    chief.wait_for("steps ", STARTED)
     chance, done = random.Random(0), {"killed": 0, "stopped": 0}
     end = time.monotonic() + SECONDS
     while time.monotonic() < end and chief.poll() is None:
@@ -36,7 +36,7 @@ def test_a_run_survives_random_kills(start_cluster):
         time.sleep(chance.uniform(1.0, 6.0))
     assert chief.poll() is None, chief.text()
     chief.send(signal.SIGTERM)
-    found = summary(chief, 60)
+    found = summary(chief, STARTED)
     print(done, {key: found[key] for key in ("steps", "generations", "first", "last")})
     assert found["steps"] == found["landed"]
     assert all(found["last"][name] < 0.5 * found["first"][name] for name in GROUPS)

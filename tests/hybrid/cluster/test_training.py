@@ -2,13 +2,13 @@
 
 import mock_tasks
 import numpy as np
-from real_cluster import summary
+from real_cluster import STARTED, summary
 
 
 def test_two_workers_on_halves_equal_one_on_the_whole(start_cluster):
     """With the variables spread over two servers, slots beside them."""
     cluster = start_cluster(servers=2, workers=2)
-    found = summary(cluster.chief({"a": [0, 1]}, limits={"a": 60}), 60)
+    found = summary(cluster.chief({"a": [0, 1]}, limits={"a": 60}), STARTED)
     network = mock_tasks.Network(("a",))
     group = mock_tasks.groups(network)["a"]
     for _ in range(60):
@@ -27,6 +27,6 @@ def test_two_workers_on_halves_equal_one_on_the_whole(start_cluster):
 def test_counters_add_up_over_two_groups(start_cluster):
     cluster = start_cluster(workers=3)
     limits = {"a": 40, "bb": 70}
-    found = summary(cluster.chief({"a": [0, 1], "bb": [2]}, limits=limits), 60)
+    found = summary(cluster.chief({"a": [0, 1], "bb": [2]}, limits=limits), STARTED)
     assert found["steps"] == found["landed"] == limits
     assert found["generations"] == {"a": 0, "bb": 0}
