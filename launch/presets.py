@@ -40,6 +40,8 @@ class Preset:
     log_steps: int = 50
 
 
+# GPU hours an epoch of ImageNet takes; ours, from colorization's 90 by multiply-adds.
+_LABELS_GPU_HOURS = 10.0
 # The paper's four tasks (section 2).
 DEFAULT_TASKS = ("relative_position", "colorization", "exemplar", "motion_segmentation")
 
@@ -49,8 +51,11 @@ PRESETS = {
         trunk={"depth": "101"},
         tasks={},
         example_costs={
-            name: cost_clock.paper_example_cost(name)
-            for name in cost_clock.PAPER_GPU_HOURS_PER_EPOCH
+            **{
+                name: cost_clock.paper_example_cost(name)
+                for name in cost_clock.PAPER_GPU_HOURS_PER_EPOCH
+            },
+            "imagenet_labels": _LABELS_GPU_HOURS / cost_clock.IMAGENET_PHOTOS,
         },
         # The cost clock ends the run long before.
         steps=100_000_000,
@@ -64,6 +69,7 @@ PRESETS = {
             "relative_position": {"fc_bottleneck_channels": 256},
             "colorization": {"head_channels": 1024},
             "motion_segmentation": {"head_channels": 1024},
+            "imagenet_labels": {"depth": "50"},
         },
         steps=100_000,
     ),
@@ -108,6 +114,13 @@ PRESETS = {
                 "image_size": 96,
                 "channels": 128,
                 "bottleneck_channels": 32,
+            },
+            "imagenet_labels": {
+                "depth": "tiny",
+                "batch_size": 16,
+                "learning_rate": 3e-4,
+                "image_size": 96,
+                "min_crop_area": 0.3,
             },
         },
         steps=600,

@@ -38,7 +38,11 @@ MAY_IMPORT = {
         "selfsup.errors",
         "selfsup.images",
         "selfsup.tasks",
+        # Parts of heads, and what they are made to; the trunk itself is not a task's.
+        "selfsup.trunk.block4",
         "selfsup.trunk.residual",
+        "selfsup.trunk.resnet_v2.DEPTHS",
+        "selfsup.trunk.resnet_v2.TrunkConfig",
     ),
 }
 # Both packages get no more releases: one module each to replace.

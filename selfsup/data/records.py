@@ -28,6 +28,8 @@ DEPTH = "depth"
 MASK_STRIDE = 8
 MASK_IGNORE = 255
 NO_LABEL = -1
+# What an error of the input pipeline begins with that a record's content is to blame for.
+BAD = "bad record"
 
 
 def _bytes(value):

@@ -18,12 +18,14 @@ PAPER_GPU_HOURS_PER_EPOCH = {
 PAPER_SNAPSHOT_HOURS = 2400.0
 PAPER_END_HOURS = 16800.0
 PAPER_GPUS = 64
+# Of the training set of ILSVRC 2012.
+IMAGENET_PHOTOS = 1_281_167
 # Examples in an epoch. The paper does not say how many frames it takes of SoundNet's
 # two million videos; one each is our reading.
 PAPER_EPOCH_EXAMPLES = {
-    "relative_position": 1_281_167,
-    "colorization": 1_281_167,
-    "exemplar": 1_281_167,
+    "relative_position": IMAGENET_PHOTOS,
+    "colorization": IMAGENET_PHOTOS,
+    "exemplar": IMAGENET_PHOTOS,
     "motion_segmentation": 2_000_000,
 }
 

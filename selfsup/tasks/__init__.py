@@ -13,6 +13,7 @@ REGISTRY = {
     "exemplar": "selfsup.tasks.exemplar:Exemplar",
     "motion_segmentation": "selfsup.tasks.motion_segmentation:MotionSegmentation",
     "rotation": "selfsup.tasks.rotation:Rotation",
+    "imagenet_labels": "selfsup.tasks.imagenet_labels:ImagenetLabels",
 }
 
 

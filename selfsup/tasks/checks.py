@@ -1,5 +1,8 @@
-"""Checks of task configurations, whose values come from the command line."""
+"""Checks of task configurations, whose values come from the command line, and of data."""
 
+import tensorflow as tf
+
+from selfsup.data import records
 from selfsup.errors import UserError
 
 
@@ -13,3 +16,32 @@ def require_multiple(task, key, value, factor):
     """The value must be a positive multiple of `factor`."""
     expected = f"a positive multiple of {factor}"
     require(value > 0 and value % factor == 0, task, key, value, expected)
+
+
+def require_set(condition, task, one, expected):
+    """Raises a `UserError` that names the built set `one` unless `condition` holds."""
+    if not condition:
+        raise UserError(
+            f"{task}: {one.directory}: has {len(one.labels)} classes "
+            f"({', '.join(one.labels[:3])}, ...); expected {expected}"
+        )
+
+
+def valid_in_record(value, valid, record, expected):
+    """A record's value, which the input pipeline fails on unless it is valid.
+
+    Args:
+      value: scalar tensor.
+      valid: scalar bool tensor.
+      record: dict from `pipeline.parse`.
+      expected: text for the error, which names the record; see `records.BAD`.
+
+    Returns:
+      `value`.
+    """
+    found = tf.strings.as_string(value)
+    message = tf.strings.join(
+        [f"{records.BAD} ", record["key"], ": has ", found, f"; expected {expected}"]
+    )
+    with tf.control_dependencies([tf.debugging.Assert(valid, [message])]):
+        return tf.identity(value)

@@ -59,6 +59,29 @@ class Metric:
     description: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """A learning rate along a run.
+
+    Attributes:
+      initial: the rate at first.
+      decay_rate: it is multiplied by this, 1 for a constant rate,
+      decay_epochs: every so many epochs of the task's own records.
+    """
+
+    initial: float
+    decay_rate: float = 1.0
+    decay_epochs: float = 1.0
+
+    @property
+    def is_constant(self):
+        return self.decay_rate == 1.0
+
+    def at(self, epochs):
+        """The rate after so many epochs, a float or a floating scalar tensor."""
+        return self.initial * self.decay_rate ** (epochs // self.decay_epochs)
+
+
 class Task(abc.ABC):
     """A self-supervised task: preprocessing, head, loss and metrics.
 
@@ -69,6 +92,8 @@ class Task(abc.ABC):
       output_stride: stride of the trunk features that it asks for.
       metric_specs: the metrics that it reports; the first is the headline that
         progress displays show against chance.
+      exported: parts that `selfsup.export` saves beside the trunk, "block4" or "logits":
+        attributes of the head, built with it.
     """
 
     name: ClassVar[str]
@@ -76,13 +101,32 @@ class Task(abc.ABC):
     features: ClassVar[tuple] = ("image",)
     output_stride: ClassVar[int] = 8
     metric_specs: ClassVar[tuple]
+    exported: ClassVar[tuple] = ()
 
     def __init__(self, config=None):
         self.config = self.Config() if config is None else config
 
+    @classmethod
+    def config_for(cls, config, sets):
+        """`config` with what the data decide filled in; most tasks have no such thing.
+
+        Args:
+          config: a `Config`.
+          sets: the `Manifest`s of the built sets that the task is to train on.
+
+        Raises:
+          UserError: where the data do not fit.
+        """
+        del sets
+        return config
+
+    def learning_rate(self):
+        """The `Schedule` of the task's learning rate: constant, as in section 6."""
+        return Schedule(self.config.learning_rate)
+
     @abc.abstractmethod
     def preprocess_example(self, record, seed):
-        """Per-example preprocessing inside tf.data: decode, resize, cut; no more.
+        """Per-example preprocessing inside tf.data: decode, cut; no more.
 
         Args:
           record: dict from `pipeline.parse` with the features asked for, and "encoded":

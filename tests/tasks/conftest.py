@@ -28,6 +28,8 @@ TINY = {
     "unit2_channels": 16,
     "bottleneck_channels": 8,
     "fc_bottleneck_channels": 32,
+    "depth": "tiny",
+    "classes": 5,
 }
 
 
@@ -97,13 +99,13 @@ def batch_of(dataset_of):
 
 
 class Features(tf.keras.layers.Layer):
-    """Strided convolutions to 16 channels at stride 8 that stand for the trunk."""
+    """Strided convolutions that stand for the tiny trunk: 192 channels at stride 8."""
 
     def __init__(self):
         super().__init__()
         self.convs = [
-            tf.keras.layers.Conv2D(16, 5, strides, "same", activation=activation)
-            for strides, activation in ((4, "relu"), (2, None))
+            tf.keras.layers.Conv2D(width, 5, strides, "same", activation=activation)
+            for width, strides, activation in ((16, 4, "relu"), (192, 2, None))
         ]
 
     def call(self, images):

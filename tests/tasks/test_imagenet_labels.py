@@ -1,0 +1,177 @@
+import dataclasses
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from selfsup.errors import UserError
+from selfsup.tasks.imagenet_labels import Config, ImagenetLabels, cross_entropy
+from selfsup.trunk.block4 import Block4
+
+
+def _reference(logits, labels, smoothing):
+    """Loop-written cross-entropy with smoothed targets."""
+    losses = []
+    for row, label in zip(logits.astype(np.float64), labels):
+        log_sum = np.log(np.sum(np.exp(row)))
+        target = np.full(len(row), smoothing / len(row))
+        target[label] += 1 - smoothing
+        losses.append(-sum(t * (value - log_sum) for t, value in zip(target, row)))
+    return np.mean(losses)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_cross_entropy_is_the_loop_written_one(smoothing):
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(6, 7)).astype(np.float32) * 3
+    labels = np.arange(6, dtype=np.int32)
+    expected = _reference(logits, labels, smoothing)
+    assert float(cross_entropy(logits, labels, smoothing)) == pytest.approx(
+        expected, rel=1e-5
+    )
+    shifted = logits + random.normal(size=(6, 1)).astype(np.float32)
+    assert float(cross_entropy(shifted, labels, smoothing)) == pytest.approx(
+        expected, rel=1e-4
+    )
+
+
+def _scores(task, logits, labels):
+    targets = {"labels": tf.constant(labels, tf.int32)}
+    return {
+        key: float(value)
+        for key, value in task.metrics(tf.constant(logits), targets).items()
+    }
+
+
+def test_top1_and_top5():
+    task = ImagenetLabels(Config(classes=8))
+    logits = np.tile(np.arange(8, dtype=np.float32), (4, 1))
+    scores = _scores(task, logits, [7, 6, 3, 2])
+    assert (scores["accuracy"], scores["top5"]) == (0.25, 0.75)
+    chance = task.chance({})
+    assert float(chance["accuracy"]) == 1 / 8 and float(chance["top5"]) == 5 / 8
+    assert float(chance["cross_entropy"]) == pytest.approx(np.log(8))
+
+
+def test_fewer_than_five_classes():
+    task = ImagenetLabels(Config(classes=3))
+    scores = _scores(task, np.eye(3, dtype=np.float32), [0, 1, 1])
+    assert scores["accuracy"] == pytest.approx(2 / 3)
+    assert scores["top5"] == 1.0 == float(task.chance({})["top5"])
+
+
+def test_the_loss_is_smoothed_and_the_metric_is_not():
+    task = ImagenetLabels(Config(classes=4, label_smoothing=0.2))
+    logits, targets = 5 * tf.eye(4), {"labels": tf.range(4)}
+    assert float(task.loss(logits, targets)) == pytest.approx(
+        _reference(logits.numpy(), range(4), 0.2), rel=1e-5
+    )
+    plain = float(task.metrics(logits, targets)["cross_entropy"])
+    assert plain == pytest.approx(_reference(logits.numpy(), range(4), 0.0), rel=1e-5)
+
+
+def test_the_rate_is_multiplied_by_094_every_2_epochs():
+    schedule = ImagenetLabels(Config(learning_rate=0.5)).learning_rate()
+    epochs = [0.0, 1.99, 2.0, 3.9, 4.0, 100.0]
+    expected = [0.5 * 0.94**times for times in (0, 0, 1, 1, 2, 50)]
+    np.testing.assert_allclose([schedule.at(one) for one in epochs], expected)
+    traced = tf.function(schedule.at)(tf.constant(3.9, tf.float64))
+    assert float(traced) == pytest.approx(0.47)
+
+
+def test_the_head_is_block4_and_a_classifier_on_its_mean(tiny):
+    head = tiny("imagenet_labels").build_head()
+    features = np.random.default_rng(0).normal(size=(2, 3, 3, 192)).astype(np.float32)
+    block4 = Block4(head.block4.config)
+    block4.set_weights(head.block4.get_weights())
+    pooled = block4(features).numpy().mean(axis=(1, 2))
+    expected = pooled @ head.logits.dense.kernel.numpy()
+    np.testing.assert_allclose(head(features), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_papers_head_has_slims_size(count_parameters):
+    head = ImagenetLabels(Config(classes=1000)).build_head()
+    trainable, _ = count_parameters(head, [1, 7, 7, 1024])
+    assert trainable == pytest.approx(14.97e6 + 2048 * 1000 + 1000, rel=1e-3)
+
+
+def test_a_trunk_of_another_depth_is_named(tiny):
+    head = tiny("imagenet_labels").build_head()
+    message = (
+        r"imagenet_labels\.depth='tiny': .* takes 192 channels, the trunk has 1024"
+    )
+    with pytest.raises(UserError, match=message):
+        head(tf.zeros([1, 2, 2, 1024]))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("depth", "18"),
+        ("image_size", 0),
+        ("min_crop_area", 0.0),
+        ("classes", -1),
+        ("decay_rate", 0.0),
+        ("decay_rate", 1.5),
+        ("decay_epochs", 0.0),
+        ("label_smoothing", 1.0),
+    ],
+)
+def test_bad_values_are_refused_by_name(key, value):
+    with pytest.raises(UserError, match=rf"imagenet_labels\.{key}={value!r}: expected"):
+        ImagenetLabels(dataclasses.replace(Config(), **{key: value}))
+
+
+def _set(*labels, directory="photos"):
+    return types.SimpleNamespace(labels=labels, directory=directory)
+
+
+def test_classes_come_from_the_sets():
+    sets = [_set("cat", "dog"), _set("cat", "dog", directory="more")]
+    assert ImagenetLabels.config_for(Config(), sets).classes == 2
+    assert ImagenetLabels.config_for(Config(classes=2), sets).classes == 2
+
+
+@pytest.mark.parametrize(
+    ("classes", "sets", "message"),
+    [
+        (0, [_set()], "photos: has 0 classes"),
+        (0, [_set("cat")], "photos: has 1 class"),
+        (
+            0,
+            [_set("cat", "dog"), _set("dog", "cat", directory="more")],
+            "more: has 2 classes .* same classes, in the same order, as photos",
+        ),
+        (1000, [_set("cat", "dog")], r"classes=1000: expected 2, as many as photos"),
+    ],
+)
+def test_classes_that_do_not_fit_are_refused(classes, sets, message):
+    with pytest.raises(UserError, match=f"imagenet_labels.*{message}"):
+        ImagenetLabels.config_for(Config(classes=classes), sets)
+
+
+def test_a_head_needs_the_number_of_classes():
+    with pytest.raises(UserError, match=r"imagenet_labels\.classes=0: expected"):
+        ImagenetLabels().build_head()
+
+
+def test_a_label_that_is_no_class_fails_the_pipeline_and_names_the_record(dataset_of):
+    """The photos of the fixture have the labels 0 to 4."""
+    task = ImagenetLabels(Config(image_size=32, classes=4))
+    examples = iter(dataset_of(task))
+    assert [int(next(examples)["label"]) for _ in range(4)] == [0, 1, 2, 3]
+    message = "bad record 4.png: has 4; expected a label from 0 to 3"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        next(examples)
+
+
+def test_frames_say_how_the_prediction_ranks(tiny):
+    task = tiny("imagenet_labels")
+    images = np.zeros([3, 64, 64, 3], np.float32)
+    outputs = np.tile(np.arange(9, dtype=np.float32), (3, 1))
+    picture = task.pictures(images, outputs, {"labels": np.array([8, 5, 1])})
+    picture = picture["first_among_five_wrong"]
+    width = (picture.shape[1] - 4) // 3
+    corners = [tuple(picture[4, 4 + k * width]) for k in range(3)]
+    assert corners == [(40, 180, 70), (250, 190, 0), (220, 50, 40)]
