@@ -81,6 +81,7 @@ COMMANDS = {
     "selfsup-imagenet-linear": "eval.imagenet_linear.__main__",
     "selfsup-voc07-detection": "eval.voc07_detection.__main__",
     "selfsup-voc07-score": "eval.voc07_detection.score.__main__",
+    "selfsup-nyuv2-score": "eval.nyuv2_depth.score.__main__",
 }
 
 setup(
