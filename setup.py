@@ -75,6 +75,7 @@ COMMANDS = {
     "selfsup-synthetic": "data_prep.synthetic.__main__",
     "selfsup-inspect": "data_prep.inspect",
     "selfsup-benchmark-input": "launch.benchmark_input",
+    "selfsup-study-aggregation": "launch.study_aggregation",
     "selfsup-benchmark-loop": "launch.benchmark_loop",
     "selfsup-color-prior": "data_prep.color_prior",
     "selfsup-nyuv2-depth": "eval.nyuv2_depth.__main__",
