@@ -48,21 +48,25 @@ _TRACE = flags.DEFINE_string("trace", None, "Where to write the Chrome trace.")
 
 def main(_):
     """Runs the measurement that the flags choose."""
+    measures = {"overhead": _overhead, "traffic": _traffic, "tracing": _tracing}
+    return measures[_MEASURE.value]()
+
+
+def _config():
     from launch import configuration
 
-    config = configuration.resolve(
+    return configuration.resolve(
         _PRESET.value,
         _TASKS.value,
         task_overrides=_TASK_SET.value,
         trunk_overrides=_TRUNK_SET.value,
     )
-    measures = {"overhead": _overhead, "traffic": _traffic, "tracing": _tracing}
-    return measures[_MEASURE.value](config)
 
 
-def _overhead(config):
+def _overhead():
     from launch import loop_overhead
 
+    config = _config()
     print("seconds of a bare step, of processor time; the loop's steps a second to it")
     for name in config.tasks:
         found = loop_overhead.measure(config, name, _STEPS.value, _ROUNDS.value)
@@ -75,7 +79,7 @@ def _overhead(config):
         )
 
 
-def _traffic(config):
+def _traffic():
     from selfsup.hybrid import cluster
 
     found = cluster.from_environment()
@@ -83,11 +87,12 @@ def _traffic(config):
         from launch import cluster_processes
 
         again = [sys.executable, "-m", "launch.benchmark_loop", *sys.argv[1:]]
-        return cluster_processes.run(again, _PS.value, _WORKERS.value, False)
+        return cluster_processes.run_local(again, _PS.value, _WORKERS.value, False)
     from launch import loop_traffic
     from selfsup.hybrid import cluster_pool
 
     cluster_pool.connect(found)
+    config = _config()
     for name in config.tasks:
         for one in loop_traffic.measure(
             config, name, found, _STEPS.value, _TRACE.value
@@ -96,9 +101,10 @@ def _traffic(config):
     return 0
 
 
-def _tracing(config):
+def _tracing():
     from launch import loop_tracing
 
+    config = _config()
     numbers = [int(number) for number in _REPLICAS.value]
     loop_tracing.make_devices(max(numbers))
     print("replicas; processor seconds: replicate, first step, later step; elapsed")
