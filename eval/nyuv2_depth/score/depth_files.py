@@ -40,12 +40,6 @@ class DepthMaps(NamedTuple):
     keys: Optional[tuple]
 
 
-def write(path, depths, keys=None):
-    """Writes float [N, H, W] in metres and N strings to `path`, which ends in .npz."""
-    arrays = {} if keys is None else {KEYS: np.array(keys, str)}
-    np.savez_compressed(path, **{DEPTHS: depths}, **arrays)
-
-
 def read(path, flag):
     """Reads `DepthMaps`; nothing in the file is unpickled.
 
@@ -58,9 +52,10 @@ def read(path, flag):
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            found = list(arrays)
+            if DEPTHS not in arrays:
+                raise ValueError(f"has no array {DEPTHS}, but {', '.join(arrays)}")
             depths = arrays[DEPTHS]
-            keys = arrays[KEYS] if KEYS in found else None
+            keys = arrays[KEYS] if KEYS in arrays else None
     except _BROKEN as error:
         raise UserError(f"--{flag}={path}: {error}; {_EXPECTED}") from error
     except (AttributeError, TypeError) as error:

@@ -52,10 +52,8 @@ def score(predictions, truth, *, crop="none", min_depth=None, max_depth=None):
     order, notes = _match(predicted, true)
     found = predicted.depths.shape[1:]
     if found != size:
-        text = (
-            f"predictions of {_text(found)} were resized to {_text(size)}, bilinearly"
-        )
-        notes.append(text)
+        sizes = f"of {_text(found)} were resized to {_text(size)}"
+        notes.append(f"predictions {sizes}, bilinearly")
     metrics, empty = DepthMetrics(), 0
     for image, place in enumerate(order):
         depth = _clip(resize(predicted.depths[place], size), min_depth, max_depth)
@@ -77,9 +75,9 @@ def score(predictions, truth, *, crop="none", min_depth=None, max_depth=None):
 def _add(metrics, depth, true, image, window):
     """Adds one image to the metrics; returns how many of its pixels are known."""
     before = metrics.pixels
-    known = np.nan_to_num(true.depths[image][window], nan=0.0, posinf=np.inf)
+    truth = true.depths[image][window]
     try:
-        metrics.add(depth, known, known != 0)
+        metrics.add(depth, truth, ~np.isnan(truth) & (truth != 0))
     except UserError as error:
         raise UserError(f"image {_name(true, image)}: {error}") from error
     return metrics.pixels - before
