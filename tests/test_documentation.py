@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from eval.imagenet_linear import config as imagenet_linear
 from launch import presets
 from selfsup import tasks
 from selfsup.hybrid.rmsprop import RMSPropConfig
@@ -15,6 +16,10 @@ from selfsup.trunk.resnet_v2 import TrunkConfig
 
 PAGE = pathlib.Path(__file__).resolve().parent.parent / "docs" / "hyperparameters.md"
 PRESETS_SECTION = "What small and tiny change"
+# Section of each evaluation -> the module with its Config and PRESETS. What its presets
+# change is in the section of the same name with ", small and tiny" behind it.
+EVALUATIONS = {"ImageNet with frozen weights": imagenet_linear}
+EVALUATION_PRESETS = "{}, small and tiny"
 UNCHANGED = "-"
 
 
@@ -93,10 +98,27 @@ def _changes(preset):
     return changes
 
 
+@pytest.mark.parametrize("section", EVALUATIONS)
+def test_defaults_of_an_evaluation_are_documented(section):
+    _assert_equal(_documented(section), EVALUATIONS[section].Config())
+
+
 @pytest.mark.parametrize(("column", "name"), [(1, "small"), (2, "tiny")])
 def test_what_a_preset_changes_is_documented(column, name):
-    changes = _changes(presets.PRESETS[name])
-    rows = _sections()[PRESETS_SECTION]
+    _assert_changes(PRESETS_SECTION, column, _changes(presets.PRESETS[name]))
+
+
+@pytest.mark.parametrize(("column", "name"), [(1, "small"), (2, "tiny")])
+@pytest.mark.parametrize("section", EVALUATIONS)
+def test_what_an_evaluations_preset_changes_is_documented(section, column, name):
+    preset = EVALUATIONS[section].PRESETS[name]
+    changes = {"trunk.depth": preset.depth, **preset.config}
+    _assert_changes(EVALUATION_PRESETS.format(section), column, changes)
+
+
+def _assert_changes(section, column, changes):
+    """That a column of a section's table lists these changes, {field: value}."""
+    rows = _sections()[section]
     documented = {row[0].strip("`"): row[column] for row in rows}
     documented = {key: word for key, word in documented.items() if word != UNCHANGED}
     assert set(documented) == set(changes)
@@ -105,7 +127,8 @@ def test_what_a_preset_changes_is_documented(column, name):
 
 
 def test_no_row_of_the_presets_is_idle():
-    for row in _sections()[PRESETS_SECTION]:
+    sections = [PRESETS_SECTION, *map(EVALUATION_PRESETS.format, EVALUATIONS)]
+    for row in (row for section in sections for row in _sections()[section]):
         assert set(row[1:]) != {UNCHANGED}, row[0]
 
 
