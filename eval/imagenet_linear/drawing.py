@@ -82,6 +82,7 @@ def save_probe(output, names, results, chance):
             axis.axhline(accuracies[-1], color="C1", label=names[-1])
         axis.set_xlabel("block 3 unit, shallowest left")
         axis.set_ylabel(kind)
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.legend(fontsize=8)
     path = os.path.join(pictures.folder(output), "probe.png")
     pictures.save_figure(path, figure)

@@ -1,0 +1,104 @@
+"""Pooling, scales and rows of the frozen features."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from eval.imagenet_linear.config import Config
+from eval.imagenet_linear.features import FrozenFeatures, max_pool_to
+from eval.trunk_features import TrunkFeatures
+from selfsup.errors import UserError
+from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
+
+IMAGES = np.random.default_rng(0).random([6, 48, 48, 3], np.float32)
+
+
+def _slow_pool(net, cells, window, stride):
+    batch, _, _, channels = net.shape
+    pooled = np.empty([batch, cells, cells, channels], np.float32)
+    for y in range(cells):
+        for x in range(cells):
+            top, left = y * stride, x * stride
+            part = net[:, top : top + window, left : left + window]
+            pooled[:, y, x] = part.max(axis=(1, 2))
+    return pooled
+
+
+@pytest.mark.parametrize(
+    ("side", "window", "stride"),
+    [(14, 6, 4), (7, 3, 2), (4, 2, 1), (3, 1, 1), (9, 3, 3)],
+)
+def test_windows_are_equal_and_cover_the_map(side, window, stride):
+    net = np.random.default_rng(side).normal(size=[2, side, side, 5])
+    net = net.astype(np.float32)
+    assert 2 * stride + window == side
+    pooled = max_pool_to(tf.constant(net), 3)
+    np.testing.assert_array_equal(pooled, _slow_pool(net, 3, window, stride))
+    mirrored = max_pool_to(tf.constant(net[:, :, ::-1]), 3)
+    np.testing.assert_array_equal(mirrored, pooled[:, :, ::-1])
+
+
+@pytest.fixture(scope="module")
+def trunk():
+    tf.keras.utils.set_random_seed(3)
+    return Trunk(TrunkConfig(depth="tiny", output_stride=16))
+
+
+def _features(trunk, lasso=0.0, **changes):
+    config = Config(image_size=48, **changes)
+    made = FrozenFeatures(TrunkFeatures(trunk, "imagenet_linear", lasso), config)
+    made.measure([IMAGES[:4], IMAGES[4:]])
+    return made
+
+
+def test_features_are_standardised_and_of_unit_size(trunk):
+    made = _features(trunk, probe_units=True)
+    found = made(IMAGES).numpy()
+    assert found.shape == (5, 6, 9 * trunk.channels)
+    np.testing.assert_allclose(np.sum(found**2, axis=2).mean(axis=1), 1.0, rtol=1e-3)
+    channels = found.reshape(5, 6, 9, -1).mean(axis=(1, 2))
+    np.testing.assert_allclose(channels, 0.0, atol=1e-5)
+
+
+def test_the_last_row_is_the_last_unit_with_and_without_probes(trunk):
+    plain, probed = _features(trunk), _features(trunk, probe_units=True)
+    assert plain.names == ["unit_5"]
+    assert probed.names[-1] == "unit_5"
+    np.testing.assert_allclose(plain(IMAGES)[-1], probed(IMAGES)[-1], atol=1e-6)
+
+
+@pytest.mark.parametrize("probe_units", [False, True])
+def test_the_lassos_combination_is_the_last_row(trunk, probe_units):
+    made = _features(trunk, lasso=0.1, probe_units=probe_units)
+    assert made.names == [f"unit_{n}" for n in range(1, 6) if probe_units] + [
+        "combination"
+    ]
+    units = trunk.unit_outputs(IMAGES)
+    mixed = max_pool_to(sum(units) / 5**0.5, 3).numpy().reshape(6, 9, -1)
+    deviation = np.sqrt(mixed.var(axis=(0, 1)) + 1e-5)
+    expected = (mixed - mixed.mean(axis=(0, 1))) / deviation / made.size**0.5
+    np.testing.assert_allclose(
+        made(IMAGES)[-1].numpy().reshape(expected.shape), expected, atol=1e-5
+    )
+
+
+def test_features_that_are_not_finite_are_an_error(trunk):
+    made = _features(trunk)
+    with pytest.raises(UserError, match="not finite"):
+        made.measure([np.full_like(IMAGES, np.nan)])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image_size": 32}, "2 cells at stride 16 cannot be pooled to 3"),
+        ({"output_stride": 32}, "output_stride=32: expected 8 or 16"),
+        ({"cache_features": True}, "goes with augment=false alone"),
+        ({"learning_rate": 0.0}, "learning_rate=0.0: expected above 0"),
+        ({"min_crop_area": 0.0}, r"min_crop_area=0.0: expected 0.001 to 1.0"),
+        ({"neighbours": -1}, "neighbours=-1: expected 0 to"),
+    ],
+)
+def test_bad_hyperparameters_are_named(changes, message):
+    with pytest.raises(UserError, match=message):
+        Config(**changes)

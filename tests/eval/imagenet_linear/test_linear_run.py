@@ -1,0 +1,202 @@
+"""The evaluation from its data to its files, at a tiny size."""
+
+import dataclasses
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from eval import metrics_file, trunks, workspace
+from eval.imagenet_linear import config, evaluation, summary
+from eval.imagenet_linear.evaluation import Run
+from selfsup import history
+from selfsup.errors import UserError
+from selfsup.hybrid.stop import StopSignals
+
+
+def _run(settings):
+    """The finished `Run` of some settings."""
+    with StopSignals() as stop, workspace.opened(settings) as folder:
+        run = Run(settings, folder, stop)
+        assert run.run()
+    return run
+
+
+def _weights(run):
+    return run._model.layers.kernel.numpy()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, settings_for):
+    """(folder, `Run`) of a random trunk that was trained long enough to learn."""
+    folder = tmp_path_factory.mktemp("finished")
+    return folder, _run(settings_for(folder, steps=60))
+
+
+def test_it_learns_what_can_be_told_apart(finished):
+    folder, _ = finished
+    fields = metrics_file.read(folder)
+    assert fields["evaluation"] == "imagenet_linear"
+    assert fields["headline"] == "top5"
+    assert fields["details"]["chance"] == {
+        "top1": pytest.approx(1 / 6),
+        "top5": pytest.approx(5 / 6),
+    }
+    assert fields["metrics"]["top1"] > 0.4
+    assert fields["metrics"]["top5"] >= fields["metrics"]["top1"]
+    assert fields["metrics"]["neighbours_top1"] > 1 / 6
+    assert fields["trunk"]["kind"] == "random"
+    assert fields["settings"]["config"]["image_size"] == 48
+    assert fields["data"]["test"] == {"split": "validation", "records": 30}
+    assert fields["details"]["neighbour_images"] == 72
+
+
+def test_predictions_are_those_that_the_metrics_count(finished):
+    folder, _ = finished
+    metrics = metrics_file.read(folder)["metrics"]
+    with np.load(folder / "predictions.npz") as stored:
+        classes, labels = stored["classes"], stored["labels"]
+        assert len(set(stored["keys"])) == 30
+        assert classes.shape == stored["scores"].shape == (30, 5)
+        assert np.all(np.diff(stored["scores"], axis=1) <= 0)
+        assert metrics["top1"] == pytest.approx(np.mean(classes[:, 0] == labels))
+        found = np.any(classes == labels[:, None], axis=1)
+        assert metrics["top5"] == pytest.approx(found.mean())
+        near = np.mean(stored["neighbours"] == labels)
+        assert metrics["neighbours_top1"] == pytest.approx(near)
+
+
+def test_every_unit_has_its_accuracy_and_pictures_are_there(finished):
+    folder, run = finished
+    details = metrics_file.read(folder)["details"]
+    assert details["rows"] == [f"unit_{number}" for number in range(1, 6)]
+    assert details["top1"][-1] == metrics_file.read(folder)["metrics"]["top1"]
+    assert len(details["top5"]) == 5
+    assert run._model.trunk.num_units == 5
+    found = sorted(os.listdir(folder / "pictures"))
+    assert found == ["curves.png", "predictions.png", "probe.png"]
+    assert os.listdir(folder / "tensorboard")
+    rows = history.read(folder)
+    assert rows[-1]["step"] == 60
+    assert rows[-1]["loss"] < rows[0]["loss"]
+
+
+def test_the_trunk_stays_as_it_was_but_for_its_statistics(finished):
+    _, run = finished
+    random = trunks.load(
+        "random", checkpoint=None, depth="tiny", output_stride=16, seed=0
+    ).trunk
+    pairs = zip(run._model.trunk.trainable_weights, random.trainable_weights)
+    for ours, theirs in pairs:
+        np.testing.assert_array_equal(ours, theirs)
+    moved = run._model.trunk.block3[0].preact.moving_mean
+    assert np.any(moved.numpy() != random.block3[0].preact.moving_mean.numpy())
+
+
+def test_a_finished_run_says_so(finished, capsys):
+    folder, _ = finished
+    assert summary.is_finished(folder)
+    summary.print_metrics(str(folder))
+    said = capsys.readouterr().out
+    assert "top1: " in said
+    assert "(chance 0.8333)" in said
+    assert "says nothing" not in said
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory, settings_for):
+    """(folder, `Run`) of 12 steps without augmentation, probes and neighbours."""
+    folder = tmp_path_factory.mktemp("straight")
+    return folder, _run(settings_for(folder, **PLAIN))
+
+
+PLAIN = {"augment": False, "probe_units": False, "neighbours": 0}
+
+
+def test_cached_features_give_the_same_weights_and_metrics(
+    tmp_path, straight, settings_for
+):
+    folder, plain = straight
+    cached = _run(settings_for(tmp_path, cache_features=True, **PLAIN))
+    np.testing.assert_array_equal(_weights(cached), _weights(plain))
+    ours, theirs = metrics_file.read(tmp_path), metrics_file.read(folder)
+    assert ours["metrics"] == theirs["metrics"]
+    assert not os.path.exists(tmp_path / "feature_cache")
+
+
+def test_stopped_by_a_signal_and_run_again_equals_straight(
+    tmp_path, straight, settings_for, monkeypatch
+):
+    folder, plain = straight
+    settings = settings_for(tmp_path, **PLAIN)
+    with StopSignals() as stop, workspace.opened(settings) as output:
+        run = Run(settings, output, stop)
+        take = run._training._take
+
+        def signalled(batch):
+            take(batch)
+            if run._training.number == 5:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        monkeypatch.setattr(run._training, "_take", signalled)
+        assert not run.run()
+    assert not summary.is_finished(tmp_path)
+    resumed = _run(settings)
+    np.testing.assert_array_equal(_weights(resumed), _weights(plain))
+    ours, theirs = metrics_file.read(tmp_path), metrics_file.read(folder)
+    assert ours["metrics"] == theirs["metrics"]
+    assert ours["data"] == theirs["data"]
+
+
+def test_a_signal_during_a_pass_stops_it(tmp_path, settings_for):
+    settings = settings_for(tmp_path, **PLAIN)
+    with StopSignals() as stop, workspace.opened(settings) as output:
+        stop.received = "SIGTERM"
+        assert not Run(settings, output, stop).run()
+    assert not os.path.exists(tmp_path / "checkpoints")
+
+
+def test_a_resumed_run_refuses_other_photos(tmp_path, straight, settings_for):
+    _, plain = straight
+    plain._training.notes["data"]["checksum"], kept = (
+        "other",
+        plain._training.notes["data"]["checksum"],
+    )
+    with pytest.raises(UserError, match="other photos than those"):
+        plain._check_same_data()
+    plain._training.notes["data"]["checksum"] = kept
+    plain._check_same_data()
+
+
+def test_the_lasso_learns_its_row(tmp_path, settings_for):
+    changes = {"neighbours": 0, "cache_features": True, "augment": False}
+    settings = settings_for(tmp_path, lasso=0.01, alpha_learning_rate=0.1, **changes)
+    run = _run(settings)
+    fields = metrics_file.read(tmp_path)
+    alpha = np.array(fields["alpha"])
+    assert np.sum(alpha**2) == pytest.approx(1.0, abs=1e-5)
+    assert np.ptp(alpha) > 1e-3
+    assert fields["details"]["rows"][-1] == "combination"
+    assert len(fields["details"]["rows"]) == 6
+    rows = history.read(tmp_path)
+    assert rows[0]["lasso_penalty"] == pytest.approx(0.01 * 5**0.5, rel=0.02)
+    assert run._cache is None
+
+
+def test_a_cache_that_would_be_too_large_is_refused(tmp_path, settings_for):
+    settings = settings_for(
+        tmp_path, cache_features=True, cache_gigabytes=1e-4, **PLAIN
+    )
+    with pytest.raises(UserError, match=r"cache_gigabytes=0.0001"):
+        Run(settings, str(tmp_path), StopSignals())
+
+
+def test_chance_names_the_most_frequent_training_classes():
+    train, test = np.array([5, 1, 9, 2, 2, 2, 3]), np.array([1, 3, 2, 1, 1, 1, 1])
+    assert evaluation._chance(train, test) == (pytest.approx(0.2), pytest.approx(0.6))
+
+
+def test_presets_are_whole_configs():
+    for preset in config.PRESETS.values():
+        dataclasses.replace(config.Config(), **preset.config)
