@@ -55,7 +55,7 @@ def read(path, flag):
             if DEPTHS not in arrays:
                 raise ValueError(f"has no array {DEPTHS}, but {', '.join(arrays)}")
             depths = arrays[DEPTHS]
-            keys = arrays[KEYS] if KEYS in arrays else None
+            keys = arrays.get(KEYS)
     except _BROKEN as error:
         raise UserError(f"--{flag}={path}: {error}; {_EXPECTED}") from error
     except (AttributeError, TypeError) as error:

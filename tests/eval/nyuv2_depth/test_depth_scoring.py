@@ -2,10 +2,12 @@
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
 import numpy as np
+import nyu_files
 import pytest
 import tensorflow as tf
 
@@ -14,6 +16,7 @@ from eval.nyuv2_depth.score.depth_metrics import DepthMetrics
 from selfsup.errors import UserError
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
+PAGE = ROOT / "docs" / "evaluations" / "nyuv2_score.md"
 RNG = np.random.default_rng(0)
 TRUTH = RNG.uniform(1, 9, [3, 12, 16]).astype(np.float32)
 TRUTH[0, :4] = 0
@@ -167,6 +170,18 @@ def test_files_that_are_none(tmp_path, truth):
     for name in ("empty.npz", "text.npz", "cut.npz", "rotten.npz", "array.npy", "no"):
         with pytest.raises(UserError, match=f"--truth=.*{name}: .*; expected "):
             depth_files.read(tmp_path / name, "truth")
+
+
+def test_truth_from_the_owners_files(tmp_path, monkeypatch):
+    """The lines of the page, on files in the owners' formats."""
+    monkeypatch.chdir(tmp_path)
+    images, depths, raw = nyu_files.labelled_arrays(frames=4)
+    nyu_files.write_labelled("nyu_depth_v2_labeled.mat", images, depths, raw)
+    nyu_files.write_splits("splits.mat", train=[1, 3], test=[2, 4])
+    exec(re.search(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[1], {})
+    truth = depth_files.read("truth.npz", "truth")
+    np.testing.assert_array_equal(truth.depths, depths[[1, 3]])
+    assert truth.keys == ("labelled/00002", "labelled/00004")
 
 
 def test_crop_is_for_one_size(tmp_path, truth):
