@@ -52,8 +52,10 @@ def main(argv):
         sets = manifest.find(_DATA.value or folder)
         print(f"source images a second, {threads} threads, medians of {_ROUNDS.value}")
         for name in config.tasks:
-            task = tasks.task_class(name)(config.tasks[name])
-            source = pipeline.Source(pipeline.sets_for(task.features, sets), "train")
+            cls = tasks.task_class(name)
+            its_sets = pipeline.sets_for(cls.features, sets)
+            task = cls(cls.config_for(config.tasks[name], its_sets))
+            source = pipeline.Source(its_sets, "train")
             rates = input_benchmark.measure(
                 task, source, threads, _IMAGES.value, _ROUNDS.value
             )

@@ -202,13 +202,16 @@ def _check_aggregation(config):
     overrides.known("--aggregation", config.aggregation, AGGREGATIONS)
     if config.aggregation != "sync":
         return
-    rates = {name: task.learning_rate for name, task in config.tasks.items()}
+    rates = {
+        name: task_registry.task_class(name)(task).learning_rate()
+        for name, task in config.tasks.items()
+    }
     for flag, what, values in (
         ("--task_weights", "weight", config.weights),
         ("--task_set=TASK.learning_rate", "learning rate", rates),
     ):
         if len(set(values.values())) > 1:
-            text = ", ".join(f"{name} {value:g}" for name, value in values.items())
+            text = ", ".join(f"{name} {value}" for name, value in values.items())
             raise UserError(
                 "--aggregation=sync: all tasks step together, so there is one "
                 f"{what} for all; {flag} gives {text}"
@@ -224,6 +227,23 @@ def _weights(task_names, texts):
         if not weights[name] > 0:
             raise UserError(f"--task_weights={text}: expected a number above 0")
     return weights
+
+
+def for_data(config, sets):
+    """`config` with what the tasks take from their data filled in.
+
+    Args:
+      config: a `RunConfig`.
+      sets: dict of the `Manifest`s of each task.
+
+    Raises:
+      UserError: where a task cannot do with its data.
+    """
+    tasks = {
+        name: task_registry.task_class(name).config_for(task, sets[name])
+        for name, task in config.tasks.items()
+    }
+    return dataclasses.replace(config, tasks=tasks)
 
 
 def save(config, model_dir):

@@ -16,7 +16,7 @@ from launch.reports import Reports
 from selfsup import pretraining_run
 from selfsup import tasks as task_registry
 from selfsup.combination import Combination
-from selfsup.data import files, manifest, pipeline, shares
+from selfsup.data import files, manifest, pipeline, records, shares
 from selfsup.data.loss_limit import LossLimit
 from selfsup.errors import UserError
 from selfsup.hybrid import aggregation
@@ -85,19 +85,16 @@ class Pretraining:
           UserError: for data that does not serve the tasks, or a folder that holds
             another run or a run on other data.
         """
-        self.config = config
         self._assignment = assignment or alone(config.tasks)
         self._pool = pool or LocalPool()
         self._step_seconds = step_seconds
         # A batch of each task, from which networks learn their shapes.
         self._examples = {}
+        found = manifest.find(data_dir)
+        self._sets = {name: _sets_for(name, found) for name in config.tasks}
+        self.config = config = configuration.for_data(config, self._sets)
         with self._on_servers():
             self.network = build_network(config)
-        found = manifest.find(data_dir)
-        self._sets = {
-            name: _sets_for(name, task, found)
-            for name, task in self.network.tasks.items()
-        }
         self._sources = {
             name: pipeline.Source(sets, "train") for name, sets in self._sets.items()
         }
@@ -178,7 +175,8 @@ class Pretraining:
         config = self.config
         batch_size = config.tasks[name].batch_size
         seed, source = _task_seed(config.seed, name), self._sources[name]
-        first = next(iter(self._batches(name, source, seed, 0, batch_size)))
+        with input_errors_explained():
+            first = next(iter(self._batches(name, source, seed, 0, batch_size)))
         examples = self._examples[name] = pipeline.split_stand_in(first)[0]
 
         with self._on_servers():
@@ -197,10 +195,23 @@ class Pretraining:
         return Workload(
             name=name,
             master=self._replica(name, master, whole, seed, batch_size),
-            learning_rate=config.tasks[name].learning_rate,
+            learning_rate=self._learning_rate(name, batch_size),
             seed=seed,
             copy=copy,
         )
+
+    def _learning_rate(self, name, batch_size):
+        """As of `Workload`; epochs are those of the task's own records."""
+        schedule = self.network.tasks[name].learning_rate()
+        if schedule.is_constant:
+            return schedule.initial
+        epoch = self._sources[name].records
+
+        def at(number):
+            examples = tf.cast(number, tf.float64) * batch_size
+            return schedule.at(examples / epoch)
+
+        return at
 
     def _batches(self, name, source, seed, position, batch_size):
         task = self.network.tasks[name]
@@ -253,7 +264,7 @@ class Pretraining:
                 self._loss_limits,
                 self._validated,
             )
-            with reports.progress, vanished_files_explained():
+            with reports.progress, input_errors_explained():
                 reports.begin(resumed)
                 self._train(stop, reports)
             return stop.received is None and reports.finish(stop)
@@ -296,18 +307,26 @@ def _say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def _sets_for(name, task, found):
+def _sets_for(name, found):
     try:
-        return pipeline.sets_for(task.features, found)
+        return pipeline.sets_for(task_registry.task_class(name).features, found)
     except UserError as error:
         raise UserError(f"{name}: {error}; or leave it out of --tasks") from error
 
 
 @contextlib.contextmanager
-def vanished_files_explained():
-    """Turns TensorFlow's errors for files that went meanwhile into `UserError`s."""
+def input_errors_explained():
+    """Turns TensorFlow's errors for the data into `UserError`s.
+
+    For files that went meanwhile, and for records that a task cannot do with.
+    """
     try:
         yield
+    except tf.errors.InvalidArgumentError as error:
+        found = re.search(rf"\[({records.BAD} .*)\]", error.message)
+        if not found:
+            raise
+        raise UserError(f"{found[1]}; build the set anew") from error
     except (tf.errors.NotFoundError, tf.errors.PermissionDeniedError) as error:
         reason = re.sub(r"{{.*?}} *|\[Op:.*", "", error.message).strip()
         raise UserError(

@@ -71,10 +71,11 @@ class Counters:
         self.skipped += 1
         self._skipped_in_a_row += 1
         if self._skipped_in_a_row >= self.MAX_SKIPPED_IN_A_ROW:
+            rate = float(self.workload.rate(self.steps - 1))
             raise UserError(
                 f"{self.workload.name}: gradients were not finite "
                 f"{self._skipped_in_a_row} steps in a row, the last at step "
                 f"{self.steps} with loss {result.logs.get('loss')}; no such step was "
-                f"applied. A lower learning rate (now {self.workload.learning_rate:g}) "
+                f"applied. A lower learning rate (now {rate:g}) "
                 "is the usual cure"
             )

@@ -121,7 +121,9 @@ class CommonStep:
         # Looked at when all gradients are there: a step may have been long on its way.
         with tf.device(self._current.device), tf.control_dependencies([finite]):
             current = tf.equal(self._current.read_value(), self.generation)
-        self._apply(self._summed([part.gradients for part in parts]), finite & current)
+        rate = self._rate(number)
+        gradients = self._summed([part.gradients for part in parts])
+        self._apply(gradients, finite & current, rate)
         for one, part in zip(self._sets, parts):
             one.settle(part, finite & current)
         with tf.device(self._landed.device):
@@ -129,7 +131,7 @@ class CommonStep:
         return (
             current,
             finite,
-            [part.logs for part in parts],
+            [self._with_rate(part.logs, rate) for part in parts],
             [part.stand_ins for part in parts],
             [part.times for part in parts],
         )
@@ -146,9 +148,18 @@ class CommonStep:
             for variable in self._variables
         ]
 
-    def _apply(self, gradients, applied):
+    def _rate(self, number):
+        """The learning rate, which is that of all tasks, float32."""
+        with tf.device(self._current.device):
+            return tf.cast(self._sets[0].workload.rate(number), tf.float32)
+
+    def _with_rate(self, logs, rate):
+        """The learning rate beside a task's scalars where it changes along the run."""
+        scheduled = self._sets[0].workload.has_schedule
+        return {**logs, "learning_rate": rate} if scheduled else logs
+
+    def _apply(self, gradients, applied, rate):
         """Applies RMSProp on each server, if `applied` says so."""
-        rate = self._sets[0].workload.learning_rate
         for device, indices in _indices_by_device(self._variables).items():
 
             def apply(indices=indices):

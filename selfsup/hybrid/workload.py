@@ -1,7 +1,7 @@
 """What a replica group trains: the only thing that the loop knows of models."""
 
 import dataclasses
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 from selfsup.hybrid.wire import Wire
 
@@ -65,7 +65,8 @@ class Workload:
     Attributes:
       name: of the task.
       master: the `Replica` over the master variables, with the whole batch.
-      learning_rate: of the group's RMSProp.
+      learning_rate: of the group's RMSProp: a number, or a function of the step's
+        number, which is an int or an int32 scalar tensor, to a floating scalar.
       seed: of the step's random numbers.
       copy: (index, count) -> a `Replica` that takes part `index` of `count` of each
         batch. Its model is over other variables, in the order of the master's, which
@@ -77,7 +78,7 @@ class Workload:
 
     name: str
     master: Replica
-    learning_rate: float
+    learning_rate: Union[float, Callable]
     seed: int
     copy: Optional[Callable] = None
     wire: Wire = dataclasses.field(default_factory=Wire)
@@ -87,6 +88,15 @@ class Workload:
     def batch_size(self):
         """Examples a step, of all replicas together."""
         return self.master.batch_size
+
+    @property
+    def has_schedule(self):
+        """Whether the learning rate is another at different steps."""
+        return callable(self.learning_rate)
+
+    def rate(self, number):
+        """The learning rate of step `number`, counted from 0."""
+        return self.learning_rate(number) if self.has_schedule else self.learning_rate
 
 
 def share_of(batch_size, index, count):

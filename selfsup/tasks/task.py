@@ -77,6 +77,12 @@ class Schedule:
     def is_constant(self):
         return self.decay_rate == 1.0
 
+    def __str__(self):
+        if self.is_constant:
+            return f"{self.initial:g}"
+        decay = f"times {self.decay_rate:g} every {self.decay_epochs:g} epochs"
+        return f"{self.initial:g} {decay}"
+
     def at(self, epochs):
         """The rate after so many epochs, a float or a floating scalar tensor."""
         return self.initial * self.decay_rate ** (epochs // self.decay_epochs)

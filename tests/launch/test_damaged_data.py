@@ -74,6 +74,6 @@ def test_files_that_vanish_are_explained(data):
     )
     os.remove(data / "train-00000.tfrecord")
     expected = r"^a file .* any more: \S+/train-00000\.tfrecord; No such file.* goes on"
-    explained = pretraining.vanished_files_explained()
+    explained = pretraining.input_errors_explained()
     with pytest.raises(UserError, match=expected), explained:
         next(iter(batches))

@@ -59,7 +59,13 @@ def part_of(name, index, count, nan_inputs=False):
 
 
 def workload(
-    network, name, poisoned_steps=(), nan_inputs=False, stand_ins=None, poisoned=None
+    network,
+    name,
+    poisoned_steps=(),
+    nan_inputs=False,
+    stand_ins=None,
+    poisoned=None,
+    learning_rate=0.01,
 ):
     """The `Workload` of a head.
 
@@ -86,7 +92,7 @@ def workload(
     return Workload(
         name=name,
         master=replica(network, 0, 1),
-        learning_rate=0.01,
+        learning_rate=learning_rate,
         seed=1,
         copy=lambda index, count: replica(Network([name]), index, count),
     )

@@ -1,0 +1,83 @@
+"""Learning rates that change along a run (paper section 6, ImageNet baseline)."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from mock_tasks import Network, engine, workload
+
+from selfsup.errors import UserError
+from selfsup.hybrid.group import Group
+from selfsup.hybrid.joint_group import JointGroup
+from selfsup.hybrid.rmsprop import RMSPropConfig
+from selfsup.hybrid.stop import StopSignals
+
+
+def _halved_every_4(number):
+    return 0.01 * 0.5 ** tf.cast(tf.cast(number, tf.int32) // 4, tf.float64)
+
+
+EXPECTED = [0.01] * 4 + [0.005] * 4 + [0.0025] * 2
+
+
+def _run(made):
+    taken = []
+    made.run(StopSignals(), 1e9, lambda name, logs, _: taken.append(logs))
+    return taken
+
+
+def test_the_rate_follows_the_steps_through_a_resume(tmp_path):
+    options = {"learning_rate": _halved_every_4}
+    network, straight = engine(tmp_path / "straight", {"a": 10}, **options)
+    rates = [logs["learning_rate"] for logs in _run(straight)]
+    np.testing.assert_allclose(rates, EXPECTED, rtol=1e-6)
+    _, first = engine(tmp_path / "cut", {"a": 6}, **options)
+    _run(first)
+    resumed_network, second = engine(tmp_path / "cut", {"a": 10}, **options)
+    assert second.resume() == "checkpoint-000000006"
+    rates = [logs["learning_rate"] for logs in _run(second)]
+    np.testing.assert_allclose(rates, EXPECTED[6:], rtol=1e-6)
+    np.testing.assert_array_equal(network.shared, resumed_network.shared)
+
+
+@pytest.mark.parametrize("devices", [(), ("/CPU:1", "/CPU:2")])
+def test_the_rate_is_the_one_applied(devices):
+    """Without momentum, the distance that weights go is in proportion to it."""
+    config = RMSPropConfig(momentum=0.0)
+
+    def moves(learning_rate):
+        network = Network(("a",))
+        made = workload(network, "a", learning_rate=learning_rate)
+        group = Group(made, config, devices)
+        for _ in range(3):
+            before = network.shared.numpy()
+            group.step()
+            yield network.shared.numpy() - before
+
+    first, *_ = moves(0.02)
+    doubled, second, third = moves(lambda n: tf.gather([0.04, 0.02, 0.0], n))
+    np.testing.assert_allclose(doubled, 2 * first, rtol=1e-3)
+    assert np.abs(second).max() > 0
+    np.testing.assert_array_equal(third, 0.0)
+
+
+def test_a_constant_rate_is_not_logged():
+    group = Group(workload(Network(("a",)), "a"))
+    assert "learning_rate" not in group.step()
+
+
+def test_the_rate_of_the_step_is_named_when_gradients_stay_bad(tmp_path):
+    _, made = engine(
+        tmp_path, {"a": 100}, nan_inputs=True, learning_rate=_halved_every_4
+    )
+    with pytest.raises(UserError, match=r"the last at step 20 .* \(now 0\.000625\)"):
+        _run(made)
+
+
+def test_one_step_for_all_tasks_has_one_rate():
+    network = Network(("a", "bb"))
+    made = [workload(network, name) for name in ("a", "bb")]
+    other = workload(network, "bb", learning_rate=_halved_every_4)
+    devices = {"a": ["/CPU:1"], "bb": ["/CPU:2"]}
+    with pytest.raises(ValueError, match="one learning rate"):
+        JointGroup([made[0], other], RMSPropConfig(), devices)
+    JointGroup(made, RMSPropConfig(), devices)
