@@ -79,12 +79,13 @@ def semi_hard_distances(distances):
     return tf.where(tf.reduce_any(further, axis=1), nearest_further, furthest)
 
 
-class ExemplarHead(tf.keras.layers.Layer):
+class ExemplarHead(heads.ConfiguredHead):
     """Features [2B, h, w, C] of anchors and positives to vectors [B, 2, D]."""
 
+    Config = Config
+
     def __init__(self, config, dtype=None, name="exemplar_head", **kwargs):
-        super().__init__(dtype=dtype, name=name, **kwargs)
-        self.config = config
+        super().__init__(config, dtype=dtype, name=name, **kwargs)
         self.embedding = heads.PatchEmbedding(
             (config.unit1_channels, config.unit2_channels),
             config.bottleneck_channels,
@@ -96,13 +97,6 @@ class ExemplarHead(tf.keras.layers.Layer):
         vectors = self.embedding(features, training=training)
         pairs = tf.reshape(vectors, [-1, 2, vectors.shape[-1]])
         return tf.cast(pairs, tf.float32)
-
-    def get_config(self):
-        return {**super().get_config(), "config": dataclasses.asdict(self.config)}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**{**config, "config": Config(**config["config"])})
 
 
 class Exemplar(Task):

@@ -1,5 +1,7 @@
 """Parts that several heads share (paper section 3.4)."""
 
+import dataclasses
+
 import tensorflow as tf
 
 from selfsup.trunk.residual import BatchNorm, Conv2D, ResidualUnit
@@ -17,6 +19,28 @@ def logits_layer(outputs, weight_decay, name="logits"):
         dtype="float32",
         name=name,
     )
+
+
+class ConfiguredHead(tf.keras.layers.Layer):
+    """A head that is made from its task's config.
+
+    Attributes:
+      Config: the task's config dataclass, set by subclasses.
+      config: an object of it.
+    """
+
+    Config = None
+
+    def __init__(self, config, dtype=None, **kwargs):
+        super().__init__(dtype=dtype, **kwargs)
+        self.config = config
+
+    def get_config(self):
+        return {**super().get_config(), "config": dataclasses.asdict(self.config)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{**config, "config": cls.Config(**config["config"])})
 
 
 class PatchEmbedding(tf.keras.layers.Layer):

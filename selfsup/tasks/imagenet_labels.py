@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from selfsup.data import records
 from selfsup.images import inception_augmentation, mosaic
-from selfsup.tasks import checks
+from selfsup.tasks import checks, heads
 from selfsup.tasks.task import Metric, Schedule, Task, TaskConfig
 from selfsup.trunk.block4 import Block4, Classifier
 from selfsup.trunk.resnet_v2 import DEPTHS, TrunkConfig
@@ -61,12 +61,13 @@ def cross_entropy(logits, labels, smoothing=0.0):
     return -tf.reduce_mean((1.0 - smoothing) * of_label + smoothing * of_all)
 
 
-class LabelsHead(tf.keras.layers.Layer):
+class LabelsHead(heads.ConfiguredHead):
     """Block 4, the mean over the photo, and one logit for each class."""
 
+    Config = Config
+
     def __init__(self, config, dtype=None, name="imagenet_labels_head", **kwargs):
-        super().__init__(dtype=dtype, name=name, **kwargs)
-        self.config = config
+        super().__init__(config, dtype=dtype, name=name, **kwargs)
         trunk = TrunkConfig(
             depth=config.depth,
             output_stride=ImagenetLabels.output_stride,
@@ -90,13 +91,6 @@ class LabelsHead(tf.keras.layers.Layer):
             f"trunk has {features.shape[-1]}",
         )
         return self.logits(self.block4(features, training=training))
-
-    def get_config(self):
-        return {**super().get_config(), "config": dataclasses.asdict(self.config)}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**{**config, "config": Config(**config["config"])})
 
 
 class ImagenetLabels(Task):

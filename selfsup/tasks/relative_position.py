@@ -92,16 +92,17 @@ class Config(TaskConfig):
     fc_bottleneck_channels: int = 512
 
 
-class RelativePositionHead(tf.keras.layers.Layer):
+class RelativePositionHead(heads.ConfiguredHead):
     """Pairs the patches of each block and classifies their relative position.
 
     The fully-connected units are as wide as one patch's vector (4608 in the paper);
     the first has a projection shortcut, as a pair's concatenation is twice as wide.
     """
 
+    Config = Config
+
     def __init__(self, config, dtype=None, name="relative_position_head", **kwargs):
-        super().__init__(dtype=dtype, name=name, **kwargs)
-        self.config = config
+        super().__init__(config, dtype=dtype, name=name, **kwargs)
         self.embedding = heads.PatchEmbedding(
             (config.unit1_channels, config.unit2_channels),
             config.bottleneck_channels,
@@ -135,13 +136,6 @@ class RelativePositionHead(tf.keras.layers.Layer):
             net = unit(net, training=training)
         net = tf.nn.relu(self.postnorm(net, training=training))
         return tf.reshape(self.logits(net), [-1, len(PAIRS), len(DIRECTIONS)])
-
-    def get_config(self):
-        return {**super().get_config(), "config": dataclasses.asdict(self.config)}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**{**config, "config": Config(**config["config"])})
 
 
 class RelativePosition(Task):

@@ -34,12 +34,13 @@ class Config(TaskConfig):
     bottleneck_channels: int = 128
 
 
-class RotationHead(tf.keras.layers.Layer):
+class RotationHead(heads.ConfiguredHead):
     """A residual unit, the mean over the photo, and one logit for each turn."""
 
+    Config = Config
+
     def __init__(self, config, dtype=None, name="rotation_head", **kwargs):
-        super().__init__(dtype=dtype, name=name, **kwargs)
-        self.config = config
+        super().__init__(config, dtype=dtype, name=name, **kwargs)
         self.unit = ResidualUnit(
             config.channels,
             config.bottleneck_channels,
@@ -56,13 +57,6 @@ class RotationHead(tf.keras.layers.Layer):
         net = self.unit(features, training=training)
         net = tf.nn.relu(self.postnorm(net, training=training))
         return self.logits(tf.reduce_mean(net, axis=[1, 2]))
-
-    def get_config(self):
-        return {**super().get_config(), "config": dataclasses.asdict(self.config)}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**{**config, "config": Config(**config["config"])})
 
 
 class Rotation(Task):
