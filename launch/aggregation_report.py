@@ -88,7 +88,7 @@ def _table(groups):
 def _best_table(groups):
     """Each mode at the learning rate that serves it best."""
     best = {}
-    for (rate, mode), of in groups.items():
+    for (_, mode), of in groups.items():
         if mode not in best or _mean(of, final_loss) < _mean(best[mode], final_loss):
             best[mode] = of
     target = max(_mean(of, final_loss) for of in best.values())

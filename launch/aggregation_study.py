@@ -110,6 +110,8 @@ class _Observer:
 
 def make_devices():
     """Splits the CPU; to be called before anything else looks at the devices."""
+    # Warns of tracing often, as each run has to.
+    tf.get_logger().setLevel("ERROR")
     tf.config.threading.set_inter_op_parallelism_threads(_THREADS)
     (cpu,) = tf.config.list_physical_devices("CPU")
     parts = [tf.config.LogicalDeviceConfiguration() for _ in range(_DEVICE_COUNT)]

@@ -54,3 +54,16 @@ def test_too_few_devices_for_the_tasks():
 
 def test_example():
     assert doctest.testmod(assignment).failed == 0
+
+
+def test_a_single_device_is_shared_by_all_tasks_that_step_together():
+    made = assign(BATCHES, GPUS[:1], GPUS[:1], aggregation="sync")
+    assert made.groups == {"a": GPUS[:1], "b": GPUS[:1]} and not made.takes_turns
+    several = assign(BATCHES, GPUS, GPUS, aggregation="sync")
+    assert several == assign(BATCHES, GPUS, GPUS)
+
+
+def test_asynchronous_tasks_cannot_take_turns():
+    with pytest.raises(UserError, match=r"a device of its own; there is 1 \(/GPU:0\)"):
+        assign(BATCHES, GPUS[:1], GPUS[:1], aggregation="async")
+    assert assign({"a": 4}, GPUS[:1], GPUS, {"a": 1}, "async").groups == {"a": GPUS[:1]}

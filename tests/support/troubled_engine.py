@@ -87,9 +87,7 @@ def parallel_engine(
     trouble = trouble or Trouble()
     devices = devices or DEVICES
     network = Network(tuple(limits))
-    workloads = [
-        _troubled(workload(network, name), trouble) for name in limits
-    ]
+    workloads = [_troubled(workload(network, name), trouble) for name in limits]
     made = aggregation.MODES[mode](workloads, None, devices)
     lines = []
     engine = ParallelEngine(

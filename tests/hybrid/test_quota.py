@@ -1,0 +1,34 @@
+import threading
+import types
+
+from selfsup.hybrid.quota import Quota
+
+
+def test_takers_together_stop_at_the_limit():
+    """Eight threads: with steps under way counted, none begins one too many."""
+    counters = types.SimpleNamespace(steps=0)
+    quota = Quota(counters, 100)
+    lock = threading.Lock()
+
+    def work():
+        me = object()
+        while not quota.used_up:
+            if quota.take(me):
+                with lock:
+                    counters.steps += 1
+                quota.is_over(me)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert counters.steps == 100
+
+
+def test_a_step_that_was_lost_is_left_to_another():
+    quota = Quota(types.SimpleNamespace(steps=4), 5)
+    assert quota.take("lost") and not quota.take("other")
+    assert not quota.used_up
+    quota.is_over("lost")
+    assert quota.take("other")

@@ -1,0 +1,117 @@
+"""--aggregation from the command line to the engine."""
+
+import dataclasses
+import json
+import os
+
+import pytest
+from built_sets import write_set
+
+from launch import configuration, devices, pretraining
+from selfsup import config_file, pretraining_run
+from selfsup.errors import UserError
+from selfsup.hybrid import assignment
+from selfsup.hybrid.stop import StopSignals
+
+TASKS = ("rotation", "colorization")
+_SMALL = (
+    "rotation.batch_size=3",
+    "rotation.image_size=32",
+    "colorization.batch_size=2",
+    "colorization.image_size=32",
+    "colorization.head_channels=8",
+)
+
+
+def _config(mode, **options):
+    options = {"task_overrides": _SMALL, "steps": 3, **options}
+    config = configuration.resolve("tiny", TASKS, aggregation=mode, **options)
+    return dataclasses.replace(config, log_steps=1, validation_batches=1)
+
+
+def test_an_unknown_mode_is_refused_with_those_there_are():
+    with pytest.raises(UserError, match="'allreduce'; known: async, hybrid, sync"):
+        _config("allreduce")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"weights": ["rotation=2"]}, "one weight for all; --task_weights gives rot"),
+        (
+            {"task_overrides": ["rotation.learning_rate=0.5"]},
+            "one learning rate for all; .* rotation 0.5, colorization 0.0003",
+        ),
+    ],
+)
+def test_what_one_step_for_all_cannot_have_is_refused(options, told):
+    with pytest.raises(UserError, match=f"--aggregation=sync: all tasks .* {told}"):
+        _config("sync", **options)
+    assert _config("hybrid", **options).aggregation == "hybrid"
+
+
+def test_a_run_does_not_change_its_mode(tmp_path):
+    configuration.save(_config("sync"), str(tmp_path))
+    assert configuration.load(str(tmp_path)).aggregation == "sync"
+    with pytest.raises(UserError, match="aggregation was 'sync', now 'async'"):
+        configuration.save(_config("async"), str(tmp_path))
+
+
+def test_a_run_from_before_there_were_modes_is_hybrid(tmp_path):
+    configuration.save(_config("hybrid"), str(tmp_path))
+    path = tmp_path / config_file.FILE_NAME
+    stored = json.loads(path.read_text())
+    del stored["aggregation"]
+    path.write_text(json.dumps(stored))
+    assert configuration.load(str(tmp_path)).aggregation == "hybrid"
+    configuration.save(_config("hybrid"), str(tmp_path))
+    path.write_text(json.dumps(stored))
+    with pytest.raises(UserError, match="aggregation was 'hybrid', now 'sync'"):
+        configuration.save(_config("sync"), str(tmp_path))
+
+
+def test_the_clocks_end_does_not_limit_asynchronous_steps():
+    """Their costs are of whole batches, and a step is a share of one."""
+    costs = [f"{task}.step_cost=1" for task in TASKS]
+    limited = {
+        mode: _config(
+            mode, task_overrides=[*_SMALL, *costs], end_cost=10.0, steps=100
+        ).limits()
+        for mode in assignment.AGGREGATIONS
+    }
+    assert limited["hybrid"] == limited["sync"] == dict.fromkeys(TASKS, 5)
+    assert limited["async"] == dict.fromkeys(TASKS, 100)
+
+
+def test_a_single_device_has_all_tasks_in_sync_and_none_in_async():
+    where = devices.local_assignment(_config("sync"), [], 0)
+    assert where.groups == dict.fromkeys(TASKS, ("/CPU:0",))
+    assert devices.local_assignment(_config("hybrid"), [], 0).takes_turns
+    with pytest.raises(
+        UserError, match=r"--aggregation=async: .* there is 1 \(/CPU:0\)"
+    ):
+        devices.local_assignment(_config("async"), [], 0)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("data"))
+    write_set(folder, [6, 3], splits=["train", "validation"], size=(64, 64))
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_a_run_of_each_mode_trains_and_goes_on(data, tmp_path, mode):
+    workers = {"rotation": ("/CPU:1", "/CPU:2"), "colorization": ("/CPU:3",)}
+    where = assignment.Assignment(workers, ("/CPU:0",))
+    for steps in (3, 5):
+        run = pretraining.Pretraining(
+            _config(mode, steps=steps), data, str(tmp_path), where
+        )
+        assert run.run(StopSignals())
+        assert run.engine.steps() == dict.fromkeys(TASKS, steps)
+    store = pretraining_run.checkpoints(str(tmp_path))
+    state = store.read_state(store.latest())["groups"]["rotation"]
+    assert state["steps"] == 5 and ("workers" in state) == (mode == "async")
+    assert os.path.exists(tmp_path / "validation.json")
