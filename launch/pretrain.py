@@ -12,7 +12,9 @@ How long:             --steps --end_cost --snapshot_cost --checkpoint_seconds
 How it is computed:   --mixed_precision --seed
 Where:                --groups --aggregation --logical_cpus --listen, and TF_CONFIG on a
                       cluster
+What travels:         --wire --sum_in_host
 Lost machines:        --step_seconds
+What takes the time:  --trace_steps
 Damaged data:         --max_lost_fraction
 """
 
@@ -131,6 +133,26 @@ _LOGICAL_CPUS = flags.DEFINE_integer(
     lower_bound=0,
 )
 
+_WIRE = flags.DEFINE_enum(
+    "wire",
+    "float32",
+    ["float32", "bfloat16"],
+    "With several devices: in what parameters and gradients travel between the master "
+    "variables, which are float32 in any case, and the replicas.",
+)
+_SUM_IN_HOST = flags.DEFINE_bool(
+    "sum_in_host",
+    False,
+    "On a cluster: a task's workers at one host name or address pull once between them "
+    "and push the sum of their gradients.",
+)
+_TRACE_STEPS = flags.DEFINE_integer(
+    "trace_steps",
+    0,
+    "Writes MODEL_DIR/trace.json, for chrome://tracing or ui.perfetto.dev: what the "
+    "parts of so many steps of each group took, after its first few.",
+    lower_bound=0,
+)
 _STEP_SECONDS = flags.DEFINE_float(
     "step_seconds",
     600.0,
@@ -176,7 +198,14 @@ def main(_):
     print(devices.describe(where))
     with StopSignals() as stop:
         run = Pretraining(
-            config, _DATA.value, _MODEL_DIR.value, where, pool, _STEP_SECONDS.value
+            config,
+            _DATA.value,
+            _MODEL_DIR.value,
+            where,
+            pool,
+            _STEP_SECONDS.value,
+            _wire(),
+            _recorder(),
         )
         finished = run.run(stop)
     if finished:
@@ -185,6 +214,29 @@ def main(_):
         print(
             f"stopped by {stop.received} after a checkpoint; the same command goes on"
         )
+
+
+def _wire():
+    from selfsup.errors import UserError
+    from selfsup.hybrid import cluster
+    from selfsup.hybrid.wire import Wire
+
+    if not _SUM_IN_HOST.value:
+        return Wire(_WIRE.value)
+    found = cluster.from_environment()
+    if found is None:
+        raise UserError("--sum_in_host: there is no cluster (TF_CONFIG is not set)")
+    return Wire(_WIRE.value, lambda device: found.address_of(device)[0])
+
+
+def _recorder():
+    import os
+
+    from selfsup.hybrid.timeline import Recorder
+
+    if not _TRACE_STEPS.value:
+        return None
+    return Recorder(_TRACE_STEPS.value, os.path.join(_MODEL_DIR.value, "trace.json"))
 
 
 def _place(config):

@@ -27,6 +27,7 @@ from selfsup.hybrid.engine import Engine
 from selfsup.hybrid.parallel_engine import ParallelEngine
 from selfsup.hybrid.placement import own_cpu, spread_over
 from selfsup.hybrid.rmsprop import NAMED
+from selfsup.hybrid.wire import Wire
 from selfsup.hybrid.workload import Model, Replica, Workload, share_of
 from selfsup.multitask import MultiTaskNetwork
 from selfsup.trunk.resnet_v2 import Trunk
@@ -71,6 +72,8 @@ class Pretraining:
         assignment=None,
         pool=None,
         step_seconds=600.0,
+        wire=None,
+        recorder=None,
     ):
         """
         Args:
@@ -80,6 +83,8 @@ class Pretraining:
           assignment: a `hybrid.assignment.Assignment`; None for turns on one device.
           pool: what knows which devices answer; None for those of this process.
           step_seconds: as of `ParallelEngine`.
+          wire: a `hybrid.wire.Wire`; None for its defaults.
+          recorder: a `hybrid.timeline.Recorder`; None for none.
 
         Raises:
           UserError: for data that does not serve the tasks, or a folder that holds
@@ -88,6 +93,8 @@ class Pretraining:
         self._assignment = assignment or alone(config.tasks)
         self._pool = pool or LocalPool()
         self._step_seconds = step_seconds
+        self._wire = wire or Wire()
+        self._recorder = recorder
         # A batch of each task, from which networks learn their shapes.
         self._examples = {}
         found = manifest.find(data_dir)
@@ -198,6 +205,8 @@ class Pretraining:
             learning_rate=self._learning_rate(name, batch_size),
             seed=seed,
             copy=copy,
+            wire=self._wire,
+            recorder=self._recorder,
         )
 
     def _learning_rate(self, name, batch_size):
