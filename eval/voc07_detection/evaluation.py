@@ -17,6 +17,7 @@ from selfsup.hybrid.stop import StopSignals
 RESULTS = "results"
 PICTURES = "pictures"
 _IOUS = (0.5, 0.75)
+_METRIC = "mean_average_precision"
 
 
 def run(settings):
@@ -33,7 +34,7 @@ def run(settings):
         if os.path.exists(os.path.join(folder, metrics_file.FILE_NAME)):
             return metrics_file.read(folder), True
         found = dataset.find(settings.data)
-        fitted, training = _prepare(settings, found, folder)
+        fitted, training = prepare(settings, found, folder)
         if not training.run(stop):
             return None, stop.received
         tested = testing.run(fitted.detector, found, settings.config, stop)
@@ -43,7 +44,7 @@ def run(settings):
         return metrics_file.read(folder), False
 
 
-def _prepare(settings, found, folder):
+def prepare(settings, found, folder):
     """(the `Fitting`, its `Training`) at their newest checkpoint or their start."""
     config = settings.config
     pretrained = trunks.load(
@@ -103,12 +104,12 @@ def _write(folder, settings, found, detector, notes, tested):
     metrics, precisions = {}, {}
     for iou in _IOUS:
         mean, of_class = mean_average_precision(tested.detections, tested.truth, iou)
-        metrics[f"mAP_{iou}"] = mean
+        metrics[f"{_METRIC}_{iou}"] = mean
         precisions[str(iou)] = of_class
     metrics_file.write(
         folder,
         evaluation=fitting.NAME,
-        headline=f"mAP_{_IOUS[0]}",
+        headline=f"{_METRIC}_{_IOUS[0]}",
         metrics=metrics,
         trunk=notes["trunk"],
         settings=dataclasses.asdict(settings),

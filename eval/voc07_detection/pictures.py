@@ -1,6 +1,5 @@
 """Pictures of detections beside the truth."""
 
-
 import cv2
 import numpy as np
 import tensorflow as tf

@@ -1,0 +1,220 @@
+"""Boxes, canvases, the set and the batches of the detection evaluation."""
+
+import itertools
+
+import numpy as np
+import object_sets
+import pytest
+import tensorflow as tf
+from object_sets import Thing
+
+from eval import whole_split
+from eval.voc07_detection import boxes, canvases, dataset, examples
+from eval.voc07_detection.config import Config
+from selfsup.data import manifest, pipeline
+from selfsup.errors import UserError
+
+CONFIG = Config(
+    min_size=64, max_size=96, sizes=2, batch_size=2, test_size=64, test_batch_size=2
+)
+RED = Thing((8, 4, 28, 24), 0)
+BLUE = Thing((20, 40, 44, 60), 2)
+HARD = Thing((2, 30, 12, 38), 1, difficult=True)
+
+
+def test_boxes_to_voc_and_back():
+    ours = np.array([[0, 0, 1, 1], [4, 2, 20, 10]], np.float32)
+    np.testing.assert_array_equal(boxes.to_voc(ours), [[1, 1, 1, 1], [3, 5, 10, 20]])
+    np.testing.assert_array_equal(boxes.from_voc(boxes.to_voc(ours)), ours)
+    assert boxes.to_voc(np.zeros([0, 4])).shape == (0, 4)
+
+
+def test_sizes_of_training():
+    assert canvases.training_sizes(Config()).tolist() == [480, 560, 640, 720, 800]
+    assert canvases.training_sizes(Config(sizes=1)).tolist() == [480]
+
+
+@pytest.mark.parametrize(
+    ("image", "canvas", "fitted"),
+    [
+        ((375, 500), (600, 800), (600, 800)),
+        ((500, 375), (800, 600), (800, 600)),
+        ((333, 500), (600, 800), (533, 800)),
+        ((500, 500), (600, 800), (600, 600)),
+        ((100, 1000), (600, 800), (80, 800)),
+        ((1, 3000), (600, 800), (1, 800)),
+    ],
+)
+def test_images_fit_their_canvas(image, canvas, fitted):
+    np.testing.assert_array_equal(canvases.for_image(600, tf.constant(image)), canvas)
+    np.testing.assert_array_equal(canvases.fit(image, canvas), fitted)
+
+
+def test_what_follows_the_image_is_gray():
+    image = np.full([40, 40, 3], 255, np.uint8)
+    placed, size = canvases.place(image, tf.constant([64, 96]))
+    np.testing.assert_array_equal(size, [64, 64])
+    np.testing.assert_allclose(placed[:, :64], 1.0)
+    np.testing.assert_array_equal(placed[:, 64:], np.full([64, 32, 3], 0.5))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A set whose train split has a difficult object and an image without any."""
+    folder = tmp_path_factory.mktemp("set")
+    return object_sets.write(
+        folder,
+        {
+            "train": [
+                object_sets.record("V/a", [RED, HARD]),
+                object_sets.record("V/b", [], size=(64, 48)),
+            ],
+            "validation": [object_sets.record("V/c", [HARD])],
+            "test": [
+                object_sets.record("V/d", [RED, BLUE, HARD]),
+                object_sets.record("V/e", [], size=(64, 48)),
+                object_sets.record("V/f", [BLUE]),
+            ],
+        },
+    )
+
+
+def test_trainval_is_both_splits(built):
+    found = dataset.find(built)
+    assert found.trainval.records == 3
+    assert found.max_objects == 1
+    assert found.counts == {
+        "training_images": 3,
+        "training_images_without_objects": 2,
+        "training_objects": 1,
+        "test_images": 3,
+    }
+
+
+def _training(built, position, count, config=CONFIG, seed=3):
+    stream = examples.training(dataset.find(built), config, seed, position)
+    return list(itertools.islice(stream.as_numpy_iterator(), count))
+
+
+def test_boxes_move_with_their_images(built):
+    """The red square's pixels are where its box says, mirrored or not."""
+    lefts = set()
+    for batch in _training(built, 0, 12):
+        assert batch["image"].shape[1:3] in {(96, 96), (128, 128)}
+        for image, all_boxes, classes in zip(
+            batch["image"], batch["boxes"], batch["classes"]
+        ):
+            red = (image[..., 0] > 0.7) & (image[..., 1] < 0.4)
+            assert red.any() == (classes[0] == 1)
+            if not red.any():
+                np.testing.assert_array_equal(all_boxes, [[-1] * 4])
+                continue
+            rows, columns = np.flatnonzero(red.any(1)), np.flatnonzero(red.any(0))
+            seen = [rows[0], columns[0], rows[-1] + 1, columns[-1] + 1]
+            np.testing.assert_allclose(all_boxes[0], seen, atol=1.5)
+            lefts.add(all_boxes[0, 1] / image.shape[1] > 0.3)
+    assert lefts == {True, False}
+
+
+def test_batches_follow_from_the_position(built):
+    straight, resumed = _training(built, 0, 6), _training(built, 8, 2)
+    for expected, batch in zip(straight[4:], resumed):
+        for key, value in expected.items():
+            np.testing.assert_array_equal(value, batch[key])
+    other = _training(built, 0, 6, seed=4)
+    assert any(
+        a["image"].shape != b["image"].shape or np.any(a["image"] != b["image"])
+        for a, b in zip(straight, other)
+    )
+
+
+def test_a_batch_of_one_has_the_shape_of_its_image(built):
+    config = Config(min_size=64, max_size=64, sizes=1)
+    shapes = {batch["image"].shape for batch in _training(built, 0, 6, config)}
+    assert shapes == {(1, 64, 96, 3), (1, 96, 64, 3)}
+
+
+def test_the_test_split_is_seen_once_and_whole(built):
+    found = dataset.find(built)
+    serialized = whole_split.serialized_records(found.test)
+    batches = list(examples.whole(serialized, CONFIG).as_numpy_iterator())
+    assert [batch["image"].shape for batch in batches] == [
+        (2, 64, 96, 3),
+        (1, 96, 64, 3),
+    ]
+    first, second = batches
+    assert first["key"].tolist() == [b"V/d", b"V/f"]
+    np.testing.assert_array_equal(first["old_size"], [[48, 64]] * 2)
+    np.testing.assert_array_equal(first["boxes"][0], [RED.box, BLUE.box, HARD.box])
+    np.testing.assert_array_equal(first["classes"], [[0, 2, 1], [2, -1, -1]])
+    np.testing.assert_array_equal(first["difficult"][0], [False, False, True])
+    assert second["boxes"].shape == (1, 0, 4)
+
+
+ONE = [object_sets.record("V/a", [RED])]
+NONE = [object_sets.record("V/b", [])]
+ONLY_HARD = [object_sets.record("V/c", [HARD])]
+
+
+@pytest.mark.parametrize(
+    ("splits", "changes", "message"),
+    [
+        ({"train": ONE}, {}, "no test split"),
+        (
+            {"train": ONE, "test": NONE},
+            {"options": {"splits_without_annotations": ["test"]}},
+            "no test split with boxes",
+        ),
+        ({"test": ONE}, {}, "neither a train nor a validation split"),
+        ({"train": NONE, "test": ONE}, {}, "nothing to train on"),
+        ({"train": ONLY_HARD, "test": ONE}, {}, "not difficult: nothing to train on"),
+        ({"train": ONE, "test": ONE}, {"labels": ()}, "names no classes"),
+        ({"train": ONE, "test": ONE}, {"kind": manifest.PHOTOS}, r"found 0; .*photos"),
+    ],
+)
+def test_sets_that_will_not_do(tmp_path, splits, changes, message):
+    object_sets.write(tmp_path, splits, **changes)
+    with pytest.raises(UserError, match=message):
+        dataset.find(str(tmp_path))
+
+
+def test_two_sets_are_one_too_many(tmp_path):
+    for name in "ab":
+        object_sets.write(tmp_path / name, {"train": ONE, "test": ONE})
+    with pytest.raises(UserError, match=r"expected one set with boxes.*found 2"):
+        dataset.find(str(tmp_path))
+
+
+def test_classes_beyond_the_manifest(tmp_path):
+    wrong = [object_sets.record("V/a", [BLUE])]
+    object_sets.write(tmp_path, {"train": wrong, "test": ONE}, labels=("red", "green"))
+    with pytest.raises(UserError, match="none of the 2 of the manifest"):
+        dataset.find(str(tmp_path))
+
+
+def test_a_damaged_shard_is_named(tmp_path):
+    folder = object_sets.write(tmp_path, {"train": ONE * 3, "test": ONE})
+    path = tmp_path / "train-00000.tfrecord"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="train-00000"):
+        dataset.find(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"crop_size": 7}, "crop_size: expected an even number"),
+        ({"min_size": 900}, "min_size <= max_size"),
+        ({"batch_size": 0}, "batch_size: expected 1 or more"),
+    ],
+)
+def test_bad_hyperparameters(changes, message):
+    with pytest.raises(UserError, match=message):
+        Config(**changes)
+
+
+def test_examples_say_what_stands_in(built):
+    _, stand_ins = pipeline.split_stand_in(_training(built, 0, 1)[0])
+    np.testing.assert_array_equal(stand_ins, [-1, -1])
