@@ -1,6 +1,7 @@
 """The pass over the test split: accuracies, predictions, neighbours."""
 
 import dataclasses
+import functools
 import io
 import os
 
@@ -50,7 +51,6 @@ class Results:
         return {name: float(value) for name, value in found.items()}
 
 
-@tf.function(reduce_retracing=True)
 def _judge(layers, features, labels):
     """Tensors by name with the batch last in "hits1" and "hits5", else first."""
     logits = layers(features)
@@ -77,10 +77,11 @@ def run(evaluation, batches, neighbours=None):
     Returns:
       `Results`.
     """
-    rows = []
+    judge = functools.partial(_judge, evaluation.layers)
+    judge, rows = tf.function(judge, reduce_retracing=True), []
     for batch in batches:
         features = evaluation.look(batch["image"])
-        judged = _judge(evaluation.layers, features, batch["label"])
+        judged = judge(features, batch["label"])
         row = {key: value.numpy() for key, value in judged.items()}
         row["keys"], row["labels"] = batch["key"].numpy(), batch["label"].numpy()
         if neighbours is not None:

@@ -1,0 +1,94 @@
+"""The command as its user runs it: killed, run again, finished; slow."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from eval import metrics_file
+from selfsup import history
+
+pytestmark = pytest.mark.slow
+SETTINGS = ("steps=150", "batch_size=8", "image_size=48", "statistics_images=32")
+
+
+def _start(photos, output, *more):
+    words = [f"--trunk=random --data={photos} --output={output} --preset=tiny", *more]
+    flags = " ".join(words).split() + [f"--set={text}" for text in SETTINGS]
+    return subprocess.Popen(
+        [sys.executable, "-m", "eval.imagenet_linear", *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _finish(process):
+    said, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, said
+    return said
+
+
+def _wait_for_steps(process, output):
+    """Until some steps have been logged."""
+    while process.poll() is None and not history.read(output):
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory, photos):
+    output = str(tmp_path_factory.mktemp("straight"))
+    assert "top1: " in _finish(_start(photos, output))
+    return output
+
+
+def _assert_same(ours, theirs):
+    assert metrics_file.read(ours)["metrics"] == metrics_file.read(theirs)["metrics"]
+    with (
+        np.load(f"{ours}/predictions.npz") as one,
+        np.load(f"{theirs}/predictions.npz") as other,
+    ):
+        np.testing.assert_array_equal(one["scores"], other["scores"])
+
+
+def test_killed_and_run_again_equals_straight(tmp_path, photos, straight):
+    output = str(tmp_path / "killed")
+    process = _start(photos, output)
+    _wait_for_steps(process, output)
+    process.kill()
+    process.wait()
+    assert not os.path.exists(f"{output}/{metrics_file.FILE_NAME}")
+    _finish(_start(photos, output))
+    _assert_same(output, straight)
+    assert "finished before" in _finish(_start(photos, output))
+
+
+def test_stopped_with_a_checkpoint_and_run_again_equals_straight(
+    tmp_path, photos, straight
+):
+    output = str(tmp_path / "stopped")
+    process = _start(photos, output)
+    _wait_for_steps(process, output)
+    process.send_signal(signal.SIGTERM)
+    assert "stopped by SIGTERM; the same command goes on" in _finish(process)
+    (checkpoint,) = os.listdir(f"{output}/checkpoints")
+    # From the checkpoint on, it is killed again and loses what came after.
+    process = _start(photos, output)
+    time.sleep(1.0)
+    process.kill()
+    process.wait()
+    assert checkpoint in os.listdir(f"{output}/checkpoints")
+    _finish(_start(photos, output))
+    _assert_same(output, straight)
+
+
+def test_bad_input_is_one_line(tmp_path, photos):
+    process = _start(tmp_path, tmp_path / "out")
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "no built data set here or below" in said
+    assert "Traceback" not in said
