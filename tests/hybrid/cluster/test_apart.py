@@ -28,7 +28,7 @@ def test_a_worker_behind_a_cut_link_is_given_up_and_taken_back(namespaces, tmp_p
     apart = elsewhere.Elsewhere(namespaces, tmp_path, "worker", 1)
     cluster = RealCluster(namespaces, tmp_path, elsewhere=apart)
     try:
-        chief = cluster.chief(GROUPS, step_seconds=5.0, probe_seconds=1.0)
+        chief = cluster.chief(GROUPS, step_seconds=10.0, probe_seconds=1.0)
         wait_for_steps(chief, STARTED, a=20, bb=20)
         apart.cut()
         before = steps(chief)["bb"]
