@@ -59,9 +59,8 @@ class Config:
         self._check("batch_size", self.batch_size >= 1, "1 or more")
         self._check("batch_norm_images", self.batch_norm_images >= 1, "1 or more")
         self._check("pictures", self.pictures >= 0, "0 or more")
-        for side in ("height", "width"):
-            crop, whole = getattr(self, f"crop_{side}"), getattr(self, side)
-            self._check(f"crop_{side}", 16 <= crop <= whole, f"16 to {side}={whole}")
+        self._check("crop_height", self.crop_height >= 16, "16 or more")
+        self._check("crop_width", self.crop_width >= 16, "16 or more")
         for channels in self.channels:
             self._check("up_projection_*", channels >= 1, "1 or more")
         self._check("decay_share", self.decay_share > 0, "more than 0")
@@ -70,6 +69,15 @@ class Config:
         self._check("berhu_share", 0 <= self.berhu_share <= 1, "0 to 1")
         known = ("validation", "test")
         self._check("test_split", self.test_split in known, " or ".join(known))
+
+    def check_crop(self):
+        """Raises UserError unless a crop fits into a photo.
+
+        Not at once, as fields are overridden one by one.
+        """
+        for side in ("height", "width"):
+            crop, whole = getattr(self, f"crop_{side}"), getattr(self, side)
+            self._check(f"crop_{side}", crop <= whole, f"at most {side}={whole}")
 
     def _check(self, name, good, expected):
         if not good:
@@ -98,12 +106,14 @@ PRESETS = {
         "a small network for CPUs",
         "tiny",
         {
-            "steps": 300,
+            "steps": 500,
             "batch_size": 8,
+            "learning_rate": 0.1,
             "height": 96,
             "width": 128,
-            "crop_height": 88,
-            "crop_width": 120,
+            "crop_height": 92,
+            "crop_width": 122,
+            "max_scale": 1.1,
             "up_projection_1": 64,
             "up_projection_2": 32,
             "up_projection_3": 16,

@@ -9,7 +9,6 @@ from eval import metrics_file, trunks, workspace
 from eval.nyuv2_depth import network, pictures, testing
 from eval.nyuv2_depth.examples import Data
 from eval.nyuv2_depth.fitting import Fitting
-from eval.nyuv2_depth.prediction_file import PredictionWriter
 from eval.training import TENSORBOARD, Training
 from eval.trunk_features import TrunkFeatures
 from selfsup.errors import UserError
@@ -32,6 +31,7 @@ def run(settings):
       (metrics.json's fields, whether they were there already), or (None, name of the
       signal that stopped it).
     """
+    settings.config.check_crop()
     with StopSignals() as stop, workspace.opened(settings) as folder:
         if os.path.exists(os.path.join(folder, metrics_file.FILE_NAME)):
             return metrics_file.read(folder), True
@@ -44,14 +44,9 @@ def run(settings):
             data.calibration_batches(settings.seed),
             output_stride=network.OUTPUT_STRIDE,
         )
-        path = os.path.join(folder, PREDICTIONS)
-        with PredictionWriter(path, data.test.records) as predictions:
-            tested = testing.run(
-                fitting.network, data, settings.config, predictions, stop
-            )
-            if tested is None:
-                return None, stop.received
-            predictions.finish()
+        tested = testing.run(fitting.network, data, settings.config, stop)
+        if tested is None:
+            return None, stop.received
         _write(folder, settings, data, fitting.network, training.notes, tested)
         return metrics_file.read(folder), False
 
@@ -105,9 +100,9 @@ def _sizes(description):
 
 def _write(folder, settings, data, depth_network, notes, tested):
     """Writes all that is left of the run, metrics.json last."""
-    measured, shown = tested
-    metrics = measured.result()
-    picture = pictures.draw(shown) if shown else None
+    metrics = tested.metrics.result()
+    testing.save_predictions(os.path.join(folder, PREDICTIONS), tested)
+    picture = pictures.draw(tested.shown) if tested.shown else None
     if picture:
         os.makedirs(os.path.join(folder, PICTURES), exist_ok=True)
         pictures.save(os.path.join(folder, PICTURES, "depth.png"), picture)
@@ -120,7 +115,7 @@ def _write(folder, settings, data, depth_network, notes, tested):
         trunk=notes["trunk"],
         settings=dataclasses.asdict(settings),
         data=data.description,
-        details={"pixels": measured.pixels, "predictions": PREDICTIONS},
+        details={"pixels": tested.metrics.pixels, "predictions": PREDICTIONS},
         alpha=depth_network.features.alpha(),
     )
 

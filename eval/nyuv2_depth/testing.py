@@ -1,6 +1,7 @@
 """The pass over the test split: depth at the truth's size, and how good it is."""
 
 import dataclasses
+import io
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import tensorflow as tf
 from eval import whole_split
 from eval.nyuv2_depth.examples import to_float
 from eval.nyuv2_depth.score.depth_metrics import DepthMetrics
+from eval.nyuv2_depth.score.scoring import resize
+from selfsup.data import files
 from selfsup.progress import Progress
 
 
@@ -29,18 +32,34 @@ class Shown:
     predicted: Any
 
 
-def run(network, data, config, predictions, stop):
+@dataclasses.dataclass(frozen=True)
+class Tested:
+    """What the test came to.
+
+    Attributes:
+      metrics: `DepthMetrics` at the truth's size.
+      keys: of the records, in order.
+      depths: list of float32 [h, w], metres: predictions at the network's resolution.
+      shown: [`Shown`, ...].
+    """
+
+    metrics: Any
+    keys: list
+    depths: list
+    shown: list
+
+
+def run(network, data, config, stop):
     """Predicts and measures all test images.
 
     Args:
       network: a `DepthNetwork`.
       data: an `examples.Data`.
       config: the evaluation's `Config`.
-      predictions: an entered `prediction_file.PredictionWriter`.
       stop: a `hybrid.stop.StopSignals`.
 
     Returns:
-      (`DepthMetrics`, [`Shown`, ...]), or None when it was stopped.
+      a `Tested`, or None when it was stopped.
 
     Raises:
       UserError: when a shard is damaged.
@@ -48,28 +67,33 @@ def run(network, data, config, predictions, stop):
     predict = tf.function(
         lambda images: network(to_float(images)), reduce_retracing=True
     )
-    metrics, shown, done = DepthMetrics(), [], 0
+    tested = Tested(DepthMetrics(), [], [], [])
     wanted = _spread(data.test.records, config.pictures)
     progress = Progress("nyuv2_depth test images", data.test.records)
     with whole_split.damage_explained(data.test), progress:
         for batch in data.test_batches():
             if stop.received is not None:
                 return None
-            depths = predict(batch["image"])
-            for one in _rows(batch, depths):
-                metrics.add(one.predicted, one.truth, one.truth > 0)
-                predictions.add(one.key, one.predicted)
-                if done in wanted:
-                    shown.append(one)
-                done += 1
-            progress.update(done)
-    return metrics, shown
+            depths = predict(batch["image"]).numpy()
+            for one, depth in zip(_rows(batch, depths), depths):
+                tested.metrics.add(one.predicted, one.truth, one.truth > 0)
+                if len(tested.keys) in wanted:
+                    tested.shown.append(one)
+                tested.keys.append(one.key)
+                tested.depths.append(depth)
+            progress.update(len(tested.keys))
+    return tested
 
 
-@tf.function(reduce_retracing=True)
-def upsample(depth, size):
-    """Bilinear: float32 [h, w] -> float32 [H, W]; `size` is int32 [2]."""
-    return tf.image.resize(depth[..., None], size)[..., 0]
+def save_predictions(path, tested):
+    """Writes what `eval.nyuv2_depth.score` reads: "keys", str [N], and "depths".
+
+    They are at the network's resolution, float32 [N, h, w] in metres: the score resizes
+    them as the evaluation does, to truths of any size.
+    """
+    content = io.BytesIO()
+    np.savez(content, keys=np.array(tested.keys), depths=np.stack(tested.depths))
+    files.write_atomically(path, content.getvalue())
 
 
 def _rows(batch, depths):
@@ -80,7 +104,7 @@ def _rows(batch, depths):
             key=batch["key"][row].decode(),
             image=batch["image"][row],
             truth=batch["depth"][row, : size[0], : size[1]],
-            predicted=upsample(depths[row], tf.constant(size)).numpy(),
+            predicted=resize(depths[row], size),
         )
 
 

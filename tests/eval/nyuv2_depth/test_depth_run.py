@@ -1,0 +1,229 @@
+"""The evaluation from a trunk to metrics.json, in mid-run stops, and what it refuses."""
+
+import json
+import os
+import signal
+
+import depth_sets
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from eval import metrics_file
+from eval.nyuv2_depth import evaluation, examples, testing
+from eval.nyuv2_depth.config import Config
+from eval.nyuv2_depth.fitting import learning_rate_schedule
+from eval.nyuv2_depth.score import scoring
+from eval.nyuv2_depth.score.depth_metrics import NAMES, DepthMetrics
+from eval.training import Training
+from selfsup import history
+from selfsup.data import manifest
+from selfsup.errors import UserError
+from selfsup.hybrid.stop import StopSignals
+
+STEPS = 40
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory, settings_for):
+    """(folder, metrics.json's fields) of a run that nothing stopped."""
+    folder = tmp_path_factory.mktemp("straight")
+    metrics, before = evaluation.run(_settings(settings_for, folder))
+    assert not before
+    return folder, metrics
+
+
+def _settings(settings_for, folder):
+    texts = (f"steps={STEPS}", "learning_rate=0.1", "max_scale=1.0")
+    return settings_for(folder, *texts)
+
+
+def _truth():
+    """The test photos' depths, float32 [6, 48, 64], as conftest has written them."""
+    depths = np.stack([depth_sets.scene(number, (48, 64))[1] for number in range(6)])
+    depths[1] = 0
+    depths[2, :, ::2] = 0
+    return depths.astype(np.float32)
+
+
+def _guess():
+    """Metrics of guessing the median depth everywhere."""
+    truth, metrics = _truth(), DepthMetrics()
+    metrics.add(np.full_like(truth, np.median(truth[truth > 0])), truth, truth > 0)
+    return metrics.result()
+
+
+def test_it_learns_depth(straight):
+    _, metrics = straight
+    found, guess = metrics["metrics"], _guess()
+    assert metrics["headline"] == "under_1.25"
+    assert set(found) == set(NAMES)
+    assert found["under_1.25"] > guess["under_1.25"] + 0.2
+    assert found["mean_absolute_error"] < 0.6 * guess["mean_absolute_error"]
+
+
+def test_scoring_its_predictions_gives_its_metrics(straight, tmp_path):
+    folder, metrics = straight
+    truth = tmp_path / "truth.npz"
+    keys = [f"test/{number:03d}" for number in range(6)]
+    # In another order: they are matched by their keys.
+    np.savez(truth, keys=keys[::-1], depths=_truth()[::-1])
+    report, _ = scoring.score(folder / evaluation.PREDICTIONS, truth)
+    assert report["pixels"] == metrics["details"]["pixels"]
+    assert report["images_without_truth"] == 1
+    # The set keeps depth in millimetres.
+    for name, value in metrics["metrics"].items():
+        assert report["metrics"][name] == pytest.approx(value, abs=1e-3)
+
+
+def test_what_it_leaves(straight):
+    folder, metrics = straight
+    # Of six test images one has no depth and one half.
+    assert metrics["details"]["pixels"] == 48 * 64 * 9 // 2
+    assert metrics["trunk"] == {"kind": "random", "depth": "tiny", "seed": 0}
+    assert metrics["data"]["train"] == {"split": "train", "images": 8}
+    assert metrics["data"]["test"] == {"split": "test", "images": 6}
+    assert metrics["data"]["sets"][0]["options"] == {"source": "labelled"}
+    assert metrics["settings"]["config"]["steps"] == STEPS
+    rows = history.read(folder)
+    assert rows[-1]["step"] == STEPS
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert os.listdir(folder / "tensorboard")
+    picture = np.asarray(Image.open(folder / "pictures" / "depth.png").convert("RGB"))
+    assert picture.shape[0] > 300
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 500
+
+
+def test_a_finished_run_is_read(straight, settings_for):
+    folder, metrics = straight
+    again, before = evaluation.run(_settings(settings_for, folder))
+    assert before
+    assert again == metrics
+
+
+def _stop_at(number, monkeypatch):
+    """Has the process asked to stop as it takes that step."""
+    take = Training._take
+
+    def stopping(self, batch):
+        if self.number == number:
+            os.kill(os.getpid(), signal.SIGTERM)
+        take(self, batch)
+
+    monkeypatch.setattr(Training, "_take", stopping)
+
+
+def test_stopped_and_resumed_equals_straight(
+    straight, settings_for, tmp_path, monkeypatch
+):
+    settings = _settings(settings_for, tmp_path)
+    with monkeypatch.context() as patch:
+        _stop_at(17, patch)
+        assert evaluation.run(settings) == (None, "SIGTERM")
+    assert not os.path.exists(tmp_path / metrics_file.FILE_NAME)
+    metrics, _ = evaluation.run(settings)
+    for name, value in straight[1]["metrics"].items():
+        assert metrics["metrics"][name] == pytest.approx(value, rel=1e-5)
+
+
+def test_data_must_stay_the_same(straight, settings_for, tmp_path):
+    folder, metrics = straight
+    old = metrics["data"]
+    with pytest.raises(UserError, match="begun on other data"):
+        evaluation._check_data(old, {**old, "sha256": "0"}, str(folder))
+
+
+def test_sets_without_depth_are_named(tmp_path, settings_for):
+    made = depth_sets.write_depth_set(
+        tmp_path / "set", {"train": [depth_sets.scene(0, (8, 8))]}
+    )
+    text = json.loads(made.to_json())
+    text["features"] = ["image"]
+    (tmp_path / "set" / manifest.FILE_NAME).write_text(json.dumps(text))
+    settings = settings_for(tmp_path / "run", data=str(tmp_path))
+    with pytest.raises(UserError, match="no built set has the features image, depth"):
+        evaluation.run(settings)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_missing_splits_are_named(split, tmp_path, settings_for):
+    depth_sets.write_depth_set(
+        tmp_path / "set", {split: [depth_sets.scene(0, (16, 16))]}
+    )
+    settings = settings_for(tmp_path / "run", data=str(tmp_path))
+    missing = {"train": "test", "test": "train"}[split]
+    with pytest.raises(UserError, match=rf"split '{missing}'.*{split} \(1\)"):
+        evaluation.run(settings)
+
+
+def test_raw_and_labelled_sets_train_together(tmp_path, settings_for):
+    """The labelled set's test split alone is tested on."""
+    for name, splits in (("raw", ["train"]), ("labelled", ["train", "test"])):
+        scenes = {split: [depth_sets.scene(7, (16, 16))] * 3 for split in splits}
+        depth_sets.write_depth_set(tmp_path / name, scenes, source=name)
+    config = settings_for(tmp_path / "run").config
+    description = examples.Data(str(tmp_path), config).description
+    sources = [one["options"]["source"] for one in description["sets"]]
+    assert sources == ["labelled", "raw"]
+    counts = [description[part]["images"] for part in ("train", "test")]
+    assert counts == [6, 3]
+
+
+class Echo:
+    """Stands for a network that sees brightness as depth, at half the resolution."""
+
+    def __call__(self, images):
+        halved = tf.nn.avg_pool2d(images, 2, 2, "SAME")[..., 0]
+        return depth_sets.NEAR + halved * (depth_sets.FAR - depth_sets.NEAR)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_depth_of_another_size_than_its_photo(factor, tmp_path, settings_for):
+    """Both show the same view: predictions come at the size of the truth."""
+    pairs = []
+    for number in range(5):
+        photo, depth = depth_sets.scene(number, (48, 64))
+        pairs.append((photo, np.kron(depth, np.ones([factor, factor]))))
+    depth_sets.write_depth_set(tmp_path / "set", {"train": pairs, "test": pairs})
+    config = settings_for(tmp_path / "run").config
+    data = examples.Data(str(tmp_path), config)
+    batch = next(iter(data.batches(0, 0)))
+    assert batch["depth"].shape == (4, 48, 64, 1)
+    tested = testing.run(Echo(), data, config, StopSignals())
+    metrics = tested.metrics
+    assert tested.keys == [f"test/{number:03d}" for number in range(5)]
+    assert metrics.pixels == 5 * 48 * 64 * factor**2
+    assert metrics.result()["mean_absolute_error"] < 0.05
+    assert metrics.result()["under_1.25"] > 0.999
+    assert (
+        tested.shown[0].predicted.shape
+        == tested.shown[0].truth.shape
+        == (48 * factor, 64 * factor)
+    )
+
+
+def test_the_learning_rate_falls_twice():
+    schedule = learning_rate_schedule(Config(steps=1000))
+    found = [float(schedule(step)) for step in (0, 349, 351, 699, 701, 999)]
+    np.testing.assert_allclose(found, [1e-2, 1e-2, 1e-3, 1e-3, 1e-4, 1e-4], rtol=1e-6)
+    assert learning_rate_schedule(Config(steps=1, decay_share=2.0)) == 0.01
+
+
+def test_a_crop_has_to_fit(settings_for, tmp_path):
+    with pytest.raises(UserError, match="crop_height=50: expected at most height=48"):
+        evaluation.run(settings_for(tmp_path, "crop_height=50"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("crop_height=15", "crop_height=15: expected 16 or more"),
+        ("test_split=train", "test_split=train: expected validation or test"),
+        ("dropout=1.0", "dropout=1.0: expected 0 to less than 1"),
+        ("max_scale=0.5", "max_scale=0.5: expected 1 or more"),
+    ],
+)
+def test_bad_values_are_named(text, message, settings_for, tmp_path):
+    with pytest.raises(UserError, match=message):
+        settings_for(tmp_path, text)
