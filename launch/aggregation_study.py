@@ -70,42 +70,70 @@ class Run:
     seconds: float
 
 
-class _TimeLimit:
-    """Stands in for `StopSignals`: asks to stop when the time is over."""
+class _Updates:
+    """Counts the updates of the trunk since the last `reset`, as they land."""
 
-    def __init__(self, seconds):
-        self._end = time.monotonic() + seconds
+    def __init__(self, mode):
+        self.groups = {}
+        # There, one update is a step of each task.
+        self._together = mode == "sync"
+        self._before = 0
 
-    @property
-    def received(self):
-        return "time" if time.monotonic() >= self._end else None
+    def __call__(self):
+        steps = [group.steps for group in self.groups.values()]
+        so_far = max(steps, default=0) if self._together else sum(steps)
+        return so_far - self._before
+
+    def reset(self):
+        self._before += self()
 
 
 class _Observer:
-    """Takes in the steps of a run; measures the held-out loss now and then."""
+    """Takes in the steps of a run; measures the held-out loss now and then.
 
-    def __init__(self, tasks_per_update, measure):
-        self.curve = []
+    Time begins with the first step. Stands in for `StopSignals`: asks to stop when the
+    time is over.
+
+    Attributes:
+      curve: list of (seconds, held-out loss).
+      staleness: of each step, the updates between its pull and itself.
+      seconds: when the last step came.
+    """
+
+    def __init__(self, tasks_per_update, measure, limit):
+        self.curve = [(0.0, measure())]
         self.staleness = []
+        self.seconds = 0.0
         self._tasks_per_update = tasks_per_update
         self._measure = measure
-        self._start = time.monotonic()
-        self._measure_at = self._start
+        self._limit = limit
+        self._start = None
+        self._measure_at = 0.0
         self._count = 0
 
     @property
     def updates(self):
         return self._count // self._tasks_per_update
 
+    @property
+    def received(self):
+        over = self._start is not None and self._so_far() >= self._limit
+        return "time" if over else None
+
+    def _so_far(self):
+        return time.monotonic() - self._start
+
     def after_step(self, task, logs, seconds):
-        del task, seconds
+        del task
+        if self._start is None:
+            self._start = time.monotonic() - seconds
         # Before it is counted: the updates that came before this one.
         self.staleness.append(self.updates - logs["begun_at"])
         self._count += 1
-        now = time.monotonic()
-        if now >= self._measure_at:
-            self.curve.append((now - self._start, self._measure()))
-            self._measure_at = now + _MEASURE_SECONDS
+        self.seconds = self._so_far()
+        if self.seconds >= self._measure_at:
+            self.curve.append((self.seconds, self._measure()))
+            self._measure_at = self.seconds + _MEASURE_SECONDS
 
 
 def make_devices():
@@ -130,37 +158,37 @@ def _run(mode, learning_rate, seed, setting):
     problem = Problem(seed)
     with tf.device(_SERVER):
         network = Network(seed + 1000)
-    made = _aggregated(problem, network, mode, learning_rate, setting)
+    updates = _Updates(mode)
+    made = _aggregated(problem, network, mode, learning_rate, setting, updates)
     tasks_per_update = len(made.steppers[0].tasks)
     _trace(network, made)
+    updates.reset()
     with tempfile.TemporaryDirectory() as folder:
         engine = _engine(network, made, folder)
         measure = tf.function(lambda: problem.held_out_loss(network))
         measure()
-        observer = _Observer(tasks_per_update, lambda: float(measure()))
-        start = time.monotonic()
-        engine.run(_TimeLimit(setting.seconds), _ENDLESS, observer.after_step)
-        seconds = time.monotonic() - start
+        observer = _Observer(
+            tasks_per_update, lambda: float(measure()), setting.seconds
+        )
+        before = _examples(made)
+        engine.run(observer, _ENDLESS, observer.after_step)
     return Run(
         mode,
         learning_rate,
         seed,
         observer.curve,
         observer.updates,
-        sum(group.examples for group in made.groups.values()),
+        _examples(made) - before,
         statistics.fmean(observer.staleness),
-        seconds,
+        observer.seconds,
     )
 
 
-def _aggregated(problem, network, mode, learning_rate, setting):
-    groups = {}
+def _examples(made):
+    return sum(group.examples for group in made.groups.values())
 
-    def updates():
-        """Updates so far; one of all tasks is a step of each."""
-        steps = [group.steps for group in groups.values()]
-        return max(steps, default=0) if mode == "sync" else sum(steps)
 
+def _aggregated(problem, network, mode, learning_rate, setting, updates):
     workloads = [
         problem.workload(
             network, task, learning_rate, setting.worker_seconds(task), updates
@@ -168,22 +196,19 @@ def _aggregated(problem, network, mode, learning_rate, setting):
         for task in TASKS
     ]
     made = aggregation.MODES[mode](workloads, None, DEVICES)
-    groups.update(made.groups)
+    updates.groups = made.groups
     return made
 
 
 def _trace(network, made):
-    """Takes each stepper's first step, which traces it, and undoes it."""
+    """Takes each stepper's first step, which traces it, and undoes what it did."""
     optimizers = [one.variables for one in made.optimizers.values()]
     state = [*network.variables, *(each for one in optimizers for each in one)]
     before = [variable.numpy() for variable in state]
-    counters = {task: group.counters() for task, group in made.groups.items()}
     for stepper in made.steppers:
         stepper.advance()
     for variable, value in zip(state, before):
         variable.assign(value)
-    for task, group in made.groups.items():
-        group.restore(counters[task])
 
 
 def _engine(network, made, folder):
