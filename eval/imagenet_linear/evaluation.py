@@ -23,7 +23,12 @@ class Stopped(Exception):
 
 
 class Run:
-    """One run of the evaluation in its folder."""
+    """One run of the evaluation in its folder.
+
+    Attributes:
+      model: the `LinearEvaluation`.
+      training: its `Training`.
+    """
 
     def __init__(self, settings, folder, stop):
         """
@@ -46,16 +51,16 @@ class Run:
             mixed_precision=settings.mixed_precision,
         )
         classes = len(self._photos.classes)
-        self._model = LinearEvaluation(pretrained.trunk, classes, settings)
+        self.model = LinearEvaluation(pretrained.trunk, classes, settings)
         self._cache = self._make_cache()
-        self._training = Training(
+        self.training = Training(
             folder,
             NAME,
-            step=self._model.step,
+            step=self.model.step,
             batches=self._training_batches,
             batch_size=config.batch_size,
             steps=config.steps,
-            trackable=self._model,
+            trackable=self.model,
             notes={"trunk": pretrained.description, "data": self._photos.description()},
         )
 
@@ -66,14 +71,14 @@ class Run:
           UserError: for data, a trunk or a checkpoint that cannot be used.
         """
         try:
-            if self._training.resume():
+            if self.training.resume():
                 self._check_same_data()
             else:
                 self._prepare()
             if self._cache is not None:
                 photos = self._in_file_order(self._photos.train, "cached photos")
-                self._cache.fill(self._model.look, photos)
-            if not self._training.run(self._stop):
+                self._cache.fill(self.model.look, photos)
+            if not self.training.run(self._stop):
                 return False
             self._test()
         except Stopped:
@@ -87,14 +92,14 @@ class Run:
         config = self._config
         if not config.cache_features or self._settings.lasso:
             return None
-        features = self._model.features
+        features = self.model.features
         rows = len(features.names)
         return FeatureCache(
             self._folder, self._photos, rows, features.size, config.cache_gigabytes
         )
 
     def _check_same_data(self):
-        was = self._training.notes["data"]["checksum"]
+        was = self.training.notes["data"]["checksum"]
         if was != self._photos.checksum:
             raise UserError(
                 f"--data={self._settings.data}: other photos than those that the run in "
@@ -107,23 +112,21 @@ class Run:
             self._cache.remove()
         train, test = dataset.count_labels(self._photos)
         chance = dict(zip(("top1", "top5"), _chance(train, test)))
-        self._training.notes["data"]["chance"] = chance
+        self.training.notes["data"]["chance"] = chance
         count = self._config.statistics_images
         recalibrate_batch_norm(
-            self._model.trunk,
+            self.model.trunk,
             self._images(count, "photos for batch norm"),
             output_stride=self._config.output_stride,
         )
-        self._model.features.measure(self._images(count, "photos for scales"))
+        self.model.features.measure(self._images(count, "photos for scales"))
 
     def _images(self, count, what):
         """Random training photos as float32 centre crops; whole batches, or one."""
-        size, whole = self._config.batch_size, False
-        for batch in self._sample(count, what):
-            if whole and batch["image"].shape[0] < size:
-                # The statistics of a few photos are no estimate of a batch's.
+        for number, batch in enumerate(self._sample(count, what)):
+            # The statistics of a few photos left over are no estimate of a batch's.
+            if number and batch["image"].shape[0] < self._config.batch_size:
                 return
-            whole = True
             yield dataset.to_float(batch["image"])
 
     def _sample(self, count, what):
@@ -164,10 +167,10 @@ class Run:
         if config.neighbours:
             sample = self._sample(config.neighbour_images, "photos for neighbours")
             neighbours, counted = testing.fit_neighbours(
-                self._model, sample, config.neighbours
+                self.model, sample, config.neighbours
             )
         tested = self._in_file_order(self._photos.test, "test photos")
-        results = testing.run(self._model, tested, neighbours)
+        results = testing.run(self.model, tested, neighbours)
         self._draw(results)
         testing.save_predictions(self._folder, results, self._photos.classes)
         self._write(results, counted)
@@ -177,9 +180,9 @@ class Run:
         drawing.save_predictions(
             self._folder, results, self._shown(drawing.choose(results)), classes
         )
-        names = self._model.features.names
+        names = self.model.features.names
         if len(names) > 1:
-            chance = self._training.notes["data"]["chance"]
+            chance = self.training.notes["data"]["chance"]
             drawing.save_probe(self._folder, names, results, chance)
         pictures.save_curves(self._folder, ("loss", "top1"))
 
@@ -202,7 +205,7 @@ class Run:
         with tf.summary.create_file_writer(path).as_default(self._config.steps):
             for name, value in metrics.items():
                 tf.summary.scalar(f"{NAME}/test/{name}", value)
-        notes = self._training.notes
+        notes = self.training.notes
         metrics_file.write(
             self._folder,
             evaluation=NAME,
@@ -211,9 +214,9 @@ class Run:
             trunk=notes["trunk"],
             settings=dataclasses.asdict(self._settings),
             data=notes["data"],
-            alpha=self._model.row.alpha(),
+            alpha=self.model.row.alpha(),
             details={
-                "rows": list(self._model.features.names),
+                "rows": list(self.model.features.names),
                 "top1": [float(value) for value in results.hits1.mean(axis=1)],
                 "top5": [float(value) for value in results.hits5.mean(axis=1)],
                 "chance": notes["data"]["chance"],

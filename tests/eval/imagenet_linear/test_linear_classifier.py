@@ -82,6 +82,25 @@ def test_a_layer_among_others_is_trained_as_softmax_regression(
     np.testing.assert_allclose(evaluation.layers.bias[-1], bias, atol=1e-5)
 
 
+def test_the_lassos_row_is_learned_with_its_penalty_in_the_loss(
+    trunk, settings_for, tmp_path
+):
+    settings = settings_for(tmp_path, lasso=0.5, probe_units=False, augment=False)
+    evaluation = LinearEvaluation(trunk, CLASSES, settings)
+    images = np.random.default_rng(0).integers(0, 256, [4, 48, 48, 3], np.uint8)
+    examples = {"image": tf.constant(images), "label": tf.range(4, dtype=tf.int64)}
+    logs = evaluation.step(examples, tf.constant(0))
+    assert float(logs["lasso_penalty"]) == pytest.approx(0.5 * 5**0.5, rel=1e-5)
+    assert float(logs["loss"]) == pytest.approx(
+        np.log(CLASSES) + 0.5 * 5**0.5, rel=1e-4
+    )
+    # The softmax layer began at 0, where the row makes no difference yet.
+    evaluation.step(examples, tf.constant(1))
+    alpha = np.array(evaluation.row.alpha())
+    assert np.ptp(alpha) > 1e-5
+    assert np.sum(alpha**2) == pytest.approx(1.0, abs=1e-5)
+
+
 class Looker:
     """Stands in for an evaluation: an image's features are its first pixel."""
 

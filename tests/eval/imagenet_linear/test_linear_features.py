@@ -51,28 +51,33 @@ def _features(trunk, lasso=0.0, **changes):
     return made
 
 
-def test_features_are_standardised_and_of_unit_size(trunk):
+@pytest.fixture(scope="module")
+def probed(trunk):
+    """(`FrozenFeatures` of all units, those of `IMAGES`)."""
     made = _features(trunk, probe_units=True)
-    found = made(IMAGES).numpy()
+    return made, made(IMAGES).numpy()
+
+
+def test_features_are_standardised_and_of_unit_size(trunk, probed):
+    _, found = probed
     assert found.shape == (5, 6, 9 * trunk.channels)
     np.testing.assert_allclose(np.sum(found**2, axis=2).mean(axis=1), 1.0, rtol=1e-3)
     channels = found.reshape(5, 6, 9, -1).mean(axis=(1, 2))
     np.testing.assert_allclose(channels, 0.0, atol=1e-5)
 
 
-def test_the_last_row_is_the_last_unit_with_and_without_probes(trunk):
-    plain, probed = _features(trunk), _features(trunk, probe_units=True)
+def test_the_last_row_is_the_last_unit_with_and_without_probes(trunk, probed):
+    plain, (made, found) = _features(trunk), probed
     assert plain.names == ["unit_5"]
-    assert probed.names[-1] == "unit_5"
-    np.testing.assert_allclose(plain(IMAGES)[-1], probed(IMAGES)[-1], atol=1e-6)
+    assert made.names == [f"unit_{number}" for number in range(1, 6)]
+    np.testing.assert_allclose(plain(IMAGES)[-1], found[-1], atol=1e-6)
 
 
-@pytest.mark.parametrize("probe_units", [False, True])
-def test_the_lassos_combination_is_the_last_row(trunk, probe_units):
-    made = _features(trunk, lasso=0.1, probe_units=probe_units)
-    assert made.names == [f"unit_{n}" for n in range(1, 6) if probe_units] + [
-        "combination"
-    ]
+def test_the_lassos_combination_is_the_last_row(trunk):
+    made = _features(trunk, lasso=0.1, probe_units=True)
+    assert made.names == [*(f"unit_{n}" for n in range(1, 6)), "combination"]
+    without = TrunkFeatures(trunk, "imagenet_linear", 0.1)
+    assert FrozenFeatures(without, Config()).names == ["combination"]
     units = trunk.unit_outputs(IMAGES)
     mixed = max_pool_to(sum(units) / 5**0.5, 3).numpy().reshape(6, 9, -1)
     deviation = np.sqrt(mixed.var(axis=(0, 1)) + 1e-5)

@@ -24,7 +24,7 @@ def _run(settings):
 
 
 def _weights(run):
-    return run._model.layers.kernel.numpy()
+    return run.model.layers.kernel.numpy()
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_every_unit_has_its_accuracy_and_pictures_are_there(finished):
     assert details["rows"] == [f"unit_{number}" for number in range(1, 6)]
     assert details["top1"][-1] == metrics_file.read(folder)["metrics"]["top1"]
     assert len(details["top5"]) == 5
-    assert run._model.trunk.num_units == 5
+    assert run.model.trunk.num_units == 5
     found = sorted(os.listdir(folder / "pictures"))
     assert found == ["curves.png", "predictions.png", "probe.png"]
     assert os.listdir(folder / "tensorboard")
@@ -87,10 +87,10 @@ def test_the_trunk_stays_as_it_was_but_for_its_statistics(finished):
     random = trunks.load(
         "random", checkpoint=None, depth="tiny", output_stride=16, seed=0
     ).trunk
-    pairs = zip(run._model.trunk.trainable_weights, random.trainable_weights)
+    pairs = zip(run.model.trunk.trainable_weights, random.trainable_weights)
     for ours, theirs in pairs:
         np.testing.assert_array_equal(ours, theirs)
-    moved = run._model.trunk.block3[0].preact.moving_mean
+    moved = run.model.trunk.block3[0].preact.moving_mean
     assert np.any(moved.numpy() != random.block3[0].preact.moving_mean.numpy())
 
 
@@ -102,6 +102,21 @@ def test_a_finished_run_says_so(finished, capsys):
     assert "top1: " in said
     assert "(chance 0.8333)" in said
     assert "says nothing" not in said
+
+
+def test_where_top5_says_nothing_the_command_says_so(tmp_path, capsys):
+    metrics_file.write(
+        tmp_path,
+        evaluation=config.NAME,
+        headline="top5",
+        metrics={"top5": 1.0, "top1": 0.5},
+        trunk={"kind": "random"},
+        settings={},
+        data={"classes": 4},
+        details={"chance": {"top1": 0.25, "top5": 1.0}},
+    )
+    summary.print_metrics(str(tmp_path))
+    assert "top5 says nothing here: there are 4 classes" in capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")
@@ -132,14 +147,14 @@ def test_stopped_by_a_signal_and_run_again_equals_straight(
     settings = settings_for(tmp_path, **PLAIN)
     with StopSignals() as stop, workspace.opened(settings) as output:
         run = Run(settings, output, stop)
-        take = run._training._take
+        take = run.training._take
 
         def signalled(batch):
             take(batch)
-            if run._training.number == 5:
+            if run.training.number == 5:
                 os.kill(os.getpid(), signal.SIGTERM)
 
-        monkeypatch.setattr(run._training, "_take", signalled)
+        monkeypatch.setattr(run.training, "_take", signalled)
         assert not run.run()
     assert not summary.is_finished(tmp_path)
     resumed = _run(settings)
@@ -159,16 +174,17 @@ def test_a_signal_during_a_pass_stops_it(tmp_path, settings_for):
 
 def test_a_resumed_run_refuses_other_photos(tmp_path, straight, settings_for):
     _, plain = straight
-    plain._training.notes["data"]["checksum"], kept = (
+    plain.training.notes["data"]["checksum"], kept = (
         "other",
-        plain._training.notes["data"]["checksum"],
+        plain.training.notes["data"]["checksum"],
     )
     with pytest.raises(UserError, match="other photos than those"):
         plain._check_same_data()
-    plain._training.notes["data"]["checksum"] = kept
+    plain.training.notes["data"]["checksum"] = kept
     plain._check_same_data()
 
 
+@pytest.mark.slow
 def test_the_lasso_learns_its_row(tmp_path, settings_for):
     changes = {"neighbours": 0, "cache_features": True, "augment": False}
     settings = settings_for(tmp_path, lasso=0.01, alpha_learning_rate=0.1, **changes)
