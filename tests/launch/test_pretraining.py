@@ -91,6 +91,12 @@ def test_every_task_trains_validates_and_leaves_pictures(straight):
         assert os.listdir(os.path.join(straight, "tensorboard", split))
 
 
+def test_how_long_checkpoints_kept_the_tasks_waiting_is_told(straight):
+    (row,) = [row for row in history.read(straight) if row["split"] == "run"]
+    assert 0 < row["pause_seconds"] < row["seconds"]
+    assert row["pause_share"] == pytest.approx(row["pause_seconds"] / row["seconds"])
+
+
 def test_resuming_gives_the_losses_of_not_stopping(straight, stopped):
     expected, found = _trained(straight), _trained(stopped)
     assert [row["task"] for row in found] == [row["task"] for row in expected]
