@@ -6,6 +6,7 @@ Written as a Chrome trace, for chrome://tracing or https://ui.perfetto.dev.
 """
 
 import dataclasses
+import itertools
 import json
 import threading
 import time
@@ -22,6 +23,8 @@ _CLOCK_TRIALS = 9
 # batch is there; its gradients are; they are with the masters; so are the slowest
 # replica's; the update is done and the chief knows. What overlaps counts as the former.
 KINDS = ("start", "pull", "input", "compute", "push", "wait", "apply")
+# The ends of the first five.
+_MARKS = ("began", "pulled", "fetched", "computed", "arrived")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Span:
       kind: of `KINDS`; or "step", of a group.
       step: number of the step.
       start: seconds since the epoch by the chief's clock.
-      seconds: how long; 0 at least, as clocks agree only so far.
+      seconds: how long.
     """
 
     task: str
@@ -117,18 +120,12 @@ class Recorder:
         }
         complete = max((one["arrived"] for one in times.values()), default=ended)
         for (task, device), one in times.items():
-            ready = max(one["pulled"], one["fetched"])
-            edges = {
-                "start": (began, one["began"]),
-                "pull": (one["began"], one["pulled"]),
-                "input": (one["pulled"], ready),
-                "compute": (ready, one["computed"]),
-                "push": (one["computed"], one["arrived"]),
-                "wait": (one["arrived"], complete),
-                "apply": (complete, ended),
-            }
-            for kind, (start, end) in edges.items():
-                yield Span(task, device, kind, number, start, max(0.0, end - start))
+            marks = [one[mark] for mark in _MARKS]
+            # Clocks agree only so far, and not all that is pulled is computed with.
+            ends = itertools.accumulate([began, *marks, complete], max)
+            ends = [*(min(end, ended) for end in ends), ended]
+            for kind, start, end in zip(KINDS, ends, ends[1:]):
+                yield Span(task, device, kind, number, start, end - start)
 
     def _by_chiefs_clock(self, device, times):
         ahead = self.clocks[host_of(device)].ahead
