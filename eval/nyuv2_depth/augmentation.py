@@ -76,7 +76,7 @@ def crop_depths(depths, views, size):
       size: (height, width) of the photos' crops.
 
     Returns:
-      float32 [B, ceil(height / 2), ceil(width / 2)], metres; 0 where unknown and
+      float32 [B, height / 2, width / 2], metres; 0 where unknown and
       beyond the photo.
     """
     cropped = _warp(depths, views, size, DEPTH_STRIDE, "NEAREST", "CONSTANT")
@@ -122,7 +122,7 @@ def augment(images, depths, config, seed):
 
 def _warp(maps, views, size, stride, interpolation, fill):
     """`maps` sampled at every `stride`-th pixel of the crops."""
-    height, width = (-(-side // stride) for side in size)
+    height, width = (side // stride for side in size)
     warped = tf.raw_ops.ImageProjectiveTransformV3(
         images=maps,
         transforms=_projections(views, size, stride),

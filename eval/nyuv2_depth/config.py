@@ -19,8 +19,9 @@ class Config:
       decay_factor: what it is then multiplied by.
       momentum: of stochastic gradient descent.
       weight_decay: factor of half the squared L2 norm of all kernels, the trunk's too.
-      height, width: pixels that every photo is resized to, whatever its aspect.
-      crop_height, crop_width: of the training crops.
+      height, width: pixels that every photo is resized to, whatever its aspect;
+        multiples of 16, the trunk's stride.
+      crop_height, crop_width: of the training crops; multiples of 16.
       max_scale: a crop is enlarged by 1 to this, and its depth divided by the same.
       max_rotation: degrees, either way.
       color_range: each channel is multiplied by 1 - this to 1 + this.
@@ -41,7 +42,7 @@ class Config:
     weight_decay: float = 1e-4
     height: int = 240
     width: int = 320
-    crop_height: int = 228
+    crop_height: int = 224
     crop_width: int = 304
     max_scale: float = 1.5
     max_rotation: float = 5.0
@@ -59,8 +60,9 @@ class Config:
         self._check("batch_size", self.batch_size >= 1, "1 or more")
         self._check("batch_norm_images", self.batch_norm_images >= 1, "1 or more")
         self._check("pictures", self.pictures >= 0, "0 or more")
-        self._check("crop_height", self.crop_height >= 16, "16 or more")
-        self._check("crop_width", self.crop_width >= 16, "16 or more")
+        for side in ("height", "width", "crop_height", "crop_width"):
+            pixels = getattr(self, side)
+            self._check(side, pixels >= 16 and pixels % 16 == 0, "a multiple of 16")
         for channels in self.channels:
             self._check("up_projection_*", channels >= 1, "1 or more")
         self._check("decay_share", self.decay_share > 0, "more than 0")
@@ -111,8 +113,8 @@ PRESETS = {
             "learning_rate": 0.1,
             "height": 96,
             "width": 128,
-            "crop_height": 92,
-            "crop_width": 122,
+            "crop_height": 96,
+            "crop_width": 128,
             "max_scale": 1.1,
             "up_projection_1": 64,
             "up_projection_2": 32,

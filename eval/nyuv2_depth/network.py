@@ -81,21 +81,18 @@ class DepthNetwork(tf.Module):
         build_sublayer(self.decoder, [None, None, None, features.trunk.channels])
 
     def __call__(self, images, training=False, output_stride=OUTPUT_STRIDE, seed=None):
-        """Images float32 [B, H, W, 3] in [0, 1] -> float32 [B, ceil(H/2), ceil(W/2)].
-
-        Sides need not be multiples of 16: the trunk's map then reaches beyond the
-        image, and what the decoder says of that is cut off.
+        """Images float32 [B, H, W, 3] in [0, 1] -> float32 [B, H/2, W/2] in metres.
 
         Args:
-          images: of any size.
+          images: sides are multiples of 16. (Where the trunk's map reached beyond the
+            image, depth would have no meaning, and what is trained beside it another
+            one than in images of other sizes.)
           training: whether batch statistics normalise.
           output_stride: of the trunk.
           seed: int32 [2] of the dropout; nothing is dropped when None.
         """
         features = self.features(images, training, output_stride)
-        depth = self.decoder(features, training=training, seed=seed)
-        height, width = (-(-tf.shape(images)[axis] // DEPTH_STRIDE) for axis in (1, 2))
-        return depth[:, :height, :width, 0]
+        return self.decoder(features, training=training, seed=seed)[..., 0]
 
     def trained_variables(self):
         """All that training updates: trunk, decoder, the row of alpha."""

@@ -41,7 +41,7 @@ def settings_for(photos):
             "mixed_precision": False,
         }
         quick = (
-            *("height=48", "width=64", "crop_height=44", "crop_width=60"),
+            *("height=48", "width=64", "crop_height=48", "crop_width=48"),
             *("up_projection_1=16", "up_projection_2=8", "up_projection_3=8"),
             *("batch_size=4", "pictures=3"),
         )

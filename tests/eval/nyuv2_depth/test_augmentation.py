@@ -1,16 +1,13 @@
 """Training crops: photo and depth stay together, and depth goes with the scale."""
 
-import dataclasses
-
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from eval.nyuv2_depth import augmentation
 from eval.nyuv2_depth.augmentation import Views
 from eval.nyuv2_depth.config import Config
 
-CONFIG = Config(height=48, width=64, crop_height=40, crop_width=56)
+CONFIG = Config(height=48, width=64, crop_height=32, crop_width=48)
 SIZE = (CONFIG.crop_height, CONFIG.crop_width)
 # Metres at the photo's upper left corner, and more a pixel down and to the right.
 PLANE = (2.0, 0.05, 0.03)
@@ -47,8 +44,8 @@ def test_a_plane_is_seen_at_its_depth_over_the_scale():
     views = augmentation.draw_views(32, CONFIG, [0, 7])
     images = augmentation.crop_images(_places(32), views, SIZE).numpy()
     depths = augmentation.crop_depths(_planes(32), views, SIZE).numpy()
-    assert images.shape == (32, 40, 56, 3)
-    assert depths.shape == (32, 20, 28)
+    assert images.shape == (32, *SIZE, 3)
+    assert depths.shape == (32, SIZE[0] // 2, SIZE[1] // 2)
     seen = _halved(images)
     expected = _plane(seen[..., 0] * CONFIG.width, seen[..., 1] * CONFIG.height)
     expected /= views.scale.numpy()[:, None, None]
@@ -69,7 +66,7 @@ def _view(scale=1.0, angle=0.0, mirror=1.0, centre=(32.0, 24.0)):
 def test_the_plain_view_is_the_photos_middle():
     images = np.random.default_rng(0).random([1, 48, 64, 3]).astype(np.float32)
     cropped = augmentation.crop_images(images, _view(), SIZE)
-    np.testing.assert_allclose(cropped, images[:, 4:44, 4:60], atol=1e-6)
+    np.testing.assert_allclose(cropped, images[:, 8:40, 8:56], atol=1e-6)
 
 
 def test_mirroring_moves_photo_and_depth():
@@ -89,7 +86,7 @@ def test_mirroring_moves_photo_and_depth():
     (image, depth), (mirrored_image, mirrored_depth) = results
     np.testing.assert_allclose(mirrored_image, image[:, :, ::-1], atol=1e-6)
     np.testing.assert_array_equal(mirrored_depth, depth[:, :, ::-1])
-    assert len(np.unique(depth)) > 500
+    assert len(np.unique(depth)) > 300
 
 
 def test_rotation_turns_about_the_centre():
@@ -111,7 +108,7 @@ def test_views_are_in_their_ranges():
     assert -5 <= degrees.min() < -4.9
     assert 4.9 < degrees.max() <= 5
     assert abs(views.mirror.numpy().mean()) < 0.1
-    half = np.array([56, 40]) / (2 * scale[:, None])
+    half = np.array([48, 32]) / (2 * scale[:, None])
     margin = np.minimum(views.centre - half, [64, 48] - views.centre - half)
     assert margin.min() > -1e-4
 
@@ -130,16 +127,14 @@ def test_color_keeps_range_and_place():
     assert np.array_equal(augmentation.color(images, 0.0, [0, 0]), images)
 
 
-@pytest.mark.parametrize("crop", [(40, 56), (37, 51)])
-def test_a_batch_is_reproducible(crop):
-    config = dataclasses.replace(CONFIG, crop_height=crop[0], crop_width=crop[1])
+def test_a_batch_is_reproducible():
     images = np.random.default_rng(0).integers(0, 256, [3, 48, 64, 3], np.uint8)
     first, again, other = (
-        augmentation.augment(images, _planes(3), config, seed)
+        augmentation.augment(images, _planes(3), CONFIG, seed)
         for seed in ([0, 1], [0, 1], [0, 2])
     )
-    assert first[0].shape == (3, *crop, 3)
-    assert first[1].shape == (3, -(-crop[0] // 2), -(-crop[1] // 2))
+    assert first[0].shape == (3, *SIZE, 3)
+    assert first[1].shape == (3, SIZE[0] // 2, SIZE[1] // 2)
     for index in (0, 1):
         np.testing.assert_array_equal(first[index], again[index])
         assert np.any(first[index] != other[index])

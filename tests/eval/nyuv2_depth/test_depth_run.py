@@ -213,14 +213,15 @@ def test_the_learning_rate_falls_twice():
 
 
 def test_a_crop_has_to_fit(settings_for, tmp_path):
-    with pytest.raises(UserError, match="crop_height=50: expected at most height=48"):
-        evaluation.run(settings_for(tmp_path, "crop_height=50"))
+    with pytest.raises(UserError, match="crop_height=64: expected at most height=48"):
+        evaluation.run(settings_for(tmp_path, "crop_height=64"))
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("crop_height=15", "crop_height=15: expected 16 or more"),
+        ("crop_height=40", "crop_height=40: expected a multiple of 16"),
+        ("width=0", "width=0: expected a multiple of 16"),
         ("test_split=train", "test_split=train: expected validation or test"),
         ("dropout=1.0", "dropout=1.0: expected 0 to less than 1"),
         ("max_scale=0.5", "max_scale=0.5: expected 1 or more"),
