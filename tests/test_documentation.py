@@ -8,6 +8,7 @@ import re
 import pytest
 
 from eval.imagenet_linear import config as imagenet_linear
+from eval.nyuv2_depth import config as nyuv2_depth
 from launch import presets
 from selfsup import tasks
 from selfsup.hybrid.rmsprop import RMSPropConfig
@@ -18,7 +19,10 @@ PAGE = pathlib.Path(__file__).resolve().parent.parent / "docs" / "hyperparameter
 PRESETS_SECTION = "What small and tiny change"
 # Section of each evaluation -> the module with its Config and PRESETS. What its presets
 # change is in the section of the same name with ", small and tiny" behind it.
-EVALUATIONS = {"ImageNet with frozen weights": imagenet_linear}
+EVALUATIONS = {
+    "ImageNet with frozen weights": imagenet_linear,
+    "NYU V2 depth prediction": nyuv2_depth,
+}
 EVALUATION_PRESETS = "{}, small and tiny"
 UNCHANGED = "-"
 
