@@ -13,6 +13,12 @@ from selfsup.hybrid.device_pool import LocalPool
 from selfsup.hybrid.parallel_engine import ParallelEngine
 from selfsup.hybrid.stop import StopSignals
 
+# Nothing read ahead: deleting such an iterator was seen to take a minute, it seems for
+# want of the lock of Python, which the garbage collector holds meanwhile.
+_ON_CALL = tf.data.Options()
+_ON_CALL.autotune.enabled = False
+_ON_CALL.experimental_optimization.inject_prefetch = False
+
 DEVICES = {"a": ("/CPU:1", "/CPU:2"), "bb": ("/CPU:3",)}
 
 
@@ -60,7 +66,7 @@ def _troubled(made, trouble):
                 delay = tf.numpy_function(lambda: trouble(device), [], tf.float32)
                 return batch + delay
 
-            return replica.batches(position).map(pass_through)
+            return replica.batches(position).map(pass_through).with_options(_ON_CALL)
 
         return replica.__class__(**{**vars(replica), "batches": batches})
 
