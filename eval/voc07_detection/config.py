@@ -5,6 +5,16 @@ import dataclasses
 from eval.settings import Preset
 from selfsup.errors import UserError
 
+_LEAST = {
+    "batch_size": 1,
+    "test_batch_size": 1,
+    "recalibration_images": 1,
+    "min_size": 32,
+    "max_size": 32,
+    "test_size": 32,
+    "sizes": 1,
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -79,18 +89,13 @@ class Config:
     max_detections: int = 100
 
     def __post_init__(self):
-        if not 32 <= self.min_size <= self.max_size or self.sizes < 1:
-            raise UserError(
-                "expected 32 <= min_size <= max_size and sizes of 1 or more; got "
-                f"{self.min_size}, {self.max_size}, {self.sizes}"
-            )
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise UserError(
+                    f"{name}: expected {least} or more, got {getattr(self, name)}"
+                )
         if self.crop_size % 2 or self.crop_size < 2:
             raise UserError(f"crop_size: expected an even number, got {self.crop_size}")
-        for name in ("batch_size", "test_batch_size", "recalibration_images"):
-            if getattr(self, name) < 1:
-                raise UserError(
-                    f"{name}: expected 1 or more, got {getattr(self, name)}"
-                )
 
 
 PRESETS = {

@@ -81,10 +81,14 @@ def prepare(settings, found, folder):
 
 def _recalibrate(detector, found, settings):
     stream = pipeline.record_stream(found.trainval, settings.seed, 0)
-    images = stream.map(lambda serialized, _: serialized)
     count = min(settings.config.recalibration_images, found.trainval.records)
-    batches = examples.whole(images.take(count), settings.config)
+    images = stream.take(count).map(_without_stand_in)
+    batches = examples.whole(images, settings.config)
     recalibrate(detector, (batch["image"] for batch in batches), settings.config)
+
+
+def _without_stand_in(serialized, _):
+    return serialized
 
 
 def _check_classes(old, found, folder):

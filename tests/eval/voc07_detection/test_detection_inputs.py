@@ -206,7 +206,7 @@ def test_a_damaged_shard_is_named(tmp_path):
     ("changes", "message"),
     [
         ({"crop_size": 7}, "crop_size: expected an even number"),
-        ({"min_size": 900}, "min_size <= max_size"),
+        ({"min_size": 31}, "min_size: expected 32 or more, got 31"),
         ({"batch_size": 0}, "batch_size: expected 1 or more"),
     ],
 )

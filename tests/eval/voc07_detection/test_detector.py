@@ -1,0 +1,190 @@
+"""The detector's losses and steps, on a network as small as can be."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import object_sets
+import pytest
+import tensorflow as tf
+
+from eval import trunks
+from eval.settings import resolve
+from eval.trunk_features import TrunkFeatures
+from eval.voc07_detection import dataset, examples, fitting
+from eval.voc07_detection.config import PRESETS, Config
+from eval.voc07_detection.recalibration import recalibrate
+from selfsup.data import pipeline
+from selfsup.trunk.block4 import Block4
+
+# Canvases of 64x64 in training.
+CONFIG = {
+    "min_size": 48,
+    "max_size": 48,
+    "sizes": 1,
+    "batch_size": 2,
+    "anchor_size": 32.0,
+    "anchor_scales": (0.5, 1.0),
+    "rpn_channels": 32,
+    "rpn_samples": 16,
+    "proposals": 32,
+    "min_proposal": 2.0,
+    "box_samples": 8,
+    "steps": 40,
+    "learning_rate": 0.02,
+}
+
+
+def _settings(**changes):
+    settings = resolve(
+        Config,
+        PRESETS,
+        preset="tiny",
+        trunk="random",
+        checkpoint=None,
+        data="",
+        output="",
+        lasso=0.0,
+        seed=0,
+        mixed_precision=False,
+    )
+    config = dataclasses.replace(settings.config, **CONFIG)
+    return dataclasses.replace(settings, config=config, **changes)
+
+
+SETTINGS = _settings()
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("set")
+    splits = {
+        "train": object_sets.scattered(4, "a"),
+        "test": object_sets.scattered(2, "b", seed=1),
+    }
+    return dataset.find(object_sets.write(folder, splits))
+
+
+def _detector(found, pretrained):
+    features = TrunkFeatures(pretrained.trunk, fitting.NAME, 0.0)
+    return fitting.build(pretrained, features, found, SETTINGS)
+
+
+def _random_trunk():
+    return trunks.load(
+        "random", checkpoint=None, depth="tiny", output_stride=16, seed=0
+    )
+
+
+@pytest.fixture(scope="module")
+def batch(found):
+    stream = examples.training(found, SETTINGS.config, 0, 0)
+    batch, _ = pipeline.split_stand_in(next(iter(stream)))
+    return batch
+
+
+@pytest.fixture(scope="module")
+def fitted(found):
+    """A detector on recalibrated statistics; tests train it further and further."""
+    detector = _detector(found, _random_trunk())
+    stream = examples.training(found, SETTINGS.config, 0, 0)
+    images = (one["image"] for one in itertools.islice(stream, 4))
+    recalibrate(detector, images, SETTINGS.config)
+    return fitting.Fitting(detector, SETTINGS.config, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Taken:
+    """What steps on one batch did; taken at once, as each test sets the seed anew.
+
+    Attributes:
+      before, after: values of all variables.
+      losses: of each step.
+      without: losses of a step on images without objects.
+    """
+
+    before: list
+    after: list
+    losses: list
+    without: dict
+
+
+@pytest.fixture(scope="module")
+def taken(fitted, batch):
+    variables = fitted.detector.variables
+    before = [one.numpy() for one in variables]
+    losses = [_floats(fitted.step(batch, tf.constant(n))) for n in range(40)]
+    after = [one.numpy() for one in variables]
+    absent = {key: -tf.ones_like(batch[key]) for key in ("boxes", "classes")}
+    without = _floats(fitted.step({**batch, **absent}, tf.constant(0)))
+    return Taken(before, after, losses, without)
+
+
+def _floats(losses):
+    return {key: float(value) for key, value in losses.items()}
+
+
+def test_recalibration_reaches_all_parts(found, fitted, taken):
+    fresh = _detector(found, _random_trunk())
+    names = [one.name for one in fresh.variables]
+    pairs = zip(names, fresh.variables, taken.before)
+    # tf-models' head has a normalisation of its own, which stays what it is at first.
+    moving = [
+        (name, old, new)
+        for name, old, new in pairs
+        if "moving" in name and "rpn-conv-norm" not in name
+    ]
+    assert len(moving) > 40
+    assert not [name for name, old, new in moving if np.allclose(old, new)]
+
+
+def test_steps_lower_the_loss(taken):
+    first, last = taken.losses[:4], taken.losses[-4:]
+    for part in ("loss", "proposal_score_loss", "class_loss"):
+        before, after = (np.mean([one[part] for one in some]) for some in (first, last))
+        assert after < 0.75 * before, part
+
+
+def test_all_weights_move_and_no_statistics(fitted, taken):
+    names = [one.name for one in fitted.detector.variables]
+    pairs = zip(names, taken.before, taken.after)
+    same = {name for name, old, new in pairs if np.array_equal(old, new)}
+    assert same == {name for name in names if "moving" in name}
+
+
+def test_a_batch_without_objects(taken):
+    assert all(np.isfinite(value) for value in taken.without.values())
+    assert taken.without["box_loss"] == taken.without["proposal_box_loss"] == 0
+    assert taken.without["class_loss"] > 0
+
+
+def test_the_loss_is_the_sum_of_its_parts(fitted, taken):
+    parts = dict(taken.losses[0])
+    assert parts.pop("loss") == pytest.approx(sum(parts.values()), rel=1e-5)
+    kernels = fitted.detector.kernels()
+    assert {one.shape.rank for one in kernels} == {2, 4}
+    norms = sum(
+        np.sum(np.square(one), dtype=np.float64) for one in taken.before if one.ndim > 1
+    )
+    assert parts["decay"] == pytest.approx(0.5 * 1e-4 * norms, rel=1e-4)
+
+
+def test_block4_is_transferred_where_there_is_one(found):
+    """What is new is the same with and without it."""
+    pretrained = _random_trunk()
+    block4 = Block4(pretrained.trunk.config)
+    random = _detector(found, pretrained)
+    assert random.box_head.block4 is not block4
+    transferred = _detector(found, dataclasses.replace(pretrained, block4=block4))
+    assert transferred.box_head.block4 is block4
+    for part in ("proposal_network", "box_head"):
+        pairs = [
+            (ours, theirs)
+            for ours, theirs in zip(
+                getattr(transferred, part).variables, getattr(random, part).variables
+            )
+            if "block4" not in ours.name and "unit" not in ours.name
+        ]
+        assert len(pairs) > 3
+        for ours, theirs in pairs:
+            np.testing.assert_array_equal(ours, theirs)
