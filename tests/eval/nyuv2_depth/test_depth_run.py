@@ -36,7 +36,7 @@ def straight(tmp_path_factory, settings_for):
 
 def _settings(settings_for, folder):
     """To learn by heart: brightness would tell nothing after a change of colours."""
-    plain = ("max_scale=1.0", "max_rotation=0", "color_range=0")
+    plain = ("crop_width=64", "max_scale=1.0", "max_rotation=0", "color_range=0")
     rates = ("learning_rate=0.05", "decay_share=0.7")
     return settings_for(folder, f"steps={STEPS}", *plain, *rates)
 
