@@ -47,6 +47,7 @@ class Config:
         share on objects, overlap that makes one such.
       crop_size: side of the cropped features, before 2x2 max pooling.
       rpn_huber, box_huber: where the box losses turn from square to linear.
+      rpn_box_weight: factor of the proposals' box loss.
       box_scales: factors of the regression targets (y, x, height, width).
       score_threshold, nms_iou, max_detections: what becomes a detection of an image.
     """
@@ -83,6 +84,7 @@ class Config:
     crop_size: int = 14
     rpn_huber: float = 1.0 / 9.0
     box_huber: float = 1.0
+    rpn_box_weight: float = 9.0
     box_scales: tuple = (10.0, 10.0, 5.0, 5.0)
     score_threshold: float = 0.05
     nms_iou: float = 0.3
@@ -109,22 +111,22 @@ PRESETS = {
         "small images, for CPUs",
         "tiny",
         {
-            "steps": 300,
-            "batch_size": 4,
-            "learning_rate": 0.02,
-            "min_size": 160,
-            "max_size": 192,
-            "sizes": 2,
-            "test_size": 176,
-            "test_batch_size": 8,
+            "steps": 600,
+            "batch_size": 2,
+            "learning_rate": 0.05,
+            "min_size": 256,
+            "max_size": 256,
+            "sizes": 1,
+            "test_size": 256,
             "recalibration_images": 64,
-            "anchor_size": 64.0,
-            "rpn_channels": 128,
+            "anchor_size": 80.0,
+            "rpn_channels": 64,
             "rpn_samples": 64,
             "proposals": 200,
             "test_proposals": 100,
             "min_proposal": 4.0,
-            "box_samples": 32,
+            "box_samples": 24,
+            "crop_size": 8,
             "score_threshold": 0.01,
         },
     ),

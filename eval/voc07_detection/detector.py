@@ -74,9 +74,8 @@ class Detector(tf.Module):
         targets = tf.where(classes[..., tf.newaxis] > 0, targets, 0.0)
         return {
             "proposal_score_loss": self._score_loss({LEVEL: scores}, {LEVEL: wanted}),
-            "proposal_box_loss": self._offset_loss(
-                {LEVEL: offsets}, {LEVEL: wanted_offsets}
-            ),
+            "proposal_box_loss": self._config.rpn_box_weight
+            * self._offset_loss({LEVEL: offsets}, {LEVEL: wanted_offsets}),
             "class_loss": self._class_loss(logits, classes),
             "box_loss": self._box_loss(refined, classes, targets),
             "decay": self._decay(),

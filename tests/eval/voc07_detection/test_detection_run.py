@@ -199,10 +199,21 @@ def test_killed_and_resumed_equals_straight(data, tmp_path):
 @pytest.mark.slow
 def test_what_was_learned_by_heart_is_found(tmp_path):
     """Two images, both for training and for the test."""
-    images = object_sets.scattered(2, "a", seed=5)
+    things = (
+        [
+            object_sets.Thing((10, 8, 60, 58), 0),
+            object_sets.Thing((50, 76, 90, 116), 1),
+        ],
+        [object_sets.Thing((30, 40, 84, 94), 2)],
+    )
+    images = [
+        object_sets.record(f"V/{number}", some, size=(96, 128))
+        for number, some in enumerate(things)
+    ]
     data = object_sets.write(tmp_path / "set", {"train": images, "test": images})
-    texts = ("learning_rate=0.02", "box_samples=16", "decay_share=0.8")
-    metrics, _ = evaluation.run(_settings(data, tmp_path / "run", *texts, steps=250))
+    texts = ("min_size=96", "max_size=96", "test_size=96", "anchor_size=64")
+    settings = _settings(data, tmp_path / "run", *texts, steps=300)
+    metrics, _ = evaluation.run(settings)
     assert metrics["metrics"]["mean_average_precision_0.5"] == pytest.approx(1.0)
 
 
