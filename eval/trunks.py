@@ -91,6 +91,7 @@ def _exported(source, settings):
 def _run(source, checkpoint, settings):
     restored = pretraining_run.restore(source, checkpoint)
     trunk = _with(restored.trunk, settings)
+    block4 = restored.parts.get("block4")
     description = {
         "kind": "run",
         "path": source,
@@ -99,7 +100,9 @@ def _run(source, checkpoint, settings):
         "checkpoint": restored.checkpoint,
         "cost": restored.state["cost"],
     }
-    return Pretrained(trunk, None, description)
+    if block4 is not None:
+        block4 = _with(block4, settings)
+    return Pretrained(trunk, block4, description)
 
 
 def _with(model, settings):

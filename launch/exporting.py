@@ -21,7 +21,9 @@ def export_run(
     recalibration_images=1024,
     overwrite=False,
 ):
-    """Exports a run's trunk; arguments as `launch.export`'s flags.
+    """Exports a run's trunk, and of the ImageNet baseline block 4 and logits.
+
+    Arguments as `launch.export`'s flags.
 
     Raises:
       UserError: for a run, a checkpoint or a data set that is not there.
@@ -31,12 +33,13 @@ def export_run(
     recalibrated = None
     if recalibrate_on:
         recalibrated = recalibrate(
-            pretrained.trunk, recalibrate_on, recalibration_images, output_stride
+            pretrained, recalibrate_on, recalibration_images, output_stride
         )
     card = _card(model_dir, pretrained, recalibrated)
     export.save(
         output,
         pretrained.trunk,
+        **pretrained.parts,
         unit_weights=pretrained.unit_weights,
         card=card,
         output_stride=output_stride,
@@ -44,8 +47,8 @@ def export_run(
     )
 
 
-def recalibrate(trunk, data_dir, images, output_stride):
-    """Measures the trunk's BN statistics anew on a built set's training photos.
+def recalibrate(pretrained, data_dir, images, output_stride):
+    """Measures BN statistics of trunk and block 4 anew on a built set's training photos.
 
     They depend on the output stride, so it has to be that of the later use.
 
@@ -57,7 +60,12 @@ def recalibrate(trunk, data_dir, images, output_stride):
     images = min(images, source.records)
     crops = pipeline.plain_images(source, RECALIBRATION_SIZE, RECALIBRATION_BATCH)
     batches = crops.unbatch().take(images).batch(RECALIBRATION_BATCH)
-    export.recalibrate_batch_norm(trunk, batches, output_stride=output_stride)
+    export.recalibrate_batch_norm(
+        pretrained.trunk,
+        batches,
+        block4=pretrained.parts.get("block4"),
+        output_stride=output_stride,
+    )
     return {"data": data_dir, "images": images, "size": RECALIBRATION_SIZE}
 
 

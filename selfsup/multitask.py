@@ -2,6 +2,9 @@
 
 import tensorflow as tf
 
+from selfsup.errors import UserError
+from selfsup.trunk.resnet_v2 import OUTPUT_STRIDES
+
 
 class MultiTaskNetwork(tf.Module):
     """A shared trunk with one head for each task, and the lasso where asked for.
@@ -16,11 +19,19 @@ class MultiTaskNetwork(tf.Module):
           tasks: dict of `Task` by name.
           trunk: a `trunk.resnet_v2.Trunk`.
           combination: a `combination.Combination` with a row for each task, or None.
+
+        Raises:
+          UserError: for a combination and a task whose stride has none, and for a head
+            that is made for another trunk.
         """
         super().__init__(name="multitask")
         self.tasks = dict(tasks)
         self.trunk = trunk
         self.combination = combination
+        if combination:
+            _check_units_can_be_mixed(tasks)
+        for task in tasks.values():
+            task.check_channels(trunk.channels)
         policy = trunk.config.dtype_policy
         self.heads = {name: task.build_head(policy) for name, task in tasks.items()}
 
@@ -83,6 +94,16 @@ class MultiTaskNetwork(tf.Module):
             self(name, images, training=False)
 
         forward.get_concrete_function()
+
+
+def _check_units_can_be_mixed(tasks):
+    for name, task in tasks.items():
+        if task.output_stride == OUTPUT_STRIDES[-1]:
+            raise UserError(
+                f"--lasso: {name} runs the trunk at stride {task.output_stride}, where "
+                "the last unit alone has that stride, so units cannot be combined; "
+                "leave it out of --tasks, or --lasso away"
+            )
 
 
 def scalars(task, loss, outputs, targets):

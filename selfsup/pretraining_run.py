@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from selfsup import config_file
+from selfsup import tasks as task_registry
 from selfsup.combination import Combination
 from selfsup.errors import UserError
 from selfsup.hybrid.checkpoint import Store
@@ -22,12 +23,15 @@ class Restored:
     Attributes:
       trunk: the `Trunk`.
       unit_weights: dict task -> float32 [M] row of alpha; empty without the lasso.
+      parts: what heads have that an export holds: dict of "block4" and "logits", of runs
+        with a task that has them.
       checkpoint: its name.
       state: its state: counters of the tasks ("groups"), "cost", "step_costs".
     """
 
     trunk: Any
     unit_weights: dict
+    parts: dict
     checkpoint: str
     state: dict
 
@@ -38,7 +42,7 @@ def checkpoints(model_dir):
 
 
 def restore(model_dir, checkpoint=None):
-    """Rebuilds the trunk and the rows of alpha of a run.
+    """Rebuilds what outlives a run: its trunk, rows of alpha, exported parts of heads.
 
     Args:
       model_dir: folder of the run.
@@ -61,14 +65,14 @@ def restore(model_dir, checkpoint=None):
     if config["lasso"]:
         alpha = network.combination.alpha().numpy()
         rows = dict(zip(config["tasks"], alpha))
-    return Restored(network.trunk, rows, name, state)
+    return Restored(network.trunk, rows, _exported(network.heads), name, state)
 
 
 def _network(model_dir, config):
     """The parts of a `multitask.MultiTaskNetwork` that outlive the pretraining."""
     try:
         trunk = Trunk(TrunkConfig(**config["trunk"]))
-        parts = {"trunk": trunk}
+        parts = {"trunk": trunk, "heads": _heads_with_exports(config["tasks"])}
         if config["lasso"]:
             parts["combination"] = Combination(config["tasks"], trunk.num_units)
     except (KeyError, TypeError) as error:
@@ -77,3 +81,21 @@ def _network(model_dir, config):
             f"{path}: not the config of a pretraining run: {error}"
         ) from error
     return tf.train.Checkpoint(**parts)
+
+
+def _heads_with_exports(configs):
+    """Dict of heads by task: of the tasks with parts to export."""
+    classes = {name: task_registry.task_class(name) for name in configs}
+    return {
+        name: cls(cls.Config(**configs[name])).build_head()
+        for name, cls in classes.items()
+        if cls.exported
+    }
+
+
+def _exported(heads):
+    return {
+        part: getattr(head, part)
+        for name, head in heads.items()
+        for part in task_registry.task_class(name).exported
+    }

@@ -42,6 +42,7 @@ MAY_IMPORT = {
         "selfsup.trunk.block4",
         "selfsup.trunk.residual",
         "selfsup.trunk.resnet_v2.DEPTHS",
+        "selfsup.trunk.resnet_v2.EXPANSION",
         "selfsup.trunk.resnet_v2.TrunkConfig",
     ),
 }

@@ -16,7 +16,7 @@ from selfsup.images import inception_augmentation, mosaic
 from selfsup.tasks import checks, heads
 from selfsup.tasks.task import Metric, Schedule, Task, TaskConfig
 from selfsup.trunk.block4 import Block4, Classifier
-from selfsup.trunk.resnet_v2 import DEPTHS, TrunkConfig
+from selfsup.trunk.resnet_v2 import DEPTHS, EXPANSION, TrunkConfig
 
 TOP = 5
 
@@ -81,15 +81,6 @@ class LabelsHead(heads.ConfiguredHead):
 
     def call(self, features, training=False):
         """Features [B, h, w, C] to logits, float32 [B, classes]."""
-        expected = self.block4.channels // 2
-        checks.require(
-            features.shape[-1] == expected,
-            ImagenetLabels.name,
-            "depth",
-            self.config.depth,
-            f"the trunk's depth: block 4 of this one takes {expected} channels, the "
-            f"trunk has {features.shape[-1]}",
-        )
         return self.logits(self.block4(features, training=training))
 
 
@@ -151,6 +142,18 @@ class ImagenetLabels(Task):
             f"{len(labels)}, as many as {sets[0].directory} has, or 0 for that",
         )
         return dataclasses.replace(config, classes=len(labels))
+
+    def check_channels(self, channels):
+        """Compares the trunk's channels with what block 4 of `depth` takes."""
+        expected = EXPANSION * DEPTHS[self.config.depth].bottlenecks[2]
+        checks.require(
+            channels == expected,
+            self.name,
+            "depth",
+            self.config.depth,
+            f"the trunk's depth: block 4 of this one takes {expected} channels, the "
+            f"trunk has {channels}",
+        )
 
     def learning_rate(self):
         config = self.config

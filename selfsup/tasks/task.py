@@ -126,6 +126,10 @@ class Task(abc.ABC):
         del sets
         return config
 
+    def check_channels(self, channels):
+        """Raises UserError where the head cannot do with so many channels of features."""
+        del channels
+
     def learning_rate(self):
         """The `Schedule` of the task's learning rate: constant, as in section 6."""
         return Schedule(self.config.learning_rate)

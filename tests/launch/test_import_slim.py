@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from eval import trunks
 from launch import importing
 from selfsup import export
 from selfsup.errors import UserError
@@ -70,6 +71,13 @@ def test_a_checkpoint_becomes_an_export(slim, tmp_path):
     card = export.load_card(output)
     assert card["source"]["classes"] == CLASSES
     assert card["network"]["output_stride"] == 16
+    # It serves in place of a pretraining on labels: detection gets its block 4.
+    given = trunks.load(output, checkpoint=None, depth="", output_stride=16, seed=0)
+    kernels = [
+        one.units[0].conv1.kernel.numpy()
+        for one in (given.block4, export.load_block4(output))
+    ]
+    np.testing.assert_array_equal(*kernels)
 
 
 def test_a_failed_import_leaves_no_export(slim, tmp_path):

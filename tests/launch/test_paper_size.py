@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from built_sets import write_set
 
-from launch import configuration, exporting, history, pretraining
+from launch import configuration, exporting, pretraining
 from launch.presets import DEFAULT_TASKS
-from selfsup import export
+from selfsup import export, history
 from selfsup.data import manifest
 from selfsup.hybrid.stop import StopSignals
 
@@ -41,5 +41,31 @@ def test_the_paper_preset_takes_a_step_of_every_task_and_exports(tmp_path):
     output = str(tmp_path / "trunk")
     exporting.export_run(run, output)
     assert export.load_trunk(output).num_units == 23
+    _print_peak()
+
+
+@pytest.mark.slow
+def test_the_papers_imagenet_baseline_takes_a_step_and_exports_block4(tmp_path):
+    data, run = str(tmp_path / "photos"), str(tmp_path / "run")
+    write_set(data, [4], size=(320, 480))
+    tasks, batch = ["imagenet_labels"], ["imagenet_labels.batch_size=2"]
+    config = configuration.resolve("paper", tasks, task_overrides=batch, steps=1)
+    training = pretraining.Pretraining(config, data, run)
+    assert training.run(StopSignals())
+    (row,) = [row for row in history.read(run) if "loss" in row]
+    # Three classes, at first about equally likely.
+    assert row["loss"] == pytest.approx(np.log(3), abs=1.5)
+    assert row["learning_rate"] == pytest.approx(1e-4)
+
+    output = str(tmp_path / "trunk")
+    exporting.export_run(run, output, output_stride=32)
+    assert export.part_names(output) == ("trunk", "block4", "logits")
+    block4 = export.load_block4(output)
+    trainable = sum(int(np.prod(v.shape)) for v in block4.trainable_variables)
+    assert trainable == pytest.approx(14.97e6, rel=1e-3)
+    _print_peak()
+
+
+def _print_peak():
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"peak memory {peak:.1f} GiB")
