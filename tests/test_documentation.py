@@ -1,6 +1,7 @@
 """docs/hyperparameters.md against the config dataclasses and the presets."""
 
 import dataclasses
+import fractions
 import functools
 import pathlib
 import re
@@ -9,6 +10,7 @@ import pytest
 
 from eval.imagenet_linear import config as imagenet_linear
 from eval.nyuv2_depth import config as nyuv2_depth
+from eval.voc07_detection import config as voc07_detection
 from launch import presets
 from selfsup import tasks
 from selfsup.hybrid.rmsprop import RMSPropConfig
@@ -21,6 +23,7 @@ PRESETS_SECTION = "What small and tiny change"
 # change is in the section of the same name with ", small and tiny" behind it.
 EVALUATIONS = {
     "ImageNet with frozen weights": imagenet_linear,
+    "PASCAL VOC 2007 detection": voc07_detection,
     "NYU V2 depth prediction": nyuv2_depth,
 }
 EVALUATION_PRESETS = "{}, small and tiny"
@@ -62,8 +65,10 @@ def _parse(word, like):
     """The value of `like`'s type that a word of the page stands for."""
     if isinstance(like, bool):
         return {"true": True, "false": False}[word]
+    if isinstance(like, tuple):
+        return tuple(_parse(part, like[0]) for part in word.split("/"))
     if isinstance(like, (int, float)):
-        return float(word.replace(",", ""))
+        return float(fractions.Fraction(word.replace(",", "")))
     return "" if word == "none" else word
 
 
@@ -152,6 +157,8 @@ def test_presets_override_fields_that_exist(name):
         ("313", 1, 313),
         ("false", True, False),
         ("101", "50", "101"),
+        ("1/9", 0.5, 1 / 9),
+        ("0.5/1/2", (1.0,), (0.5, 1.0, 2.0)),
         ("none", "file", ""),
     ],
 )
