@@ -17,7 +17,7 @@ from selfsup.hybrid.stop import StopSignals
 RESULTS = "results"
 PICTURES = "pictures"
 _IOUS = (0.5, 0.75)
-_METRIC = "mean_average_precision"
+_METRIC = "mAP"
 
 
 def run(settings):
