@@ -83,10 +83,10 @@ def finished(data, tmp_path_factory):
 def test_what_a_run_leaves(finished, data):
     settings, metrics = finished
     assert metrics["evaluation"] == "voc07_detection"
-    assert metrics["headline"] == "mean_average_precision_0.5"
+    assert metrics["headline"] == "mAP_0.5"
     assert set(metrics["metrics"]) == {
-        "mean_average_precision_0.5",
-        "mean_average_precision_0.75",
+        "mAP_0.5",
+        "mAP_0.75",
     }
     assert metrics["trunk"]["kind"] == "random"
     assert metrics["trunk"]["block4"] is False
@@ -120,7 +120,7 @@ def test_result_files_score_as_metrics_say(finished, data):
             truth[object_sets.CLASSES[label]][image] = (voc, np.zeros(len(voc), bool))
     for iou in (0.5, 0.75):
         mean, of_class = mean_average_precision(detections, truth, iou)
-        assert mean == metrics["metrics"][f"mean_average_precision_{iou}"]
+        assert mean == metrics["metrics"][f"mAP_{iou}"]
         assert of_class == metrics["details"]["average_precision"][str(iou)]
 
 
@@ -214,7 +214,7 @@ def test_what_was_learned_by_heart_is_found(tmp_path):
     texts = ("min_size=96", "max_size=96", "test_size=96", "anchor_size=64")
     settings = _settings(data, tmp_path / "run", *texts, steps=300)
     metrics, _ = evaluation.run(settings)
-    assert metrics["metrics"]["mean_average_precision_0.5"] == pytest.approx(1.0)
+    assert metrics["metrics"]["mAP_0.5"] == pytest.approx(1.0)
 
 
 @pytest.mark.slow
