@@ -6,7 +6,8 @@ import os
 import pytest
 from built_sets import write_set
 
-from launch import configuration, history, pretraining
+from launch import configuration, pretraining
+from selfsup import history
 from selfsup.data import manifest, pipeline
 from selfsup.errors import UserError
 from selfsup.hybrid.stop import StopSignals
