@@ -6,7 +6,7 @@ from official.vision.modeling.layers.roi_generator import MultilevelROIGenerator
 
 from eval.voc07_detection import anchors
 from eval.voc07_detection.anchors import LEVEL
-from selfsup.trunk.residual import BatchNorm, build_sublayer
+from selfsup.trunk.residual import BatchNorm, Conv2D, build_sublayer
 
 _LEVEL_NUMBER = int(LEVEL)
 
@@ -15,7 +15,9 @@ class ProposalNetwork(tf.Module):
     """Scores and offsets of anchors, and the boxes that follow from them.
 
     Block 3 ends in a raw sum, and the network begins with a plain convolution, so it is
-    normalised and rectified first, as Slim's `postnorm` does.
+    normalised and rectified first, as Slim's `postnorm` does. tf-models' head would
+    normalise behind its convolution too, by statistics that nothing measures here, so
+    that part is ours.
     """
 
     def __init__(self, channels, config):
@@ -25,16 +27,24 @@ class ProposalNetwork(tf.Module):
           config: the evaluation's `Config`.
         """
         super().__init__(name="proposal_network")
-        self._norm = BatchNorm(name="norm")
-        build_sublayer(self._norm, [None, None, None, channels])
+        hidden = config.rpn_channels
+        self._norm1 = BatchNorm(name="norm1")
+        self._conv = Conv2D(hidden, 3, use_bias=False, name="conv")
+        self._norm2 = BatchNorm(name="norm2")
+        for layer, size in (
+            (self._norm1, channels),
+            (self._conv, channels),
+            (self._norm2, hidden),
+        ):
+            build_sublayer(layer, [None, None, None, size])
         self._head = RPNHead(
             min_level=_LEVEL_NUMBER,
             max_level=_LEVEL_NUMBER,
             num_anchors_per_location=anchors.per_location(config),
-            num_filters=config.rpn_channels,
+            num_convs=0,
         )
         # Makes its variables.
-        self._head({LEVEL: tf.zeros([1, 1, 1, channels])})
+        self._head({LEVEL: tf.zeros([1, 1, 1, hidden])})
         # The batched suppression goes through all boxes until it has kept enough.
         self._select = MultilevelROIGenerator(
             pre_nms_top_k=config.proposals,
@@ -48,13 +58,14 @@ class ProposalNetwork(tf.Module):
             use_batched_nms=True,
         )
 
-    def normalized(self, features, training=False):
-        """Raw block 3 features, normalised and rectified."""
-        return tf.nn.relu(self._norm(features, training=training))
+    def hidden(self, features, training=False):
+        """Raw block 3 features [B, h, w, channels] -> float32 [B, h, w, rpn_channels]."""
+        net = tf.nn.relu(self._norm1(features, training=training))
+        return tf.nn.relu(self._norm2(self._conv(net), training=training))
 
     def __call__(self, features):
         """Features [B, h, w, channels] -> (scores [B, h, w, A], offsets [B, h, w, 4 A])."""
-        scores, offsets = self._head({LEVEL: self.normalized(features)})
+        scores, offsets = self._head({LEVEL: self.hidden(features)})
         return scores[LEVEL], offsets[LEVEL]
 
     def select(self, scores, offsets, boxes, sizes, training):

@@ -35,7 +35,7 @@ class _Heads(tf.Module):
 
     def __call__(self, features, training, output_stride):
         del output_stride
-        self._proposal_network.normalized(features, training=training)
+        self._proposal_network.hidden(features, training=training)
         windows = self._windows(*features.shape[1:3])
         windows = tf.broadcast_to(windows, [features.shape[0], *windows.shape])
         self._box_head.pooled(features, windows, training=training)

@@ -81,7 +81,7 @@ def test_the_best_anchor_is_on_an_object_however_small_the_overlap():
 def test_images_without_objects_and_rows_of_padding():
     absent = [-1] * 4
     labels, offsets = _targets(
-        [[absent, absent], [[8, 8, 40, 40], absent]], sizes=((64, 64), (64, 64))
+        [[absent, absent], [[8, 8, 36, 40], absent]], sizes=((64, 64), (64, 64))
     )
     np.testing.assert_array_equal(labels[0], np.zeros([4, 4]))
     assert (labels[1] == 1).sum() == 1

