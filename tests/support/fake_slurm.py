@@ -3,7 +3,7 @@
 Its nodes are loopback addresses. `srun` starts the command once a node with the
 variables of a job step, kills the others `--wait` seconds after the first has ended, at
 once when that failed (--kill-on-bad-exit), and passes SIGTERM on; its exit status is the
-highest of its tasks'.
+highest of its tasks', of which those that it killed do not count beside others.
 """
 
 import os
@@ -40,7 +40,8 @@ _SRUN = """
         if any(task.poll() for task in tasks) or time.monotonic() > end:
             tell(signal.SIGKILL)
         time.sleep(0.05)
-    sys.exit(max(abs(task.poll()) for task in tasks))
+    ends = [task.poll() for task in tasks]
+    sys.exit(max([end for end in ends if end > 0] or [-end for end in ends]))
 """
 _SCONTROL = """
     #!{python}
