@@ -110,7 +110,7 @@ PRESETS = {
         {
             "steps": 500,
             "batch_size": 8,
-            "learning_rate": 0.1,
+            "learning_rate": 0.03,
             "height": 96,
             "width": 128,
             "crop_height": 96,
