@@ -69,8 +69,7 @@ class Store:
         try:
             shutil.rmtree(partial, ignore_errors=True)
             os.makedirs(partial)
-            writer = tf.train.Checkpoint(root=trackable)
-            writer.write(os.path.join(partial, VARIABLES), _from_here())
+            _write_variables(os.path.join(partial, VARIABLES), trackable)
             with open(os.path.join(partial, STATE), "w", encoding="utf-8") as file:
                 json.dump(state, file, indent=1)
             for file in os.listdir(partial):
@@ -132,6 +131,16 @@ class Store:
     def _prune(self):
         for name in self.names()[: -self.keep]:
             shutil.rmtree(os.path.join(self.directory, name))
+
+
+def _write_variables(prefix, trackable):
+    """As `tf.train.Checkpoint.write`, without waiting for other machines.
+
+    That ends by waiting for all operations of all machines of a cluster, which fails
+    while a worker that was restarted has not joined again. There is no public name.
+    """
+    writer = tf.train.Checkpoint(root=trackable)
+    writer._saver.save(file_prefix=prefix, options=_from_here())
 
 
 def _from_here():
