@@ -9,8 +9,9 @@ import ctypes
 import signal
 import subprocess
 
-# What a nursery is started with, to own its network.
-PREFIX = ("unshare", "--user", "--map-root-user", "--net")
+_OWN_NETWORK = ("unshare", "--user", "--map-root-user", "--net")
+# What a nursery is started with, to own its network; its loopback is down at first.
+PREFIX = (*_OWN_NETWORK, "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
 _NEAR, _FAR = "10.77.0.1", "10.77.0.2"
 # CLONE_NEWNET and CLONE_NEWNS of unshare(2).
 _NEW_NETWORK, _NEW_MOUNTS = 0x40000000, 0x00020000
@@ -18,7 +19,7 @@ _NEW_NETWORK, _NEW_MOUNTS = 0x40000000, 0x00020000
 
 def why_not():
     """Why this machine cannot do it, or None."""
-    trial = "ip link add near0 type veth peer name far0 && ip link set lo up"
+    trial = "ip link add near0 type veth peer name far0"
     try:
         done = subprocess.run(
             [*PREFIX, "sh", "-c", trial], capture_output=True, text=True, timeout=30
@@ -43,7 +44,6 @@ class Elsewhere:
         self._holder = nursery.start("elsewhere:hold", self._log)
         self._holder.wait_for("held", 30)
         inside = f"nsenter --net=/proc/{self._holder.pid}/ns/net"
-        self._run("ip link set lo up")
         self._run("ip link add near0 type veth peer name far0")
         self._run(f"ip link set far0 netns {self._holder.pid}")
         self._run(f"ip addr add {_NEAR}/24 dev near0")
