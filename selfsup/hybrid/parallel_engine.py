@@ -8,7 +8,6 @@ takes note, writes checkpoints and deals with machines that are lost.
 import queue
 import time
 
-from selfsup.errors import UserError
 from selfsup.hybrid import executors
 from selfsup.hybrid.engine import Engine
 from selfsup.hybrid.host_copy import HostCopy
@@ -217,19 +216,8 @@ class ParallelEngine(Engine):
         self._write(name, state)
 
     def _write(self, name, state):
-        """Writes what was copied, again where a worker that comes back disturbs it.
-
-        Until it has joined, it knows nothing of this process, and writing fails.
-        """
-        for left in reversed(range(_COPY_TRIALS)):
-            try:
-                with executors.own():
-                    self._store.save(name, self._host_copy.trackable, state)
-                return
-            except UserError as error:
-                if not left or "context_id" not in str(error):
-                    raise
-                time.sleep(_RETRY_SECONDS)
+        with executors.own():
+            self._store.save(name, self._host_copy.trackable, state)
 
     def _copy_to_host(self):
         """Fetches the variables, again where a worker that died just then disturbs it."""

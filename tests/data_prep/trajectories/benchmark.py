@@ -39,7 +39,7 @@ PARTS = {
 CORNERS = np.float64([[[0, 0], [319, 0], [0, 239], [319, 239]]])
 # Pixels; a camera that was missed altogether is not told from one missed by far.
 WORST_ERROR = 5.0
-CLIPS = 32
+CLIPS = 96
 
 
 @contextlib.contextmanager
