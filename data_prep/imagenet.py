@@ -14,7 +14,7 @@ command again after an interruption: finished shards are kept.
 
 from absl import flags
 
-from data_prep import builder_flags
+from data_prep import builder_flags, photo_flags
 from selfsup import command
 from selfsup.errors import UserError
 
@@ -42,18 +42,7 @@ _SYNSETS = flags.DEFINE_string(
     "For ILSVRC2012_validation_ground_truth.txt alone: the devkit's meta.mat, or a text "
     "file whose line k is the WNID of ILSVRC2012_ID k.",
 )
-_MAX_SIDE = flags.DEFINE_integer(
-    "max_side",
-    0,
-    "Shrinks photos whose longer side is above this; 0 keeps all sizes.",
-    lower_bound=0,
-)
-_MAX_MEGAPIXELS = flags.DEFINE_float(
-    "max_megapixels",
-    100.0,
-    "Sets larger images aside before they are decoded.",
-    lower_bound=0.01,
-)
+flags.adopt_module_key_flags(photo_flags)
 # All of the builders' but --input, which the first two stand in for.
 for _flag in flags.FLAGS.get_key_flags_for_module(builder_flags):
     if _flag.name != "input":
@@ -74,8 +63,7 @@ def main(argv):
         validation=_VALIDATION.value,
         validation_labels=_VALIDATION_LABELS.value,
         synsets=_SYNSETS.value,
-        max_side=_MAX_SIDE.value,
-        max_pixels=round(1e6 * _MAX_MEGAPIXELS.value),
+        **photo_flags.limits(),
         validation_fraction=builder_flags.VALIDATION_FRACTION.value,
         **builder_flags.build_options(),
     )

@@ -11,7 +11,7 @@ command again after an interruption: finished shards are kept.
 
 from absl import flags
 
-from data_prep import builder_flags
+from data_prep import builder_flags, photo_flags
 from selfsup import command
 
 _LABELS = flags.DEFINE_enum(
@@ -20,18 +20,7 @@ _LABELS = flags.DEFINE_enum(
     ["none", "folders"],
     "none: unlabelled. folders: the first folder below --input names the class.",
 )
-_MAX_SIDE = flags.DEFINE_integer(
-    "max_side",
-    0,
-    "Shrinks photos whose longer side is above this; 0 keeps all sizes.",
-    lower_bound=0,
-)
-_MAX_MEGAPIXELS = flags.DEFINE_float(
-    "max_megapixels",
-    100.0,
-    "Sets larger images aside before they are decoded.",
-    lower_bound=0.01,
-)
+flags.adopt_module_key_flags(photo_flags)
 flags.adopt_module_key_flags(builder_flags)
 
 
@@ -43,8 +32,7 @@ def main(argv):
         directory=builder_flags.INPUT.value,
         output=builder_flags.OUTPUT.value,
         labels=_LABELS.value,
-        max_side=_MAX_SIDE.value,
-        max_pixels=round(1e6 * _MAX_MEGAPIXELS.value),
+        **photo_flags.limits(),
         validation_fraction=builder_flags.VALIDATION_FRACTION.value,
         **builder_flags.build_options(),
     )

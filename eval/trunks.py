@@ -28,6 +28,18 @@ class Pretrained:
     description: dict
 
 
+def load_for(settings, output_stride):
+    """The `Pretrained` that an `eval.settings.Settings` names, at this output stride."""
+    return load(
+        settings.trunk,
+        checkpoint=settings.checkpoint,
+        depth=settings.depth,
+        output_stride=output_stride,
+        seed=settings.seed,
+        mixed_precision=settings.mixed_precision,
+    )
+
+
 def load(source, *, checkpoint, depth, output_stride, seed, mixed_precision=False):
     """Rebuilds the trunk of an export, of a pretraining run, or a random one.
 

@@ -8,30 +8,38 @@ from selfsup.errors import UserError
 
 
 def apply(config, texts, flag):
-    """`config` with the fields that `texts` override.
+    """`config` with the fields that `texts` override, all at once.
 
     Args:
       config: a frozen dataclass.
-      texts: strings "KEY=VALUE".
+      texts: strings "KEY=VALUE"; of one key, the last counts.
       flag: name of the flag that they come from, for errors.
 
     Raises:
-      UserError: for unknown keys, with the list of known ones, and for values of
-        another type than the default's.
+      UserError: for unknown keys, with the list of known ones, for values of another
+        type than the default's, and for those that the dataclass refuses.
     """
+    values = {}
     for text in texts:
         key, value = split(text, "=", flag, "KEY=VALUE")
-        config = override(config, key, value, f"{flag}={text}")
-    return config
+        values[key] = _read(config, key, value, f"{flag}={text}")
+    return _replaced(config, values, ", ".join(f"{flag}={text}" for text in texts))
 
 
 def override(config, key, value, flag):
     """`config` with field `key` read from the text `value`; errors as of `apply`."""
+    return _replaced(config, {key: _read(config, key, value, flag)}, flag)
+
+
+def _read(config, key, value, flag):
     fields = {field.name: field for field in dataclasses.fields(config)}
     known(flag, key, fields)
-    parsed = parse(value, type(getattr(config, key)), flag)
+    return parse(value, type(getattr(config, key)), flag)
+
+
+def _replaced(config, values, flag):
     try:
-        return dataclasses.replace(config, **{key: parsed})
+        return dataclasses.replace(config, **values)
     except UserError as error:
         raise UserError(f"{flag}: {error}") from error
 

@@ -122,7 +122,11 @@ def test_one_module_imports(package):
 def test_flags_are_for_mains():
     users = {name for name in MODULES if _within("absl.flags", _imports(name))}
     library = {name for name in users if not _is_main(name)}
-    shared = {"data_prep.builder_flags", "eval.evaluation_flags"}
+    shared = {
+        "data_prep.builder_flags",
+        "data_prep.photo_flags",
+        "eval.evaluation_flags",
+    }
     assert library == {"selfsup.command", *shared}
 
 

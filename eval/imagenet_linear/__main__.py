@@ -20,24 +20,11 @@ flags.adopt_module_key_flags(evaluation_flags)
 
 def main(_):
     """Reads the flags, evaluates and prints the metrics."""
-    from eval import workspace
-    from eval.imagenet_linear import config, summary
-    from selfsup.hybrid.stop import StopSignals
+    from eval import course
+    from eval.imagenet_linear import config, evaluation
 
     settings = evaluation_flags.settings(config.Config, config.PRESETS)
-    with StopSignals() as stop, workspace.opened(settings) as folder:
-        if summary.is_finished(folder):
-            print(f"{folder}: finished before")
-        elif not _evaluate(settings, folder, stop):
-            print(f"stopped by {stop.received}; the same command goes on")
-            return
-        summary.print_metrics(folder)
-
-
-def _evaluate(settings, folder, stop):
-    from eval.imagenet_linear.evaluation import Run
-
-    return Run(settings, folder, stop).run()
+    course.run_and_tell(settings, evaluation.evaluate)
 
 
 def run():

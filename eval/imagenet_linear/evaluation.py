@@ -18,6 +18,15 @@ from selfsup.progress import Progress
 from selfsup.trunk.batch_norm import recalibrate_batch_norm
 
 
+def evaluate(settings, folder, stop):
+    """Trains and tests a linear layer, or goes on with it; arguments as of `Run`.
+
+    Returns:
+      whether it came to its end.
+    """
+    return Run(settings, folder, stop).run()
+
+
 class Stopped(Exception):
     """A signal came during a pass that leaves nothing to go on from."""
 
@@ -42,14 +51,7 @@ class Run:
         self._folder = folder
         self._stop = stop
         self._photos = dataset.find(settings.data)
-        pretrained = trunks.load(
-            settings.trunk,
-            checkpoint=settings.checkpoint,
-            depth=settings.depth,
-            output_stride=config.output_stride,
-            seed=settings.seed,
-            mixed_precision=settings.mixed_precision,
-        )
+        pretrained = trunks.load_for(settings, config.output_stride)
         classes = len(self._photos.classes)
         self.model = LinearEvaluation(pretrained.trunk, classes, settings)
         self._cache = self._make_cache()
@@ -221,8 +223,15 @@ class Run:
                 "top5": [float(value) for value in results.hits5.mean(axis=1)],
                 "chance": notes["data"]["chance"],
                 "neighbour_images": counted,
+                "remarks": _remarks(len(self._photos.classes)),
             },
         )
+
+
+def _remarks(classes):
+    if classes > testing.TOP:
+        return []
+    return [f"top5 says nothing here: there are {classes} classes"]
 
 
 def _chance(train, test):

@@ -21,17 +21,12 @@ flags.adopt_module_key_flags(evaluation_flags)
 
 
 def main(_):
-    """Reads the flags and runs."""
+    """Reads the flags, evaluates and prints the metrics."""
+    from eval import course
     from eval.nyuv2_depth import config, evaluation
 
     settings = evaluation_flags.settings(config.Config, config.PRESETS)
-    metrics, said = evaluation.run(settings)
-    if metrics is None:
-        print(f"stopped by {said} after a checkpoint; the same command goes on")
-        return
-    print(f"{settings.output}: {'finished before' if said else 'done'}")
-    for name, value in metrics["metrics"].items():
-        print(f"  {name}: {value:.4f}")
+    course.run_and_tell(settings, evaluation.evaluate)
 
 
 def run():

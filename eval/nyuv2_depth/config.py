@@ -71,12 +71,6 @@ class Config:
         self._check("berhu_share", 0 <= self.berhu_share <= 1, "0 to 1")
         known = ("validation", "test")
         self._check("test_split", self.test_split in known, " or ".join(known))
-
-    def check_crop(self):
-        """Raises UserError unless a crop fits into a photo.
-
-        Not at once, as fields are overridden one by one.
-        """
         for side in ("height", "width"):
             crop, whole = getattr(self, f"crop_{side}"), getattr(self, side)
             self._check(f"crop_{side}", crop <= whole, f"at most {side}={whole}")

@@ -5,14 +5,13 @@ import os
 
 import tensorflow as tf
 
-from eval import metrics_file, trunks, workspace
+from eval import metrics_file, trunks
 from eval.nyuv2_depth import network, pictures, testing
 from eval.nyuv2_depth.examples import Data
 from eval.nyuv2_depth.fitting import Fitting
 from eval.training import TENSORBOARD, Training
 from eval.trunk_features import TrunkFeatures
 from selfsup.errors import UserError
-from selfsup.hybrid.stop import StopSignals
 from selfsup.trunk.batch_norm import recalibrate_batch_norm
 
 NAME = "nyuv2_depth"
@@ -21,47 +20,37 @@ PREDICTIONS = "predictions.npz"
 PICTURES = "pictures"
 
 
-def run(settings):
+def evaluate(settings, folder, stop):
     """Trains and tests a depth network, or goes on with it.
 
     Args:
       settings: an `eval.settings.Settings` with a `Config`.
+      folder: of the output, locked.
+      stop: a `hybrid.stop.StopSignals` that has been entered.
 
     Returns:
-      (metrics.json's fields, whether they were there already), or (None, name of the
-      signal that stopped it).
+      whether it came to its end.
     """
-    settings.config.check_crop()
-    with StopSignals() as stop, workspace.opened(settings) as folder:
-        if os.path.exists(os.path.join(folder, metrics_file.FILE_NAME)):
-            return metrics_file.read(folder), True
-        data = Data(settings.data, settings.config)
-        fitting, training = _prepare(settings, data, folder)
-        if not training.run(stop):
-            return None, stop.received
-        recalibrate_batch_norm(
-            fitting.network,
-            data.calibration_batches(settings.seed),
-            output_stride=network.OUTPUT_STRIDE,
-        )
-        tested = testing.run(fitting.network, data, settings.config, stop)
-        if tested is None:
-            return None, stop.received
-        _write(folder, settings, data, fitting.network, training.notes, tested)
-        return metrics_file.read(folder), False
+    data = Data(settings.data, settings.config)
+    fitting, training = _prepare(settings, data, folder)
+    if not training.run(stop):
+        return False
+    recalibrate_batch_norm(
+        fitting.network,
+        data.calibration_batches(settings.seed),
+        output_stride=network.OUTPUT_STRIDE,
+    )
+    tested = testing.run(fitting.network, data, settings.config, stop)
+    if tested is None:
+        return False
+    _write(folder, settings, data, fitting.network, training.notes, tested)
+    return True
 
 
 def _prepare(settings, data, folder):
     """(the `Fitting`, its `Training`) at their newest checkpoint or their start."""
     config = settings.config
-    pretrained = trunks.load(
-        settings.trunk,
-        checkpoint=settings.checkpoint,
-        depth=settings.depth,
-        output_stride=network.OUTPUT_STRIDE,
-        seed=settings.seed,
-        mixed_precision=settings.mixed_precision,
-    )
+    pretrained = trunks.load_for(settings, network.OUTPUT_STRIDE)
     # The decoder is the same for all trunks of a depth that are compared.
     tf.keras.utils.set_random_seed(settings.seed + 2)
     features = TrunkFeatures(pretrained.trunk, NAME, settings.lasso)

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 
-from eval import metrics_file, trunks, workspace
+from eval import metrics_file, trunks
 from eval.training import Training
 from eval.trunk_features import TrunkFeatures
 from eval.voc07_detection import canvases, dataset, examples, fitting, pictures, testing
@@ -12,7 +12,6 @@ from eval.voc07_detection.score import result_files
 from eval.voc07_detection.score.average_precision import mean_average_precision
 from selfsup.data import pipeline
 from selfsup.errors import UserError
-from selfsup.hybrid.stop import StopSignals
 
 RESULTS = "results"
 PICTURES = "pictures"
@@ -20,41 +19,32 @@ _IOUS = (0.5, 0.75)
 _METRIC = "mAP"
 
 
-def run(settings):
+def evaluate(settings, folder, stop):
     """Trains and tests a detector, or goes on with it.
 
     Args:
       settings: an `eval.settings.Settings` with a `Config`.
+      folder: of the output, locked.
+      stop: a `hybrid.stop.StopSignals` that has been entered.
 
     Returns:
-      (metrics.json's fields, whether they were there already), or (None, name of the
-      signal that stopped it).
+      whether it came to its end.
     """
-    with StopSignals() as stop, workspace.opened(settings) as folder:
-        if os.path.exists(os.path.join(folder, metrics_file.FILE_NAME)):
-            return metrics_file.read(folder), True
-        found = dataset.find(settings.data)
-        fitted, training = prepare(settings, found, folder)
-        if not training.run(stop):
-            return None, stop.received
-        tested = testing.run(fitted.detector, found, settings.config, stop)
-        if tested is None:
-            return None, stop.received
-        _write(folder, settings, found, fitted.detector, training.notes, tested)
-        return metrics_file.read(folder), False
+    found = dataset.find(settings.data)
+    fitted, training = prepare(settings, found, folder)
+    if not training.run(stop):
+        return False
+    tested = testing.run(fitted.detector, found, settings.config, stop)
+    if tested is None:
+        return False
+    _write(folder, settings, found, fitted.detector, training.notes, tested)
+    return True
 
 
 def prepare(settings, found, folder):
     """(the `Fitting`, its `Training`) at their newest checkpoint or their start."""
     config = settings.config
-    pretrained = trunks.load(
-        settings.trunk,
-        checkpoint=settings.checkpoint,
-        depth=settings.depth,
-        output_stride=canvases.STRIDE,
-        seed=settings.seed,
-        mixed_precision=settings.mixed_precision,
-    )
+    pretrained = trunks.load_for(settings, canvases.STRIDE)
     features = TrunkFeatures(pretrained.trunk, fitting.NAME, settings.lasso)
     detector = fitting.build(pretrained, features, found, settings)
     fitted = fitting.Fitting(detector, config, settings.seed)

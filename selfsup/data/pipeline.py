@@ -25,6 +25,9 @@ from selfsup.errors import UserError
 
 WINDOW_SHARDS = 16
 SHUFFLE_BUFFER = 2048
+# Records read ahead of those that are decoded, which goes on while the shuffle buffer of
+# the next window is filled.
+_READ_AHEAD = 128
 # Key in every example, int32: the index in `Source.files` of the damaged shard whose
 # record it stands in for, or -1.
 STAND_IN = "pipeline/stand_in"
@@ -248,7 +251,8 @@ def training_batches(task, source, seed, position, batch_size):
       examples and `STAND_IN`; see `split_stand_in`.
     """
     positions = tf.data.Dataset.counter(position)
-    numbered = tf.data.Dataset.zip((positions, record_stream(source, seed, position)))
+    serialized = record_stream(source, seed, position).prefetch(_READ_AHEAD)
+    numbered = tf.data.Dataset.zip((positions, serialized))
     return _batched(task, numbered, seed, batch_size).prefetch(2)
 
 

@@ -7,8 +7,8 @@ import signal
 import numpy as np
 import pytest
 
-from eval import metrics_file, trunks, workspace
-from eval.imagenet_linear import config, evaluation, summary
+from eval import course, metrics_file, trunks, workspace
+from eval.imagenet_linear import config, evaluation
 from eval.imagenet_linear.evaluation import Run
 from selfsup import history
 from selfsup.errors import UserError
@@ -94,29 +94,14 @@ def test_the_trunk_stays_as_it_was_but_for_its_statistics(finished):
     assert np.any(moved.numpy() != random.block3[0].preact.moving_mean.numpy())
 
 
-def test_a_finished_run_says_so(finished, capsys):
+def test_a_finished_run_says_so(finished, settings_for, capsys):
     folder, _ = finished
-    assert summary.is_finished(folder)
-    summary.print_metrics(str(folder))
+    course.run_and_tell(settings_for(folder, steps=60), evaluation.evaluate)
     said = capsys.readouterr().out
+    assert said.startswith(f"{folder}: finished before\n")
     assert "top1: " in said
     assert "(chance 0.8333)" in said
     assert "says nothing" not in said
-
-
-def test_where_top5_says_nothing_the_command_says_so(tmp_path, capsys):
-    metrics_file.write(
-        tmp_path,
-        evaluation=config.NAME,
-        headline="top5",
-        metrics={"top5": 1.0, "top1": 0.5},
-        trunk={"kind": "random"},
-        settings={},
-        data={"classes": 4},
-        details={"chance": {"top1": 0.25, "top5": 1.0}},
-    )
-    summary.print_metrics(str(tmp_path))
-    assert "top5 says nothing here: there are 4 classes" in capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +141,7 @@ def test_stopped_by_a_signal_and_run_again_equals_straight(
 
         monkeypatch.setattr(run.training, "_take", signalled)
         assert not run.run()
-    assert not summary.is_finished(tmp_path)
+    assert not (tmp_path / metrics_file.FILE_NAME).exists()
     resumed = _run(settings)
     np.testing.assert_array_equal(_weights(resumed), _weights(plain))
     ours, theirs = metrics_file.read(tmp_path), metrics_file.read(folder)

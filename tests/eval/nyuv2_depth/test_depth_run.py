@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from eval import metrics_file
+from eval import course, metrics_file
 from eval.nyuv2_depth import evaluation, examples, testing
 from eval.nyuv2_depth.config import Config
 from eval.nyuv2_depth.fitting import learning_rate_schedule
@@ -29,9 +29,13 @@ STEPS = 60
 def straight(tmp_path_factory, settings_for):
     """(folder, metrics.json's fields) of a run that nothing stopped."""
     folder = tmp_path_factory.mktemp("straight")
-    metrics, before = evaluation.run(_settings(settings_for, folder))
+    metrics, before = _evaluate(_settings(settings_for, folder))
     assert not before
     return folder, metrics
+
+
+def _evaluate(settings):
+    return course.run(settings, evaluation.evaluate)
 
 
 def _settings(settings_for, folder):
@@ -99,7 +103,7 @@ def test_what_it_leaves(straight):
 
 def test_a_finished_run_is_read(straight, settings_for):
     folder, metrics = straight
-    again, before = evaluation.run(_settings(settings_for, folder))
+    again, before = _evaluate(_settings(settings_for, folder))
     assert before
     assert again == metrics
 
@@ -122,9 +126,9 @@ def test_stopped_and_resumed_equals_straight(
     settings = _settings(settings_for, tmp_path)
     with monkeypatch.context() as patch:
         _stop_at(17, patch)
-        assert evaluation.run(settings) == (None, "SIGTERM")
+        assert _evaluate(settings) == (None, "SIGTERM")
     assert not os.path.exists(tmp_path / metrics_file.FILE_NAME)
-    metrics, _ = evaluation.run(settings)
+    metrics, _ = _evaluate(settings)
     for name, value in straight[1]["metrics"].items():
         assert metrics["metrics"][name] == pytest.approx(value, rel=1e-5)
 
@@ -145,7 +149,7 @@ def test_sets_without_depth_are_named(tmp_path, settings_for):
     (tmp_path / "set" / manifest.FILE_NAME).write_text(json.dumps(text))
     settings = settings_for(tmp_path / "run", data=str(tmp_path))
     with pytest.raises(UserError, match="no built set has the features image, depth"):
-        evaluation.run(settings)
+        _evaluate(settings)
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -156,7 +160,7 @@ def test_missing_splits_are_named(split, tmp_path, settings_for):
     settings = settings_for(tmp_path / "run", data=str(tmp_path))
     missing = {"train": "test", "test": "train"}[split]
     with pytest.raises(UserError, match=rf"split '{missing}'.*{split} \(1\)"):
-        evaluation.run(settings)
+        _evaluate(settings)
 
 
 def test_raw_and_labelled_sets_train_together(tmp_path, settings_for):
@@ -214,7 +218,9 @@ def test_the_learning_rate_falls_twice():
 
 def test_a_crop_has_to_fit(settings_for, tmp_path):
     with pytest.raises(UserError, match="crop_height=64: expected at most height=48"):
-        evaluation.run(settings_for(tmp_path, "crop_height=64"))
+        _evaluate(settings_for(tmp_path, "crop_height=64"))
+    both = settings_for(tmp_path, "crop_height=64", "height=64").config
+    assert both.crop_height == both.height == 64
 
 
 @pytest.mark.parametrize(

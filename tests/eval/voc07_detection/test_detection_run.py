@@ -14,7 +14,7 @@ import object_sets
 import pytest
 import tensorflow as tf
 
-from eval import metrics_file
+from eval import course, metrics_file
 from eval.settings import resolve
 from eval.voc07_detection import config, dataset, evaluation, fitting
 from eval.voc07_detection.score import result_files
@@ -75,7 +75,7 @@ def finished(data, tmp_path_factory):
     """(settings, metrics) of a run of two steps with the lasso."""
     output = tmp_path_factory.mktemp("run")
     settings = _settings(data, output, lasso=0.1)
-    metrics, before = evaluation.run(settings)
+    metrics, before = course.run(settings, evaluation.evaluate)
     assert not before
     return settings, metrics
 
@@ -132,13 +132,13 @@ def _truth_of(serialized):
 
 def test_a_finished_run_is_left_as_it_is(finished):
     settings, metrics = finished
-    assert evaluation.run(settings) == (metrics, True)
+    assert course.run(settings, evaluation.evaluate) == (metrics, True)
 
 
 def test_another_run_does_not_go_there(finished):
     settings, _ = finished
     with pytest.raises(UserError, match="seed was 0, now 1"):
-        evaluation.run(dataclasses.replace(settings, seed=1))
+        course.run(dataclasses.replace(settings, seed=1), evaluation.evaluate)
 
 
 def test_a_run_goes_on_with_its_own_classes_alone(finished, tmp_path):
@@ -157,6 +157,7 @@ def test_a_run_goes_on_with_its_own_classes_alone(finished, tmp_path):
 # Runs an evaluation that writes a checkpoint after each step.
 SCRIPT = """
 import functools, json, sys
+from eval import course
 from eval.settings import Settings
 from eval.voc07_detection import evaluation
 from eval.voc07_detection.config import Config
@@ -166,7 +167,7 @@ for key, value in fields["config"].items():
         fields["config"][key] = tuple(value)
 fields["config"] = Config(**fields["config"])
 evaluation.Training = functools.partial(evaluation.Training, checkpoint_seconds=0.0)
-evaluation.run(Settings(**fields))
+course.run(Settings(**fields), evaluation.evaluate)
 """
 
 
@@ -213,7 +214,7 @@ def test_what_was_learned_by_heart_is_found(tmp_path):
     data = object_sets.write(tmp_path / "set", {"train": images, "test": images})
     texts = ("min_size=96", "max_size=96", "test_size=96", "anchor_size=64")
     settings = _settings(data, tmp_path / "run", *texts, steps=300)
-    metrics, _ = evaluation.run(settings)
+    metrics, _ = course.run(settings, evaluation.evaluate)
     assert metrics["metrics"]["mAP_0.5"] == pytest.approx(1.0)
 
 
