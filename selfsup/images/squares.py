@@ -1,13 +1,8 @@
-"""Random squares of photos in two steps: cut on the host, resized on the device.
-
-Resizing a photo costs half as much as decoding it, so it is left to the device, where
-it is batched. Between the two steps squares have any side from the wanted one to twice
-that, padded to twice: there two bilinear taps a side still meet every pixel.
-"""
+"""Random squares of photos, for tasks that see one of each; resized on the device."""
 
 import tensorflow as tf
 
-from selfsup.images import resize
+from selfsup.images import device_resize, resize
 from selfsup.images.decoding import decode_window, is_jpeg_wider_than
 
 # By which the JPEG decoder can shrink while it decodes, at less than the full cost.
@@ -19,47 +14,19 @@ def cut(encoded, size, seed):
 
     Args:
       encoded: scalar string, JPEG or PNG.
-      size: int, side that `resized` is to give it.
+      size: int, side that `device_resize.resized` is to give it.
       seed: int32 [2].
 
     Returns:
-      dict of "square", uint8 [2 size, 2 size, 3], the pixels in its upper left corner
-      and zeros elsewhere, and "side", int32 scalar from size to 2 size.
+      dict as of `device_resize.lay`. The canvas is half as much again as `size`, which
+      holds a photo of 500x375 for a size of 256.
     """
     square = tf.cond(
         is_jpeg_wider_than(encoded, 2 * size),
         lambda: _square_of(_shrunk(encoded, 2 * size), seed),
         lambda: decode_window(encoded, _placed(seed)),
     )
-    side = tf.shape(square)[0]
-    square = tf.cond(
-        (side < size) | (side > 2 * size),
-        lambda: resize.resize(square, size, size),
-        lambda: square,
-    )
-    side = tf.shape(square)[0]
-    space = 2 * size - side
-    padded = tf.pad(square, [[0, space], [0, space], [0, 0]])
-    return {"square": tf.ensure_shape(padded, [2 * size, 2 * size, 3]), "side": side}
-
-
-def resized(examples, size):
-    """The squares of a batch of `cut`'s dicts: float32 [B, size, size, 3] in [0, 1].
-
-    Bilinear.
-    """
-    squares, sides = examples["square"], tf.cast(examples["side"], tf.float32)
-    # Centres of the first and the last pixel, as fractions of the padded side.
-    ends = tf.stack([sides / (2.0 * size), sides * (1.0 - 0.5 / size)], axis=-1)
-    low, high = tf.unstack((ends - 0.5) / (squares.shape[1] - 1), axis=-1)
-    count = tf.shape(squares)[0]
-    made = tf.image.crop_and_resize(
-        tf.cast(squares, tf.float32),
-        tf.stack([low, low, high, high], axis=-1),
-        tf.range(count),
-        [size, size],
-    )
-    return made / 255.0
+    return device_resize.lay(square, size, size + size // 2)
 
 
 def random_mirror(images, seed):

@@ -15,7 +15,14 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from selfsup.images import ab_bins, ab_encoding, color, mosaic, squares
+from selfsup.images import (
+    ab_bins,
+    ab_encoding,
+    color,
+    device_resize,
+    mosaic,
+    squares,
+)
 from selfsup.tasks import checks, heads
 from selfsup.tasks.task import Metric, Task, TaskConfig
 
@@ -81,7 +88,7 @@ class Colorization(Task):
         Targets: "ab" float32 [..., 2], "indices" and "weights" of the soft code
         [..., 5], "colorful" float32 [B], 0 for gray photos.
         """
-        photos = squares.resized(examples, self.config.image_size)
+        photos = device_resize.resized(examples, self.config.image_size)
         (photos,) = squares.random_mirror([photos], seed)
         lab = color.rgb_to_lab(photos)
         ab = tf.nn.avg_pool2d(

@@ -4,7 +4,7 @@ import skimage.color
 import tensorflow as tf
 
 from selfsup.errors import UserError
-from selfsup.images import ab_bins, squares
+from selfsup.images import ab_bins, device_resize, squares
 from selfsup.tasks.colorization import Colorization, Config
 
 
@@ -21,7 +21,7 @@ def batch(task, batch_of):
 def test_inputs_are_lightness_and_targets_mean_colours(task, batch, monkeypatch):
     monkeypatch.setattr(squares, "random_mirror", lambda images, seed: images)
     images, targets = task.preprocess_batch(batch, tf.constant([1, 2]))
-    lab = skimage.color.rgb2lab(squares.resized(batch, 64))
+    lab = skimage.color.rgb2lab(device_resize.resized(batch, 64))
     for channel in range(3):
         np.testing.assert_allclose(images[..., channel], lab[..., 0] / 100, atol=1e-4)
     blocks = lab[..., 1:].reshape(4, 8, 8, 8, 8, 2).mean(axis=(2, 4))
@@ -33,7 +33,7 @@ def test_inputs_are_lightness_and_targets_mean_colours(task, batch, monkeypatch)
 
 
 def test_gray_photos_have_no_part_in_loss_or_accuracy(task, batch):
-    gray = {**batch, "square": tf.repeat(batch["square"][..., :1], 3, axis=-1)}
+    gray = {**batch, "canvas": tf.repeat(batch["canvas"][..., :1], 3, axis=-1)}
     both = {key: tf.concat([batch[key], gray[key]], axis=0) for key in batch}
     _, colorful = task.preprocess_batch(batch, tf.constant([1, 2]))
     _, mixed = task.preprocess_batch(both, tf.constant([1, 2]))
@@ -46,8 +46,8 @@ def test_gray_photos_have_no_part_in_loss_or_accuracy(task, batch):
 
 
 def test_a_batch_of_gray_photos_gives_zero_and_no_gradient(task):
-    square = tf.fill([2, 128, 128, 3], tf.constant(90, tf.uint8))
-    gray = {"square": square, "side": tf.constant([64, 100])}
+    canvas = tf.fill([2, 96, 96, 3], tf.constant(90, tf.uint8))
+    gray = {"canvas": canvas, "extent": tf.constant([[64, 64], [80, 80]])}
     _, targets = task.preprocess_batch(gray, tf.constant([1, 2]))
     logits = tf.Variable(tf.random.stateless_normal([2, 8, 8, 313], [0, 1]))
     with tf.GradientTape() as tape:

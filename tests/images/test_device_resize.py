@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from selfsup.images import device_resize, resize
+
+SIZE, CANVAS = 32, 64
+
+
+def _image(height, width):
+    random = np.random.default_rng(height * width)
+    return random.integers(0, 256, (height, width, 3), np.uint8)
+
+
+def _lay(everywhere, image):
+    laid = everywhere(lambda x: device_resize.lay(x, SIZE, CANVAS), image)
+    assert laid["canvas"].shape == (CANVAS, CANVAS, 3)
+    return laid, device_resize.resized({k: v[None] for k, v in laid.items()}, SIZE)[0]
+
+
+@pytest.mark.parametrize("shape", [(50, 50), (64, 64), (32, 61), (64, 33)])
+def test_resizing_is_tensorflows_bilinear(everywhere, shape):
+    """Of an image that the canvas holds, each side by its own factor."""
+    image = _image(*shape)
+    laid, made = _lay(everywhere, image)
+    np.testing.assert_array_equal(laid["extent"], shape)
+    np.testing.assert_array_equal(laid["canvas"][: shape[0], : shape[1]], image)
+    expected = tf.image.resize(image, [SIZE, SIZE]) / 255
+    np.testing.assert_allclose(made, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(31, 40), (40, 65), (10, 10), (200, 300), (20, 90)])
+def test_other_images_are_resized_at_once(everywhere, shape):
+    image = _image(*shape)
+    laid, made = _lay(everywhere, image)
+    np.testing.assert_array_equal(laid["extent"], [SIZE, SIZE])
+    expected = resize.resize(tf.constant(image), SIZE, SIZE) / 255
+    np.testing.assert_allclose(made, expected, atol=1e-4)
+
+
+def test_what_has_the_size_is_left_as_it_is(everywhere):
+    image = _image(SIZE, SIZE)
+    _, made = _lay(everywhere, image)
+    np.testing.assert_allclose(made * 255, image, atol=0.02)
+
+
+def test_images_of_a_batch_have_their_own_sizes(everywhere):
+    images = [_image(40, 50), _image(60, 34)]
+    laid = [_lay(everywhere, image)[0] for image in images]
+    batch = {key: tf.stack([one[key] for one in laid]) for key in laid[0]}
+    expected = [tf.image.resize(image, [SIZE, SIZE]) / 255 for image in images]
+    made = device_resize.resized(batch, SIZE)
+    np.testing.assert_allclose(made, tf.stack(expected), atol=1e-4)
