@@ -82,13 +82,16 @@ def _average(old, new, momentum=0.95):
 class Progress:
     """Shows `TaskProgress` by task; a context manager."""
 
-    def __init__(self, tasks, stream=None):
+    def __init__(self, tasks, takes_turns=True, stream=None):
         """
         Args:
           tasks: dict of `TaskProgress` by task name.
+          takes_turns: whether one task steps at a time; else all go on side by side.
           stream: where to; stdout by default.
         """
         self.tasks = tasks
+        self._takes_turns = takes_turns
+        self._updated_at = {}
         self._console = Console(file=stream or sys.stdout)
         self._live = None
         self._shown_at = time.monotonic()
@@ -110,9 +113,14 @@ class Progress:
 
     def update(self, name, steps, skipped, logs, seconds):
         """Takes in one step of task `name` and shows it when it is time to."""
+        now = time.monotonic()
+        if not self._takes_turns:
+            # Replicas may step side by side, and machines stand still: what one step
+            # takes says little of how often they come.
+            seconds = now - self._updated_at.get(name, now)
+            self._updated_at[name] = now
         self.tasks[name].update(steps, skipped, logs, seconds)
         self._news = True
-        now = time.monotonic()
         if self._live is None and now - self._shown_at >= PLAIN_SECONDS:
             self._shown_at = now
             self._lines()
@@ -122,11 +130,12 @@ class Progress:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def time_left(self):
-        """Time left over all tasks, as text."""
+        """Time left until the last task is done, as text."""
         parts = [task.seconds_left for task in self.tasks.values()]
         if any(part is None for part in parts):
             return "unknown"
-        return str(datetime.timedelta(seconds=round(sum(parts))))
+        left = sum(parts) if self._takes_turns else max(parts)
+        return str(datetime.timedelta(seconds=round(left)))
 
     def _lines(self):
         self._news = False

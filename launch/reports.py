@@ -69,7 +69,8 @@ class Reports:
                     self._engine.groups[name].steps,
                 )
                 for name, task in self._network.tasks.items()
-            }
+            },
+            self._engine.takes_turns,
         )
 
     def begin(self, resumed):

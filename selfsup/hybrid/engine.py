@@ -13,7 +13,10 @@ class Engine:
       groups: dict of `Group` by name.
       clock: the `CostClock`.
       pause_seconds: how long checkpoints have kept the groups from stepping.
+      takes_turns: whether one group steps at a time.
     """
+
+    takes_turns = True
 
     def __init__(self, groups, weights, limits, clock, store, trackable):
         """

@@ -36,6 +36,8 @@ class ParallelEngine(Engine):
       losses: how many times a group lost a device.
     """
 
+    takes_turns = False
+
     def __init__(
         self, *args, pool, steppers=None, step_seconds=600.0, say=print, **kwargs
     ):

@@ -1,6 +1,6 @@
 """Resizing and cutting of photos of any size, for use inside tf.data.
 
-All functions that resize return uint8 and are anti-aliased.
+All functions return uint8; all are anti-aliased.
 """
 
 import tensorflow as tf
@@ -53,18 +53,15 @@ def resize_shorter_side(image, size):
 
 
 def window(encoded, size, top, left, side):
-    """A square of a photo as if that were resized to a square; itself not resized.
+    """A square of a photo resized to a square: uint8 [side, side, 3].
 
     It begins and ends at whole pixels of the photo, so that it can be off by half one.
 
     Args:
       encoded: scalar string, JPEG or PNG; no more than the window is decoded.
-      size: int, side that the photo would be resized to, whatever its aspect.
+      size: int, side that the photo is resized to, whatever its aspect.
       top, left: int32 scalars, of the window in the resized photo.
-      side: int, of the window there.
-
-    Returns:
-      uint8 [h, w, 3], the photo's own pixels, which stand for `side` each way.
+      side: int, of the window.
     """
 
     def choose(height, width):
@@ -72,7 +69,7 @@ def window(encoded, size, top, left, side):
         first_column, columns = _span(left, side, width, size)
         return first_row, first_column, rows, columns
 
-    return decode_window(encoded, choose)
+    return resize(decode_window(encoded, choose), side, side)
 
 
 def _span(first, extent, length, size):

@@ -15,7 +15,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from selfsup.images import augmentation, device_resize, mosaic, resize
+from selfsup.images import augmentation, mosaic, resize
 from selfsup.tasks import checks, heads
 from selfsup.tasks.task import Metric, Task, TaskConfig
 
@@ -136,20 +136,20 @@ class Exemplar(Task):
     def preprocess_example(self, record, seed):
         """A photo's window around a random point, all that its patches can see.
 
-        As of `device_resize.lay`, beside "centre": int32 [2], x and y of the point in
-        the resized window. The unmoved patch lies inside the photo.
+        "image": uint8 [w, w, 3], at most image_size; "centre": int32 [2], x and y of
+        the point in it. The unmoved patch lies inside the photo.
         """
         size, patch = self.config.image_size, self.config.patch_size
         low = patch // 2
         centre = tf.random.stateless_uniform(
             [2], seed, low, max(low, size - 1 - low) + 1, tf.int32
         )
-        reach, side = augmentation.reach(patch), self._window_side()
+        reach = augmentation.reach(patch)
+        side = min(size, 2 * reach + 1)
         # It ends where the photo does, so that the same is reflected there.
         corner = tf.clip_by_value(centre - reach, 0, size - side)
-        window = resize.window(record["encoded"], size, corner[1], corner[0], side)
-        laid = device_resize.lay(window, side, 2 * side)
-        return {**laid, "centre": centre - corner}
+        image = resize.window(record["encoded"], size, corner[1], corner[0], side)
+        return {"image": image, "centre": centre - corner}
 
     def preprocess_batch(self, examples, seed):
         """Images [2B, patch_size, patch_size, 3]: anchor, positive, anchor, ...
@@ -157,7 +157,7 @@ class Exemplar(Task):
         Target "negative", int32 [B]: the other photo that gives each triplet's.
         """
         warp_seed, color_seed, negative_seed = tf.unstack(tf.random.split(seed, 3))
-        photos = device_resize.resized(examples, self._window_side())
+        photos = tf.cast(examples["image"], tf.float32) / 255.0
         centres = tf.cast(examples["centre"], tf.float32)
         count = tf.shape(photos)[0]
         patches = augmentation.random_warp(
@@ -169,11 +169,6 @@ class Exemplar(Task):
         images = augmentation.random_color(patches, color_seed)
         shift = tf.random.stateless_uniform([count], negative_seed, 1, count, tf.int32)
         return images, {"negative": (tf.range(count) + shift) % count}
-
-    def _window_side(self):
-        """Of the window that is cut from a photo, pixels of the resized photo."""
-        reach = augmentation.reach(self.config.patch_size)
-        return min(self.config.image_size, 2 * reach + 1)
 
     def build_head(self, dtype=None):
         return ExemplarHead(self.config, dtype=dtype)

@@ -32,7 +32,7 @@ def test_a_skipped_step_does_not_stay_in_the_averages():
 def test_plain_lines_where_there_is_no_terminal(monkeypatch):
     monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.0)
     stream = io.StringIO()
-    with progress.Progress({"rotation": _task()}, stream) as shown:
+    with progress.Progress({"rotation": _task()}, stream=stream) as shown:
         shown.update("rotation", 1, 0, _LOGS, 2.0)
         shown.update("rotation", 2, 1, _LOGS, 2.0)
     text = stream.getvalue()
@@ -52,10 +52,28 @@ def test_a_live_table_on_a_terminal(monkeypatch):
             return True
 
     stream = Terminal()
-    with progress.Progress({"rotation": _task()}, stream) as shown:
+    with progress.Progress({"rotation": _task()}, stream=stream) as shown:
         shown.update("rotation", 1, 0, _LOGS, 2.0)
         shown.say("resumed from checkpoint-000000003")
     text = stream.getvalue()
     assert "Pretraining" in text
     assert "resumed from checkpoint-000000003" in text
     assert "1/10" in text
+
+
+def _stepping(takes_turns, monkeypatch):
+    """Two tasks with 8 and 3 steps left that take 5 and 20 s by the clock."""
+    clock = iter([0.0, 0.0, 0.0, 5.0, 20.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    tasks = {"slow": _task(limit=5), "quick": _task(limit=10)}
+    shown = progress.Progress(tasks, takes_turns, io.StringIO())
+    for name, steps in (("quick", 1), ("slow", 1), ("quick", 2), ("slow", 2)):
+        shown.update(name, steps, 0, _LOGS, 2.0)
+    return shown.time_left()
+
+
+def test_time_left_is_of_turns_or_of_the_task_that_ends_last(monkeypatch):
+    with monkeypatch.context() as patch:
+        assert _stepping(True, patch) == "0:00:22"
+    with monkeypatch.context() as patch:
+        assert _stepping(False, patch) == "0:01:00"
