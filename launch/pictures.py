@@ -5,15 +5,7 @@ import io
 import numpy as np
 
 from selfsup.data import files
-
-
-def save_png(path, picture):
-    """Writes uint8 [H, W, 3] as a PNG."""
-    from PIL import Image
-
-    content = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture)).save(content, format="PNG")
-    files.write_atomically(path, content.getvalue())
+from selfsup.images.png_file import save_png
 
 
 def save_overview(path, curves, details, height=420):

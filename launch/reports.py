@@ -6,12 +6,12 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from launch.pictures import save_png
 from launch.progress import Progress, TaskProgress
 from launch.summaries import Summaries
 from selfsup.combination_figure import draw
 from selfsup.data import files
 from selfsup.history import History
+from selfsup.images.png_file import save_png
 from selfsup.validation import Validator
 
 PICTURES = "pictures"
