@@ -27,11 +27,12 @@ _SEEDS = flags.DEFINE_integer(
     "seeds", 1, "Seeds of each evaluation, from 0 on.", lower_bound=1
 )
 
-# Evaluation: the folder of the data set that it is made on.
+# Evaluation: the folder of the data set that it is made on, and flags beside the preset.
 EVALUATIONS = {
-    "imagenet_linear": "imagenet",
-    "voc07_detection": "voc07",
-    "nyuv2_depth": "nyuv2",
+    "imagenet_linear": ("imagenet", {}),
+    # A third of the preset's, to be done within minutes.
+    "voc07_detection": ("voc07", {"steps": 600}),
+    "nyuv2_depth": ("nyuv2", {}),
 }
 
 
@@ -45,10 +46,11 @@ def main(_):
     _build(where["world"], where["data"])
     _pretrain(where, _STEPS.value)
     sources = {"pretrained": where["trunk"], "random": "random"}
-    for name, folder in EVALUATIONS.items():
+    for name in EVALUATIONS:
         for source, trunk in sources.items():
             for seed in range(_SEEDS.value):
-                _evaluate(name, where["data"], folder, trunk, seed, output, source)
+                target = _target(output, name, source, seed)
+                _evaluate(name, where["data"], trunk, seed, target)
     print(f"\nDone in {(time.monotonic() - start) / 60:.1f} minutes.\n")
     _compare(output, sources, _SEEDS.value)
 
@@ -99,10 +101,14 @@ def _pretrain(where, steps):
     )
 
 
-def _evaluate(name, data, folder, trunk, seed, output, source):
+def _target(output, name, source, seed):
+    return os.path.join(output, name, f"{source}-{seed}")
+
+
+def _evaluate(name, data, trunk, seed, target):
     from eval import metrics_file
 
-    target = os.path.join(output, name, f"{source}-{seed}")
+    folder, more = EVALUATIONS[name]
     shown_command.run(
         f"eval.{name}",
         trunk=trunk,
@@ -110,6 +116,7 @@ def _evaluate(name, data, folder, trunk, seed, output, source):
         output=target,
         preset="tiny",
         seed=seed,
+        **more,
     )
     if not os.path.exists(os.path.join(target, metrics_file.FILE_NAME)):
         sys.exit("an evaluation was stopped; the same command goes on")
@@ -125,7 +132,7 @@ def _compare(output, sources, seeds):
     for name in EVALUATIONS:
         values = {
             source: [
-                metrics_file.read(os.path.join(output, name, f"{source}-{seed}"))
+                metrics_file.read(_target(output, name, source, seed))
                 for seed in range(seeds)
             ]
             for source in sources

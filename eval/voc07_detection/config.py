@@ -111,7 +111,7 @@ PRESETS = {
         "small images, for CPUs",
         "tiny",
         {
-            "steps": 600,
+            "steps": 1800,
             "batch_size": 2,
             "learning_rate": 0.05,
             "min_size": 256,
