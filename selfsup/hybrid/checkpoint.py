@@ -1,5 +1,6 @@
 """Atomic checkpoints: a directory appears whole or not at all."""
 
+import contextlib
 import dataclasses
 import glob
 import json
@@ -100,10 +101,9 @@ class Store:
         Raises:
           UserError: when it is damaged or does not fit the network.
         """
+        state = self.read_state(name)
         path = self.path(name)
-        try:
-            with open(os.path.join(path, STATE), encoding="utf-8") as file:
-                state = json.load(file)
+        with _damage_explained(path):
             reader = tf.train.Checkpoint(root=trackable)
             status = reader.read(os.path.join(path, VARIABLES), _from_here())
             status.assert_existing_objects_matched()
@@ -111,16 +111,17 @@ class Store:
                 status.expect_partial()
             else:
                 status.assert_consumed()
-        except _UNREADABLE as error:
-            raise UserError(
-                f"{path}: cannot be restored ({error}); remove it to go on from the "
-                "one before"
-            ) from error
         return state
 
     def read_state(self, name):
-        """The state dict of checkpoint `name`, without its variables."""
-        with open(os.path.join(self.path(name), STATE), encoding="utf-8") as file:
+        """The state dict of checkpoint `name`, without its variables.
+
+        Raises:
+          UserError: when there is none of that name, or it is damaged.
+        """
+        path = self.path(name)
+        stored = os.path.join(path, STATE)
+        with _damage_explained(path), open(stored, encoding="utf-8") as file:
             return json.load(file)
 
     def remove_partial(self):
@@ -131,6 +132,18 @@ class Store:
     def _prune(self):
         for name in self.names()[: -self.keep]:
             shutil.rmtree(os.path.join(self.directory, name))
+
+
+@contextlib.contextmanager
+def _damage_explained(path):
+    """Turns what reading a damaged checkpoint raises into a `UserError`."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        raise UserError(
+            f"{path}: cannot be restored ({error}); remove it to go on from the one "
+            "before"
+        ) from error
 
 
 def _write_variables(prefix, trackable):

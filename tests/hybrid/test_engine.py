@@ -108,6 +108,17 @@ def test_checkpoints_of_a_resumed_run_need_the_same_tasks(tmp_path):
         other.resume()
 
 
+@pytest.mark.parametrize("left", ["", '{"groups": {"a"'])
+def test_a_run_is_told_of_a_damaged_checkpoint(tmp_path, left):
+    _, run = engine(tmp_path, {"a": 1})
+    _losses(run)
+    (tmp_path / "checkpoint-000000001" / "state.json").write_text(left)
+    _, again = engine(tmp_path, {"a": 2})
+    told = "checkpoint-000000001: cannot be restored .* go on from the one before"
+    with pytest.raises(UserError, match=told):
+        again.resume()
+
+
 def test_snapshots_at_multiples_of_the_cost(tmp_path):
     _, run = engine(tmp_path, {"a": 10}, threshold=8.0, step_costs={"a": 2.0})
     _losses(run)
