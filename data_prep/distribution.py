@@ -7,7 +7,7 @@ _DIGITS = 3
 
 
 class Distribution:
-    """Counts of numbers, each rounded to three digits beyond 1000; they can be added up.
+    """Counts of numbers, each rounded to three digits or to 0.001; they can be added up.
 
     Attributes:
       count: how many numbers.
@@ -59,7 +59,7 @@ class Distribution:
 
 
 def _rounded(value):
-    """`value` as it is binned: whole below 1000, three digits above, 0.001 below 10."""
+    """`value` as it is binned: to 0.001 below 10, to three digits above."""
     magnitude = abs(value)
     if magnitude < 10:
         return round(value, _DIGITS)

@@ -3,6 +3,7 @@
 import os
 
 from eval import metrics_file, workspace
+from eval.passes import Stopped
 from selfsup.hybrid.stop import StopSignals
 
 
@@ -13,6 +14,7 @@ def run(settings, evaluate):
       settings: an `eval.settings.Settings`.
       evaluate: (settings, folder, stop) -> whether it came to its end, metrics.json
         written; `folder` is locked, and `stop` a `StopSignals` that has been entered.
+        It may raise `passes.Stopped` as well.
 
     Returns:
       (metrics.json's fields, whether they were there already), or (None, name of the
@@ -20,9 +22,13 @@ def run(settings, evaluate):
     """
     with StopSignals() as stop, workspace.opened(settings) as folder:
         before = os.path.exists(os.path.join(folder, metrics_file.FILE_NAME))
-        if not before and not evaluate(settings, folder, stop):
-            return None, stop.received
-        return metrics_file.read(folder), before
+        try:
+            finished = before or evaluate(settings, folder, stop)
+        except Stopped:
+            finished = False
+        return (
+            (metrics_file.read(folder), before) if finished else (None, stop.received)
+        )
 
 
 def run_and_tell(settings, evaluate):

@@ -35,6 +35,12 @@ _PRESET = flags.DEFINE_string(
     "Hyperparameters: paper (ResNet-101), small (ResNet-50, one GPU) or tiny (CPUs). The "
     "same for all trunks that are compared.",
 )
+_DEPTH = flags.DEFINE_string(
+    "depth",
+    None,
+    "Depth of a random trunk: 50, 101, 152 or tiny; the preset's when not given. Others "
+    "bring their own.",
+)
 _SET = flags.DEFINE_multi_string(
     "set", [], "KEY=VALUE: overrides a hyperparameter; may be repeated."
 )
@@ -45,7 +51,9 @@ _LASSO = flags.DEFINE_float(
     "units of block 3 (paper section 3.2); 0 uses the last unit.",
     lower_bound=0.0,
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Of everything random.", lower_bound=0)
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "Of everything random.", lower_bound=0, upper_bound=2**31 - 8
+)
 _STEPS = flags.DEFINE_integer(
     "steps", None, "Training steps; the preset's when not given.", lower_bound=1
 )
@@ -62,6 +70,7 @@ def settings(config_class, presets):
         config_class,
         presets,
         preset=_PRESET.value,
+        depth=_DEPTH.value,
         steps=_STEPS.value,
         texts=_SET.value,
         trunk=_TRUNK.value,

@@ -3,8 +3,6 @@
 import io
 import os
 
-import numpy as np
-
 from selfsup import history
 from selfsup.data import files
 
@@ -16,15 +14,6 @@ def folder(output):
     path = os.path.join(output, FOLDER)
     os.makedirs(path, exist_ok=True)
     return path
-
-
-def save_png(path, picture):
-    """Writes uint8 [H, W, 3] as a PNG."""
-    from PIL import Image
-
-    content = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture)).save(content, format="PNG")
-    files.write_atomically(path, content.getvalue())
 
 
 def new_figure(rows=1, columns=1, size=(5.0, 3.4)):

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any, Optional
 
 from selfsup import overrides
+from selfsup.trunk.resnet_v2 import DEPTHS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,13 +52,16 @@ class Settings:
     config: Any
 
 
-def resolve(config_class, presets, *, preset, steps=None, texts=(), **common):
+def resolve(
+    config_class, presets, *, preset, depth=None, steps=None, texts=(), **common
+):
     """Resolves what the command line gives.
 
     Args:
       config_class: the evaluation's frozen config dataclass.
       presets: dict of `Preset` by name.
       preset: name in it.
+      depth: of a random trunk, or None for the preset's.
       steps: overrides the config's `steps`, or None.
       texts: strings "KEY=VALUE" that override fields of the config.
       **common: the other fields of `Settings`.
@@ -71,4 +75,6 @@ def resolve(config_class, presets, *, preset, steps=None, texts=(), **common):
     config = overrides.apply(config, texts, "--set")
     if steps is not None:
         config = dataclasses.replace(config, steps=steps)
-    return Settings(preset=preset, depth=chosen.depth, config=config, **common)
+    depth = depth or chosen.depth
+    overrides.known("--depth", depth, DEPTHS)
+    return Settings(preset=preset, depth=depth, config=config, **common)

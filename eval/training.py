@@ -50,8 +50,8 @@ class Training:
           steps: to take in all.
           trackable: a `tf.Module` of all variables that going on needs, the
             optimizer's included, all of them made already.
-          notes: dict of JSON types to store, such as the trunk's description; what a
-            resumed run has stored replaces it.
+          notes: dict of JSON types to store, with "data", a description that has a
+            "checksum"; what a resumed run has stored replaces them.
           checkpoint_seconds: most seconds of work that a crash may lose.
           log_steps: steps between rows of history, each their mean.
         """
@@ -66,18 +66,30 @@ class Training:
         self._trackable = trackable
         self._checkpoint_seconds = checkpoint_seconds
         self._log_steps = log_steps
-        self._store = Store(os.path.join(folder, CHECKPOINTS), keep=1)
+        self._store = Store(os.path.join(folder, CHECKPOINTS))
         self._pending = []
 
     def resume(self):
-        """Goes back to the newest checkpoint; returns whether there was one."""
+        """Goes back to the newest checkpoint; returns whether there was one.
+
+        Raises:
+          UserError: when it is damaged, or was trained on other data.
+        """
         self._store.remove_partial()
         name = self._store.latest()
         if name is None:
             return False
+        self._check_same_data(self._store.read_state(name)["notes"]["data"])
         state = self._store.restore(name, self._trackable)
         self.number, self.notes = state["steps"], state["notes"]
         return True
+
+    def _check_same_data(self, old):
+        if old["checksum"] != self.notes["data"]["checksum"]:
+            raise UserError(
+                f"{self._folder}: was begun on other data than --data has now: {old}; "
+                f"now {self.notes['data']}. Give another --output, or the same data"
+            )
 
     def run(self, stop):
         """Takes the steps that are left.

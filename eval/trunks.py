@@ -29,8 +29,11 @@ class Pretrained:
 
 
 def load_for(settings, output_stride):
-    """The `Pretrained` that an `eval.settings.Settings` names, at this output stride."""
-    return load(
+    """The `Pretrained` that an `eval.settings.Settings` names, at this output stride.
+
+    Says so where a random trunk of the same settings would be of another depth.
+    """
+    made = load(
         settings.trunk,
         checkpoint=settings.checkpoint,
         depth=settings.depth,
@@ -38,6 +41,13 @@ def load_for(settings, output_stride):
         seed=settings.seed,
         mixed_precision=settings.mixed_precision,
     )
+    depth = made.trunk.config.depth
+    if depth != settings.depth:
+        print(
+            f"--trunk={settings.trunk}: is of depth {depth}; the random one to compare "
+            f"it with takes --depth={depth}"
+        )
+    return made
 
 
 def load(source, *, checkpoint, depth, output_stride, seed, mixed_precision=False):

@@ -19,13 +19,22 @@ def serialized_records(source):
 
 @contextlib.contextmanager
 def damage_explained(source):
-    """Turns TensorFlow's error for a damaged shard into a `UserError` that names it."""
+    """Turns damage, found before or while it is read, into a `UserError` that names it.
+
+    A shard of another size than its manifest says may end without an error.
+    """
+    damaged = [source.files[index] for index in source.damaged]
+    if damaged:
+        raise _error("not of the size that the manifest says", damaged)
     try:
         yield
     except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
-        damaged = [source.files[index] for index in source.damaged] or source.files
-        raise UserError(
-            f"a shard is damaged, so nothing was measured: {error.message}; it is among "
-            f"{', '.join(damaged)}. python -m data_prep.inspect DIR --verify says which; "
-            "delete it and run its builder's command again"
-        ) from error
+        raise _error(error.message, source.files) from error
+
+
+def _error(reason, files):
+    return UserError(
+        f"a shard is damaged, so nothing was measured: {reason}; it is among "
+        f"{', '.join(files)}. python -m data_prep.inspect DIR --verify says which; "
+        "delete it and run its builder's command again"
+    )

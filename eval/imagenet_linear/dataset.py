@@ -1,7 +1,6 @@
 """The labelled photos: which set, its splits and labels, and streams of them."""
 
 import dataclasses
-import hashlib
 from typing import Any
 
 import numpy as np
@@ -84,15 +83,13 @@ def _open(one):
             f"{one.directory}: expected photos in the split {TRAIN} and in "
             f"{' or '.join(_TEST_SPLITS)}; it has {counts}"
         )
-    shards = [*one.split(TRAIN), *one.split(splits[0])]
-    digest = hashlib.sha256(" ".join(shard.sha256 for shard in shards).encode())
     return LabelledPhotos(
         directory=one.directory,
         classes=tuple(one.labels),
         train=pipeline.Source([one], TRAIN),
         test=pipeline.Source([one], splits[0]),
         test_split=splits[0],
-        checksum=digest.hexdigest(),
+        checksum=manifest.fingerprint([one], (TRAIN, splits[0])),
     )
 
 

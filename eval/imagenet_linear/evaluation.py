@@ -11,10 +11,9 @@ from eval.imagenet_linear import dataset, drawing, testing
 from eval.imagenet_linear.classifier import LinearEvaluation
 from eval.imagenet_linear.config import NAME
 from eval.imagenet_linear.feature_cache import FeatureCache
+from eval.passes import watched
 from eval.training import TENSORBOARD, Training
 from selfsup.data import pipeline
-from selfsup.errors import UserError
-from selfsup.progress import Progress
 from selfsup.trunk.batch_norm import recalibrate_batch_norm
 
 
@@ -25,10 +24,6 @@ def evaluate(settings, folder, stop):
       whether it came to its end.
     """
     return Run(settings, folder, stop).run()
-
-
-class Stopped(Exception):
-    """A signal came during a pass that leaves nothing to go on from."""
 
 
 class Run:
@@ -71,20 +66,16 @@ class Run:
 
         Raises:
           UserError: for data, a trunk or a checkpoint that cannot be used.
+          passes.Stopped: when a signal comes outside of training.
         """
-        try:
-            if self.training.resume():
-                self._check_same_data()
-            else:
-                self._prepare()
-            if self._cache is not None:
-                photos = self._in_file_order(self._photos.train, "cached photos")
-                self._cache.fill(self.model.look, photos)
-            if not self.training.run(self._stop):
-                return False
-            self._test()
-        except Stopped:
+        if not self.training.resume():
+            self._prepare()
+        if self._cache is not None:
+            photos = self._in_file_order(self._photos.train, "cached photos")
+            self._cache.fill(self.model.look, photos)
+        if not self.training.run(self._stop):
             return False
+        self._test()
         if self._cache is not None:
             self._cache.remove()
         return True
@@ -99,14 +90,6 @@ class Run:
         return FeatureCache(
             self._folder, self._photos, rows, features.size, config.cache_gigabytes
         )
-
-    def _check_same_data(self):
-        was = self.training.notes["data"]["checksum"]
-        if was != self._photos.checksum:
-            raise UserError(
-                f"--data={self._settings.data}: other photos than those that the run in "
-                f"{self._folder} began with; give another --output"
-            )
 
     def _prepare(self):
         """What is measured once: labels, BN statistics, scales of the features."""
@@ -136,24 +119,13 @@ class Run:
         batches = dataset.sample(
             source, config.image_size, config.batch_size, count, self._settings.seed
         )
-        return self._watched(batches, what, min(count, source.records))
+        return watched(batches, what, min(count, source.records), self._stop)
 
     def _in_file_order(self, source, what):
         batches = dataset.in_file_order(
             source, self._config.image_size, self._config.batch_size
         )
-        return self._watched(batches, what, source.records)
-
-    def _watched(self, batches, what, total):
-        """`batches` with progress, until a signal comes."""
-        done = 0
-        with Progress(what, total) as progress:
-            for batch in batches:
-                if self._stop.received is not None:
-                    raise Stopped
-                yield batch
-                done += batch["label"].shape[0]
-                progress.update(done)
+        return watched(batches, what, source.records, self._stop)
 
     def _training_batches(self, position):
         seed, size = self._settings.seed, self._config.batch_size

@@ -57,6 +57,8 @@ class Config:
     pictures: int = 8
 
     def __post_init__(self):
+        self._check("steps", self.steps >= 1, "1 or more")
+        self._check("learning_rate", self.learning_rate > 0, "more than 0")
         self._check("batch_size", self.batch_size >= 1, "1 or more")
         self._check("batch_norm_images", self.batch_norm_images >= 1, "1 or more")
         self._check("pictures", self.pictures >= 0, "0 or more")
@@ -68,7 +70,7 @@ class Config:
         self._check("decay_share", self.decay_share > 0, "more than 0")
         self._check("max_scale", self.max_scale >= 1, "1 or more")
         self._check("dropout", 0 <= self.dropout < 1, "0 to less than 1")
-        self._check("berhu_share", 0 <= self.berhu_share <= 1, "0 to 1")
+        self._check("berhu_share", 0 < self.berhu_share <= 1, "above 0, up to 1")
         known = ("validation", "test")
         self._check("test_split", self.test_split in known, " or ".join(known))
         for side in ("height", "width"):

@@ -5,19 +5,19 @@ import os
 
 import tensorflow as tf
 
-from eval import metrics_file, trunks
-from eval.nyuv2_depth import network, pictures, testing
+from eval import metrics_file, pictures, trunks
+from eval.nyuv2_depth import drawing, network, testing
 from eval.nyuv2_depth.examples import Data
 from eval.nyuv2_depth.fitting import Fitting
+from eval.passes import watched
 from eval.training import TENSORBOARD, Training
 from eval.trunk_features import TrunkFeatures
-from selfsup.errors import UserError
+from selfsup.data import files
 from selfsup.trunk.batch_norm import recalibrate_batch_norm
 
 NAME = "nyuv2_depth"
 HEADLINE = "under_1.25"
 PREDICTIONS = "predictions.npz"
-PICTURES = "pictures"
 
 
 def evaluate(settings, folder, stop):
@@ -35,9 +35,10 @@ def evaluate(settings, folder, stop):
     fitting, training = _prepare(settings, data, folder)
     if not training.run(stop):
         return False
+    count, batches = data.calibration_batches(settings.seed)
     recalibrate_batch_norm(
         fitting.network,
-        data.calibration_batches(settings.seed),
+        watched(batches, "images for batch norm", count, stop),
         output_stride=network.OUTPUT_STRIDE,
     )
     tested = testing.run(fitting.network, data, settings.config, stop)
@@ -69,32 +70,19 @@ def _prepare(settings, data, folder):
         trackable=fitting,
         notes={"trunk": pretrained.description, "data": data.description},
     )
-    if training.resume():
-        _check_data(training.notes["data"], data.description, folder)
+    training.resume()
     return fitting, training
-
-
-def _check_data(old, new, folder):
-    if old["sha256"] != new["sha256"]:
-        raise UserError(
-            f"{folder}: was begun on other data ({_sizes(old)}) than there is now "
-            f"({_sizes(new)}); give another --output, or the same --data"
-        )
-
-
-def _sizes(description):
-    counts = [description[part]["images"] for part in ("train", "test")]
-    return f"{counts[0]} + {counts[1]} images, checksum {description['sha256'][:12]}"
 
 
 def _write(folder, settings, data, depth_network, notes, tested):
     """Writes all that is left of the run, metrics.json last."""
     metrics = tested.metrics.result()
     testing.save_predictions(os.path.join(folder, PREDICTIONS), tested)
-    picture = pictures.draw(tested.shown) if tested.shown else None
+    picture = drawing.draw(tested.shown) if tested.shown else None
     if picture:
-        os.makedirs(os.path.join(folder, PICTURES), exist_ok=True)
-        pictures.save(os.path.join(folder, PICTURES, "depth.png"), picture)
+        path = os.path.join(pictures.folder(folder), "depth.png")
+        files.write_atomically(path, picture)
+    pictures.save_curves(folder, ("loss",))
     _summarise(folder, settings.config.steps, metrics, picture)
     metrics_file.write(
         folder,

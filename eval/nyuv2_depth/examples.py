@@ -1,7 +1,5 @@
 """The photos with depth that the evaluation trains and is measured on."""
 
-import hashlib
-
 import tensorflow as tf
 
 from eval import whole_split
@@ -69,7 +67,7 @@ class Data:
             "sets": [_describe(one) for one in sets],
             "train": {"split": TRAIN, "images": self.train.records},
             "test": {"split": config.test_split, "images": self.test.records},
-            "sha256": _fingerprint(sets, (TRAIN, config.test_split)),
+            "checksum": manifest.fingerprint(sets, (TRAIN, config.test_split)),
         }
 
     def batches(self, position, seed):
@@ -80,11 +78,15 @@ class Data:
         )
 
     def calibration_batches(self, seed):
-        """Some training images, whole and unchanged: float32 [B, H, W, 3] in [0, 1]."""
+        """Some training images, whole and unchanged.
+
+        Returns:
+          (how many, tf.data.Dataset of float32 [B, H, W, 3] in [0, 1]).
+        """
         wanted = min(self._config.batch_norm_images, self.train.records)
         # The training order is random; that of the files may not be.
         batches = self.batches(0, seed).take(-(-wanted // self._config.batch_size))
-        return batches.map(lambda batch: to_float(batch["image"]))
+        return wanted, batches.map(lambda batch: to_float(batch["image"]))
 
     def test_batches(self):
         """The test split once, in file order: batches of `Examples.test_example`.
@@ -130,11 +132,3 @@ def _describe(one):
         "options": dict(one.options),
         "inputs": dict(one.inputs),
     }
-
-
-def _fingerprint(sets, splits):
-    """A checksum of all shards that are read, whatever folder they are in."""
-    sums = [
-        shard.sha256 for one in sets for name in splits for shard in one.split(name)
-    ]
-    return hashlib.sha256("\n".join(sums).encode()).hexdigest()

@@ -3,7 +3,8 @@
 Anchors and proposals are laid out when a graph is made, so the network must not meet a
 new size with every image. A canvas has the sides s and 4/3 s, lying or upright as its
 image; images of other shapes are resized to fit inside and end before its right or
-lower edge. A batch of several training images has a square canvas of 4/3 s.
+lower edge. A batch of several training images has a square canvas of 4/3 s, on which
+each is as large as on its own.
 """
 
 import numpy as np
@@ -54,18 +55,20 @@ def fit(image_size, canvas):
     return tf.cast(tf.clip_by_value(scaled, 1.0, limit), tf.int32)
 
 
-def place(image, canvas):
+def place(image, canvas, limit=None):
     """Resizes an image into the upper left of a canvas.
 
     Args:
       image: uint8 [H, W, 3].
       canvas: int32 [2] of height, width.
+      limit: int32 [2]: what the image is to fit, inside the canvas; all of it where
+        not given.
 
     Returns:
       (float32 [*canvas, 3] in [0, 1], float32 [2] of the resized image's height and
       width).
     """
-    size = fit(tf.shape(image)[:2], canvas)
+    size = fit(tf.shape(image)[:2], canvas if limit is None else limit)
     image = tf.image.resize(image, size, antialias=True)
     image = tf.clip_by_value(image / 255.0, 0.0, 1.0)
     rest = canvas - size

@@ -6,6 +6,7 @@ from eval.settings import Preset
 from selfsup.errors import UserError
 
 _LEAST = {
+    "steps": 1,
     "batch_size": 1,
     "test_batch_size": 1,
     "recalibration_images": 1,
@@ -14,6 +15,7 @@ _LEAST = {
     "test_size": 32,
     "sizes": 1,
 }
+_POSITIVE = ("learning_rate", "clip_norm", "decay_share", "anchor_size")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +98,11 @@ class Config:
                 raise UserError(
                     f"{name}: expected {least} or more, got {getattr(self, name)}"
                 )
+        for name in _POSITIVE:
+            if not getattr(self, name) > 0:
+                raise UserError(f"{name}: expected above 0, got {getattr(self, name)}")
+        if not 0 <= self.momentum < 1:
+            raise UserError(f"momentum: expected 0 to below 1, got {self.momentum}")
         if self.crop_size % 2 or self.crop_size < 2:
             raise UserError(f"crop_size: expected an even number, got {self.crop_size}")
 

@@ -24,6 +24,7 @@ class Dataset:
       trainval: `pipeline.Source` of VOC's trainval: all of train and validation.
       test: `pipeline.Source` of the test split.
       max_objects: most objects that count for training in an image.
+      checksum: of classes and shards.
       counts: dict of ints for metrics.json.
     """
 
@@ -32,6 +33,7 @@ class Dataset:
     trainval: Any
     test: Any
     max_objects: int
+    checksum: str
     counts: dict
 
     def description(self):
@@ -42,6 +44,7 @@ class Dataset:
             "trained_on": list(_TRAINVAL),
             "tested_on": TEST,
             "classes": list(self.classes),
+            "checksum": self.checksum,
             **self.counts,
         }
 
@@ -68,6 +71,12 @@ def find(folder):
 def _of(one):
     if not one.labels:
         raise UserError(f"{one.directory}: its manifest names no classes")
+    for label in one.labels:
+        if "/" in label:
+            raise UserError(
+                f"{one.directory}: the class {label!r} has a slash in its name: result "
+                "files are named after classes"
+            )
     bare = one.options.get("splits_without_annotations", ())
     if TEST in bare or not one.records(TEST):
         raise UserError(
@@ -85,8 +94,40 @@ def _of(one):
             f"{one.directory}: no image of {' and '.join(_TRAINVAL)} has an object "
             "that is not difficult: nothing to train on"
         )
-    counts = {**counts, "test_images": test.records}
-    return Dataset(one.directory, one.labels, trainval, test, max_objects, counts)
+    _check_ids(test)
+    return Dataset(
+        directory=one.directory,
+        classes=one.labels,
+        trainval=trainval,
+        test=test,
+        max_objects=max_objects,
+        checksum=manifest.fingerprint([one], (*_TRAINVAL, TEST)),
+        counts={**counts, "test_images": test.records},
+    )
+
+
+def image_id(key):
+    """The id in VOC's lists of a record's key: "VOC2007/000005" -> "000005"."""
+    return key.decode().rpartition("/")[2]
+
+
+def _check_ids(test):
+    """Refuses what the result files at the end of a run could not hold."""
+    keys = whole_split.serialized_records(test).map(
+        lambda one: records.parse(one, ())["key"], num_parallel_calls=tf.data.AUTOTUNE
+    )
+    seen = set()
+    with whole_split.damage_explained(test):
+        for key in keys.as_numpy_iterator():
+            image = image_id(key)
+            if len(image.split()) != 1:
+                raise UserError(
+                    f"{test.files[0]} and its like: the test image {image!r} has a "
+                    "blank in its name, which VOC's result files cannot have"
+                )
+            if image in seen:
+                raise UserError(f"two test images have the id {image!r}")
+            seen.add(image)
 
 
 def _trainval(one):

@@ -3,18 +3,17 @@
 import dataclasses
 import os
 
-from eval import metrics_file, trunks
+from eval import metrics_file, pictures, trunks
+from eval.passes import watched
 from eval.training import Training
 from eval.trunk_features import TrunkFeatures
-from eval.voc07_detection import canvases, dataset, examples, fitting, pictures, testing
+from eval.voc07_detection import canvases, dataset, drawing, examples, fitting, testing
 from eval.voc07_detection.recalibration import recalibrate
 from eval.voc07_detection.score import result_files
 from eval.voc07_detection.score.average_precision import mean_average_precision
 from selfsup.data import pipeline
-from selfsup.errors import UserError
 
 RESULTS = "results"
-PICTURES = "pictures"
 _IOUS = (0.5, 0.75)
 _METRIC = "mAP"
 
@@ -31,7 +30,7 @@ def evaluate(settings, folder, stop):
       whether it came to its end.
     """
     found = dataset.find(settings.data)
-    fitted, training = prepare(settings, found, folder)
+    fitted, training = prepare(settings, found, folder, stop)
     if not training.run(stop):
         return False
     tested = testing.run(fitted.detector, found, settings.config, stop)
@@ -41,7 +40,7 @@ def evaluate(settings, folder, stop):
     return True
 
 
-def prepare(settings, found, folder):
+def prepare(settings, found, folder, stop):
     """(the `Fitting`, its `Training`) at their newest checkpoint or their start."""
     config = settings.config
     pretrained = trunks.load_for(settings, canvases.STRIDE)
@@ -50,7 +49,7 @@ def prepare(settings, found, folder):
     fitted = fitting.Fitting(detector, config, settings.seed)
     notes = {
         "trunk": {**pretrained.description, "block4": pretrained.block4 is not None},
-        "classes": list(found.classes),
+        "data": found.description(),
     }
     training = Training(
         folder,
@@ -62,39 +61,32 @@ def prepare(settings, found, folder):
         trackable=fitted,
         notes=notes,
     )
-    if training.resume():
-        _check_classes(training.notes["classes"], found, folder)
-    else:
-        _recalibrate(detector, found, settings)
+    if not training.resume():
+        _recalibrate(detector, found, settings, stop)
     return fitted, training
 
 
-def _recalibrate(detector, found, settings):
+def _recalibrate(detector, found, settings, stop):
     stream = pipeline.record_stream(found.trainval, settings.seed, 0)
     count = min(settings.config.recalibration_images, found.trainval.records)
     images = stream.take(count).map(_without_stand_in)
     batches = examples.whole(images, settings.config)
-    recalibrate(detector, (batch["image"] for batch in batches), settings.config)
+    images = (batch["image"] for batch in batches)
+    shown = watched(images, "images for batch norm", count, stop)
+    recalibrate(detector, shown, settings.config)
 
 
 def _without_stand_in(serialized, _):
     return serialized
 
 
-def _check_classes(old, found, folder):
-    if old != list(found.classes):
-        raise UserError(
-            f"{folder}: was trained on the classes {', '.join(old)}; {found.directory} "
-            f"has {', '.join(found.classes)}"
-        )
-
-
 def _write(folder, settings, found, detector, notes, tested):
     """Writes all that is left of the run, metrics.json last."""
     result_files.write(os.path.join(folder, RESULTS), dataset.TEST, tested.detections)
-    place = os.path.join(folder, PICTURES)
-    os.makedirs(place, exist_ok=True)
-    pictures.write(os.path.join(place, "detections.png"), found, tested)
+    drawing.write(
+        os.path.join(pictures.folder(folder), "detections.png"), found, tested
+    )
+    pictures.save_curves(folder, ("loss", "class_loss", "box_loss"))
     metrics, precisions = {}, {}
     for iou in _IOUS:
         mean, of_class = mean_average_precision(tested.detections, tested.truth, iou)

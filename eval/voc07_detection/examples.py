@@ -114,7 +114,9 @@ def _on_canvas(batch, size):
     else:
         canvas = canvases.square(size)
     images, new = tf.map_fn(
-        lambda one: canvases.place(one[0][: one[1][0], : one[1][1]], canvas),
+        lambda one: canvases.place(
+            one[0][: one[1][0], : one[1][1]], canvas, canvases.for_image(size, one[1])
+        ),
         (batch["image"], old),
         fn_output_signature=(tf.float32, tf.float32),
     )

@@ -41,10 +41,11 @@ class _Heads(tf.Module):
         self._box_head.pooled(features, windows, training=training)
 
     def _windows(self, height, width):
-        """Anchors drawn from all over the canvas, cut to it: float32 [_WINDOWS, 4]."""
+        """Anchors drawn from all over the canvas, cut to it: float32 [N, 4]."""
         stride = canvases.STRIDE
         limits = np.array([height, width, height, width], np.float32) * stride
         boxes = anchors.of_canvas(height * stride, width * stride, self._config)
         boxes = np.clip(boxes.reshape([-1, 4]), 0, limits)
-        spread = np.random.default_rng(0).choice(len(boxes), _WINDOWS, replace=False)
+        count = min(_WINDOWS, len(boxes))
+        spread = np.random.default_rng(0).choice(len(boxes), count, replace=False)
         return boxes[spread]

@@ -1,6 +1,7 @@
 """The manifest that makes a folder of shards a built data set."""
 
 import dataclasses
+import hashlib
 import json
 import os
 
@@ -100,6 +101,24 @@ def read(path):
 def write(manifest, directory):
     """Writes the manifest file of the built set in `directory`, atomically."""
     files.write_atomically(os.path.join(directory, FILE_NAME), manifest.to_json())
+
+
+def fingerprint(sets, splits):
+    """A checksum of what splits of sets hold, wherever they are: hexadecimal digits.
+
+    Args:
+      sets: `Manifest`s, in order.
+      splits: names; a set need not have them.
+    """
+    parts = [
+        part
+        for one in sets
+        for part in (
+            *one.labels,
+            *(shard.sha256 for name in splits for shard in one.split(name)),
+        )
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def find(root):

@@ -63,6 +63,13 @@ def test_bad_settings_are_named(preset, texts, message):
         resolve(Config, PRESETS, preset=preset, texts=texts, output="o", **COMMON)
 
 
+def test_the_depth_of_a_random_trunk_may_be_given():
+    made = resolve(Config, PRESETS, preset="tiny", depth="50", output="o", **COMMON)
+    assert made.depth == "50"
+    with pytest.raises(UserError, match="--depth: unknown '34'; known: 101, 152, 50"):
+        resolve(Config, PRESETS, preset="tiny", depth="34", output="o", **COMMON)
+
+
 def test_a_folder_is_of_one_run(tmp_path):
     settings = resolve(Config, PRESETS, preset="tiny", output=str(tmp_path), **COMMON)
     with workspace.opened(settings):
@@ -132,6 +139,15 @@ def test_an_export_is_loaded_at_the_stride_asked_for(exported):
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
+def test_a_trunk_of_another_depth_than_the_presets_is_pointed_out(exported, capsys):
+    settings = resolve(Config, PRESETS, preset="paper", output="o", **COMMON)
+    settings = dataclasses.replace(settings, trunk=exported[0], checkpoint=None)
+    assert trunks.load_for(settings, 16).trunk.config.depth == "tiny"
+    assert "takes --depth=tiny" in capsys.readouterr().out
+    trunks.load_for(dataclasses.replace(settings, depth="tiny"), 16)
+    assert not capsys.readouterr().out
+
+
 def test_random_trunks_follow_from_the_seed():
     first, again, other = (_load("random", seed=seed).trunk for seed in (1, 1, 2))
     kernels = [trunk.conv1.kernel.numpy() for trunk in (first, again, other)]
@@ -163,7 +179,7 @@ def test_the_lasso_mixes_units():
 class Descent(tf.Module):
     """Minimises (w - mean of the batch)^2 on a stream of numbers."""
 
-    def __init__(self, folder, stop_at=None, damaged=False, **options):
+    def __init__(self, folder, stop_at=None, damaged=False, checksum="1", **options):
         super().__init__()
         self.weight = tf.Variable(0.0)
         self.stop_at = stop_at
@@ -176,7 +192,7 @@ class Descent(tf.Module):
             batch_size=2,
             steps=30,
             trackable=self,
-            notes={"trunk": "random"},
+            notes={"trunk": "random", "data": {"checksum": checksum}},
             **options,
         )
 
@@ -209,15 +225,21 @@ def test_stopped_and_resumed_equals_straight(tmp_path):
     os.makedirs(tmp_path / "b")
     assert not Descent(tmp_path / "b", stop_at=13).run()
     resumed = Descent(tmp_path / "b")
-    resumed.training.notes = {}
+    resumed.training.notes["trunk"] = "another"
     assert resumed.training.resume()
     assert resumed.training.number == 14
-    assert resumed.training.notes == {"trunk": "random"}
+    assert resumed.training.notes["trunk"] == "random"
     assert resumed.run()
     assert resumed.weight.numpy() == straight.weight.numpy()
     rows = [history.read(tmp_path / one) for one in "ab"]
     assert rows[0][-1]["step"] == rows[1][-1]["step"] == 30
     assert Descent(tmp_path / "b").training.resume()
+
+
+def test_a_run_goes_on_with_its_own_data_alone(tmp_path):
+    assert not Descent(tmp_path, stop_at=3).run()
+    with pytest.raises(UserError, match=r"was begun on other data .*'1'.*'2'"):
+        Descent(tmp_path, checksum="2").training.resume()
 
 
 def test_a_loss_that_is_not_finite_ends_it(tmp_path):

@@ -1,7 +1,9 @@
 """The evaluation from its data to its files, at a tiny size."""
 
 import dataclasses
+import json
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -11,6 +13,7 @@ from eval import course, metrics_file, trunks, workspace
 from eval.imagenet_linear import config, evaluation
 from eval.imagenet_linear.evaluation import Run
 from selfsup import history
+from selfsup.data import manifest
 from selfsup.errors import UserError
 from selfsup.hybrid.stop import StopSignals
 
@@ -149,24 +152,27 @@ def test_stopped_by_a_signal_and_run_again_equals_straight(
     assert ours["data"] == theirs["data"]
 
 
-def test_a_signal_during_a_pass_stops_it(tmp_path, settings_for):
+def test_a_signal_during_a_pass_stops_it(tmp_path, settings_for, capfd):
     settings = settings_for(tmp_path, **PLAIN)
-    with StopSignals() as stop, workspace.opened(settings) as output:
-        stop.received = "SIGTERM"
-        assert not Run(settings, output, stop).run()
+
+    def signalled(settings, folder, stop):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return evaluation.evaluate(settings, folder, stop)
+
+    assert course.run(settings, signalled) == (None, "SIGTERM")
     assert not os.path.exists(tmp_path / "checkpoints")
 
 
-def test_a_resumed_run_refuses_other_photos(tmp_path, straight, settings_for):
-    _, plain = straight
-    plain.training.notes["data"]["checksum"], kept = (
-        "other",
-        plain.training.notes["data"]["checksum"],
-    )
-    with pytest.raises(UserError, match="other photos than those"):
-        plain._check_same_data()
-    plain.training.notes["data"]["checksum"] = kept
-    plain._check_same_data()
+def test_a_resumed_run_refuses_other_photos(tmp_path, straight, settings_for, photos):
+    folder, _ = straight
+    other = tmp_path / "photos"
+    shutil.copytree(photos, other)
+    content = json.loads((other / manifest.FILE_NAME).read_text())
+    content["labels"] = [f"{label}s" for label in content["labels"]]
+    (other / manifest.FILE_NAME).write_text(json.dumps(content))
+    settings = dataclasses.replace(settings_for(folder, **PLAIN), data=str(other))
+    with pytest.raises(UserError, match="was begun on other data"):
+        evaluation.evaluate(settings, str(folder), StopSignals())
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """The evaluation from a trunk to metrics.json, in mid-run stops, and what it refuses."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -134,10 +135,13 @@ def test_stopped_and_resumed_equals_straight(
 
 
 def test_data_must_stay_the_same(straight, settings_for, tmp_path):
-    folder, metrics = straight
-    old = metrics["data"]
-    with pytest.raises(UserError, match="begun on other data"):
-        evaluation._check_data(old, {**old, "sha256": "0"}, str(folder))
+    folder, _ = straight
+    other = {"train": [depth_sets.scene(9, (48, 64))] * 4}
+    other["test"] = other["train"]
+    depth_sets.write_depth_set(tmp_path, other)
+    settings = dataclasses.replace(_settings(settings_for, folder), data=str(tmp_path))
+    with pytest.raises(UserError, match="was begun on other data"):
+        evaluation.evaluate(settings, str(folder), StopSignals())
 
 
 def test_sets_without_depth_are_named(tmp_path, settings_for):
@@ -229,6 +233,8 @@ def test_a_crop_has_to_fit(settings_for, tmp_path):
         ("crop_height=40", "crop_height=40: expected a multiple of 16"),
         ("width=0", "width=0: expected a multiple of 16"),
         ("test_split=train", "test_split=train: expected validation or test"),
+        ("steps=0", "steps=0: expected 1 or more"),
+        ("berhu_share=0", "berhu_share=0.0: expected above 0"),
         ("dropout=1.0", "dropout=1.0: expected 0 to less than 1"),
         ("max_scale=0.5", "max_scale=0.5: expected 1 or more"),
     ],

@@ -1,5 +1,6 @@
 """Boxes, canvases, the set and the batches of the detection evaluation."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -134,6 +135,22 @@ def test_a_batch_of_one_has_the_shape_of_its_image(built):
     assert shapes == {(1, 64, 96, 3), (1, 96, 64, 3)}
 
 
+@pytest.mark.parametrize("shape", [(48, 64), (64, 48), (60, 60), (30, 90)])
+def test_images_of_a_batch_are_as_large_as_alone_and_in_the_test(shape, tmp_path):
+    images = [object_sets.record("V/a", [RED], size=shape)]
+    folder = object_sets.write(tmp_path, {"train": images, "test": images})
+    config = dataclasses.replace(CONFIG, min_size=64, max_size=64, test_size=64)
+    batches = [
+        _training(folder, 0, 1, dataclasses.replace(config, batch_size=size))[0]
+        for size in (1, 3)
+    ]
+    assert batches[1]["image"].shape == (3, 96, 96, 3)
+    serialized = whole_split.serialized_records(dataset.find(folder).test)
+    tested = next(examples.whole(serialized, config).as_numpy_iterator())
+    for batch in batches:
+        np.testing.assert_array_equal(batch["size"][0], tested["size"][0])
+
+
 def test_the_test_split_is_seen_once_and_whole(built):
     found = dataset.find(built)
     serialized = whole_split.serialized_records(found.test)
@@ -153,6 +170,7 @@ def test_the_test_split_is_seen_once_and_whole(built):
 
 ONE = [object_sets.record("V/a", [RED])]
 NONE = [object_sets.record("V/b", [])]
+BLANK = [object_sets.record("V/b 1", [RED])]
 ONLY_HARD = [object_sets.record("V/c", [HARD])]
 
 
@@ -169,6 +187,9 @@ ONLY_HARD = [object_sets.record("V/c", [HARD])]
         ({"train": NONE, "test": ONE}, {}, "nothing to train on"),
         ({"train": ONLY_HARD, "test": ONE}, {}, "not difficult: nothing to train on"),
         ({"train": ONE, "test": ONE}, {"labels": ()}, "names no classes"),
+        ({"train": ONE, "test": ONE}, {"labels": ("a/b",)}, "'a/b' has a slash"),
+        ({"train": ONE, "test": BLANK}, {}, "'b 1' has a blank in its name"),
+        ({"train": ONE, "test": ONE * 2}, {}, "two test images have the id 'a'"),
         ({"train": ONE, "test": ONE}, {"kind": manifest.PHOTOS}, r"found 0; .*photos"),
     ],
 )
@@ -202,12 +223,28 @@ def test_a_damaged_shard_is_named(tmp_path):
         dataset.find(folder)
 
 
+def test_a_shard_that_ends_early_is_damaged(tmp_path):
+    """Empty, or cut between two records: TensorFlow reads either without an error."""
+    folder = object_sets.write(tmp_path, {"train": ONE, "test": ONE})
+    (tmp_path / "test-00000.tfrecord").write_bytes(b"")
+    with pytest.raises(UserError, match=r"test-00000|no whole record"):
+        dataset.find(folder)
+    records = object_sets.write(tmp_path / "two", {"train": ONE * 2, "test": ONE})
+    shard = tmp_path / "two" / "train-00000.tfrecord"
+    shard.write_bytes(shard.read_bytes()[: shard.stat().st_size // 2])
+    with pytest.raises(UserError, match=r"not of the size.*train-00000"):
+        dataset.find(records)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"crop_size": 7}, "crop_size: expected an even number"),
         ({"min_size": 31}, "min_size: expected 32 or more, got 31"),
         ({"batch_size": 0}, "batch_size: expected 1 or more"),
+        ({"steps": 0}, "steps: expected 1 or more"),
+        ({"learning_rate": 0.0}, "learning_rate: expected above 0"),
+        ({"momentum": 1.0}, "momentum: expected 0 to below 1"),
     ],
 )
 def test_bad_hyperparameters(changes, message):

@@ -21,6 +21,7 @@ from eval.voc07_detection.score import result_files
 from eval.voc07_detection.score.average_precision import mean_average_precision
 from selfsup import history
 from selfsup.errors import UserError
+from selfsup.hybrid.stop import StopSignals
 
 SMALL = (
     "min_size=48",
@@ -141,7 +142,7 @@ def test_another_run_does_not_go_there(finished):
         course.run(dataclasses.replace(settings, seed=1), evaluation.evaluate)
 
 
-def test_a_run_goes_on_with_its_own_classes_alone(finished, tmp_path):
+def test_a_run_goes_on_with_its_own_data_alone(finished, tmp_path):
     """The set was built anew with other classes while a run was interrupted."""
     settings, _ = finished
     other = object_sets.write(
@@ -150,8 +151,8 @@ def test_a_run_goes_on_with_its_own_classes_alone(finished, tmp_path):
         labels=("circle", "square", "star"),
     )
     found = dataset.find(other)
-    with pytest.raises(UserError, match=r"classes red, green, blue; .* circle, square"):
-        evaluation.prepare(settings, found, settings.output)
+    with pytest.raises(UserError, match="was begun on other data than --data has now"):
+        evaluation.prepare(settings, found, settings.output, StopSignals())
 
 
 # Runs an evaluation that writes a checkpoint after each step.
@@ -228,7 +229,9 @@ def test_a_step_at_the_papers_size(tmp_path):
         data, tmp_path / "run", "min_size=800", "sizes=1", steps=1, preset="paper"
     )
     found = dataset.find(data)
-    fitted, _ = evaluation.prepare(settings, found, str(tmp_path / "run"))
+    fitted, _ = evaluation.prepare(
+        settings, found, str(tmp_path / "run"), StopSignals()
+    )
     before = fitted.detector.features.trunk.conv1.kernel.numpy()
     batch = next(iter(fitting.batches(found, settings)(0)))
     assert batch["image"].shape == (1, 800, 1072, 3)

@@ -7,8 +7,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from selfsup.data import files
-
 # Perceptually uniform; what is near is bright.
 COLORS = "viridis_r"
 _UNKNOWN = "0.5"
@@ -40,11 +38,6 @@ def draw(shown):
     content = io.BytesIO()
     FigureCanvasAgg(figure).print_png(content)
     return content.getvalue()
-
-
-def save(path, png):
-    """Writes the PNG, atomically."""
-    files.write_atomically(path, png)
 
 
 def _draw_row(figure, axes, one):

@@ -2,11 +2,11 @@
 
 import cv2
 import numpy as np
-import tensorflow as tf
 
 from eval import whole_split
-from eval.voc07_detection.testing import image_id
+from eval.voc07_detection.dataset import image_id
 from selfsup.data import records
+from selfsup.images.png_file import save_png
 
 _IMAGES = 12
 _COLUMNS = 3
@@ -42,7 +42,7 @@ def write(path, dataset, tested):
             if score >= _LEAST_SCORE:
                 _draw(right, box, f"{label} {score:.2f}", colors[label])
         tiles.append(np.concatenate([_tile(left), _tile(right)], axis=1))
-    tf.io.write_file(path, tf.io.encode_png(_grid(tiles)))
+    save_png(path, _grid(tiles))
 
 
 def _colors(number):
