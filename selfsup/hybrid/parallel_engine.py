@@ -98,6 +98,8 @@ class ParallelEngine(Engine):
         self._hold()
         while not self._events.empty():
             self._take_events(after_step)
+        # Steps that landed since the loop's last look may have crossed a threshold.
+        self._snapshot(save)
         if self.total_steps() != saved_steps or self._store.latest() is None:
             save(self._checkpoint_name())
 

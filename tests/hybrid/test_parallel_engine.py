@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from troubled_engine import DEVICES, Trouble, parallel_engine, run
 
+from selfsup.hybrid.checkpoint import Store
+from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.device_pool import LocalPool
 
 
@@ -37,6 +39,23 @@ def test_a_run_goes_on_from_its_checkpoint(tmp_path):
     assert second.steps() == {"a": 20, "bb": 10}
     assert len(run(second)) == 12
     assert second.steps() == {"a": 30, "bb": 12}
+
+
+def test_a_threshold_that_the_last_steps_cross_gives_a_snapshot(tmp_path):
+    """All steps land before the loop looks for the first time, which ends it."""
+    clock = CostClock({"a": 1.0, "bb": 1.0}, threshold=4.0)
+    _, engine, _ = parallel_engine(tmp_path, {"a": 2, "bb": 2}, clock=clock)
+
+    def all_have_ended():
+        for runner in engine._runners.values():
+            runner._thread.join()
+        return True
+
+    engine._is_done = all_have_ended
+    assert len(run(engine)) == 4
+    store = Store(str(tmp_path))
+    assert store.names("snapshot") == ["snapshot-001"]
+    assert store.names() == ["checkpoint-000000004"]
 
 
 def test_checkpoints_are_of_a_moment_between_steps(tmp_path):
