@@ -56,21 +56,31 @@ class RunConfig:
     max_lost_fraction: float = MAX_LOST_FRACTION
     aggregation: str = "hybrid"
 
-    def limits(self):
-        """Steps that each task takes: in proportion to its weight.
+    def limits(self, takes_turns):
+        """Steps that each task takes at most.
 
-        Where the steps' costs are given, no more than the end of the cost clock allows.
-        Costs are of whole batches, of which an asynchronous step is one worker's share:
-        there the clock itself ends the run.
+        In proportion to its weight, and where the steps' costs are given no more than
+        the cost clock's end allows: rounded up, as the clock itself ends the run. Tasks
+        that go on side by side are not held to a proportion by it (paper section 6.1:
+        the summed cost decides), so each may take what it could alone. Costs are of
+        whole batches, of which an asynchronous step is one worker's share: no limit.
+
+        Args:
+          takes_turns: whether one task steps at a time.
         """
-        steps = self.steps
-        round_cost = sum(
-            weight * self.tasks[name].step_cost for name, weight in self.weights.items()
-        )
-        if self.end_cost and round_cost and self.aggregation != "async":
-            steps = min(steps, math.ceil(self.end_cost / round_cost))
+        planned = {
+            name: max(1, round(self.steps * weight))
+            for name, weight in self.weights.items()
+        }
+        costs = {name: task.step_cost for name, task in self.tasks.items()}
+        if not (self.end_cost and all(costs.values())) or self.aggregation == "async":
+            return planned
+        if takes_turns or self.aggregation == "sync":
+            round_cost = sum(self.weights[name] * cost for name, cost in costs.items())
+            costs = {name: round_cost / self.weights[name] for name in costs}
         return {
-            name: max(1, round(steps * weight)) for name, weight in self.weights.items()
+            name: min(steps, math.ceil(self.end_cost / costs[name]))
+            for name, steps in planned.items()
         }
 
 

@@ -172,7 +172,7 @@ class Pretraining:
         return make(
             aggregated.groups,
             config.weights,
-            config.limits(),
+            config.limits(assignment.takes_turns),
             CostClock(costs, config.snapshot_cost, config.end_cost),
             pretraining_run.checkpoints(self._model_dir),
             tf.train.Checkpoint(network=self.network, optimizers=aggregated.optimizers),

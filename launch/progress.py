@@ -82,15 +82,17 @@ def _average(old, new, momentum=0.95):
 class Progress:
     """Shows `TaskProgress` by task; a context manager."""
 
-    def __init__(self, tasks, takes_turns=True, stream=None):
+    def __init__(self, tasks, takes_turns=True, stream=None, at_most=False):
         """
         Args:
           tasks: dict of `TaskProgress` by task name.
           takes_turns: whether one task steps at a time; else all go on side by side.
           stream: where to; stdout by default.
+          at_most: whether the run may end before the tasks' limits.
         """
         self.tasks = tasks
         self._takes_turns = takes_turns
+        self._at_most = at_most
         self._updated_at = {}
         self._console = Console(file=stream or sys.stdout)
         self._live = None
@@ -135,7 +137,8 @@ class Progress:
         if any(part is None for part in parts):
             return "unknown"
         left = sum(parts) if self._takes_turns else max(parts)
-        return str(datetime.timedelta(seconds=round(left)))
+        text = str(datetime.timedelta(seconds=round(left)))
+        return f"at most {text}" if self._at_most else text
 
     def _lines(self):
         self._news = False

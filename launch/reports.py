@@ -39,7 +39,7 @@ class Reports:
         self._config = config
         self._network = network
         self._engine = engine
-        self._limits = config.limits()
+        self._limits = config.limits(engine.takes_turns)
         self._loss_limits = loss_limits
         self._validated = validated
         # Of the steps reported so far: groups may be ahead of that.
@@ -71,6 +71,7 @@ class Reports:
                 for name, task in self._network.tasks.items()
             },
             self._engine.takes_turns,
+            at_most=bool(self._config.end_cost),
         )
 
     def begin(self, resumed):

@@ -76,10 +76,11 @@ def test_the_clocks_end_does_not_limit_asynchronous_steps():
     limited = {
         mode: _config(
             mode, task_overrides=[*_SMALL, *costs], end_cost=10.0, steps=100
-        ).limits()
+        ).limits(takes_turns=False)
         for mode in assignment.AGGREGATIONS
     }
-    assert limited["hybrid"] == limited["sync"] == dict.fromkeys(TASKS, 5)
+    assert limited["sync"] == dict.fromkeys(TASKS, 5)
+    assert limited["hybrid"] == dict.fromkeys(TASKS, 10)
     assert limited["async"] == dict.fromkeys(TASKS, 100)
 
 

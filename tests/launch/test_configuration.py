@@ -2,8 +2,9 @@ import dataclasses
 
 import pytest
 
-from launch import configuration
+from launch import configuration, presets
 from selfsup.errors import UserError
+from selfsup.hybrid.cost_clock import CostClock
 
 
 def _resolve(**options):
@@ -86,7 +87,8 @@ def test_unknown_task_lists_the_registered():
 
 def test_steps_of_a_task_are_in_proportion_to_its_weight():
     config = _resolve(weights=["rotation=2.5"], steps=10)
-    assert config.limits() == {"colorization": 10, "rotation": 25}
+    for takes_turns in (True, False):
+        assert config.limits(takes_turns) == {"colorization": 10, "rotation": 25}
 
 
 def test_the_papers_costs_follow_the_batch_size():
@@ -100,15 +102,38 @@ def test_the_papers_costs_follow_the_batch_size():
     assert cost(task_overrides=[*double, *given]) == 7
 
 
-def test_the_end_of_the_cost_clock_limits_the_steps_shown():
-    config = configuration.resolve(
+def _with_costs(mode="hybrid", weights=("exemplar=2",)):
+    return configuration.resolve(
         "paper",
         ["colorization", "exemplar"],
         task_overrides=["colorization.step_cost=2", "exemplar.step_cost=1"],
-        weights=["exemplar=2"],
+        weights=weights,
         end_cost=100.0,
+        aggregation=mode,
     )
-    assert config.limits() == {"colorization": 25, "exemplar": 50}
+
+
+def test_the_end_of_the_cost_clock_limits_the_steps_shown():
+    assert _with_costs().limits(True) == {"colorization": 25, "exemplar": 50}
+
+
+def test_side_by_side_no_task_is_held_to_a_proportion_by_the_clock():
+    """A task that is quick may use the cost that a slow one leaves."""
+    assert _with_costs().limits(False) == {"colorization": 50, "exemplar": 100}
+    together = _with_costs("sync", weights=())
+    assert together.limits(False) == {"colorization": 34, "exemplar": 34}
+
+
+@pytest.mark.parametrize("weight", ["0.7", "1.3", "1", "3.3333"])
+def test_the_limits_suffice_for_the_last_snapshot(weight):
+    weights = [f"relative_position={weight}"]
+    config = configuration.resolve("paper", presets.DEFAULT_TASKS, weights=weights)
+    costs = {name: task.step_cost for name, task in config.tasks.items()}
+    clock = CostClock(costs, config.snapshot_cost, config.end_cost)
+    limits = config.limits(True)
+    assert clock.ended(limits) and clock.snapshots(limits) == 7
+    one_less = {name: steps - 1 for name, steps in limits.items()}
+    assert not clock.ended(one_less)
 
 
 def test_the_stored_config_reads_back(tmp_path):

@@ -77,3 +77,11 @@ def test_time_left_is_of_turns_or_of_the_task_that_ends_last(monkeypatch):
         assert _stepping(True, patch) == "0:00:22"
     with monkeypatch.context() as patch:
         assert _stepping(False, patch) == "0:01:00"
+
+
+def test_time_left_is_a_bound_where_the_run_may_end_before():
+    task = _task()
+    task.update(1, 0, _LOGS, 60.0)
+    task.update(2, 0, _LOGS, 2.0)
+    shown = progress.Progress({"rotation": task}, stream=io.StringIO(), at_most=True)
+    assert shown.time_left() == "at most 0:00:16"
