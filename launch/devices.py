@@ -1,5 +1,6 @@
 """The devices of this machine or of a cluster, and which task gets which."""
 
+from selfsup import tasks
 from selfsup.errors import UserError
 from selfsup.hybrid import assignment
 
@@ -17,11 +18,9 @@ def local_assignment(config, groups, logical_cpus):
       UserError: when the request cannot be met.
     """
     devices = _cpus(logical_cpus) if logical_cpus else _gpus() or ("/CPU:0",)
-    batch_sizes = {name: task.batch_size for name, task in config.tasks.items()}
     # GPUs hold the master variables of a machine that has several: they update faster.
     servers = devices if "GPU" in devices[0] else ("/CPU:0",)
-    request = assignment.parse_request(groups)
-    return assignment.assign(batch_sizes, devices, servers, request, config.aggregation)
+    return _assign(config, devices, servers, assignment.parse_request(groups))
 
 
 def cluster_assignment(config, groups, cluster):
@@ -43,15 +42,24 @@ def cluster_assignment(config, groups, cluster):
     request = assignment.parse_request(groups)
     if not request and len(devices) == 1 == len(config.tasks):
         request = dict.fromkeys(config.tasks, 1)
-    batch_sizes = {name: task.batch_size for name, task in config.tasks.items()}
-    servers = cluster.devices(SERVER)
-    made = assignment.assign(batch_sizes, devices, servers, request, config.aggregation)
+    made = _assign(config, devices, cluster.devices(SERVER), request)
     if made.takes_turns:
         raise UserError(
             f"the cluster has 1 worker for {len(config.tasks)} tasks; each task needs at "
             "least one"
         )
     return made
+
+
+def _assign(config, devices, servers, request):
+    return assignment.assign(
+        {name: task.batch_size for name, task in config.tasks.items()},
+        devices,
+        servers,
+        request,
+        config.aggregation,
+        {name: tasks.task_class(name).least_examples for name in config.tasks},
+    )
 
 
 def describe(where):

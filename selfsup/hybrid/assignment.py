@@ -53,7 +53,9 @@ def parse_request(texts):
     return request
 
 
-def assign(batch_sizes, devices, servers, request=None, aggregation="hybrid"):
+def assign(
+    batch_sizes, devices, servers, request=None, aggregation="hybrid", least=None
+):
     """Assigns devices to tasks.
 
     Args:
@@ -64,6 +66,8 @@ def assign(batch_sizes, devices, servers, request=None, aggregation="hybrid"):
         turns on a single one.
       aggregation: of `AGGREGATIONS`; in the synchronous one a single device has the
         replicas of all tasks.
+      least: dict of the fewest examples that a task's replica can do with; 1 for those
+        not named.
 
     Returns:
       an `Assignment`.
@@ -76,11 +80,12 @@ def assign(batch_sizes, devices, servers, request=None, aggregation="hybrid"):
       {'a': ('/GPU:0', '/GPU:1'), 'b': ('/GPU:2',)}
     """
     tasks = list(batch_sizes)
+    least = {**dict.fromkeys(tasks, 1), **(least or {})}
     if not request:
         if len(devices) == 1:
             return _on_one_device(tasks, devices[0], servers, aggregation)
-        request = _even_shares(batch_sizes, len(devices))
-    _check_request(request, batch_sizes, devices)
+        request = _even_shares(batch_sizes, len(devices), least)
+    _check_request(request, batch_sizes, devices, least)
     free = list(devices)
     groups = {task: tuple(free.pop(0) for _ in range(request[task])) for task in tasks}
     return Assignment(groups, tuple(servers))
@@ -98,7 +103,7 @@ def _on_one_device(tasks, device, servers, aggregation):
     return alone(tasks)
 
 
-def _even_shares(batch_sizes, count):
+def _even_shares(batch_sizes, count, least):
     """The first tasks get what is left over; none more than its batch can use."""
     if count < len(batch_sizes):
         raise UserError(
@@ -106,13 +111,14 @@ def _even_shares(batch_sizes, count):
             f"on; there are {count}: use fewer --tasks, or hide devices "
             "(CUDA_VISIBLE_DEVICES)"
         )
+    most = {task: max(1, size // least[task]) for task, size in batch_sizes.items()}
     return {
-        task: min(size, (count + len(batch_sizes) - 1 - index) // len(batch_sizes))
-        for index, (task, size) in enumerate(batch_sizes.items())
+        task: min(most[task], (count + len(most) - 1 - index) // len(most))
+        for index, task in enumerate(most)
     }
 
 
-def _check_request(request, batch_sizes, devices):
+def _check_request(request, batch_sizes, devices, least):
     unknown = sorted(set(request) - set(batch_sizes))
     missing = [task for task in batch_sizes if task not in request]
     if unknown or missing:
@@ -127,8 +133,11 @@ def _check_request(request, batch_sizes, devices):
             f"({', '.join(devices)})"
         )
     for task, number in request.items():
-        if number > batch_sizes[task]:
+        needed = number * least[task]
+        if needed > batch_sizes[task]:
             raise UserError(
                 f"--groups={task}:{number}: a batch of {batch_sizes[task]} cannot be "
-                f"shared by {number} replicas"
+                f"shared by {number} replicas, which take at least {number} * "
+                f"{least[task]} = {needed}: give it fewer devices, or "
+                f"--task_set={task}.batch_size={needed}"
             )

@@ -104,6 +104,8 @@ class Exemplar(Task):
 
     name = "exemplar"
     Config = Config
+    # Negatives come from other photos.
+    least_examples = 2
     metric_specs = (
         Metric("satisfied", True, "share of triplets whose positive is the nearer one"),
         Metric("triplet_loss", False, "cosine distance; 0 when all clear the margin"),
@@ -113,9 +115,15 @@ class Exemplar(Task):
     def __init__(self, config=None):
         super().__init__(config)
         config = self.config
-        expected = "at least 2, as negatives come from other photos"
         checks.require(
-            config.batch_size >= 2, self.name, "batch_size", config.batch_size, expected
+            config.batch_size >= self.least_examples,
+            self.name,
+            "batch_size",
+            config.batch_size,
+            f"at least {self.least_examples}, as negatives come from other photos",
+        )
+        checks.require(
+            config.margin >= 0, self.name, "margin", config.margin, "0 or more"
         )
         checks.require(
             config.negatives in ("random", "semi_hard"),

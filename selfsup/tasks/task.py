@@ -22,10 +22,10 @@ class TaskConfig:
     """Hyperparameters common to all tasks; subclasses add the task's own.
 
     Attributes:
-      batch_size: images that one replica reads a step.
+      batch_size: images that the task reads a step; its replicas share them.
       learning_rate: of the task's own RMSProp (section 4).
-      step_cost: cost of a step in GPU hours for the cost clock; 0 calibrates it at
-        the start of the run.
+      step_cost: cost of a step for the cost clock; 0 for the preset's, in GPU hours,
+        or, where it has none, for what the start of the run measures, in seconds.
       weight_decay: factor of half the squared L2 norm of the head's kernels.
     """
 
@@ -96,6 +96,7 @@ class Task(abc.ABC):
       Config: the task's frozen `TaskConfig` dataclass.
       features: record features it reads (names of `selfsup.data.records`).
       output_stride: stride of the trunk features that it asks for.
+      least_examples: fewest examples that a replica can take a step of.
       metric_specs: the metrics that it reports; the first is the headline that
         progress displays show against chance.
       exported: parts that `selfsup.export` saves beside the trunk, "block4" or "logits":
@@ -106,6 +107,7 @@ class Task(abc.ABC):
     Config: ClassVar[type] = TaskConfig
     features: ClassVar[tuple] = ("image",)
     output_stride: ClassVar[int] = 8
+    least_examples: ClassVar[int] = 1
     metric_specs: ClassVar[tuple]
     exported: ClassVar[tuple] = ()
 

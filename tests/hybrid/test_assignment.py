@@ -47,6 +47,17 @@ def test_impossible_requests_are_refused_with_the_arithmetic(texts, told):
         assign(BATCHES, GPUS, GPUS, parse_request(texts))
 
 
+def test_no_replica_has_fewer_examples_than_its_task_needs():
+    batches, least = {"a": 3, "b": 6}, {"b": 2}
+    many = tuple(f"/GPU:{index}" for index in range(20))
+    made = assign(batches, many, many, least=least)
+    assert [len(one) for one in made.groups.values()] == [3, 3]
+    assert assign(batches, GPUS, GPUS, {"a": 1, "b": 3}, least=least)
+    told = r"--groups=b:4: a batch of 6 .* 4 \* 2 = 8: .* --task_set=b.batch_size=8"
+    with pytest.raises(UserError, match=told):
+        assign(batches, GPUS, GPUS, {"a": 1, "b": 4}, least=least)
+
+
 def test_too_few_devices_for_the_tasks():
     with pytest.raises(UserError, match=r"3 tasks need a device each.*there are 2"):
         assign({"a": 1, "b": 1, "c": 1}, GPUS[:2], GPUS)

@@ -94,6 +94,16 @@ def test_a_single_device_has_all_tasks_in_sync_and_none_in_async():
         devices.local_assignment(_config("async"), [], 0)
 
 
+def test_replicas_share_a_tasks_batch_and_exemplar_needs_two_each(monkeypatch):
+    monkeypatch.setattr(devices, "_cpus", lambda count: ("/CPU:0", "/CPU:1")[:count])
+    overrides = ["exemplar.batch_size=3"]
+    config = configuration.resolve("tiny", ["exemplar"], task_overrides=overrides)
+    with pytest.raises(UserError, match=r"--groups=exemplar:2: a batch of 3 .* = 4"):
+        devices.local_assignment(config, ["exemplar:2"], 2)
+    where = devices.local_assignment(config, [], 2)
+    assert where.groups == {"exemplar": ("/CPU:0",)}
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("data"))

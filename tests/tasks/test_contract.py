@@ -113,6 +113,16 @@ def test_batch_shapes_are_static(task, batch_of):
         assert tensor.shape.is_fully_defined()
 
 
+def test_a_replica_can_do_with_the_least_examples(task, batch_of, features):
+    examples = {
+        key: batch[: task.least_examples] for key, batch in batch_of(task).items()
+    }
+    images, targets = task.preprocess_batch(examples, tf.constant([3, 4]))
+    outputs = task.build_head()(features(images), training=True)
+    assert np.isfinite(task.loss(outputs, targets))
+    assert np.all(np.isfinite(_flat(task.metrics(outputs, targets))))
+
+
 def test_loss_is_finite_and_reaches_every_variable(task, run, features):
     images, targets, head, _ = run
     with tf.GradientTape() as tape:

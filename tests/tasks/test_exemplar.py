@@ -200,7 +200,13 @@ def test_parameters_of_the_head(count_parameters):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("batch_size", 1), ("negatives", "hard"), ("image_size", 64), ("patch_size", 90)],
+    [
+        ("batch_size", 1),
+        ("margin", -0.1),
+        ("negatives", "hard"),
+        ("image_size", 64),
+        ("patch_size", 90),
+    ],
 )
 def test_bad_values_are_refused_by_name(key, value):
     with pytest.raises(UserError, match=rf"exemplar\.{key}={value!r}: expected"):
