@@ -73,7 +73,24 @@ class Colorization(Task):
             config.bins,
             f"{ab_encoding.NEIGHBOURS} to {ab_bins.COUNT}",
         )
+        checks.require(
+            config.temperature > 0,
+            self.name,
+            "temperature",
+            config.temperature,
+            "above 0",
+        )
         self._centres, self._prior = _most_frequent(config.bins, config.prior_file)
+        share, empty = config.uniform_share, np.sum(self._prior == 0)
+        checks.require(0 <= share <= 1, self.name, "uniform_share", share, "0 to 1")
+        checks.require(
+            share > 0 or not empty,
+            self.name,
+            "uniform_share",
+            share,
+            f"above 0, as {empty} of the {config.bins} bins never occur in the prior, "
+            "and their weight would be infinite",
+        )
         self._weights = ab_encoding.rebalancing_weights(
             self._prior, config.uniform_share
         )

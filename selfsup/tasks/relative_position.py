@@ -152,6 +152,9 @@ class RelativePosition(Task):
         super().__init__(config)
         config = self.config
         checks.require_multiple(self.name, "patch_size", config.patch_size, 8)
+        for key in ("gap", "jitter"):
+            value = getattr(config, key)
+            checks.require(value >= 0, self.name, key, value, "0 or more")
         smallest = config.resample_smallest
         checks.require(
             1 <= smallest <= config.patch_size,

@@ -168,7 +168,29 @@ def test_parameters_of_the_head(count_parameters):
     assert moving == 2 * 1024
 
 
-@pytest.mark.parametrize(("key", "value"), [("image_size", 100), ("bins", 314)])
+def test_a_prior_with_empty_bins_has_to_be_evened_out(tiny, tmp_path):
+    prior = np.full(313, 1 / 312)
+    prior[100] = 0.0
+    path = str(tmp_path / "prior.csv")
+    ab_bins.write_prior(path, prior)
+    with pytest.raises(UserError, match=r"uniform_share=0\.0: .* 1 of the 313 bins"):
+        tiny("colorization", prior_file=path, uniform_share=0.0)
+    # Without the empty bin, and with ImageNet's colours, weights are finite.
+    for options in ({"prior_file": path, "bins": 312}, {}):
+        task = tiny("colorization", uniform_share=0.0, **options)
+        assert np.all(np.isfinite(task._weights))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("image_size", 100),
+        ("bins", 314),
+        ("uniform_share", -0.1),
+        ("uniform_share", 1.1),
+        ("temperature", 0.0),
+    ],
+)
 def test_bad_values_are_refused_by_name(key, value):
     with pytest.raises(UserError, match=rf"colorization\.{key}={value}: expected"):
         Colorization(Config(**{key: value}))

@@ -167,7 +167,13 @@ def test_paper_sizes_are_the_defaults():
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("patch_size", 90), ("resample_smallest", 0), ("min_pixels", 500_000)],
+    [
+        ("patch_size", 90),
+        ("gap", -1),
+        ("jitter", -1),
+        ("resample_smallest", 0),
+        ("min_pixels", 500_000),
+    ],
 )
 def test_bad_values_are_refused_by_name(key, value):
     config = dataclasses.replace(Config(), **{key: value})
