@@ -26,8 +26,7 @@ def save(config, folder, flag, may_change=()):
     # Through JSON, so that tuples compare as they are stored.
     new = json.loads(json.dumps(dataclasses.asdict(config)))
     if os.path.exists(path):
-        # A field that an earlier version did not have was as the default is.
-        old = {**_defaults(config), **read(folder)}
+        old = _completed(read(folder), config)
         _refuse_differences(path, old, new, flag, may_change)
     files.write_atomically(path, json.dumps(new, indent=1))
 
@@ -46,12 +45,32 @@ def read(folder):
         raise UserError(f"{path}: not the config of a run: {error}") from error
 
 
+def _completed(stored, config):
+    """`stored` with what its dataclasses have come to have since, at the defaults.
+
+    A field that an earlier version did not have was as the default is.
+
+    Args:
+      stored: what was read of `config`, or of a part of it.
+      config: the dataclass, a dict of dataclasses, or whatever else is in one.
+    """
+    if not isinstance(stored, dict):
+        return stored
+    if dataclasses.is_dataclass(config):
+        stored = {**_defaults(config), **stored}
+        parts = vars(config)
+    else:
+        parts = config if isinstance(config, dict) else {}
+    return {key: _completed(value, parts.get(key)) for key, value in stored.items()}
+
+
 def _defaults(config):
-    return {
+    defaults = {
         field.name: field.default
         for field in dataclasses.fields(config)
         if field.default is not dataclasses.MISSING
     }
+    return json.loads(json.dumps(defaults))
 
 
 def _refuse_differences(path, old, new, flag, may_change):

@@ -52,7 +52,7 @@ def test_what_one_step_for_all_cannot_have_is_refused(options, told):
 
 def test_a_run_does_not_change_its_mode(tmp_path):
     configuration.save(_config("sync"), str(tmp_path))
-    assert configuration.load(str(tmp_path)).aggregation == "sync"
+    assert config_file.read(str(tmp_path))["aggregation"] == "sync"
     with pytest.raises(UserError, match="aggregation was 'sync', now 'async'"):
         configuration.save(_config("async"), str(tmp_path))
 
@@ -63,11 +63,34 @@ def test_a_run_from_before_there_were_modes_is_hybrid(tmp_path):
     stored = json.loads(path.read_text())
     del stored["aggregation"]
     path.write_text(json.dumps(stored))
-    assert configuration.load(str(tmp_path)).aggregation == "hybrid"
     configuration.save(_config("hybrid"), str(tmp_path))
     path.write_text(json.dumps(stored))
     with pytest.raises(UserError, match="aggregation was 'hybrid', now 'sync'"):
         configuration.save(_config("sync"), str(tmp_path))
+
+
+def test_fields_that_trunk_and_tasks_have_come_to_have_were_at_their_defaults(tmp_path):
+    path = tmp_path / config_file.FILE_NAME
+    configuration.save(_config("hybrid"), str(tmp_path))
+    stored = json.loads(path.read_text())
+    del stored["trunk"]["phases"], stored["tasks"]["colorization"]["temperature"]
+    path.write_text(json.dumps(stored))
+    more = [*_SMALL, "colorization.temperature=0.5"]
+    with pytest.raises(UserError, match=r"colorization.temperature was 0.38, now 0.5"):
+        configuration.save(_config("hybrid", task_overrides=more), str(tmp_path))
+    with pytest.raises(UserError, match=r"trunk.phases was True, now False"):
+        off = ["phases=false"]
+        configuration.save(_config("hybrid", trunk_overrides=off), str(tmp_path))
+    configuration.save(_config("hybrid"), str(tmp_path))
+    assert json.loads(path.read_text())["trunk"]["phases"] is True
+
+
+def test_a_task_that_was_not_there_is_another_run(tmp_path):
+    alone = configuration.resolve("tiny", ["rotation"])
+    configuration.save(alone, str(tmp_path))
+    both = configuration.resolve("tiny", ["rotation", "relative_position"])
+    with pytest.raises(UserError, match=r"relative_position.gap was None, now 24"):
+        configuration.save(both, str(tmp_path))
 
 
 def test_the_clocks_end_does_not_limit_asynchronous_steps():
