@@ -1,8 +1,7 @@
-"""From a preset and overrides to one resolved configuration, and back from its file."""
+"""From a preset and overrides to one resolved configuration."""
 
 import dataclasses
 import math
-import os
 
 from launch import presets
 from selfsup import config_file, overrides
@@ -204,7 +203,7 @@ def _check_costs(configs):
         raise UserError(
             f"step_cost is given for some tasks but not for {', '.join(without)}: "
             "calibrated costs are seconds and do not add up with given ones; give "
-            f"--task_set={without[0]}.step_cost=COST too, or 0 for all"
+            f"--task_set={without[0]}.step_cost=COST too"
         )
 
 
@@ -264,33 +263,3 @@ def save(config, model_dir):
       UserError: when the folder holds a run of another configuration; says what differs.
     """
     config_file.save(config, model_dir, "--model_dir", _MAY_CHANGE)
-
-
-def load(model_dir):
-    """The `RunConfig` of the run in `model_dir`.
-
-    Raises:
-      UserError: when there is none, or it is of another version of this package.
-    """
-    from selfsup.trunk.resnet_v2 import TrunkConfig
-
-    fields = config_file.read(model_dir)
-    try:
-        fields["trunk"] = TrunkConfig(**fields["trunk"])
-        fields["tasks"] = {
-            name: task_registry.task_class(name).Config(**_tuples(values))
-            for name, values in fields["tasks"].items()
-        }
-        return RunConfig(**fields)
-    except (KeyError, TypeError) as error:
-        path = os.path.join(model_dir, config_file.FILE_NAME)
-        raise UserError(
-            f"{path}: not the config of a pretraining run: {error}"
-        ) from error
-
-
-def _tuples(fields):
-    return {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in fields.items()
-    }

@@ -10,7 +10,7 @@ from built_sets import write_set
 
 from eval import trunks
 from launch import configuration, exporting, pretraining
-from selfsup import history, pretraining_run
+from selfsup import config_file, history, pretraining_run
 from selfsup.errors import UserError
 from selfsup.hybrid import assignment
 from selfsup.hybrid.stop import StopSignals
@@ -75,8 +75,8 @@ def test_the_rate_is_multiplied_at_each_epoch(run):
 
 
 def test_the_classes_are_those_of_the_data(run):
-    stored = configuration.load(run[0]).tasks["imagenet_labels"]
-    assert stored.classes == 3
+    stored = config_file.read(run[0])["tasks"]["imagenet_labels"]
+    assert stored["classes"] == 3
 
 
 def test_an_export_gives_the_networks_own_predictions(run, tmp_path):
