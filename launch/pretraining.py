@@ -88,7 +88,7 @@ class Pretraining:
 
         Raises:
           UserError: for data that does not serve the tasks, or a folder that holds
-            another run or a run on other data.
+            another run or a run on other data, or where another process trains.
         """
         self._assignment = assignment or alone(config.tasks)
         self._pool = pool or LocalPool()
@@ -113,8 +113,8 @@ class Pretraining:
             limit.check_known()
         self._model_dir = model_dir
         _make_folder(model_dir)
-        configuration.save(config, model_dir)
-        self._note_data()
+        with self._locked():
+            self._take_note()
         self.engine = self._engine()
         self._copy = None
 
@@ -123,6 +123,16 @@ class Pretraining:
         if self._assignment.takes_turns:
             return contextlib.nullcontext()
         return spread_over(self._assignment.servers)
+
+    def _locked(self):
+        """Keeps other processes from writing to the folder in the block."""
+        busy = f"{self._model_dir}: another process is training there"
+        return files.locked(os.path.join(self._model_dir, _LOCK), busy)
+
+    def _take_note(self):
+        """Stores what the run is, or compares it with what is stored."""
+        configuration.save(self.config, self._model_dir)
+        self._note_data()
 
     def _note_data(self):
         """Stores which sets the run reads, or compares them with those noted.
@@ -261,8 +271,9 @@ class Pretraining:
         Raises:
           UserError: when another process trains in the folder, and from training.
         """
-        busy = f"{self._model_dir}: another process is training there"
-        with files.locked(os.path.join(self._model_dir, _LOCK), busy):
+        with self._locked():
+            # Another process may have been there since the constructor.
+            self._take_note()
             resumed = self.engine.resume()
             reports = Reports(
                 self._model_dir,
