@@ -69,16 +69,21 @@ def recalibrate(pretrained, data_dir, images, output_stride):
     return {"data": data_dir, "images": images, "size": RECALIBRATION_SIZE}
 
 
-def _held_out(model_dir):
-    """Held-out numbers of the finished run: dict of dicts, empty for an unfinished one."""
+def _held_out(model_dir, checkpoint):
+    """Held-out numbers of a finished run's last checkpoint: dict of dicts by task.
+
+    Empty for other checkpoints, and for a run that goes on.
+    """
     path = os.path.join(model_dir, reports.VALIDATION)
     if not os.path.exists(path):
         return {}
     with open(path, encoding="utf-8") as file:
-        results = json.load(file)
+        measured = json.load(file)
+    if measured.get("checkpoint") != checkpoint:
+        return {}
     return {
         task: {name: round(value, 4) for name, value in values.items()}
-        for task, values in results.items()
+        for task, values in measured["held_out"].items()
     }
 
 
@@ -88,7 +93,7 @@ def _card(model_dir, pretrained, recalibrated):
     with open(os.path.join(model_dir, pretraining.DATA), encoding="utf-8") as file:
         data = json.load(file)
     return {
-        "held_out": _held_out(model_dir),
+        "held_out": _held_out(model_dir, pretrained.checkpoint),
         "tasks": {
             name: {**counters, "config": config["tasks"][name]}
             for name, counters in state["groups"].items()

@@ -1,5 +1,6 @@
 """What a pretraining run tells: terminal, history, TensorBoard, pictures."""
 
+import contextlib
 import json
 import os
 
@@ -8,6 +9,7 @@ import tensorflow as tf
 
 from launch.progress import Progress, TaskProgress
 from launch.summaries import Summaries
+from selfsup import pretraining_run
 from selfsup.combination_figure import draw
 from selfsup.data import files
 from selfsup.history import History
@@ -75,7 +77,9 @@ class Reports:
         )
 
     def begin(self, resumed):
-        """Says what the run goes on from."""
+        """Says what the run goes on from; held-out numbers of before it are gone."""
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(self._model_dir, VALIDATION))
         if resumed:
             self.progress.say(f"resumed from {resumed}")
         for name in self._network.tasks:
@@ -163,7 +167,7 @@ class Reports:
             self.progress.say(f"curves not written: {error}")
 
     def finish(self, stop):
-        """Writes the last held-out numbers and pictures.
+        """Writes the last held-out numbers, with the checkpoint's name, and pictures.
 
         Returns:
           whether it got to the end before a signal asked to stop.
@@ -182,7 +186,9 @@ class Reports:
         if self._network.combination is not None:
             save_png(os.path.join(folder, "alpha.png"), self._alpha())
         path = os.path.join(self._model_dir, VALIDATION)
-        files.write_atomically(path, json.dumps(results, indent=1))
+        checkpoint = pretraining_run.checkpoints(self._model_dir).latest()
+        measured = {"checkpoint": checkpoint, "held_out": results}
+        files.write_atomically(path, json.dumps(measured, indent=1))
         self.flush()
         return True
 

@@ -54,7 +54,7 @@ def test_lost_records_are_counted_named_and_reported(data, tmp_path, capsys):
     rows = [row for row in history.read(str(folder)) if row["split"] == "train"]
     assert rows[-1]["stand_ins"] == 8
     with open(folder / "validation.json") as file:
-        held_out = json.load(file)["rotation"]
+        held_out = json.load(file)["held_out"]["rotation"]
     assert held_out["stand_ins"] == 2
     assert held_out["stand_ins_in_training"] == 8
 

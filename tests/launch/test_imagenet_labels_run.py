@@ -63,7 +63,7 @@ def test_tasks_of_different_strides_share_the_trunk(run):
         losses = [r["loss"] for r in rows if r["task"] == name and "loss" in r]
         assert losses and np.all(np.isfinite(losses))
     with open(f"{folder}/validation.json") as file:
-        held_out = json.load(file)["imagenet_labels"]
+        held_out = json.load(file)["held_out"]["imagenet_labels"]
     assert held_out["chance/accuracy"] == pytest.approx(1 / 3)
 
 

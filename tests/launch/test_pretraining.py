@@ -86,7 +86,9 @@ def test_every_task_trains_validates_and_leaves_pictures(straight):
     drawn = os.listdir(os.path.join(straight, "pictures"))
     assert {name.split("-")[0] for name in drawn} == {*DEFAULT_TASKS, "alpha.png"}
     with open(os.path.join(straight, "validation.json")) as file:
-        assert set(json.load(file)) == set(DEFAULT_TASKS)
+        measured = json.load(file)
+    assert set(measured["held_out"]) == set(DEFAULT_TASKS)
+    assert measured["checkpoint"] == "checkpoint-000000008"
     for split in ("train", "validation"):
         assert os.listdir(os.path.join(straight, "tensorboard", split))
 
@@ -147,6 +149,44 @@ def test_two_processes_in_one_folder_are_refused(straight, data):
     refused = pytest.raises(UserError, match="another process is training there")
     with files.locked(lock, "taken"), refused:
         run.run(StopSignals())
+
+
+def test_nothing_is_written_where_another_process_trains(straight, data):
+    path = os.path.join(straight, "config.json")
+    with open(path) as file:
+        before = file.read()
+    lock = os.path.join(straight, ".lock")
+    refused = pytest.raises(UserError, match="another process is training there")
+    with files.locked(lock, "taken"), refused:
+        pretraining.Pretraining(_config(steps=9), data, straight)
+    with open(path) as file:
+        assert file.read() == before
+
+
+def test_held_out_numbers_are_of_the_end_and_of_its_checkpoint(data, tmp_path):
+    run, validation = str(tmp_path / "run"), tmp_path / "run" / "validation.json"
+    small = ["rotation.batch_size=2", "rotation.image_size=32"]
+
+    def go_on(steps, stop):
+        config = configuration.resolve(
+            "tiny", ["rotation"], steps=steps, task_overrides=small
+        )
+        config = dataclasses.replace(config, validation_batches=1)
+        return pretraining.Pretraining(config, data, run).run(stop)
+
+    def held_out(checkpoint):
+        trunk = str(tmp_path / checkpoint)
+        exporting.export_run(run, trunk, checkpoint=checkpoint)
+        with open(os.path.join(trunk, "model_card.json")) as file:
+            return json.load(file)["held_out"]
+
+    assert go_on(1, StopSignals()) and validation.exists()
+    stop = StopSignals()
+    stop.received = "SIGTERM"
+    assert not go_on(2, stop) and not validation.exists()
+    assert go_on(2, StopSignals()) and validation.exists()
+    assert held_out("checkpoint-000000001") == {}
+    assert set(held_out("checkpoint-000000002")) == {"rotation"}
 
 
 def test_the_wrong_data_is_explained(data, tmp_path):
@@ -270,7 +310,7 @@ def test_all_tasks_side_by_side_each_on_its_own_devices(data, tmp_path):
     devices = {variable.device[-5:] for variable in run.network.trunk.variables}
     assert devices == {"CPU:0", "CPU:2"}
     with open(tmp_path / "validation.json") as file:
-        assert json.load(file).keys() == set(DEFAULT_TASKS)
+        assert json.load(file)["held_out"].keys() == set(DEFAULT_TASKS)
     # A run may go on with other devices; here, with one.
     more = pretraining.Pretraining(_config(steps=4), data, str(tmp_path))
     assert more.run(StopSignals())
