@@ -115,8 +115,9 @@ _GROUPS = flags.DEFINE_list(
     "groups",
     [],
     "TASK:NUMBER,...: devices that train each task, synchronously; the tasks themselves "
-    "never wait for each other. Without it, several GPUs are shared out evenly, and on a "
-    "single device the tasks take turns.",
+    "never wait for each other. Without it, several GPUs are shared out evenly, which "
+    "takes one or more a task (two or three are refused for the default four tasks), and "
+    "on a single device the tasks take turns.",
 )
 _AGGREGATION = flags.DEFINE_enum(
     "aggregation",
