@@ -71,7 +71,8 @@ def test_examples_have_static_shapes_and_small_types(task, dataset_of):
         count += 1
         for name, spec in dataset.element_spec.items():
             assert example[name].shape == spec.shape
-            assert spec.shape.rank == 0 or np.ptp(example[name].numpy()) > 0
+            # Pictures are not blank; sizes and places may be alike.
+            assert spec.shape.rank < 3 or np.ptp(example[name].numpy()) > 0
     assert count == 5
 
 
