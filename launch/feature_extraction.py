@@ -11,7 +11,7 @@ from data_prep import photo_builder, photo_conversion
 from data_prep.shards import SetAside
 from selfsup.data import files, pipeline
 from selfsup.errors import UserError
-from selfsup.images.png_file import save_png
+from selfsup.png_file import save_png
 from selfsup.progress import Progress
 
 _THUMBNAIL = 112

@@ -5,7 +5,7 @@ import io
 import numpy as np
 
 from selfsup.data import files
-from selfsup.images.png_file import save_png
+from selfsup.png_file import save_png
 
 
 def save_overview(path, curves, details, height=420):

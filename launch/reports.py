@@ -13,7 +13,7 @@ from selfsup import pretraining_run
 from selfsup.combination_figure import draw
 from selfsup.data import files
 from selfsup.history import History
-from selfsup.images.png_file import save_png
+from selfsup.png_file import save_png
 from selfsup.validation import Validator
 
 PICTURES = "pictures"

@@ -6,7 +6,7 @@ import numpy as np
 from eval import whole_split
 from eval.voc07_detection.dataset import image_id
 from selfsup.data import records
-from selfsup.images.png_file import save_png
+from selfsup.png_file import save_png
 
 _IMAGES = 12
 _COLUMNS = 3
