@@ -25,35 +25,75 @@ _COMPONENTS = (
     (-0.5836, -0.6948, 0.4203),
 )
 
+# Where x and y of an offset stand in a row of a warp.
+_X = (0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+_Y = (0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+
 
 def reach(size):
-    """How far from its centre, in pixels, a patch of `random_warp` can see, an int."""
+    """How far from its centre, in pixels, a patch of `draw_warps` can see, an int."""
     corner = (math.cos(ROTATION) + math.sin(ROTATION)) * (size - 1) / 2 / SCALE[0]
-    # One more, as the photo's own pixels may not begin where the window does.
+    # One more for the second tap.
     return math.ceil(TRANSLATION * size + corner) + 1
 
 
-def random_warp(images, centres, size, seed):
-    """Cuts a patch around a point, randomly moved, scaled and rotated, in one warp.
+def draw_warps(centres, size, seed):
+    """Draws how patches around points are moved, scaled and rotated.
+
+    Args:
+      centres: float32 [N, 2], x and y of the unmoved patches' centres, pixels.
+      size: int, side of the patches.
+      seed: int32 [2].
+
+    Returns:
+      float32 [N, 8], for `warp`: rows [a0, a1, a2, b0, b1, b2, 0, 0] that take x and y
+      in the patch to a0 x + a1 y + a2 and b0 x + b1 y + b2 in the image.
+    """
+    shift = (-TRANSLATION * size, TRANSLATION * size)
+    ranges = tf.constant([shift, shift, SCALE, (-ROTATION, ROTATION)])
+    low, high = ranges[:, 0], ranges[:, 1]
+    draws = tf.random.stateless_uniform([tf.shape(centres)[0], 4], seed)
+    draws = low + draws * (high - low)
+    return _similarity(centres + draws[:, :2], draws[:, 2], draws[:, 3], size)
+
+
+def seen(warps, size):
+    """What patches see of an image, its border aside.
+
+    Args:
+      warps: float32 [N, 8], as of `draw_warps`.
+      size: int, side of the patches.
+
+    Returns:
+      float32 [N, 2] twice: least and greatest x and y. Bilinear taps lie less than a
+      pixel outside.
+    """
+    rows = tf.reshape(warps[:, :6], [-1, 2, 3])
+    middle = (size - 1) / 2.0
+    centre = middle * tf.reduce_sum(rows[..., :2], axis=-1) + rows[..., 2]
+    extent = middle * tf.reduce_sum(tf.abs(rows[..., :2]), axis=-1)
+    return centre - extent, centre + extent
+
+
+def moved(warps, by):
+    """The same warps of an image that begins at `by`, float32 [2], x and y."""
+    return warps - tf.linalg.matvec((_X, _Y), by, transpose_a=True)
+
+
+def warp(images, warps, size):
+    """Cuts one patch out of each image.
 
     Args:
       images: float32 [N, H, W, 3].
-      centres: float32 [N, 2], x and y of the unmoved patches' centres, pixels.
-      size: int, side of the patch.
-      seed: int32 [2].
+      warps: float32 [N, 8], as of `draw_warps`.
+      size: int, side of the patches.
 
     Returns:
       float32 [N, size, size, 3], bilinear; reflected beyond the image's border.
     """
-    seeds = tf.unstack(tf.random.split(seed, 3))
-    count = tf.shape(images)[0]
-    limit = TRANSLATION * size
-    moved = centres + tf.random.stateless_uniform([count, 2], seeds[0], -limit, limit)
-    scale = _uniform([count], seeds[1], *SCALE)
-    angle = _uniform([count], seeds[2], -ROTATION, ROTATION)
     patches = tfa.image.transform(
         images,
-        _similarity(moved, scale, angle, size),
+        warps,
         interpolation="bilinear",
         fill_mode="reflect",
         output_shape=[size, size],

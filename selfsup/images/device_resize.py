@@ -29,12 +29,9 @@ def lay(image, size, canvas):
         lambda: resize.resize(image, size, size),
         lambda: image,
     )
-    extent = tf.shape(image)[:2]
-    space = canvas - extent
-    padded = tf.pad(image, [[0, space[0]], [0, space[1]], [0, 0]])
     return {
-        "canvas": tf.ensure_shape(padded, [canvas, canvas, 3]),
-        "extent": tf.ensure_shape(extent, [2]),
+        "canvas": resize.surround(image, canvas, (0, 0)),
+        "extent": tf.ensure_shape(tf.shape(image)[:2], [2]),
     }
 
 

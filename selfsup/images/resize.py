@@ -52,32 +52,43 @@ def resize_shorter_side(image, size):
     return resize(image, _scaled(height, scale, size), _scaled(width, scale, size))
 
 
-def window(encoded, size, top, left, side):
-    """A square of a photo resized to a square: uint8 [side, side, 3].
+def window(encoded, size, corner, extent):
+    """A rectangle of a photo that is resized to a square: uint8 [h, w, 3].
 
     It begins and ends at whole pixels of the photo, so that it can be off by half one.
 
     Args:
       encoded: scalar string, JPEG or PNG; no more than the window is decoded.
       size: int, side that the photo is resized to, whatever its aspect.
-      top, left: int32 scalars, of the window in the resized photo.
-      side: int, of the window.
+      corner, extent: int32 [2]: top and left, height and width of the window in the
+        resized photo.
     """
 
     def choose(height, width):
-        first_row, rows = _span(top, side, height, size)
-        first_column, columns = _span(left, side, width, size)
-        return first_row, first_column, rows, columns
+        length = tf.stack([height, width])
+        edges = tf.cast(tf.stack([corner, corner + extent]), tf.float32)
+        edges = tf.cast(tf.round(edges * tf.cast(length, tf.float32) / size), tf.int32)
+        begin = tf.minimum(edges[0], length - 1)
+        return (*tf.unstack(begin), *tf.unstack(tf.maximum(edges[1] - begin, 1)))
 
-    return resize(decode_window(encoded, choose), side, side)
+    return resize(decode_window(encoded, choose), extent[0], extent[1])
 
 
-def _span(first, extent, length, size):
-    """Beginning and length, among `length` pixels, of a stretch among `size`."""
-    edges = tf.cast(tf.stack([first, first + extent]), tf.float32)
-    edges = tf.cast(tf.round(edges * tf.cast(length, tf.float32) / size), tf.int32)
-    begin = tf.minimum(edges[0], length - 1)
-    return begin, tf.maximum(edges[1] - begin, 1)
+def surround(image, side, corner):
+    """Lays an image on a square of zeros: uint8 [h, w, 3] to [side, side, 3].
+
+    Args:
+      image: no larger than the square.
+      side: int.
+      corner: (top, left), ints or int32 scalars, of the image in the square.
+    """
+    shape = tf.shape(image)
+    # As a matrix: a padding of the second of three dimensions takes twice as long.
+    rows = tf.reshape(image, [shape[0], 3 * shape[1]])
+    top, left = corner
+    below, right = side - top - shape[0], side - left - shape[1]
+    square = tf.pad(rows, [[top, below], [3 * left, 3 * right]])
+    return tf.reshape(square, [side, side, 3])
 
 
 def random_corner(height, width, seed):

@@ -142,37 +142,58 @@ class Exemplar(Task):
         )
 
     def preprocess_example(self, record, seed):
-        """A photo's window around a random point, all that its patches can see.
+        """A photo's window around a random point, and what two patches see of it.
 
-        "image": uint8 [w, w, 3], at most image_size; "centre": int32 [2], x and y of
-        the point in it. The unmoved patch lies inside the photo.
+        "image": uint8 [w, w, 3], at most image_size, all that any warp could see; zeros
+        where these two do not. "warps": float32 [2, 8], as of `augmentation.draw_warps`,
+        in the window. The unmoved patch lies inside the photo.
         """
         size, patch = self.config.image_size, self.config.patch_size
+        place_seed, warp_seed = tf.unstack(tf.random.split(seed))
         low = patch // 2
         centre = tf.random.stateless_uniform(
-            [2], seed, low, max(low, size - 1 - low) + 1, tf.int32
+            [2], place_seed, low, max(low, size - 1 - low) + 1, tf.int32
         )
         reach = augmentation.reach(patch)
         side = min(size, 2 * reach + 1)
         # It ends where the photo does, so that the same is reflected there.
         corner = tf.clip_by_value(centre - reach, 0, size - side)
-        image = resize.window(record["encoded"], size, corner[1], corner[0], side)
-        return {"image": image, "centre": centre - corner}
+        warps = augmentation.draw_warps(
+            tf.cast(tf.stack([centre, centre]), tf.float32), patch, warp_seed
+        )
+        # Of the window, as pairs of y and x from here on.
+        begin, end = self._seen(warps)
+        image = resize.window(record["encoded"], size, begin, end - begin)
+        place = tf.unstack(begin - corner[::-1])
+        return {
+            "image": resize.surround(image, side, place),
+            "warps": augmentation.moved(warps, tf.cast(corner, tf.float32)),
+        }
+
+    def _seen(self, warps):
+        """First and behind last (y, x), int32 [2], of what warps see of the photo.
+
+        What they reflect is among it: a patch whose centre is inside sees as far into
+        the photo as beyond its border.
+        """
+        low, high = augmentation.seen(warps, self.config.patch_size)
+        begin = tf.cast(tf.floor(tf.reduce_min(low, axis=0)), tf.int32)
+        end = tf.cast(tf.floor(tf.reduce_max(high, axis=0)), tf.int32) + 2
+        size = self.config.image_size
+        return tf.maximum(begin, 0)[::-1], tf.minimum(end, size)[::-1]
 
     def preprocess_batch(self, examples, seed):
         """Images [2B, patch_size, patch_size, 3]: anchor, positive, anchor, ...
 
         Target "negative", int32 [B]: the other photo that gives each triplet's.
         """
-        warp_seed, color_seed, negative_seed = tf.unstack(tf.random.split(seed, 3))
+        color_seed, negative_seed = tf.unstack(tf.random.split(seed))
         photos = tf.cast(examples["image"], tf.float32) / 255.0
-        centres = tf.cast(examples["centre"], tf.float32)
         count = tf.shape(photos)[0]
-        patches = augmentation.random_warp(
+        patches = augmentation.warp(
             tf.repeat(photos, 2, axis=0),
-            tf.repeat(centres, 2, axis=0),
+            tf.reshape(examples["warps"], [-1, 8]),
             self.config.patch_size,
-            warp_seed,
         )
         images = augmentation.random_color(patches, color_seed)
         shift = tf.random.stateless_uniform([count], negative_seed, 1, count, tf.int32)

@@ -20,6 +20,11 @@ def test_similarity_places_centre_scale_and_angle():
     assert math.atan2(step[1], step[0]) == pytest.approx(0.3, rel=1e-5)
 
 
+def _random_warp(images, centres, size, seed):
+    warps = augmentation.draw_warps(centres, size, seed)
+    return augmentation.warp(images, warps, size)
+
+
 def _smooth_images(rng, count, size):
     noise = rng.random((count, size, size, 3))
     smooth = ndimage.gaussian_filter(noise, (0, 4, 4, 0))
@@ -38,7 +43,7 @@ def test_warp_samples_like_scipy(everywhere, rng, monkeypatch):
     for name, value in fixed.items():
         monkeypatch.setattr(augmentation, name, value)
     patches = everywhere(
-        lambda x, c, s: augmentation.random_warp(x, c, 21, s), images, centres, [1, 2]
+        lambda x, c, s: _random_warp(x, c, 21, s), images, centres, [1, 2]
     )
     offsets = (np.arange(21) - 10) / 1.25
     for patch, image, (x, y) in zip(patches, images, centres):
@@ -56,7 +61,7 @@ def test_warps_stay_within_the_published_ranges():
     image = np.concatenate([ramp, 0 * ramp[..., :1]], -1).astype(np.float32)
     images = np.tile(image, (300, 1, 1, 1))
     centres = np.full((300, 2), 100, np.float32)
-    patches = augmentation.random_warp(images, centres, 41, [5, 6]).numpy()
+    patches = _random_warp(images, centres, 41, [5, 6]).numpy()
     moved = patches[:, 20, 20, :2] - 100
     step = patches[:, 20, 21, :2] - patches[:, 20, 20, :2]
     scale = 1 / np.hypot(step[:, 0], step[:, 1])
@@ -70,8 +75,32 @@ def test_warps_stay_within_the_published_ranges():
 def test_warps_beyond_the_border_are_reflected(rng):
     images = 0.5 + 0.5 * _smooth_images(rng, 8, 32)
     corner = np.zeros((8, 2), np.float32)
-    patches = augmentation.random_warp(images, corner, 16, [0, 1]).numpy()
+    patches = _random_warp(images, corner, 16, [0, 1]).numpy()
     assert patches.min() >= 0.5
+
+
+def test_seen_is_what_a_patch_reads():
+    ramp = np.stack(np.meshgrid(np.arange(200.0), np.arange(200.0)), -1)
+    image = np.concatenate([ramp, 0 * ramp[..., :1]], -1).astype(np.float32)
+    centres = np.full((50, 2), 100, np.float32)
+    warps = augmentation.draw_warps(centres, 41, [5, 6])
+    read = augmentation.warp(np.tile(image, (50, 1, 1, 1)), warps, 41).numpy()[..., :2]
+    low, high = augmentation.seen(warps, 41)
+    np.testing.assert_allclose(low, read.min(axis=(1, 2)), atol=1e-3)
+    np.testing.assert_allclose(high, read.max(axis=(1, 2)), atol=1e-3)
+    assert np.abs(read - 100).max() <= augmentation.reach(41) - 1
+
+
+def test_moved_warps_read_the_same_of_a_part(rng):
+    images = _smooth_images(rng, 3, 120)
+    warps = augmentation.draw_warps(np.full((3, 2), 60, np.float32), 21, [1, 2])
+    part = images[:, 20:100, 30:90]
+    shifted = augmentation.moved(warps, tf.constant([30.0, 20.0]))
+    np.testing.assert_allclose(
+        augmentation.warp(part, shifted, 21),
+        augmentation.warp(images, warps, 21),
+        atol=1e-4,
+    )
 
 
 def test_colors_stay_in_range_and_differ_between_images(everywhere, images):

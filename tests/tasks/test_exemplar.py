@@ -1,5 +1,3 @@
-import itertools
-
 import numpy as np
 import pytest
 import skimage.data
@@ -129,7 +127,9 @@ def test_anchor_and_positive_show_the_same_place_differently(tiny):
     y = tf.range(64)[None, :, None, None]
     photos = tf.where(y % 9 < 4, photos, tf.cast(photos // 3, tf.uint8))
     task = tiny("exemplar")
-    examples = {"image": photos, "centre": tf.fill([3, 2], 31)}
+    centres = tf.fill([6, 2], 31.0)
+    warps = augmentation.draw_warps(centres, task.config.patch_size, [2, 3])
+    examples = {"image": photos, "warps": tf.reshape(warps, [3, 2, 8])}
     images, _ = task.preprocess_batch(examples, tf.constant([1, 5]))
     pairs = images.numpy().reshape(3, 2, 32, 32, 3)
     strongest = pairs.mean(axis=(2, 3)).argmax(axis=-1)
@@ -138,46 +138,47 @@ def test_anchor_and_positive_show_the_same_place_differently(tiny):
 
 
 @pytest.mark.parametrize("size", [(256, 256), (375, 500), (500, 333)])
-def test_patches_of_a_window_are_those_of_the_whole_photo(size):
-    """The window has all that any warp sees, reflections at the border included."""
+@pytest.mark.parametrize(("image_size", "patch_size"), [(256, 96), (160, 64)])
+def test_patches_of_a_window_are_those_of_the_whole_photo(
+    size, image_size, patch_size, monkeypatch
+):
+    """The window has all that its warps see, reflections at the border included."""
     photo = transform.resize(skimage.data.astronaut(), size, anti_aliasing=True)
-    encoded = tf.io.encode_png(tf.cast(photo * 255, tf.uint8))
-    whole = resize.resize(tf.io.decode_png(encoded), 256, 256).numpy()
-    task = Exemplar()
-    corners = set()
-    for n in range(8):
-        example = task.preprocess_example({"encoded": encoded}, tf.constant([n, 7]))
-        side = example["image"].shape[0]
-        assert side == 2 * augmentation.reach(96) + 1 < 256
-        centre = example["centre"].numpy()
-        places = itertools.product(range(256 - side + 1), repeat=2)
-        errors = {
-            (x, y): _difference(
-                example["image"][::9, ::9], whole[y : y + side : 9, x : x + side : 9]
-            )
-            for x, y in places
-        }
-        (x, y), error = min(errors.items(), key=lambda item: item[1])
-        assert error < 3
-        corners.add((x, y))
-        warped = [
-            augmentation.random_warp(
-                tf.cast(images[None], tf.float32),
-                tf.cast(point[None], tf.float32),
-                96,
-                tf.constant([n, 8]),
-            )
-            for images, point in (
-                (example["image"], centre),
-                (whole, centre + np.array([x, y])),
-            )
-        ]
-        assert _difference(*warped) < 3
-    assert len(corners) > 4
+    photo = tf.cast(150 + 100 * photo, tf.uint8)
+    record = {"encoded": tf.io.encode_png(photo)}
+    whole = resize.resize(photo, image_size, image_size)
+    whole = tf.cast(whole, tf.float32)[None].numpy()
+    config = Config(image_size=image_size, patch_size=patch_size)
+    task = Exemplar(config)
+    seeds = tf.stack([tf.range(40), tf.fill([40], 7)], axis=1)
 
+    def examples():
+        return tf.map_fn(
+            lambda seed: task.preprocess_example(record, seed),
+            seeds,
+            fn_output_signature={"image": tf.uint8, "warps": tf.float32},
+        )
 
-def _difference(first, second):
-    return np.abs(np.asarray(first, float) - np.asarray(second, float)).mean()
+    cut = examples()
+    side = cut["image"].shape[1]
+    assert side == min(2 * augmentation.reach(patch_size) + 1, image_size)
+    # So far that a window is the whole photo, and the warps are in the photo.
+    monkeypatch.setattr(augmentation, "reach", lambda _: image_size)
+    in_photo = tf.reshape(examples()["warps"], [-1, 8])
+    found = augmentation.warp(
+        np.repeat(tf.cast(cut["image"], tf.float32), 2, axis=0),
+        tf.reshape(cut["warps"], [-1, 8]),
+        patch_size,
+    ).numpy()
+    expected = augmentation.warp(
+        np.repeat(whole, 80, axis=0), in_photo, patch_size
+    ).numpy()
+    assert np.abs(found - expected).mean(axis=(1, 2, 3)).max() < 3
+    # What is left out is black; no warp reaches it.
+    assert found.min() > 140
+    assert (cut["image"].numpy() == 0).mean() > 0.1
+    low, high = augmentation.seen(in_photo, patch_size)
+    assert low.numpy().min() < 0 and high.numpy().max() > image_size
 
 
 def test_head_keeps_pairs_together(tiny):
