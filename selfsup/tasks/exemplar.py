@@ -161,7 +161,7 @@ class Exemplar(Task):
         warps = augmentation.draw_warps(
             tf.cast(tf.stack([centre, centre]), tf.float32), patch, warp_seed
         )
-        # Of the window, as pairs of y and x from here on.
+        # Pairs of y and x from here on.
         begin, end = self._seen(warps)
         image = resize.window(record["encoded"], size, begin, end - begin)
         place = tf.unstack(begin - corner[::-1])
