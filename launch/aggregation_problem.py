@@ -5,7 +5,8 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from selfsup.hybrid.workload import Model, Replica, Workload, share_of
+from selfsup.hybrid.worker_groups import share_of
+from selfsup.hybrid.workload import Model, Replica, Workload
 
 TASKS = ("short", "long")
 BATCH = 32

@@ -1,9 +1,12 @@
 """From a preset and overrides to one resolved configuration."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from collections.abc import Mapping
 
-from launch import presets
+from launch import presets, step_costs
 from selfsup import config_file, overrides
 from selfsup import tasks as task_registry
 from selfsup.errors import UserError
@@ -36,6 +39,7 @@ class RunConfig:
       max_lost_fraction: of an epoch's records, or of the examples seen where these are
         more, that damaged shards may lose before the run ends.
       aggregation: name in `hybrid.assignment.AGGREGATIONS`.
+      costs: name in `step_costs.COSTS`.
     """
 
     preset: str
@@ -54,26 +58,39 @@ class RunConfig:
     log_steps: int
     max_lost_fraction: float = MAX_LOST_FRACTION
     aggregation: str = "hybrid"
+    costs: str = step_costs.DEFAULT
 
-    def limits(self, takes_turns):
-        """Steps that each task takes at most.
-
-        In proportion to its weight, and where the steps' costs are given no more than
-        the cost clock's end allows: rounded up, as the clock itself ends the run. Tasks
-        that go on side by side are not held to a proportion by it (paper section 6.1:
-        the summed cost decides), so each may take what it could alone. Costs are of
-        whole batches, of which an asynchronous step is one worker's share: no limit.
-
-        Args:
-          takes_turns: whether one task steps at a time.
-        """
-        planned = {
+    def planned_steps(self) -> dict[str, int]:
+        """Steps that each task takes at most, in proportion to its weight."""
+        return {
             name: max(1, round(self.steps * weight))
             for name, weight in self.weights.items()
         }
-        costs = {name: task.step_cost for name, task in self.tasks.items()}
-        if not (self.end_cost and all(costs.values())) or self.aggregation == "async":
+
+    def expected_steps(
+        self,
+        costs: Mapping[str, float],
+        replicas: Mapping[str, int],
+        takes_turns: bool,
+    ) -> dict[str, int]:
+        """Steps after which each task will have ended, or at most so many: to be shown.
+
+        As planned, and no more than the cost clock's end allows, rounded up, as the
+        clock itself ends the run. Tasks that go on side by side are not held to a
+        proportion by it (paper section 6.1: the summed cost decides), so each may take
+        what it could alone.
+
+        Args:
+          costs: of a replica's step by task; those that are still to be measured
+            missing.
+          replicas: by task; an asynchronous step is of one of them.
+          takes_turns: whether one task steps at a time.
+        """
+        planned = self.planned_steps()
+        if not self.end_cost or set(costs) != set(planned):
             return planned
+        if self.aggregation != "async":
+            costs = {name: cost * replicas[name] for name, cost in costs.items()}
         if takes_turns or self.aggregation == "sync":
             round_cost = sum(self.weights[name] * cost for name, cost in costs.items())
             costs = {name: round_cost / self.weights[name] for name in costs}
@@ -101,6 +118,7 @@ def resolve(
     end_cost=None,
     max_lost_fraction=MAX_LOST_FRACTION,
     aggregation="hybrid",
+    costs=step_costs.DEFAULT,
 ):
     """Resolves what the command line gives to a `RunConfig`.
 
@@ -113,11 +131,12 @@ def resolve(
       harmonize: sets that field of every task that has it (paper section 3.3).
       mixed_precision: bfloat16 in the trunk.
       steps, rmsprop, snapshot_cost, end_cost: None for the preset's.
-      lasso, seed, checkpoint_seconds, max_lost_fraction, aggregation: as in `RunConfig`.
+      lasso, seed, checkpoint_seconds, max_lost_fraction, aggregation, costs: as in
+        `RunConfig`.
 
     Raises:
-      UserError: for unknown names, with the list of known ones, and for values of the
-        wrong type.
+      UserError: for unknown names, with the list of known ones, for values of the
+        wrong type, and for those that a task cannot compute with.
     """
     from selfsup.hybrid import rmsprop as rmsprop_module
     from selfsup.trunk.resnet_v2 import TrunkConfig
@@ -125,6 +144,7 @@ def resolve(
     base = overrides.known("--preset", preset, presets.PRESETS)
     rmsprop = _or(rmsprop, base.rmsprop)
     overrides.known("--rmsprop", rmsprop, rmsprop_module.NAMED)
+    overrides.known("--costs", costs, step_costs.COSTS)
     if not task_names or len(set(task_names)) != len(task_names):
         raise UserError(f"--tasks: expected distinct tasks, got {list(task_names)}")
     trunk = dataclasses.replace(
@@ -147,8 +167,14 @@ def resolve(
         log_steps=base.log_steps,
         max_lost_fraction=max_lost_fraction,
         aggregation=aggregation,
+        costs=costs,
     )
-    _check_aggregation(config)
+    _check_costs(config)
+    tasks = {
+        name: task_registry.task_class(name)(task)
+        for name, task in config.tasks.items()
+    }
+    _check_aggregation(config, tasks)
     return config
 
 
@@ -183,38 +209,27 @@ def _task_configs(preset, task_names, texts, harmonize):
         name, key = overrides.split(path, ".", "--task_set", "TASK.KEY=VALUE")
         config = overrides.known("--task_set", name, configs)
         configs[name] = overrides.override(config, key, value, f"--task_set={text}")
-    configs = {
-        name: _with_cost(config, preset.example_costs.get(name, 0.0))
-        for name, config in configs.items()
-    }
-    _check_costs(configs)
     return configs
 
 
-def _with_cost(config, example_cost):
-    if config.step_cost:
-        return config
-    return dataclasses.replace(config, step_cost=example_cost * config.batch_size)
-
-
-def _check_costs(configs):
-    without = [name for name, config in configs.items() if not config.step_cost]
-    if without and len(without) < len(configs):
+def _check_costs(config):
+    """Costs that are measured are in another unit than those that are given."""
+    if config.costs != "measured":
+        return
+    without = [name for name, task in config.tasks.items() if not task.step_cost]
+    if without and len(without) < len(config.tasks):
         raise UserError(
-            f"step_cost is given for some tasks but not for {', '.join(without)}: "
-            "calibrated costs are seconds and do not add up with given ones; give "
-            f"--task_set={without[0]}.step_cost=COST too"
+            "--costs=measured: step_cost is given for some tasks but not for "
+            f"{', '.join(without)}: measured costs are seconds and do not add up with "
+            f"given ones; give --task_set={without[0]}.step_cost=SECONDS too"
         )
 
 
-def _check_aggregation(config):
+def _check_aggregation(config, tasks):
     overrides.known("--aggregation", config.aggregation, AGGREGATIONS)
     if config.aggregation != "sync":
         return
-    rates = {
-        name: task_registry.task_class(name)(task).learning_rate()
-        for name, task in config.tasks.items()
-    }
+    rates = {name: task.learning_rate() for name, task in tasks.items()}
     for flag, what, values in (
         ("--task_weights", "weight", config.weights),
         ("--task_set=TASK.learning_rate", "learning rate", rates),

@@ -1,6 +1,8 @@
 """The devices of this machine or of a cluster, and which task gets which."""
 
-from selfsup import tasks
+from __future__ import annotations
+
+from launch.configuration import RunConfig
 from selfsup.errors import UserError
 from selfsup.hybrid import assignment
 
@@ -53,22 +55,22 @@ def cluster_assignment(config, groups, cluster):
 
 def _assign(config, devices, servers, request):
     return assignment.assign(
-        {name: task.batch_size for name, task in config.tasks.items()},
-        devices,
-        servers,
-        request,
-        config.aggregation,
-        {name: tasks.task_class(name).least_examples for name in config.tasks},
+        config.tasks, devices, servers, request, config.aggregation
     )
 
 
-def describe(where):
-    """One line on an `Assignment`, for the user."""
-    if where.takes_turns:
-        return "the tasks take turns on one device"
-    return "; ".join(
-        f"{task} on {', '.join(devices)}" for task, devices in where.groups.items()
-    )
+def describe(where: assignment.Assignment, config: RunConfig) -> str:
+    """Lines on an `Assignment` and the examples of a step, for the user."""
+    lines = ["the tasks take turns on one device"] if where.takes_turns else []
+    for task, devices in where.groups.items():
+        size = config.tasks[task].batch_size
+        place = f" on {', '.join(devices)}" if devices else ""
+        text = f"{size} examples a step"
+        if len(devices) > 1 and config.aggregation != "async":
+            total = len(devices) * size
+            text = f"{len(devices)} replicas x {size} = {total} examples a step"
+        lines.append(f"{task}{place}: {text}")
+    return "\n".join(lines)
 
 
 def _gpus():

@@ -6,7 +6,7 @@ import tensorflow as tf
 from launch.pretraining import build_network
 from selfsup.data import pipeline, records
 from selfsup.hybrid.placement import own_cpu
-from selfsup.hybrid.workload import Model, Replica, Workload, share_of
+from selfsup.hybrid.workload import Model, Replica, Workload
 
 # (height, width) of made-up inputs: a usual photo, and section 2.4's frames.
 _PHOTO, _FRAME = (375, 500), (240, 320)
@@ -35,9 +35,7 @@ def make(config, name, copies=False, **options):
         master=_replica(master, examples, size),
         learning_rate=config.tasks[name].learning_rate,
         seed=1,
-        copy=lambda index, count: _replica(
-            copied, examples, share_of(size, index, count)
-        ),
+        copy=lambda _index, _count: _replica(copied, examples, size),
         **options,
     )
     return workload, examples
@@ -57,11 +55,9 @@ def _build(config, name):
 
 
 def _replica(model, examples, size):
-    part = {key: value[:size] for key, value in examples.items()}
-
     def batches(position):
         del position
-        return tf.data.Dataset.from_tensors(part).repeat().prefetch(2)
+        return tf.data.Dataset.from_tensors(examples).repeat().prefetch(2)
 
     return Replica(model, batches, size)
 

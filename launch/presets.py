@@ -6,7 +6,7 @@ which are the paper's, is listed.
 
 import dataclasses
 
-from selfsup.hybrid import cost_clock
+from launch import step_costs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +17,6 @@ class Preset:
       description: one line for people.
       trunk: overrides of `trunk.resnet_v2.TrunkConfig`.
       tasks: overrides of the tasks' configs by task.
-      example_costs: cost of one example by task, for the cost clock; empty to calibrate.
       steps: steps of a task of weight 1, at most.
       snapshot_cost: a snapshot at each multiple of this cost; 0 for none.
       end_cost: cost at which the run ends; 0 for steps alone.
@@ -34,14 +33,11 @@ class Preset:
     snapshot_cost: float = 0.0
     end_cost: float = 0.0
     rmsprop: str = "scale_invariant"
-    example_costs: dict = dataclasses.field(default_factory=dict)
     validation_batches: int = 20
     validation_steps: int = 2000
     log_steps: int = 50
 
 
-# GPU hours an epoch of ImageNet takes; ours, from colorization's 90 by multiply-adds.
-_LABELS_GPU_HOURS = 10.0
 # The paper's four tasks (section 2).
 DEFAULT_TASKS = ("relative_position", "colorization", "exemplar", "motion_segmentation")
 
@@ -50,17 +46,10 @@ PRESETS = {
         description="the paper's ResNet-101-v2, heads and cost clock",
         trunk={"depth": "101"},
         tasks={},
-        example_costs={
-            **{
-                name: cost_clock.paper_example_cost(name)
-                for name in cost_clock.PAPER_GPU_HOURS_PER_EPOCH
-            },
-            "imagenet_labels": _LABELS_GPU_HOURS / cost_clock.IMAGENET_PHOTOS,
-        },
         # The cost clock ends the run long before.
         steps=100_000_000,
-        snapshot_cost=cost_clock.PAPER_SNAPSHOT_HOURS,
-        end_cost=cost_clock.PAPER_END_HOURS,
+        snapshot_cost=step_costs.PAPER_SNAPSHOT_HOURS,
+        end_cost=step_costs.PAPER_END_HOURS,
     ),
     "small": Preset(
         description="ResNet-50-v2 and narrower heads, for one GPU",

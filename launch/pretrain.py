@@ -8,7 +8,7 @@ Running the same command again goes on from the newest checkpoint.
 What goes in and out: --data --model_dir
 What is trained:      --tasks --task_weights --preset --task_set --trunk_set
 The paper's options:  --harmonize --lasso --rmsprop
-How long:             --steps --end_cost --snapshot_cost --checkpoint_seconds
+How long:             --steps --costs --end_cost --snapshot_cost --checkpoint_seconds
 How it is computed:   --mixed_precision --seed
 Where:                --groups --aggregation --logical_cpus --listen, and TF_CONFIG on a
                       cluster
@@ -20,7 +20,7 @@ Damaged data:         --max_lost_fraction
 
 from absl import flags
 
-from launch import presets
+from launch import presets, step_costs
 from selfsup import command, tasks
 from selfsup.hybrid import assignment
 
@@ -88,12 +88,20 @@ _CHECKPOINT_SECONDS = flags.DEFINE_float(
     "Most seconds of work that a crash may lose.",
     lower_bound=0.0,
 )
+_COSTS = flags.DEFINE_enum(
+    "costs",
+    step_costs.DEFAULT,
+    list(step_costs.COSTS),
+    "What a step costs on the cost clock (paper section 6.1): "
+    + "; ".join(f"{name}: {text}" for name, text in step_costs.COSTS.items())
+    + ".",
+)
 _SNAPSHOT_COST = flags.DEFINE_float(
     "snapshot_cost",
     None,
-    "Keep a snapshot at each multiple of this cost (paper section 6.1): step times added "
-    "up over tasks, in seconds or, where the preset gives step costs, in its unit; 0: "
-    "none; the preset's when not given.",
+    "Keep a snapshot at each multiple of this cost, which is added up over the steps of "
+    "all tasks and replicas, in the unit of --costs; 0: none; the preset's when not "
+    "given.",
     lower_bound=0.0,
 )
 _END_COST = flags.DEFINE_float(
@@ -194,9 +202,10 @@ def main(_):
         end_cost=_END_COST.value,
         max_lost_fraction=_MAX_LOST_FRACTION.value,
         aggregation=_AGGREGATION.value,
+        costs=_COSTS.value,
     )
     where, pool = _place(config)
-    print(devices.describe(where))
+    print(devices.describe(where, config))
     with StopSignals() as stop:
         run = Pretraining(
             config,

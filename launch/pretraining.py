@@ -11,9 +11,9 @@ import zlib
 
 import tensorflow as tf
 
-from launch import configuration
+from launch import configuration, step_costs
 from launch.reports import Reports
-from selfsup import pretraining_run
+from selfsup import computation, pretraining_run
 from selfsup import tasks as task_registry
 from selfsup.combination import Combination
 from selfsup.data import files, manifest, pipeline, records, shares
@@ -28,7 +28,7 @@ from selfsup.hybrid.parallel_engine import ParallelEngine
 from selfsup.hybrid.placement import own_cpu, spread_over
 from selfsup.hybrid.rmsprop import NAMED
 from selfsup.hybrid.wire import Wire
-from selfsup.hybrid.workload import Model, Replica, Workload, share_of
+from selfsup.hybrid.workload import Model, Replica, Workload
 from selfsup.multitask import MultiTaskNetwork
 from selfsup.trunk.resnet_v2 import Trunk
 
@@ -97,6 +97,8 @@ class Pretraining:
         self._recorder = recorder
         # A batch of each task, from which networks learn their shapes.
         self._examples = {}
+        # Of a forward pass of one example, by task.
+        self._multiply_adds = {}
         found = manifest.find(data_dir)
         self._sets = {name: _sets_for(name, found) for name in config.tasks}
         self.config = config = configuration.for_data(config, self._sets)
@@ -165,11 +167,12 @@ class Pretraining:
             NAMED[config.rmsprop],
             assignment.groups,
         )
-        costs = {
-            name: task.step_cost
-            for name, task in config.tasks.items()
-            if task.step_cost
-        }
+        self.costs = step_costs.step_costs(
+            config.costs,
+            {name: task.step_cost for name, task in config.tasks.items()},
+            {name: task.batch_size for name, task in config.tasks.items()},
+            self._multiply_adds,
+        )
         make = Engine
         if not assignment.takes_turns:
             make = functools.partial(
@@ -182,8 +185,8 @@ class Pretraining:
         return make(
             aggregated.groups,
             config.weights,
-            config.limits(assignment.takes_turns),
-            CostClock(costs, config.snapshot_cost, config.end_cost),
+            config.planned_steps(),
+            CostClock(dict(self.costs), config.snapshot_cost, config.end_cost),
             pretraining_run.checkpoints(self._model_dir),
             tf.train.Checkpoint(network=self.network, optimizers=aggregated.optimizers),
         )
@@ -197,38 +200,37 @@ class Pretraining:
         examples = self._examples[name] = pipeline.split_stand_in(first)[0]
 
         with self._on_servers():
-            self.network.build(name, examples)
+            graph = self.network.build(name, examples)
+        self._multiply_adds[name] = computation.multiply_adds(graph) / batch_size
         pattern = None
         if not self._assignment.takes_turns:
             pattern = self._pattern(name)
 
         def copy(index, count):
             share = shares.share(source, index, count)
-            size = share_of(batch_size, index, count)
-            return self._replica(name, pattern, share, seed + index, size)
+            return self._replica(name, pattern, share, seed + index, batch_size)
 
         whole = shares.share(source, 0, 1)
         master = _model(name, self.network)
         return Workload(
             name=name,
             master=self._replica(name, master, whole, seed, batch_size),
-            learning_rate=self._learning_rate(name, batch_size),
+            learning_rate=self._learning_rate(name),
             seed=seed,
             copy=copy,
             wire=self._wire,
             recorder=self._recorder,
         )
 
-    def _learning_rate(self, name, batch_size):
+    def _learning_rate(self, name):
         """As of `Workload`; epochs are those of the task's own records."""
         schedule = self.network.tasks[name].learning_rate()
         if schedule.is_constant:
             return schedule.initial
         epoch = self._sources[name].records
 
-        def at(number):
-            examples = tf.cast(number, tf.float64) * batch_size
-            return schedule.at(examples / epoch)
+        def at(examples):
+            return schedule.at(tf.cast(examples, tf.float64) / epoch)
 
         return at
 
@@ -283,6 +285,9 @@ class Pretraining:
                 self._held_out(),
                 self._loss_limits,
                 self._validated,
+                self.config.expected_steps(
+                    self.costs, self._assignment.replicas, self.engine.takes_turns
+                ),
             )
             with reports.progress, input_errors_explained():
                 reports.begin(resumed)

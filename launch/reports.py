@@ -24,7 +24,15 @@ class Reports:
     """Takes in steps; shows them, averages them into rows, validates now and then."""
 
     def __init__(
-        self, model_dir, config, network, engine, held_out, loss_limits, validated
+        self,
+        model_dir,
+        config,
+        network,
+        engine,
+        held_out,
+        loss_limits,
+        validated,
+        expected_steps,
     ):
         """
         Args:
@@ -36,12 +44,13 @@ class Reports:
           loss_limits: dict of `LossLimit` by task.
           validated: function that gives the network to validate, up to date; its
             variables may be others than `network`'s, which groups may be moving.
+          expected_steps: dict of the steps after which each task will have ended.
         """
         self._model_dir = model_dir
         self._config = config
         self._network = network
         self._engine = engine
-        self._limits = config.limits(engine.takes_turns)
+        self._limits = expected_steps
         self._loss_limits = loss_limits
         self._validated = validated
         # Of the steps reported so far: groups may be ahead of that.

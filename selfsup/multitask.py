@@ -85,15 +85,31 @@ class MultiTaskNetwork(tf.Module):
         return list(moved + self.heads[name].non_trainable_variables)
 
     def build(self, name, examples):
-        """Creates the variables of trunk and of head `name` from one batch."""
+        """Creates the variables of trunk and of head `name` from one batch.
+
+        Args:
+          name: the task.
+          examples: dict of batched tensors, or their `tf.TensorSpec`s: only shapes and
+            dtypes count.
+
+        Returns:
+          the `tf.Graph` of trunk and head on that batch, in which `computation` counts.
+        """
         seed = tf.zeros([2], tf.int32)
+        task = self.tasks[name]
 
-        @tf.function
-        def forward():
-            images, _ = self.tasks[name].preprocess_batch(examples, seed)
-            self(name, images, training=False)
+        def images_of(batch):
+            return task.preprocess_batch(batch, seed)[0]
 
-        forward.get_concrete_function()
+        def forward(images):
+            return self(name, images, training=False)
+
+        specs = tf.nest.map_structure(
+            lambda one: tf.TensorSpec(one.shape, one.dtype), examples
+        )
+        images = tf.function(images_of).get_concrete_function(specs).structured_outputs
+        spec = tf.TensorSpec(images.shape, images.dtype)
+        return tf.function(forward).get_concrete_function(spec).graph
 
 
 def _check_units_can_be_mixed(tasks):

@@ -1,6 +1,9 @@
 """Which devices train which task."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Iterable, Sequence
 
 from selfsup.errors import UserError
 
@@ -26,9 +29,14 @@ class Assignment:
     servers: tuple
 
     @property
-    def takes_turns(self):
+    def takes_turns(self) -> bool:
         """Whether all tasks share one device."""
         return not any(self.groups.values())
+
+    @property
+    def replicas(self) -> dict[str, int]:
+        """How many replicas each task has."""
+        return {task: max(1, len(names)) for task, names in self.groups.items()}
 
 
 def alone(tasks):
@@ -54,20 +62,22 @@ def parse_request(texts):
 
 
 def assign(
-    batch_sizes, devices, servers, request=None, aggregation="hybrid", least=None
-):
+    tasks: Iterable[str],
+    devices: Sequence[str],
+    servers: Sequence[str],
+    request: dict[str, int] | None = None,
+    aggregation: str = "hybrid",
+) -> Assignment:
     """Assigns devices to tasks.
 
     Args:
-      batch_sizes: dict of each task's examples a step.
+      tasks: their names.
       devices: names of the devices to train on.
       servers: names of the devices for the master variables.
       request: as of `parse_request`; None to share the devices out evenly, and to take
         turns on a single one.
       aggregation: of `AGGREGATIONS`; in the synchronous one a single device has the
         replicas of all tasks.
-      least: dict of the fewest examples that a task's replica can do with; 1 for those
-        not named.
 
     Returns:
       an `Assignment`.
@@ -76,16 +86,15 @@ def assign(
       UserError: when the request cannot be met; says by how much.
 
     Example:
-      >>> assign({"a": 8, "b": 8}, ["/GPU:0", "/GPU:1", "/GPU:2"], []).groups
+      >>> assign(["a", "b"], ["/GPU:0", "/GPU:1", "/GPU:2"], []).groups
       {'a': ('/GPU:0', '/GPU:1'), 'b': ('/GPU:2',)}
     """
-    tasks = list(batch_sizes)
-    least = {**dict.fromkeys(tasks, 1), **(least or {})}
+    tasks = list(tasks)
     if not request:
         if len(devices) == 1:
             return _on_one_device(tasks, devices[0], servers, aggregation)
-        request = _even_shares(batch_sizes, len(devices), least)
-    _check_request(request, batch_sizes, devices, least)
+        request = _even_shares(tasks, len(devices))
+    _check_request(request, tasks, devices)
     free = list(devices)
     groups = {task: tuple(free.pop(0) for _ in range(request[task])) for task in tasks}
     return Assignment(groups, tuple(servers))
@@ -103,28 +112,27 @@ def _on_one_device(tasks, device, servers, aggregation):
     return alone(tasks)
 
 
-def _even_shares(batch_sizes, count, least):
-    """The first tasks get what is left over; none more than its batch can use."""
-    if count < len(batch_sizes):
+def _even_shares(tasks, count):
+    """The first tasks get what is left over."""
+    if count < len(tasks):
         raise UserError(
-            f"{len(batch_sizes)} tasks need a device each, or a single one to take turns "
+            f"{len(tasks)} tasks need a device each, or a single one to take turns "
             f"on; there are {count}: use fewer --tasks, or hide devices "
             "(CUDA_VISIBLE_DEVICES)"
         )
-    most = {task: max(1, size // least[task]) for task, size in batch_sizes.items()}
     return {
-        task: min(most[task], (count + len(most) - 1 - index) // len(most))
-        for index, task in enumerate(most)
+        task: (count + len(tasks) - 1 - index) // len(tasks)
+        for index, task in enumerate(tasks)
     }
 
 
-def _check_request(request, batch_sizes, devices, least):
-    unknown = sorted(set(request) - set(batch_sizes))
-    missing = [task for task in batch_sizes if task not in request]
+def _check_request(request, tasks, devices):
+    unknown = sorted(set(request) - set(tasks))
+    missing = [task for task in tasks if task not in request]
     if unknown or missing:
         what = f"{unknown[0]} is no task of this run" if unknown else ""
         what = what or f"{', '.join(missing)} has no devices"
-        raise UserError(f"--groups: {what}; the tasks are {', '.join(batch_sizes)}")
+        raise UserError(f"--groups: {what}; the tasks are {', '.join(tasks)}")
     total = sum(request.values())
     if total > len(devices):
         terms = " + ".join(str(number) for number in request.values())
@@ -132,12 +140,3 @@ def _check_request(request, batch_sizes, devices, least):
             f"--groups: asks for {terms} = {total} devices; there are {len(devices)} "
             f"({', '.join(devices)})"
         )
-    for task, number in request.items():
-        needed = number * least[task]
-        if needed > batch_sizes[task]:
-            raise UserError(
-                f"--groups={task}:{number}: a batch of {batch_sizes[task]} cannot be "
-                f"shared by {number} replicas, which take at least {number} * "
-                f"{least[task]} = {needed}: give it fewer devices, or "
-                f"--task_set={task}.batch_size={needed}"
-            )

@@ -42,7 +42,7 @@ class Engine:
         return {name: group.steps for name, group in self.groups.items()}
 
     def _batches(self):
-        """Whole batches taken by task, which is what costs are of: a step may be less."""
+        """Batches taken by task, each replica's counted, which is what costs are of."""
         return {
             name: group.examples / group.workload.batch_size
             for name, group in self.groups.items()
@@ -113,8 +113,14 @@ class Engine:
         start = time.monotonic()
         logs = group.step()
         seconds = time.monotonic() - start
-        self.clock.observe(name, seconds)
+        self._observe(name, seconds)
         after_step(name, logs, seconds)
+
+    def _observe(self, name, seconds):
+        """Tells the clock what a batch cost: all replicas' time over their batches."""
+        group = self.groups[name]
+        batches = group.examples_per_step / group.workload.batch_size
+        self.clock.observe(name, seconds * group.replicas / batches)
 
     def _snapshot(self, save):
         crossed = self.clock.snapshots(self._batches())

@@ -40,7 +40,7 @@ class Group(Replicated, Counters):
           UserError: when gradients stay non-finite.
           tf.errors.OpError: when a device is lost.
         """
-        results = self._take_step(self.steps)
+        results = self._take_step(self.steps, [self.examples])
         if results is None:
             return None
         (result,) = results
@@ -52,5 +52,13 @@ class Group(Replicated, Counters):
         logs = self.step()
         return None if logs is None else {self.workload.name: logs}
 
+    @property
+    def replicas(self) -> int:
+        return self._common_step.sets[0].replicas
+
+    @property
+    def examples_per_step(self) -> int:
+        return self._common_step.sets[0].examples
+
     def _count_landed(self, steps):
-        self.steps = steps
+        self.count_landed(steps)

@@ -1,6 +1,9 @@
 """All tasks in one synchronous step: the sum of their gradients, applied once."""
 
+from __future__ import annotations
+
 from selfsup.hybrid.counters import Counters
+from selfsup.hybrid.replica_set import MasterSet, ReplicaSet
 from selfsup.hybrid.replicated import Replicated
 from selfsup.hybrid.rmsprop import RMSProp
 from selfsup.hybrid.step import all_variables
@@ -48,7 +51,8 @@ class JointGroup(Replicated):
           tf.errors.OpError: when a device is lost.
         """
         first, *_ = self.members.values()
-        results = self._take_step(first.steps)
+        examples = [member.examples for member in self.members.values()]
+        results = self._take_step(first.steps, examples)
         if results is None:
             return None
         for member, result in zip(self.members.values(), results):
@@ -57,7 +61,11 @@ class JointGroup(Replicated):
 
     def _count_landed(self, steps):
         for member in self.members.values():
-            member.steps = steps
+            member.count_landed(steps)
+
+    def replica_set_of(self, task: str) -> MasterSet | ReplicaSet:
+        """The present replicas of one of the tasks."""
+        return self._common_step.sets[self.tasks.index(task)]
 
 
 class _Member(Counters):
@@ -66,6 +74,14 @@ class _Member(Counters):
     def __init__(self, workload, group):
         super().__init__(workload)
         self._group = group
+
+    @property
+    def replicas(self) -> int:
+        return self._group.replica_set_of(self.workload.name).replicas
+
+    @property
+    def examples_per_step(self) -> int:
+        return self._group.replica_set_of(self.workload.name).examples
 
     def restore(self, counters):
         super().restore(counters)

@@ -131,7 +131,7 @@ class ParallelEngine(Engine):
                 self._deal_with(event)
                 continue
             for task, logs in event.logs.items():
-                self.clock.observe(task, event.seconds)
+                self._observe(task, event.seconds)
                 after_step(task, logs, event.seconds)
 
     def _deal_with(self, failure):

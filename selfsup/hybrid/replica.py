@@ -74,7 +74,6 @@ class LocalCopy:
             _check_alike(workload, self.replica)
             traced_over = [*self.replica.variables, *self.replica.statistics]
             ours = [_like(variable) for variable in traced_over]
-        self._share = self.replica.batch_size / workload.batch_size
         self._wire_dtype = tf.as_dtype(workload.wire.dtype)
         # A handle does not keep its variable alive.
         self._variables = ours
@@ -82,7 +81,7 @@ class LocalCopy:
             id(theirs.handle): our.handle for theirs, our in zip(traced_over, ours)
         }
 
-    def contribute(self, examples, seed, values, statistics, timed=False):
+    def contribute(self, examples, seed, values, statistics, share, timed=False):
         """Takes the master's values, runs forward and backward.
 
         Args:
@@ -90,14 +89,17 @@ class LocalCopy:
           seed: int32 [2].
           values: the master variables', of the wire's dtype.
           statistics: likewise, float32.
+          share: of this copy's examples among those of all replicas of the step.
           timed: whether to note times, all of the device's machine: "pulled", when the
             copy had all values, and "computed", when all gradients were there.
 
         Returns:
           an `Outcome`, with gradients of the wire's dtype.
         """
-        key = (self._share, self._wire_dtype, timed)
-        function = self.replica.model.function(key, lambda: self._function(timed))
+        key = (share, self._wire_dtype, timed)
+        function = self.replica.model.function(
+            key, lambda: self._function(share, timed)
+        )
         arguments = (examples, seed, values, statistics)
         traced = function.get_concrete_function(
             *tf.nest.map_structure(_spec, arguments)
@@ -107,9 +109,9 @@ class LocalCopy:
             marks = _stand_ins(self.replica, examples)
         return Outcome(total, logs, gradients, moved, marks, times)
 
-    def _function(self, timed):
+    def _function(self, share, timed):
         """The `tf.function` of the computation, over the model's own variables."""
-        model, share, dtype = self.replica.model, self._share, self._wire_dtype
+        model, dtype = self.replica.model, self._wire_dtype
 
         def compute(examples, seed, values, statistics):
             pulled = [*values, *statistics]

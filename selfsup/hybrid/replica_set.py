@@ -38,13 +38,20 @@ class MasterSet:
     Attributes:
       workload: the task's `Workload`.
       devices: none.
+      replicas: 1.
     """
 
     devices = ()
+    replicas = 1
 
     def __init__(self, workload):
         self.workload = workload
         self._master = Master(workload)
+
+    @property
+    def examples(self) -> int:
+        """Examples of a step."""
+        return self.workload.batch_size
 
     def open_input(self, number):
         """Iterators over the batches from step `number` on, as of `ReplicaSet`."""
@@ -76,6 +83,8 @@ class ReplicaSet:
     Attributes:
       workload: the task's `Workload`.
       devices: device names.
+      replicas: how many there are.
+      examples: examples of a step of all of them together.
     """
 
     def __init__(self, workload, devices):
@@ -90,6 +99,8 @@ class ReplicaSet:
             LocalCopy(workload, device, index, len(devices))
             for index, device in enumerate(devices)
         ]
+        self.replicas = len(self._replicas)
+        self.examples = sum(one.replica.batch_size for one in self._replicas)
         hosts = workload.wire.hosts(self.devices)
         dtype = tf.as_dtype(workload.wire.dtype)
         master = workload.master
@@ -122,8 +133,9 @@ class ReplicaSet:
             times = {}
             examples = _next(replica, iterators[index], times if timed else None)
             seed = _seed(self.workload, index, number)
+            share = replica.replica.batch_size / self.examples
             outcome = replica.contribute(
-                examples, seed, values[index], statistics[index], timed
+                examples, seed, values[index], statistics[index], share, timed
             )
             outcome.times.update(times)
             outcomes.append(outcome)
@@ -161,11 +173,10 @@ class ReplicaSet:
                 variable.assign_add(push)
 
     def _mean(self, dicts):
-        """Mean of the replicas' dicts of scalars, by their shares of the batch."""
+        """Mean of the replicas' dicts of scalars, by their shares of the examples."""
         if len(dicts) == 1:
             return dicts[0]
-        sizes = [one.replica.batch_size for one in self._replicas]
-        weights = [size / sum(sizes) for size in sizes]
+        weights = [one.replica.batch_size / self.examples for one in self._replicas]
         return {
             key: tf.add_n([w * one[key] for w, one in zip(weights, dicts)])
             for key in dicts[0]

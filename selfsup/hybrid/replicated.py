@@ -82,8 +82,12 @@ class Replicated:
         self._landed.assign(steps)
         self._common_step.close_input()
 
-    def _take_step(self, number):
+    def _take_step(self, number, examples):
         """Takes step `number`, counted from 0.
+
+        Args:
+          number: int.
+          examples: list of how many examples each task has taken before it.
 
         Returns:
           a `step.Result` for each task; None when the step came too late, as its
@@ -93,7 +97,7 @@ class Replicated:
           tf.errors.OpError: when a device is lost.
         """
         common_step = self._common_step
-        results = common_step.take(number)
+        results = common_step.take(number, examples)
         return results if common_step is self._common_step else None
 
     def _new_step(self, generation, devices):

@@ -34,6 +34,7 @@ class CommonStep:
     a replica that dies leaves nothing half done.
 
     Attributes:
+      sets: a `ReplicaSet` or `MasterSet` for each task.
       devices: the replicas' device names; empty when the masters are the replicas.
       generation: a step lands only while the group's variable has this value.
     """
@@ -51,7 +52,7 @@ class CommonStep:
         self.devices = tuple(
             dict.fromkeys(device for one in replica_sets for device in one.devices)
         )
-        self._sets = replica_sets
+        self.sets = replica_sets
         self._optimizer = optimizer
         self._current = current
         self._landed = landed
@@ -67,19 +68,27 @@ class CommonStep:
         """Forgets the position of the input: the next step opens it anew."""
         self._iterators = None
 
-    def take(self, number):
+    def take(self, number, examples):
         """Takes step `number`, counted from 0.
+
+        Args:
+          number: int.
+          examples: list of how many examples each task has taken before it, on which
+            its learning rate may depend.
 
         Returns:
           a `Result` for each of the tasks; None when the generation had passed, and
           the step changed nothing.
         """
         if self._iterators is None:
-            self._iterators = [one.open_input(number) for one in self._sets]
+            self._iterators = [one.open_input(number) for one in self.sets]
         timed = self._recorder is not None and self._recorder.wants(self._key)
         began = time.time()
         current, finite, logs, stand_ins, times = self._function(
-            self._iterators, tf.constant(number, tf.int32), timed
+            self._iterators,
+            tf.constant(number, tf.int32),
+            tf.constant(examples, tf.int64),
+            timed,
         )
         if not current:
             return None
@@ -97,34 +106,34 @@ class CommonStep:
     def _record(self, number, began, times):
         ended = time.time()
         by_replica = {}
-        for one, of_set in zip(self._sets, times):
+        for one, of_set in zip(self.sets, times):
             for device, of_replica in zip(one.devices, of_set):
                 noted = tf.nest.map_structure(float, of_replica)
                 del noted["arrived"][EVIDENCE]
                 by_replica[one.workload.name, device] = noted
         self._recorder.add(self._key, number, began, ended, by_replica)
 
-    def _traced(self, iterators, number, timed):
+    def _traced(self, iterators, number, examples, timed):
         # What says no device goes to any of the cluster, even another group's.
         with tf.device(self._current.device if self.devices else None):
-            results = self._placed(iterators, number, timed)
+            results = self._placed(iterators, number, examples, timed)
         # Fetched with the step: each would be a round trip to a server afterwards.
         with tf.device(self._here):
             return tf.nest.map_structure(tf.identity, results)
 
-    def _placed(self, iterators, number, timed):
+    def _placed(self, iterators, number, examples, timed):
         parts = [
             one.contribute(its_iterators, number, timed)
-            for one, its_iterators in zip(self._sets, iterators)
+            for one, its_iterators in zip(self.sets, iterators)
         ]
         finite = tf.reduce_all([part.finite for part in parts])
         # Looked at when all gradients are there: a step may have been long on its way.
         with tf.device(self._current.device), tf.control_dependencies([finite]):
             current = tf.equal(self._current.read_value(), self.generation)
-        rate = self._rate(number)
+        rate = self._rate(examples)
         gradients = self._summed([part.gradients for part in parts])
         self._apply(gradients, finite & current, rate)
-        for one, part in zip(self._sets, parts):
+        for one, part in zip(self.sets, parts):
             one.settle(part, finite & current)
         with tf.device(self._landed.device):
             self._landed.assign_add(tf.cast(current, tf.int64))
@@ -139,7 +148,7 @@ class CommonStep:
     def _summed(self, gradients):
         """The tasks' gradients added up, or None, for each variable, where it lives."""
         parts = {variable.ref(): [] for variable in self._variables}
-        for one, of_task in zip(self._sets, gradients):
+        for one, of_task in zip(self.sets, gradients):
             for variable, gradient in zip(one.workload.master.variables, of_task):
                 if gradient is not None:
                     parts[variable.ref()].append(gradient)
@@ -148,14 +157,14 @@ class CommonStep:
             for variable in self._variables
         ]
 
-    def _rate(self, number):
+    def _rate(self, examples):
         """The learning rate, which is that of all tasks, float32."""
         with tf.device(self._current.device):
-            return tf.cast(self._sets[0].workload.rate(number), tf.float32)
+            return tf.cast(self.sets[0].workload.rate(examples[0]), tf.float32)
 
     def _with_rate(self, logs, rate):
         """The learning rate beside a task's scalars where it changes along the run."""
-        scheduled = self._sets[0].workload.has_schedule
+        scheduled = self.sets[0].workload.has_schedule
         return {**logs, "learning_rate": rate} if scheduled else logs
 
     def _apply(self, gradients, applied, rate):

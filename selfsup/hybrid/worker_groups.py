@@ -1,18 +1,18 @@
 """A task's workers as groups of their own: none waits for another."""
 
 import dataclasses
+import functools
 
 from selfsup.hybrid.group import Group
 from selfsup.hybrid.rmsprop import RMSProp
-from selfsup.hybrid.workload import share_of
 
-_SUMMED = ("steps", "skipped", "stand_ins")
+_SUMMED = ("steps", "examples", "skipped", "stand_ins")
 
 
 class WorkerGroups:
     """Purely asynchronous training (paper section 4) of one task.
 
-    Each worker takes its share of the batch, as in a group, and its gradient is applied
+    Each worker takes a batch of its own, as in a group, and its gradient is applied
     as soon as it is there: a step is one such application. The workers share the task's
     RMSProp slots. Their counts added up are the task's, so this stands for the task
     wherever a `Group` does.
@@ -65,9 +65,14 @@ class WorkerGroups:
         return self._sum("examples")
 
     @property
-    def examples_per_step(self):
+    def replicas(self) -> int:
+        """A step is of one worker."""
+        return 1
+
+    @property
+    def examples_per_step(self) -> float:
         """The mean over the workers."""
-        return self.workload.batch_size / len(self.workers)
+        return self._sum("examples_per_step") / len(self.workers)
 
     def counters(self):
         """As `Counters.counters`, with those of each worker."""
@@ -80,7 +85,11 @@ class WorkerGroups:
         count = len(self.workers)
         if len(parts) != count:
             parts = [
-                {name: share_of(counters[name], index, count) for name in _SUMMED}
+                {
+                    name: share_of(counters[name], index, count)
+                    for name in _SUMMED
+                    if name in counters
+                }
                 for index in range(count)
             ]
         for worker, part in zip(self.workers, parts):
@@ -91,15 +100,32 @@ class WorkerGroups:
 
 
 def part_of(workload, index, count):
-    """The `Workload` of worker `index` of `count`, on its share of each batch."""
-    share = share_of(workload.batch_size, index, count)
+    """The `Workload` of worker `index` of `count`, a group of its own."""
+    rate = workload.learning_rate
+    if workload.has_schedule:
+        # It knows of its own examples only; the others take about as many.
+        rate = functools.partial(_rate_of_all, workload, count)
     return dataclasses.replace(
         workload,
-        master=dataclasses.replace(workload.master, batch_size=share),
+        learning_rate=rate,
         # As of the replica of that number in a group.
         seed=workload.seed + index,
         copy=lambda _index, _count: workload.copy(index, count),
     )
+
+
+def _rate_of_all(workload, count, examples):
+    return workload.rate(examples * count)
+
+
+def share_of(total: int, index: int, count: int) -> int:
+    """Part `index` of `count` of a number; parts differ by at most one.
+
+    Example:
+      >>> [share_of(8, index, 3) for index in range(3)]
+      [3, 3, 2]
+    """
+    return (total + count - 1 - index) // count
 
 
 def _name(task, index, count):

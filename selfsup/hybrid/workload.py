@@ -64,12 +64,12 @@ class Workload:
 
     Attributes:
       name: of the task.
-      master: the `Replica` over the master variables, with the whole batch.
-      learning_rate: of the group's RMSProp: a number, or a function of the step's
-        number, which is an int or an int32 scalar tensor, to a floating scalar.
+      master: the `Replica` over the master variables.
+      learning_rate: of the group's RMSProp: a number, or a function of the examples
+        that the task has taken, an int or an int64 scalar tensor, to a floating scalar.
       seed: of the step's random numbers.
-      copy: (index, count) -> a `Replica` that takes part `index` of `count` of each
-        batch. Its model is over other variables, in the order of the master's, which
+      copy: (index, count) -> replica `index` of `count`, a `Replica` with a batch of
+        its own. Its model is over other variables, in the order of the master's, which
         are a pattern: what computes has its own. So copies may share one model, and
         are then traced once. None where the task cannot be copied.
       wire: how values travel between the master and the copies.
@@ -86,7 +86,7 @@ class Workload:
 
     @property
     def batch_size(self):
-        """Examples a step, of all replicas together."""
+        """Examples that the task's batch size is: the cost of a step is of so many."""
         return self.master.batch_size
 
     @property
@@ -94,16 +94,6 @@ class Workload:
         """Whether the learning rate is another at different steps."""
         return callable(self.learning_rate)
 
-    def rate(self, number):
-        """The learning rate of step `number`, counted from 0."""
-        return self.learning_rate(number) if self.has_schedule else self.learning_rate
-
-
-def share_of(batch_size, index, count):
-    """Examples of a batch that part `index` of `count` takes; differs by at most one.
-
-    Example:
-      >>> [share_of(8, index, 3) for index in range(3)]
-      [3, 3, 2]
-    """
-    return (batch_size + count - 1 - index) // count
+    def rate(self, examples):
+        """The learning rate after so many examples of the task."""
+        return self.learning_rate(examples) if self.has_schedule else self.learning_rate

@@ -105,7 +105,7 @@ class Exemplar(Task):
     name = "exemplar"
     Config = Config
     # Negatives come from other photos.
-    least_examples = 2
+    least_batch_size = 4
     metric_specs = (
         Metric("satisfied", True, "share of triplets whose positive is the nearer one"),
         Metric("triplet_loss", False, "cosine distance; 0 when all clear the margin"),
@@ -115,13 +115,6 @@ class Exemplar(Task):
     def __init__(self, config=None):
         super().__init__(config)
         config = self.config
-        checks.require(
-            config.batch_size >= self.least_examples,
-            self.name,
-            "batch_size",
-            config.batch_size,
-            f"at least {self.least_examples}, as negatives come from other photos",
-        )
         checks.require(
             config.margin >= 0, self.name, "margin", config.margin, "0 or more"
         )

@@ -22,10 +22,9 @@ class TaskConfig:
     """Hyperparameters common to all tasks; subclasses add the task's own.
 
     Attributes:
-      batch_size: images that the task reads a step; its replicas share them.
+      batch_size: photos or frames that each replica of the task reads a step.
       learning_rate: of the task's own RMSProp (section 4).
-      step_cost: cost of a step for the cost clock; 0 for the preset's, in GPU hours,
-        or, where it has none, for what the start of the run measures, in seconds.
+      step_cost: cost of a replica's step for the cost clock; 0 for what --costs says.
       weight_decay: factor of half the squared L2 norm of the head's kernels.
     """
 
@@ -35,11 +34,9 @@ class TaskConfig:
     weight_decay: float = 1e-4
 
     def __post_init__(self):
-        for name, least in (("batch_size", 1), ("step_cost", 0), ("weight_decay", 0)):
-            if not getattr(self, name) >= least:
-                raise UserError(
-                    f"{name}={getattr(self, name)}: expected {least} or more"
-                )
+        for name in ("step_cost", "weight_decay"):
+            if not getattr(self, name) >= 0:
+                raise UserError(f"{name}={getattr(self, name)}: expected 0 or more")
         if not self.learning_rate > 0:
             raise UserError(f"learning_rate={self.learning_rate}: expected above 0")
 
@@ -96,7 +93,9 @@ class Task(abc.ABC):
       Config: the task's frozen `TaskConfig` dataclass.
       features: record features it reads (names of `selfsup.data.records`).
       output_stride: stride of the trunk features that it asks for.
-      least_examples: fewest examples that a replica can take a step of.
+      least_batch_size: fewest photos or frames that a replica learns from as it
+        should: with fewer, the statistics of its batch give answers away, or a photo
+        has too few others to be told from.
       metric_specs: the metrics that it reports; the first is the headline that
         progress displays show against chance.
       exported: parts that `selfsup.export` saves beside the trunk, "block4" or "logits":
@@ -107,12 +106,23 @@ class Task(abc.ABC):
     Config: ClassVar[type] = TaskConfig
     features: ClassVar[tuple] = ("image",)
     output_stride: ClassVar[int] = 8
-    least_examples: ClassVar[int] = 1
+    least_batch_size: ClassVar[int] = 2
     metric_specs: ClassVar[tuple]
     exported: ClassVar[tuple] = ()
 
     def __init__(self, config=None):
         self.config = self.Config() if config is None else config
+        self._check_batch_size()
+
+    def _check_batch_size(self):
+        size, least = self.config.batch_size, self.least_batch_size
+        if size < least:
+            raise UserError(
+                f"{self.name}.batch_size={size}: each replica reads a batch of its own, "
+                f"of {least} or more (so that 16 replicas take 16 * {least} = "
+                f"{16 * least} or more a step together); give "
+                f"--task_set={self.name}.batch_size={least}, or leave it out"
+            )
 
     @classmethod
     def config_for(cls, config, sets):

@@ -158,7 +158,7 @@ def test_the_parts_of_async_workers_are_those_of_a_groups_replicas():
     """Three workers on 4 examples take 2, 1 and 1, with seeds of their own."""
     made = _made("async", {"a": [f"/CPU:{i}" for i in (1, 2, 3)], "bb": ["/CPU:1"]})[1]
     workers = made.groups["a"].workers
-    assert [one.workload.batch_size for one in workers] == [2, 1, 1]
+    assert [one.examples_per_step for one in workers] == [2, 1, 1]
     assert len({one.workload.seed for one in workers}) == 3
     assert [one.name for one in workers][1] == "a, worker 2 of 3"
     assert made.groups["a"].examples_per_step == BATCH / 3
@@ -167,8 +167,11 @@ def test_the_parts_of_async_workers_are_those_of_a_groups_replicas():
 def test_async_counters_go_on_with_another_number_of_workers():
     three = {"a": [f"/CPU:{i}" for i in (1, 2, 3)], "bb": ["/CPU:1"]}
     group = _made("async", three)[1].groups["a"]
-    workers = [{"steps": n, "skipped": 1, "stand_ins": n} for n in (7, 5, 2)]
-    stored = {"steps": 14, "skipped": 3, "stand_ins": 14, "workers": workers}
+    workers = [
+        {"steps": n, "examples": 2 * n, "skipped": 1, "stand_ins": n} for n in (7, 5, 2)
+    ]
+    sums = {"steps": 14, "examples": 28, "skipped": 3, "stand_ins": 14}
+    stored = {**sums, "workers": workers}
     group.restore(stored)
     assert group.counters() == stored
     assert [worker.steps for worker in group.workers] == [7, 5, 2]
@@ -176,7 +179,7 @@ def test_async_counters_go_on_with_another_number_of_workers():
     fewer = _made("async", two)[1].groups["a"]
     fewer.restore(stored)
     assert [worker.steps for worker in fewer.workers] == [7, 7]
-    assert (fewer.steps, fewer.skipped, fewer.stand_ins) == (14, 3, 14)
+    assert {name: getattr(fewer, name) for name in sums} == sums
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])

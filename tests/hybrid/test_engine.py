@@ -133,6 +133,15 @@ def test_snapshots_at_multiples_of_the_cost(tmp_path):
     assert store.names("snapshot") == ["snapshot-001", "snapshot-002"]
 
 
+def test_each_replicas_batch_costs(tmp_path):
+    devices = {"a": ["/CPU:1", "/CPU:2"]}
+    options = {"devices": devices, "own_batches": True}
+    _, run = engine(tmp_path, {"a": 3}, step_costs={"a": 2.0}, **options)
+    _losses(run)
+    store = Store(str(tmp_path))
+    assert store.read_state(store.latest())["cost"] == 3 * 2 * 2.0
+
+
 def test_only_the_last_checkpoints_are_kept(tmp_path):
     _, run = engine(tmp_path, {"a": 6})
     _losses(run, checkpoint_seconds=0.0)

@@ -8,7 +8,7 @@ from mock_tasks import BATCH, Network, groups, workload
 
 from selfsup.hybrid.group import Group
 from selfsup.hybrid.rmsprop import RMSProp
-from selfsup.hybrid.workload import share_of
+from selfsup.hybrid.worker_groups import share_of
 
 DEVICES = [f"/CPU:{index}" for index in (1, 2, 3)]
 
@@ -30,6 +30,42 @@ def test_replicas_on_parts_of_a_batch_equal_one_on_the_whole(replicas):
     for ours, theirs in zip(logs, expected):
         assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
         assert ours["gradient_norm"] == pytest.approx(theirs["gradient_norm"], rel=1e-4)
+
+
+def test_replicas_with_batches_of_their_own_count_all_their_examples():
+    """Two replicas with 4 examples each are a step on the mean of both gradients."""
+    _, group, logs = _steps(3, DEVICES[:2], own_batches=True)
+    assert (group.replicas, group.examples_per_step) == (2, 2 * BATCH)
+    assert (group.steps, group.examples) == (3, 3 * 2 * BATCH)
+    network = Network(("a",))
+    losses = []
+    for name in ("a", "ax"):
+        (inputs,) = mock_tasks.batches(name, 0).take(1)
+        losses.append(float(network.objective("a", inputs, False)[1]["loss"]))
+    assert logs[0]["loss"] == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_examples_go_on_with_another_number_of_replicas():
+    _, group, _ = _steps(3, DEVICES[:2], own_batches=True)
+    network = Network(("a",))
+    alone = Group(workload(network, "a"), devices=())
+    alone.restore(group.counters())
+    alone.step()
+    assert (alone.steps, alone.examples) == (4, 3 * 2 * BATCH + BATCH)
+    # Runs of version 0.1.0 did not count them: their replicas shared one batch.
+    alone.restore({"steps": 5, "skipped": 0})
+    assert alone.examples == 5 * BATCH
+
+
+def test_the_learning_rate_follows_the_examples_of_all_replicas():
+    seen = []
+
+    def rate(examples):
+        tf.py_function(lambda one: seen.append(int(one)), [examples], [])
+        return tf.constant(0.01)
+
+    _steps(3, DEVICES[:2], own_batches=True, learning_rate=rate)
+    assert seen == [0, 2 * BATCH, 4 * BATCH]
 
 
 def test_statistics_move_by_the_mean_of_the_replicas_moves():

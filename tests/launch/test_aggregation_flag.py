@@ -93,18 +93,17 @@ def test_a_task_that_was_not_there_is_another_run(tmp_path):
         configuration.save(both, str(tmp_path))
 
 
-def test_the_clocks_end_does_not_limit_asynchronous_steps():
-    """Their costs are of whole batches, and a step is a share of one."""
-    costs = [f"{task}.step_cost=1" for task in TASKS]
-    limited = {
-        mode: _config(
-            mode, task_overrides=[*_SMALL, *costs], end_cost=10.0, steps=100
-        ).limits(takes_turns=False)
+def test_an_asynchronous_step_costs_one_replicas_batch():
+    costs, replicas = dict.fromkeys(TASKS, 1.0), dict.fromkeys(TASKS, 2)
+    expected = {
+        mode: _config(mode, end_cost=20.0, steps=100).expected_steps(
+            costs, replicas, takes_turns=False
+        )
         for mode in assignment.AGGREGATIONS
     }
-    assert limited["sync"] == dict.fromkeys(TASKS, 5)
-    assert limited["hybrid"] == dict.fromkeys(TASKS, 10)
-    assert limited["async"] == dict.fromkeys(TASKS, 100)
+    assert expected["sync"] == dict.fromkeys(TASKS, 5)
+    assert expected["hybrid"] == dict.fromkeys(TASKS, 10)
+    assert expected["async"] == dict.fromkeys(TASKS, 20)
 
 
 def test_a_single_device_has_all_tasks_in_sync_and_none_in_async():
@@ -117,14 +116,16 @@ def test_a_single_device_has_all_tasks_in_sync_and_none_in_async():
         devices.local_assignment(_config("async"), [], 0)
 
 
-def test_replicas_share_a_tasks_batch_and_exemplar_needs_two_each(monkeypatch):
+def test_each_replica_has_a_batch_of_its_own_and_the_total_is_said(monkeypatch):
     monkeypatch.setattr(devices, "_cpus", lambda count: ("/CPU:0", "/CPU:1")[:count])
-    overrides = ["exemplar.batch_size=3"]
+    overrides = ["exemplar.batch_size=5"]
     config = configuration.resolve("tiny", ["exemplar"], task_overrides=overrides)
-    with pytest.raises(UserError, match=r"--groups=exemplar:2: a batch of 3 .* = 4"):
-        devices.local_assignment(config, ["exemplar:2"], 2)
     where = devices.local_assignment(config, [], 2)
-    assert where.groups == {"exemplar": ("/CPU:0",)}
+    assert where.groups == {"exemplar": ("/CPU:0", "/CPU:1")}
+    told = "exemplar on /CPU:0, /CPU:1: 2 replicas x 5 = 10 examples a step"
+    assert devices.describe(where, config) == told
+    alone = devices.describe(assignment.alone(config.tasks), config)
+    assert alone == ("the tasks take turns on one device\nexemplar: 5 examples a step")
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,9 @@ import dataclasses
 
 import pytest
 
-from launch import configuration, presets
+from launch import configuration
 from selfsup import config_file
 from selfsup.errors import UserError
-from selfsup.hybrid.cost_clock import CostClock
 
 
 def _resolve(**options):
@@ -30,7 +29,6 @@ def test_paper_preset_is_the_papers_network():
     assert config.trunk.output_stride == 8
     # The cost clock runs in the paper's GPU hours.
     assert (config.snapshot_cost, config.end_cost) == (2400.0, 16800.0)
-    assert config.tasks["colorization"].step_cost == pytest.approx(90 * 32 / 1_281_167)
     assert config.tasks["colorization"].head_channels == 4096
     assert config.tasks["relative_position"].fc_bottleneck_channels == 512
 
@@ -55,7 +53,10 @@ def test_harmonize_reaches_the_tasks_that_have_it():
         ({"trunk_overrides": ["phases=maybe"]}, "expected bool, got 'maybe'"),
         ({"trunk_overrides": ["output_stride=16"]}, "each task has its output stride"),
         ({"harmonize": True}, "none of colorization, rotation has such an option"),
-        ({"task_overrides": ["rotation.batch_size=0"]}, "expected 1 or more"),
+        (
+            {"task_overrides": ["rotation.batch_size=1"]},
+            r"rotation.batch_size=1: each replica .* of 2 or more .* 16 \* 2 = 32",
+        ),
         ({"task_overrides": ["rotation.learning_rate=-1"]}, "expected above 0"),
         (
             {"task_overrides": ["rotation.learning_rate=nan"]},
@@ -65,9 +66,11 @@ def test_harmonize_reaches_the_tasks_that_have_it():
         ({"weights": ["exemplar=2"]}, "unknown 'exemplar'"),
         ({"weights": ["rotation=0"]}, "above 0"),
         (
-            {"task_overrides": ["rotation.step_cost=2"]},
-            r"not for colorization: .* give --task_set=colorization.step_cost=COST too$",
+            {"task_overrides": ["rotation.step_cost=2"], "costs": "measured"},
+            "--costs=measured: .* not for colorization: .* give "
+            "--task_set=colorization.step_cost=SECONDS too$",
         ),
+        ({"costs": "free"}, "unknown 'free'; known: measured, multiply_adds, paper"),
         ({"rmsprop": "adam"}, "unknown 'adam'; known: scale_invariant, slim"),
     ],
 )
@@ -91,53 +94,45 @@ def test_unknown_task_lists_the_registered():
 
 def test_steps_of_a_task_are_in_proportion_to_its_weight():
     config = _resolve(weights=["rotation=2.5"], steps=10)
+    assert config.planned_steps() == {"colorization": 10, "rotation": 25}
+    # Nothing ends the run before.
     for takes_turns in (True, False):
-        assert config.limits(takes_turns) == {"colorization": 10, "rotation": 25}
+        expected = config.expected_steps({}, {}, takes_turns)
+        assert expected == config.planned_steps()
 
 
-def test_the_papers_costs_follow_the_batch_size():
-    def cost(**options):
-        config = configuration.resolve("paper", ["colorization"], **options)
-        return config.tasks["colorization"].step_cost
-
-    double = ["colorization.batch_size=64"]
-    assert cost(task_overrides=double) == pytest.approx(2 * cost())
-    given = ["colorization.step_cost=7"]
-    assert cost(task_overrides=[*double, *given]) == 7
+COSTS = {"colorization": 2.0, "exemplar": 1.0}
+ONE = dict.fromkeys(COSTS, 1)
 
 
-def _with_costs(mode="hybrid", weights=("exemplar=2",)):
+def _with_end(mode="hybrid", weights=("exemplar=2",)):
     return configuration.resolve(
-        "paper",
-        ["colorization", "exemplar"],
-        task_overrides=["colorization.step_cost=2", "exemplar.step_cost=1"],
-        weights=weights,
-        end_cost=100.0,
-        aggregation=mode,
+        "paper", list(COSTS), weights=weights, end_cost=100.0, aggregation=mode
     )
 
 
 def test_the_end_of_the_cost_clock_limits_the_steps_shown():
-    assert _with_costs().limits(True) == {"colorization": 25, "exemplar": 50}
+    expected = _with_end().expected_steps(COSTS, ONE, takes_turns=True)
+    assert expected == {"colorization": 25, "exemplar": 50}
 
 
 def test_side_by_side_no_task_is_held_to_a_proportion_by_the_clock():
     """A task that is quick may use the cost that a slow one leaves."""
-    assert _with_costs().limits(False) == {"colorization": 50, "exemplar": 100}
-    together = _with_costs("sync", weights=())
-    assert together.limits(False) == {"colorization": 34, "exemplar": 34}
+    expected = _with_end().expected_steps(COSTS, ONE, takes_turns=False)
+    assert expected == {"colorization": 50, "exemplar": 100}
+    together = _with_end("sync", weights=())
+    expected = together.expected_steps(COSTS, ONE, takes_turns=False)
+    assert expected == {"colorization": 34, "exemplar": 34}
 
 
-@pytest.mark.parametrize("weight", ["0.7", "1.3", "1", "3.3333"])
-def test_the_limits_suffice_for_the_last_snapshot(weight):
-    weights = [f"relative_position={weight}"]
-    config = configuration.resolve("paper", presets.DEFAULT_TASKS, weights=weights)
-    costs = {name: task.step_cost for name, task in config.tasks.items()}
-    clock = CostClock(costs, config.snapshot_cost, config.end_cost)
-    limits = config.limits(True)
-    assert clock.ended(limits) and clock.snapshots(limits) == 7
-    one_less = {name: steps - 1 for name, steps in limits.items()}
-    assert not clock.ended(one_less)
+def test_each_replica_of_a_step_costs():
+    replicas = {"colorization": 5, "exemplar": 4}
+    expected = _with_end().expected_steps(COSTS, replicas, takes_turns=False)
+    assert expected == {"colorization": 10, "exemplar": 25}
+    # A step is of one worker.
+    config = _with_end("async")
+    expected = config.expected_steps(COSTS, replicas, takes_turns=False)
+    assert expected == {"colorization": 50, "exemplar": 100}
 
 
 def test_a_folder_of_another_run_is_refused(tmp_path):

@@ -8,7 +8,7 @@ from built_sets import write_set
 
 from launch import configuration, exporting, pretraining
 from launch.presets import DEFAULT_TASKS
-from selfsup import export, history
+from selfsup import export, history, tasks
 from selfsup.data import manifest
 from selfsup.hybrid.stop import StopSignals
 
@@ -19,7 +19,10 @@ def test_the_paper_preset_takes_a_step_of_every_task_and_exports(tmp_path):
     write_set(str(data / "photos"), [4], size=(320, 480))
     kind = manifest.VIDEO_FRAMES
     write_set(str(data / "videos"), [4], size=(240, 320), kind=kind)
-    batches = [f"{name}.batch_size=2" for name in DEFAULT_TASKS]
+    batches = [
+        f"{name}.batch_size={tasks.task_class(name)().least_batch_size}"
+        for name in DEFAULT_TASKS
+    ]
     config = configuration.resolve(
         "paper", DEFAULT_TASKS, task_overrides=batches, steps=1, lasso=0.01
     )
@@ -48,8 +51,8 @@ def test_the_paper_preset_takes_a_step_of_every_task_and_exports(tmp_path):
 def test_the_papers_imagenet_baseline_takes_a_step_and_exports_block4(tmp_path):
     data, run = str(tmp_path / "photos"), str(tmp_path / "run")
     write_set(data, [4], size=(320, 480))
-    tasks, batch = ["imagenet_labels"], ["imagenet_labels.batch_size=2"]
-    config = configuration.resolve("paper", tasks, task_overrides=batch, steps=1)
+    names, batch = ["imagenet_labels"], ["imagenet_labels.batch_size=2"]
+    config = configuration.resolve("paper", names, task_overrides=batch, steps=1)
     training = pretraining.Pretraining(config, data, run)
     assert training.run(StopSignals())
     (row,) = [row for row in history.read(run) if "loss" in row]

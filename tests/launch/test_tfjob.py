@@ -118,7 +118,7 @@ def test_the_chiefs_groups_are_met_by_the_workers():
     config = configuration.resolve(values["preset"], presets.DEFAULT_TASKS)
     found = cluster.parse(_tf_config("Chief", 0))
     made = assignment.assign(
-        {name: task.batch_size for name, task in config.tasks.items()},
+        config.tasks,
         found.devices("worker", "GPU"),
         found.devices("ps"),
         assignment.parse_request(values["groups"]),

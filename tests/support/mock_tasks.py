@@ -7,7 +7,8 @@ from selfsup.hybrid.checkpoint import Store
 from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.engine import Engine
 from selfsup.hybrid.group import Group
-from selfsup.hybrid.workload import Model, Replica, Workload, share_of
+from selfsup.hybrid.worker_groups import share_of
+from selfsup.hybrid.workload import Model, Replica, Workload
 
 BATCH = 4
 
@@ -66,9 +67,12 @@ def workload(
     stand_ins=None,
     poisoned=None,
     learning_rate=0.01,
+    own_batches=False,
 ):
     """The `Workload` of a head.
 
+    Replicas share one batch, so that they can be compared with the master on all of
+    it, or have one of their own each, with `own_batches`.
     Steps in `poisoned_steps` have a NaN loss, of the replica `poisoned` alone if given.
     """
 
@@ -84,8 +88,12 @@ def workload(
                 variables=[network.shared, network.heads[name]],
                 statistics=[network.moving_mean],
             ),
-            batches=part_of(name, index, count, nan_inputs),
-            batch_size=share_of(BATCH, index, count),
+            batches=(
+                (lambda position: batches(name + index * "x", position, nan_inputs))
+                if own_batches
+                else part_of(name, index, count, nan_inputs)
+            ),
+            batch_size=BATCH if own_batches else share_of(BATCH, index, count),
             stand_ins=stand_ins,
         )
 

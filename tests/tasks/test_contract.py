@@ -45,6 +45,14 @@ def test_name_and_docs(task):
     assert len(set(names)) == len(names) and "loss" not in names
 
 
+def test_a_batch_that_is_too_small_is_refused_with_the_arithmetic(task):
+    too_few = dataclasses.replace(task.config, batch_size=task.least_batch_size - 1)
+    least = task.least_batch_size
+    told = rf"{task.name}.batch_size={least - 1}: .* 16 \* {least} = {16 * least} "
+    with pytest.raises(UserError, match=told):
+        type(task)(too_few)
+
+
 def test_config_round_trip(task):
     config = task.config
     assert isinstance(config, TaskConfig)

@@ -202,7 +202,6 @@ def test_parameters_of_the_head(count_parameters):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("batch_size", 1),
         ("margin", -0.1),
         ("negatives", "hard"),
         ("image_size", 64),
