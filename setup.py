@@ -60,6 +60,7 @@ COMMANDS = {
     "selfsup-server": "launch.server",
     "selfsup-local-cluster": "launch.local_cluster",
     "selfsup-slurm": "launch.slurm",
+    "selfsup-costs": "launch.costs",
     "selfsup-export": "launch.export",
     "selfsup-features": "launch.features",
     "selfsup-import-slim": "launch.import_slim",

@@ -8,20 +8,10 @@ import tensorflow as tf
 
 from selfsup.multitask import MultiTaskNetwork
 
-# Their result is their input's buffer, or a variable's, or too small to count.
-_NO_BUFFER = {
-    "Const",
-    "ExpandDims",
-    "Identity",
-    "IdentityN",
-    "NoOp",
-    "Placeholder",
-    "ReadVariableOp",
-    "Reshape",
-    "Shape",
-    "Squeeze",
-    "StopGradient",
-}
+# Their results are their inputs' buffers.
+_SAME_BUFFER = {"ExpandDims", "Identity", "IdentityN", "Reshape", "Squeeze"}
+# Their result is a variable, the caller's, or too small to count.
+_NO_BUFFER = {"Const", "NoOp", "Placeholder", "ReadVariableOp", "Shape"}
 # TensorFlow writes their result into an input that nothing else reads any more.
 _IN_PLACE = {
     "Add",
@@ -77,53 +67,51 @@ def peak_bytes(graph: tf.Graph) -> int:
     """
     operations = graph.get_operations()
     owner = _buffers(operations)
+    last_reader = _last_readers(operations, graph.outputs, owner)
+    ends = collections.defaultdict(list)
+    sizes, live, most = {}, 0, 0
+    for index, operation in enumerate(operations):
+        for tensor in operation.outputs:
+            if owner[tensor.ref()] != tensor.ref():
+                continue
+            size = 0 if operation.type in _NO_BUFFER else _size(tensor)
+            taken = _taken_over(operation, size, sizes, owner, last_reader, index)
+            live += size - sizes.pop(taken, 0)
+            sizes[tensor.ref()] = size
+            ends[last_reader.get(tensor.ref(), index)].append(tensor.ref())
+        most = max(most, live)
+        for buffer in ends.pop(index, ()):
+            live -= sizes.pop(buffer, 0)
+    return most
+
+
+def _last_readers(operations, outputs, owner):
+    """{buffer: index of the last operation that reads it}, past all for outputs."""
     last = {}
     for index, operation in enumerate(operations):
         for tensor in operation.inputs:
             last[owner[tensor.ref()]] = index
-    for tensor in graph.outputs:
-        last[owner[tensor.ref()]] = len(operations)
-    ends = collections.defaultdict(list)
-    live, most, alive = 0, 0, {}
-    for index, operation in enumerate(operations):
-        for tensor in operation.outputs:
-            buffer = owner[tensor.ref()]
-            if buffer is not tensor.ref() and buffer != tensor.ref():
-                continue
-            size = _size(tensor) if operation.type not in _NO_BUFFER else 0
-            reused = _reused(operation, size, alive, owner, last, index)
-            if reused is not None:
-                size -= alive.pop(reused)
-            live += size
-            alive[buffer] = _size(tensor) if operation.type not in _NO_BUFFER else 0
-            ends[last.get(buffer, index)].append(buffer)
-        most = max(most, live)
-        for buffer in ends.pop(index, ()):
-            live -= alive.pop(buffer, 0)
-    return most
+    return {**last, **{owner[tensor.ref()]: len(operations) for tensor in outputs}}
 
 
 def _buffers(operations):
-    """{tensor's reference: that of the tensor in whose buffer it is}."""
+    """{reference of a tensor: that of the tensor in whose buffer it is}."""
     owner = {}
     for operation in operations:
-        passes = operation.type in _NO_BUFFER and len(operation.inputs) > 0
+        inputs = operation.inputs if operation.type in _SAME_BUFFER else ()
         for number, tensor in enumerate(operation.outputs):
-            if passes and operation.type != "Shape":
-                source = operation.inputs[min(number, len(operation.inputs) - 1)]
-                owner[tensor.ref()] = owner[source.ref()]
-            else:
-                owner[tensor.ref()] = tensor.ref()
+            own = owner[inputs[number].ref()] if inputs else tensor.ref()
+            owner[tensor.ref()] = own
     return owner
 
 
-def _reused(operation, size, alive, owner, last, index):
+def _taken_over(operation, size, sizes, owner, last_reader, index):
     """The buffer of an input that the operation's result takes over, or None."""
     if operation.type not in _IN_PLACE:
         return None
     for tensor in operation.inputs:
         buffer = owner[tensor.ref()]
-        if last.get(buffer) == index and alive.get(buffer) == size:
+        if last_reader[buffer] == index and sizes.get(buffer) == size:
             return buffer
     return None
 

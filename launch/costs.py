@@ -1,0 +1,65 @@
+"""Prints what a step of each task computes, costs and holds in memory.
+
+Nothing is trained and no data are read: the numbers come from the graphs of the tasks'
+networks as they are configured.
+
+  python -m launch.costs --preset=paper
+"""
+
+from absl import flags
+
+from launch import presets
+from selfsup import command, tasks
+
+_TASKS = flags.DEFINE_list(
+    "tasks",
+    list(presets.DEFAULT_TASKS),
+    f"Tasks, of: {', '.join(tasks.REGISTRY)}.",
+)
+_PRESET = flags.DEFINE_enum(
+    "preset", "paper", list(presets.PRESETS), "Hyperparameters."
+)
+_TASK_SET = flags.DEFINE_multi_string(
+    "task_set", [], "TASK.KEY=VALUE: overrides a task's config field; may be repeated."
+)
+_TRUNK_SET = flags.DEFINE_multi_string(
+    "trunk_set", [], "KEY=VALUE: overrides a trunk config field; may be repeated."
+)
+_MIXED_PRECISION = flags.DEFINE_bool(
+    "mixed_precision", False, "Compute the trunk in bfloat16."
+)
+_GIGABYTES = flags.DEFINE_list(
+    "gigabytes", ["12", "24", "80"], "Memory sizes of devices, in GB."
+)
+
+
+def main(_):
+    """Reads the flags and prints the tables."""
+    from launch import configuration, cost_tables
+    from selfsup import overrides
+
+    config = configuration.resolve(
+        _PRESET.value,
+        _TASKS.value,
+        task_overrides=_TASK_SET.value,
+        trunk_overrides=_TRUNK_SET.value,
+        mixed_precision=_MIXED_PRECISION.value,
+    )
+    sizes = [
+        overrides.parse(text, float, f"--gigabytes={text}") for text in _GIGABYTES.value
+    ]
+    rows = []
+    for name in config.tasks:
+        rows.append(cost_tables.row_of(config, name))
+        print(f"counted: {name}", flush=True)
+    print(cost_tables.costs(rows))
+    print(cost_tables.memory_table(rows, sizes))
+
+
+def run():
+    """Entry point of the console command."""
+    command.run(main, "launch.costs")
+
+
+if __name__ == "__main__":
+    run()
