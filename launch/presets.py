@@ -79,6 +79,9 @@ PRESETS = {
         tasks={
             "relative_position": {
                 "learning_rate": 3e-4,
+                "grids": 1,
+                "grid_rows": 2,
+                "grid_columns": 2,
                 "patch_size": 64,
                 "gap": 24,
                 "jitter": 5,
