@@ -28,6 +28,9 @@ from selfsup.trunk.residual import BatchNorm, ResidualUnit
 # Where the second patch lies seen from the first: rows down, columns right.
 DIRECTIONS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
 
+# Values of `Config.normalize_patches` -> those of `Config.harmonize` that it holds for.
+_NORMALIZED = {"color_dropping": (False,), "always": (False, True), "never": ()}
+
 
 def adjacent_pairs(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
     """All ordered pairs of adjacent cells of a grid, diagonals included.
@@ -53,7 +56,9 @@ class Config(TaskConfig):
 
     Attributes:
       harmonize: lightness replicated (section 3.3) in place of color dropping.
-      normalize_patches: brightness and contrast taken out of each patch by itself.
+      normalize_patches: whether brightness and contrast are taken out of each patch by
+        itself: "color_dropping" (where colors are dropped, not where patches are
+        harmonised), "always" or "never".
       grids: of each photo, each at a random place.
       grid_rows, grid_columns: patches of a grid below and beside each other.
       patch_size, gap, jitter: of a grid, in pixels.
@@ -68,7 +73,7 @@ class Config(TaskConfig):
     """
 
     harmonize: bool = False
-    normalize_patches: bool = False
+    normalize_patches: str = "color_dropping"
     grids: int = 4
     grid_rows: int = 3
     grid_columns: int = 3
@@ -173,6 +178,15 @@ class RelativePosition(Task):
             value = getattr(config, key)
             checks.require(value >= 0, self.name, key, value, "0 or more")
         self._check_grids()
+        normalized = config.normalize_patches
+        checks.require(
+            normalized in _NORMALIZED,
+            self.name,
+            "normalize_patches",
+            normalized,
+            f"one of {', '.join(_NORMALIZED)}",
+        )
+        self._normalizes = config.harmonize in _NORMALIZED[normalized]
         smallest = config.resample_smallest
         checks.require(
             1 <= smallest <= config.patch_size,
@@ -241,7 +255,7 @@ class RelativePosition(Task):
             images = color.harmonize(images)
         else:
             images = color.drop_colors(images, color_seed)
-        if self.config.normalize_patches:
+        if self._normalizes:
             images = patches.normalize(images)
         labels = tf.tile(self._labels[None], [tf.shape(cut)[0], self.config.grids])
         return images, {"labels": labels}
