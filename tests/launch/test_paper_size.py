@@ -19,7 +19,9 @@ def test_the_paper_preset_takes_a_step_of_every_task_and_exports(tmp_path):
     write_set(str(data / "photos"), [4], size=(320, 480))
     kind = manifest.VIDEO_FRAMES
     write_set(str(data / "videos"), [4], size=(240, 320), kind=kind)
-    batches = [f"{name}.batch_size=2" for name in DEFAULT_TASKS]
+    # A photo is 36 patches of relative position.
+    sizes = {**dict.fromkeys(DEFAULT_TASKS, 2), "relative_position": 1}
+    batches = [f"{name}.batch_size={size}" for name, size in sizes.items()]
     config = configuration.resolve(
         "paper", DEFAULT_TASKS, task_overrides=batches, steps=1, lasso=0.01
     )
