@@ -67,7 +67,11 @@ PRESETS = {
         trunk={"depth": "tiny"},
         tasks={
             "relative_position": {
+                "batch_size": 32,
                 "learning_rate": 3e-4,
+                "grids": 1,
+                "grid_rows": 2,
+                "grid_columns": 2,
                 "patch_size": 64,
                 "gap": 24,
                 "jitter": 5,
@@ -79,12 +83,12 @@ PRESETS = {
                 "fc_bottleneck_channels": 64,
             },
             "colorization": {
-                "batch_size": 16,
                 "learning_rate": 3e-4,
                 "image_size": 128,
                 "head_channels": 256,
             },
             "exemplar": {
+                "batch_size": 32,
                 "learning_rate": 3e-4,
                 "image_size": 160,
                 "patch_size": 64,

@@ -7,7 +7,7 @@ follows closely.
 import numpy as np
 import tensorflow as tf
 
-NEIGHBOURS = 5
+NEIGHBORS = 5
 SIGMA = 5.0
 # A photo with no |a| or |b| above this is taken for a gray one.
 GRAY_AB = 5.0
@@ -21,15 +21,19 @@ def is_colorful(ab):
     return tf.reduce_any(tf.abs(ab) > GRAY_AB, axis=[1, 2, 3])
 
 
-def soft_encode(ab, centres):
+def soft_encode(
+    ab: tf.Tensor, centres: tf.Tensor, neighbors: int = NEIGHBORS
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Encodes each colour as weights of its nearest bins.
 
     Args:
       ab: float32 [..., 2].
       centres: float32 [bins, 2].
+      neighbors: how many bins share a colour: 5 in the text of Zhang et al., 10 in
+        their public code.
 
     Returns:
-      (indices, weights), both [..., NEIGHBOURS], int32 and float32: the nearest bins,
+      (indices, weights), both [..., neighbors], int32 and float32: the nearest bins,
       nearest first, and their Gaussian weights, which sum to 1. Kept sparse, as the
       dense code would be `bins` wide at every pixel.
     """
@@ -39,7 +43,7 @@ def soft_encode(ab, centres):
         - 2.0 * tf.einsum("...c,bc->...b", ab, centres)
         + tf.reduce_sum(tf.square(centres), axis=-1)
     )
-    negated, indices = tf.math.top_k(-squared, k=NEIGHBOURS)
+    negated, indices = tf.math.top_k(-squared, k=neighbors)
     return indices, tf.nn.softmax(negated / (2.0 * SIGMA**2))
 
 

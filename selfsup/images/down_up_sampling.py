@@ -37,8 +37,9 @@ def random_down_up_sample(images, table, probability, seed):
 
     Args:
       images: float32 [N, size, size, C].
-      table: as of `resampling_table(size, smallest)`; the size an image passes
-        through is uniform over it.
+      table: as of `resampling_table(size, smallest)`. The number of pixels that an
+        image passes through is uniform from smallest^2 to (size - 1)^2, as in the
+        public code of Doersch et al.; uniform sides would lose more.
       probability: float.
       seed: int32 [2].
 
@@ -48,7 +49,14 @@ def random_down_up_sample(images, table, probability, seed):
     chosen_seed, size_seed = tf.unstack(tf.random.split(seed))
     count, last = tf.shape(images)[0], len(table) - 1
     chosen = tf.random.stateless_uniform([count], chosen_seed) < probability
-    index = tf.random.stateless_uniform([count], size_seed, 0, last + 1, tf.int32)
-    matrices = tf.gather(table, tf.where(chosen, index, last))
+    size = images.shape[1]
+    sides = _sides(tf.random.stateless_uniform([count], size_seed), size - last, size)
+    matrices = tf.gather(table, tf.where(chosen, sides - (size - last), last))
     rows = tf.einsum("nij,njkc->nikc", matrices, images)
     return tf.einsum("nij,nkjc->nkic", matrices, rows)
+
+
+def _sides(draws, smallest, size):
+    """Sides of squares whose area is uniform: float32 [N] in [0, 1) to int32 [N]."""
+    least, most = smallest**2, max(size - 1, smallest) ** 2
+    return tf.cast(tf.sqrt(least + draws * (most - least)), tf.int32)

@@ -32,17 +32,22 @@ class Config(TaskConfig):
     """Defaults are the paper's, and those of Zhang et al. for what it leaves open.
 
     Attributes:
+      batch_size: photos.
       image_size: side of the square cut from the photo.
       bins: how many of the ab bins are classes; fewer than 313 keeps the most
         frequent ones.
+      soft_encoding_neighbors: bins that share a pixel's colour; Zhang et al. write 5,
+        their public code has 10.
       prior_file: CSV of one's own colour frequencies; empty for ImageNet's.
       uniform_share: lambda, how far rare colours are evened out, 0 to 1.
       temperature: of the annealed mean that the pictures show.
       head_channels: of the head's two hidden convolutions.
     """
 
+    batch_size: int = 16
     image_size: int = 256
     bins: int = ab_bins.COUNT
+    soft_encoding_neighbors: int = ab_encoding.NEIGHBORS
     prior_file: str = ""
     uniform_share: float = 0.5
     temperature: float = 0.38
@@ -66,12 +71,20 @@ class Colorization(Task):
         checks.require_multiple(
             self.name, "image_size", config.image_size, self.output_stride
         )
+        neighbors = config.soft_encoding_neighbors
         checks.require(
-            ab_encoding.NEIGHBOURS <= config.bins <= ab_bins.COUNT,
+            neighbors >= 1,
+            self.name,
+            "soft_encoding_neighbors",
+            neighbors,
+            "1 or more",
+        )
+        checks.require(
+            neighbors <= config.bins <= ab_bins.COUNT,
             self.name,
             "bins",
             config.bins,
-            f"{ab_encoding.NEIGHBOURS} to {ab_bins.COUNT}",
+            f"soft_encoding_neighbors={neighbors} to {ab_bins.COUNT}",
         )
         checks.require(
             config.temperature > 0,
@@ -103,7 +116,7 @@ class Colorization(Task):
         """Lightness thrice, [B, s, s, 3], and the colours at [B, s/8, s/8].
 
         Targets: "ab" float32 [..., 2], "indices" and "weights" of the soft code
-        [..., 5], "colorful" float32 [B], 0 for gray photos.
+        [..., soft_encoding_neighbors], "colorful" float32 [B], 0 for gray photos.
         """
         photos = device_resize.resized(examples, self.config.image_size)
         (photos,) = squares.random_mirror([photos], seed)
@@ -111,7 +124,9 @@ class Colorization(Task):
         ab = tf.nn.avg_pool2d(
             lab[..., 1:], self.output_stride, self.output_stride, "VALID"
         )
-        indices, weights = ab_encoding.soft_encode(ab, self._centres)
+        indices, weights = ab_encoding.soft_encode(
+            ab, self._centres, self.config.soft_encoding_neighbors
+        )
         targets = {
             "ab": ab,
             "indices": indices,

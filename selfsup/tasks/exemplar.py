@@ -25,6 +25,7 @@ class Config(TaskConfig):
     """Defaults are the paper's.
 
     Attributes:
+      batch_size: photos; the trunk sees two patches of each.
       image_size: side that photos are resized to, whatever their aspect.
       patch_size: side of the patches.
       margin: by which the negative must be further than the positive.
@@ -33,6 +34,7 @@ class Config(TaskConfig):
       unit1_channels, unit2_channels, bottleneck_channels: of the head's two units.
     """
 
+    batch_size: int = 64
     image_size: int = 256
     patch_size: int = 96
     margin: float = 0.5

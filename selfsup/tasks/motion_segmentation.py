@@ -21,10 +21,12 @@ class Config(TaskConfig):
     """Defaults are the paper's.
 
     Attributes:
+      batch_size: frames.
       height, width: that frames are resized to, whatever their aspect.
       head_channels: of the head's two hidden convolutions.
     """
 
+    batch_size: int = 16
     height: int = 240
     width: int = 320
     head_channels: int = 4096

@@ -1,16 +1,19 @@
 """Relative position: where does one patch lie, seen from its neighbour?
 
 Paper sections 2, 3.3 and 3.4; Doersch, Gupta & Efros, "Unsupervised Visual
-Representation Learning by Context Prediction" (ICCV 2015).
+Representation Learning by Context Prediction" (ICCV 2015), and their public training
+code, github.com/cdoersch/deepcontext.
 
-Each image gives a 2x2 block of neighbouring patches from a grid. They form eight
-ordered pairs, one for each of the eight directions, so that chance is exactly 1/8.
-Each patch takes part in four pairs: one pass of the trunk over it feeds four
-questions. Two patches lie side by side in two ways in a block (in the upper or the
-lower row, say); the block is turned and mirrored at random, in name only, so that
-the pairs that the head always takes are a random choice in the photo and no place
-in the batch has a fixed answer.
+Each photo gives several grids of patches, as in that code. All patches of all photos go
+through the trunk in one batch. Then the head asks for every ordered pair of adjacent
+patches of a grid, diagonals included, so that a patch feeds up to 16 questions.
+
+The places of pairs in the batch are always the same, and so are their labels. That gives
+nothing away: the network computes the same function of every patch and of every pair,
+and batch statistics are the same in whatever order.
 """
+
+from __future__ import annotations
 
 import dataclasses
 
@@ -25,40 +28,29 @@ from selfsup.trunk.residual import BatchNorm, ResidualUnit
 # Where the second patch lies seen from the first: rows down, columns right.
 DIRECTIONS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
 
-# Cells of the block in the order of `patches.random_block`.
-_CELLS = ((0, 0), (0, 1), (1, 0), (1, 1))
+# Values of `Config.normalize_patches` -> those of `Config.harmonize` that it holds for.
+_NORMALIZED = {"color_dropping": (False,), "always": (False, True), "never": ()}
 
-# The eight ordered pairs of the four slots. In whichever way the block is turned or
-# mirrored into the slots, they are in eight different directions.
-PAIRS = ((0, 1), (3, 2), (0, 2), (3, 1), (0, 3), (3, 0), (1, 2), (2, 1))
-
-# The eight symmetries of the block: which of its cells each slot receives.
-ARRANGEMENTS = (
-    (0, 1, 2, 3),
-    (1, 0, 3, 2),
-    (2, 3, 0, 1),
-    (3, 2, 1, 0),
-    (0, 2, 1, 3),
-    (2, 0, 3, 1),
-    (1, 3, 0, 2),
-    (3, 1, 2, 0),
-)
+# On 8 patches, batch statistics were seen to give answers away.
+_LEAST_PATCHES = 16
 
 
-def _direction(first, second):
-    """Class of the direction from one cell of the block to another."""
-    (row, column), (other_row, other_column) = _CELLS[first], _CELLS[second]
-    return DIRECTIONS.index((other_row - row, other_column - column))
+def adjacent_pairs(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """All ordered pairs of adjacent cells of a grid, diagonals included.
 
-
-# int32 [arrangements, pairs]
-LABELS = np.array(
-    [
-        [_direction(cells[first], cells[second]) for first, second in PAIRS]
-        for cells in ARRANGEMENTS
-    ],
-    np.int32,
-)
+    Returns:
+      pairs: int32 [P, 2], cells counted row by row; P = 2 (r (c - 1) + (r - 1) c +
+        2 (r - 1) (c - 1)) for r rows and c columns.
+      labels: int32 [P], index in `DIRECTIONS` of the second cell seen from the first.
+    """
+    pairs, labels = [], []
+    for cell in range(rows * columns):
+        for label, (down, right) in enumerate(DIRECTIONS):
+            row, column = cell // columns + down, cell % columns + right
+            if 0 <= row < rows and 0 <= column < columns:
+                pairs.append((cell, row * columns + column))
+                labels.append(label)
+    return np.array(pairs, np.int32), np.array(labels, np.int32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,18 +58,30 @@ class Config(TaskConfig):
     """Defaults are the paper's, and those of Doersch et al. for what it leaves open.
 
     Attributes:
+      batch_size: photos; the trunk sees `patches_per_photo` patches of each.
       harmonize: lightness replicated (section 3.3) in place of color dropping.
-      patch_size, gap, jitter: of the grid, in pixels.
-      min_pixels, max_pixels: area that the photo is resized to before the grid is
-        laid, uniform between them; more where two cells would not fit.
+      normalize_patches: whether brightness and contrast are taken out of each patch by
+        itself: "color_dropping" (where colors are dropped, not where patches are
+        harmonised), "always" or "never".
+      grids: of each photo, each at a random place.
+      grid_rows, grid_columns: patches of a grid below and beside each other.
+      patch_size, gap, jitter: of a grid, in pixels.
+      min_pixels, max_pixels: area that the photo is resized to before grids are laid,
+        uniform between them; more where a grid would not fit.
       resample_probability: of a patch being shrunk and stretched again.
-      resample_smallest: side of the smallest that it is shrunk to.
+      resample_smallest: side of the smallest that it is shrunk to; what it is shrunk to
+        is uniform in area.
       unit1_channels, unit2_channels, bottleneck_channels: of the two units that a
         patch passes alone.
       fc_units, fc_bottleneck_channels: of the fully-connected units behind them.
     """
 
+    batch_size: int = 4
     harmonize: bool = False
+    normalize_patches: str = "color_dropping"
+    grids: int = 4
+    grid_rows: int = 3
+    grid_columns: int = 3
     patch_size: int = 96
     gap: int = 48
     jitter: int = 7
@@ -91,9 +95,27 @@ class Config(TaskConfig):
     fc_units: int = 3
     fc_bottleneck_channels: int = 512
 
+    @property
+    def grid(self) -> patches.Grid:
+        """The layout of a grid."""
+        return patches.Grid(
+            self.grid_rows, self.grid_columns, self.patch_size, self.gap, self.jitter
+        )
+
+    @property
+    def patches_per_photo(self) -> int:
+        """Patches that go through the trunk for one photo."""
+        return self.grids * self.grid.cells
+
+    @property
+    def pairs_per_photo(self) -> int:
+        """Ordered pairs that the head is asked about one photo."""
+        pairs, _ = adjacent_pairs(self.grid_rows, self.grid_columns)
+        return self.grids * len(pairs)
+
 
 class RelativePositionHead(heads.ConfiguredHead):
-    """Pairs the patches of each block and classifies their relative position.
+    """Pairs the patches of each grid and classifies their relative position.
 
     The fully-connected units are as wide as one patch's vector (4608 in the paper);
     the first has a projection shortcut, as a pair's concatenation is twice as wide.
@@ -103,6 +125,7 @@ class RelativePositionHead(heads.ConfiguredHead):
 
     def __init__(self, config, dtype=None, name="relative_position_head", **kwargs):
         super().__init__(config, dtype=dtype, name=name, **kwargs)
+        self._pairs, _ = adjacent_pairs(config.grid_rows, config.grid_columns)
         self.embedding = heads.PatchEmbedding(
             (config.unit1_channels, config.unit2_channels),
             config.bottleneck_channels,
@@ -127,15 +150,19 @@ class RelativePositionHead(heads.ConfiguredHead):
         super().build(input_shape)
 
     def call(self, features, training=False):
-        """Features [4B, h, w, C] to logits, float32 [B, 8 pairs, 8 directions]."""
+        """Features [B * patches, h, w, C] to logits, float32 [B, pairs, 8 directions].
+
+        Patches and pairs are those of a photo, grid after grid.
+        """
         vectors = self.embedding(features, training=training)
-        blocks = tf.reshape(vectors, [-1, 4, vectors.shape[-1]])
-        pairs = tf.gather(blocks, PAIRS, axis=1)
+        grids = tf.reshape(vectors, [-1, self.config.grid.cells, vectors.shape[-1]])
+        pairs = tf.gather(grids, self._pairs, axis=1)
         net = tf.reshape(pairs, [-1, 1, 1, 2 * vectors.shape[-1]])
         for unit in self.units:
             net = unit(net, training=training)
         net = tf.nn.relu(self.postnorm(net, training=training))
-        return tf.reshape(self.logits(net), [-1, len(PAIRS), len(DIRECTIONS)])
+        logits = self.logits(net)
+        return tf.reshape(logits, [-1, self.config.pairs_per_photo, len(DIRECTIONS)])
 
 
 class RelativePosition(Task):
@@ -148,6 +175,11 @@ class RelativePosition(Task):
         Metric("cross_entropy", False, "nats a pair"),
     )
 
+    @property
+    def least_batch_size(self) -> int:
+        """Photos with patches enough for batch statistics, of two photos or more."""
+        return max(2, -(-_LEAST_PATCHES // self.config.patches_per_photo))
+
     def __init__(self, config=None):
         super().__init__(config)
         config = self.config
@@ -155,6 +187,16 @@ class RelativePosition(Task):
         for key in ("gap", "jitter"):
             value = getattr(config, key)
             checks.require(value >= 0, self.name, key, value, "0 or more")
+        self._check_grids()
+        normalized = config.normalize_patches
+        checks.require(
+            normalized in _NORMALIZED,
+            self.name,
+            "normalize_patches",
+            normalized,
+            f"one of {', '.join(_NORMALIZED)}",
+        )
+        self._normalizes = config.harmonize in _NORMALIZED[normalized]
         smallest = config.resample_smallest
         checks.require(
             1 <= smallest <= config.patch_size,
@@ -163,6 +205,19 @@ class RelativePosition(Task):
             smallest,
             f"1 to patch_size={config.patch_size}",
         )
+        self._table = down_up_sampling.resampling_table(config.patch_size, smallest)
+        self._pairs, self._labels = adjacent_pairs(
+            config.grid_rows, config.grid_columns
+        )
+
+    def _check_grids(self):
+        """Raises a UserError unless grids have all 8 directions and fit into photos."""
+        config = self.config
+        checks.require(config.grids >= 1, self.name, "grids", config.grids, "1 or more")
+        for key in ("grid_rows", "grid_columns"):
+            value = getattr(config, key)
+            reason = "2 or more: a single row or column has no neighbours on a diagonal"
+            checks.require(value >= 2, self.name, key, value, reason)
         checks.require(
             0 < config.min_pixels < config.max_pixels,
             self.name,
@@ -170,30 +225,37 @@ class RelativePosition(Task):
             config.min_pixels,
             f"more than 0 and less than max_pixels={config.max_pixels}",
         )
-        self._table = down_up_sampling.resampling_table(config.patch_size, smallest)
+        height, width = config.grid.size
+        checks.require(
+            height * width <= config.max_pixels,
+            self.name,
+            "max_pixels",
+            config.max_pixels,
+            f"{height * width} or more, as a grid of grid_rows={config.grid_rows} and "
+            f"grid_columns={config.grid_columns} has {height}x{width} pixels",
+        )
 
     def preprocess_example(self, record, seed):
-        """ "patches": uint8 [4, patch_size, patch_size, 3], a block of neighbours."""
+        """ "patches": uint8 [grids, cells, patch_size, patch_size, 3]."""
         config = self.config
-        area_seed, block_seed = tf.unstack(tf.random.split(seed))
-        grid = config.patch_size, config.gap, config.jitter
+        area_seed, grid_seed = tf.unstack(tf.random.split(seed))
         pixels = tf.random.stateless_uniform(
             [], area_seed, config.min_pixels, config.max_pixels
         )
-        block = patches.random_block(record["encoded"], pixels, *grid, block_seed)
-        return {"patches": block}
+        cut = patches.random_grids(
+            record["encoded"], pixels, config.grid, config.grids, grid_seed
+        )
+        return {"patches": cut}
 
     def preprocess_batch(self, examples, seed):
-        """Images [4B, patch_size, patch_size, 3]; "labels" int32 [B, 8]."""
-        order_seed, resample_seed, color_seed = tf.unstack(tf.random.split(seed, 3))
-        blocks = examples["patches"]
-        arrangement = tf.random.stateless_uniform(
-            tf.shape(blocks)[:1], order_seed, 0, len(ARRANGEMENTS), tf.int32
-        )
-        blocks = tf.gather(blocks, tf.gather(ARRANGEMENTS, arrangement), batch_dims=1)
-        images = tf.reshape(blocks, [-1, *blocks.shape[2:]])
+        """Images [B * patches, patch_size, patch_size, 3]; "labels" int32 [B, pairs].
+
+        Patches and pairs are those of a photo, grid after grid.
+        """
+        resample_seed, color_seed = tf.unstack(tf.random.split(seed))
+        cut = examples["patches"]
         images = down_up_sampling.random_down_up_sample(
-            tf.cast(images, tf.float32) / 255.0,
+            tf.cast(tf.reshape(cut, [-1, *cut.shape[3:]]), tf.float32) / 255.0,
             self._table,
             self.config.resample_probability,
             resample_seed,
@@ -203,7 +265,10 @@ class RelativePosition(Task):
             images = color.harmonize(images)
         else:
             images = color.drop_colors(images, color_seed)
-        return images, {"labels": tf.gather(LABELS, arrangement)}
+        if self._normalizes:
+            images = patches.normalize(images)
+        labels = tf.tile(self._labels[None], [tf.shape(cut)[0], self.config.grids])
+        return images, {"labels": labels}
 
     def build_head(self, dtype=None):
         return RelativePositionHead(self.config, dtype=dtype)
@@ -223,26 +288,39 @@ class RelativePosition(Task):
         }
 
     def chance(self, targets):
-        classes = float(len(DIRECTIONS))
+        """Scores of the best answer that is the same for every pair.
+
+        A grid has more pairs beside and below each other than on its diagonals: always
+        to name one of the former is right most often, and the shares of the directions
+        are the best probabilities.
+        """
+        del targets
+        shares = np.bincount(self._labels, minlength=len(DIRECTIONS))
+        shares = shares / len(self._labels)
         return {
-            "accuracy": tf.constant(1.0 / classes),
-            "cross_entropy": tf.math.log(classes),
+            "accuracy": tf.constant(shares.max(), tf.float32),
+            "cross_entropy": tf.constant(-np.sum(shares * np.log(shares)), tf.float32),
         }
 
     def pictures(self, images, outputs, targets):
-        """Pairs: the first patch in the middle, the second where it belongs.
+        """A row for a grid of a photo, a pair for each direction.
 
-        Its frame is green where the network was right. Where it was wrong, the frame
-        is red and the place that it chose is marked yellow.
+        The first patch is in the middle, the second where it belongs. Its frame is green
+        where the network was right. Where it was wrong, the frame is red and the place
+        that it chose is marked yellow.
         """
-        blocks = mosaic.to_uint8(images).reshape(-1, 4, *images.shape[1:])
+        config = self.config
+        shape = -1, config.patches_per_photo, *images.shape[1:]
+        photos = mosaic.to_uint8(images).reshape(shape)
         predicted = np.argmax(outputs, axis=-1)
+        # The pairs of the first grid come first, so their indices serve for the photo.
+        shown = [np.flatnonzero(self._labels == k)[-1] for k in range(len(DIRECTIONS))]
         rows = [
             [
-                _pair_picture(block[list(pair)], truth, guess)
-                for pair, truth, guess in zip(PAIRS, labels, guesses)
+                _pair_picture(cut[self._pairs[pair]], labels[pair], guesses[pair])
+                for pair in shown
             ]
-            for block, labels, guesses in zip(blocks[:4], targets["labels"], predicted)
+            for cut, labels, guesses in zip(photos[:4], targets["labels"], predicted)
         ]
         return {"pairs": mosaic.grid(rows, gap=12)}
 

@@ -1,13 +1,15 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from selfsup.images import ab_bins, ab_encoding
 
 
-def _soft_code_reference(colour, centres):
+def _soft_code_reference(colour, centres, neighbors):
     """Dense soft code of one colour, by loops."""
     distances = [np.hypot(*(colour - centre)) for centre in centres.astype(float)]
-    nearest = sorted(range(len(centres)), key=lambda k: distances[k])[:5]
+    nearest = sorted(range(len(centres)), key=lambda k: distances[k])
+    nearest = nearest[:neighbors]
     code = np.zeros(len(centres))
     for k in nearest:
         code[k] = np.exp(-(distances[k] ** 2) / (2 * 5.0**2))
@@ -20,15 +22,18 @@ def _dense(indices, weights, bins):
     return code
 
 
-def test_soft_encoding_equals_its_reference(everywhere, rng):
+# Of the text of Zhang et al., and of their public code.
+@pytest.mark.parametrize("neighbors", [5, 10])
+def test_soft_encoding_equals_its_reference(everywhere, rng, neighbors):
     centres = ab_bins.centres()
     ab = rng.uniform(-80, 80, (2, 3, 4, 2)).astype(np.float32)
     indices, weights = everywhere(
-        lambda x: ab_encoding.soft_encode(x, ab_bins.centres()), ab
+        lambda x: ab_encoding.soft_encode(x, ab_bins.centres(), neighbors), ab
     )
+    assert indices.shape == weights.shape == (2, 3, 4, neighbors)
     dense = _dense(indices, weights, 313)
     for place in np.ndindex(ab.shape[:-1]):
-        reference = _soft_code_reference(ab[place], centres)
+        reference = _soft_code_reference(ab[place], centres, neighbors)
         np.testing.assert_allclose(dense[place], reference, atol=2e-4)
 
 

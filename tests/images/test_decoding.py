@@ -3,7 +3,7 @@ import pytest
 import skimage.data
 import tensorflow as tf
 
-from selfsup.images.decoding import decode_window
+from selfsup.images.decoding import decode_chosen_window, decode_window
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,15 @@ def test_the_choice_sees_the_size_of_the_whole(everywhere):
 def test_gray_photos_get_three_channels():
     encoded = tf.io.encode_jpeg(skimage.data.camera()[:40, :50, None])
     assert decode_window(encoded, lambda h, w: (0, 0, h, w)).shape == (40, 50, 3)
+
+
+def test_what_was_chosen_comes_with_the_window(everywhere):
+    photo = skimage.data.chelsea()[:90, :120]
+
+    def choose(height, width):
+        return (1, 2, height // 3, width // 4), {"size": tf.stack([height, width])}
+
+    for encoded in (tf.io.encode_jpeg(photo), tf.io.encode_png(photo)):
+        cut, chosen = everywhere(lambda e: decode_chosen_window(e, choose), encoded)
+        assert cut.shape == (30, 30, 3)
+        np.testing.assert_array_equal(chosen["size"], [90, 120])

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from selfsup.images import down_up_sampling
@@ -39,3 +40,31 @@ def test_flat_images_stay_flat():
     flat = tf.fill([8, 16, 16, 3], 0.25)
     outputs = down_up_sampling.random_down_up_sample(flat, table, 1.0, [0, 1])
     np.testing.assert_allclose(outputs, flat, atol=1e-5)
+
+
+def _sides_taken(size, smallest, count, seed):
+    """By way of which side each of `count` equal images went, told by its pixels."""
+    image = np.random.default_rng(0).random((size, size, 1), np.float32)
+    table = down_up_sampling.resampling_table(size, smallest)
+    candidates = np.einsum("sij,skl,jlc->sikc", table, table, image)
+    outputs = down_up_sampling.random_down_up_sample(
+        np.repeat(image[None], count, axis=0), table, 1.0, seed
+    )
+    errors = np.abs(outputs.numpy()[:, None] - candidates).max(axis=(2, 3, 4))
+    assert errors.min(axis=1).max() < 1e-5
+    return smallest + errors.argmin(axis=1)
+
+
+def test_the_size_passed_through_is_uniform_in_area():
+    """Not in side: as many as there are areas between a side's square and the next."""
+    sides = _sides_taken(16, 4, 3000, [3, 4])
+    for side in range(17):
+        share = 0.0
+        for area in range(4**2, 15**2):
+            share += (side**2 <= area < (side + 1) ** 2) / (15**2 - 4**2)
+        assert np.mean(sides == side) == pytest.approx(share, abs=0.02), side
+
+
+@pytest.mark.parametrize("smallest", [15, 16])
+def test_a_single_size_can_be_asked_for(smallest):
+    assert set(_sides_taken(16, smallest, 20, [1, 2])) == {smallest}

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from selfsup.images import patches
+from selfsup.images import decoding, patches
+from selfsup.images.patches import Grid
 
 
 def _coordinates(height, width):
@@ -19,38 +20,28 @@ def test_crops(everywhere):
         np.testing.assert_array_equal(patch, image[top : top + 8, left : left + 8])
 
 
-def _corners(block):
-    return block[:, 0, 0, :2].astype(int)
+def test_the_size_of_a_grid():
+    # Cells, gaps between them, and jitter at either end.
+    grid = Grid(2, 3, 16, 5, 2)
+    assert grid.cells == 6
+    assert grid.size == (2 * 16 + 5 + 4, 3 * 16 + 2 * 5 + 4)
 
 
-def test_a_block_is_four_neighbours(everywhere):
-    side = patches.min_side(16, 5, 2)
-    assert side == 41
-    image = _coordinates(side, side)
-    cells = np.array([[0, 0], [0, 21], [21, 0], [21, 21]])
-
-    def cut(photo, seed):
-        return patches.jittered_cells(photo, 16, 5, 2, seed)
-
-    blocks = [cut(image, [3, n]).numpy() for n in range(6)]
-    for block in [everywhere(cut, image, [4, 4]), *blocks]:
-        assert block.shape == (4, 16, 16, 3) and block.dtype == np.uint8
-        corners = _corners(block)
-        for patch, (top, left) in zip(block, corners):
-            expected = image[top : top + 16, left : left + 16]
-            np.testing.assert_array_equal(patch, expected)
-        jitter = corners - cells
-        assert jitter.min() >= 0 and jitter.max() <= 4
+def test_cells_lie_row_by_row_and_jitter_stays_in_its_range(everywhere):
+    grid = Grid(2, 3, 16, 5, 2)
+    corners = everywhere(lambda s: patches.jittered_cells(grid, 50, s), [3, 4])
+    assert corners.shape == (50, 6, 2) and corners.dtype == np.int32
+    found = set()
+    for one in corners:
+        for row in range(2):
+            for column in range(3):
+                top, left = one[3 * row + column]
+                found |= {top - 21 * row, left - 21 * column}
+    assert found == {0, 1, 2, 3, 4}
 
 
 def test_jitter_is_independent():
-    image = _coordinates(41, 41)
-    corners = np.array(
-        [
-            _corners(patches.jittered_cells(image, 16, 5, 2, [7, n]).numpy())
-            for n in range(300)
-        ]
-    )
+    corners = patches.jittered_cells(Grid(2, 2, 16, 5, 2), 300, [7, 1]).numpy()
     # Differences of two independent uniform jitters in [-2, 2] reach all of [-4, 4].
     apart = corners[:, 1, 1] - corners[:, 0, 1] - 21
     assert set(apart) == set(range(-4, 5))
@@ -58,46 +49,118 @@ def test_jitter_is_independent():
     assert abs(np.corrcoef(apart, across)[0, 1]) < 0.2
 
 
-def _starts(size, grid, count):
-    return {
-        tuple(patches.random_block_corner(np.int32(size), *grid, [1, n]).numpy())
-        for n in range(count)
-    }
+def test_grids_of_a_photo_that_keeps_its_size_are_exact():
+    """Each patch is a part of the photo, at its cell but for the jitter."""
+    grid, image = Grid(2, 3, 16, 5, 2), _coordinates(60, 80)
+    encoded = tf.io.encode_png(image)
 
+    @tf.function
+    def cut(photo, seed):
+        return patches.random_grids(photo, 60 * 80, grid, 3, seed)
 
-def test_blocks_start_in_every_cell_of_the_grid():
-    # 3 x 4 cells: 2 x 3 blocks, and no room for the grid to move.
-    found = _starts((58, 79), (16, 5, 0), 60)
-    assert found == {(top, left) for top in (0, 21) for left in (0, 21, 42)}
-
-
-def test_the_grid_moves_over_the_whole_image():
-    found = np.array(list(_starts((49, 110), (16, 5, 2), 300)))
-    assert found.min(axis=0).tolist() == [0, 0]
-    assert found[:, 0].max() == 49 - 41
-    assert 110 - 41 - 2 <= found[:, 1].max() <= 110 - 41
+    first_corners = []
+    for seed in range(40):
+        grids = cut(encoded, tf.constant([seed, 7])).numpy()
+        assert grids.shape == (3, 6, 16, 16, 3) and grids.dtype == np.uint8
+        for one in grids:
+            lowest, highest = np.full(2, -100), np.full(2, 100)
+            for row in range(2):
+                for column in range(3):
+                    patch = one[3 * row + column]
+                    top, left = patch[0, 0, :2].astype(int)
+                    expected = image[top : top + 16, left : left + 16]
+                    np.testing.assert_array_equal(patch, expected)
+                    cell = np.array([top - 21 * row, left - 21 * column])
+                    lowest = np.maximum(lowest, cell - 4)
+                    highest = np.minimum(highest, cell)
+            # There is a place of the grid from which all jitters are 0 to 4.
+            assert np.all(lowest <= highest)
+            first_corners.append(one[0, 0, 0, :2])
+    # Grids lie anywhere that they fit, with their jitter, each at its own place.
+    corners = np.array(first_corners, int)
+    np.testing.assert_array_equal(corners.min(axis=0), [0, 0])
+    assert np.all(corners.max(axis=0) >= [60 - 41, 80 - 62])
+    assert np.all(corners.max(axis=0) <= [60 - 41 + 4, 80 - 62 + 4])
+    between = corners.reshape(40, 3, 2)
+    assert abs(np.corrcoef(between[:, 0, 1], between[:, 1, 1])[0, 1]) < 0.4
 
 
 @pytest.mark.parametrize(
-    "size", [(120, 160), (160, 120), (41, 300), (20, 23), (90, 90)]
+    "size", [(120, 160), (160, 120), (41, 300), (300, 41), (20, 23), (1, 3), (90, 90)]
 )
-def test_a_block_of_a_resized_photo(everywhere, size):
+def test_grids_of_a_resized_photo(everywhere, size):
     """Places of the patches in the photo, told by their colors, are the grid's."""
     height, width = size
     y, x = np.mgrid[:height, :width]
     ramp = np.stack([y * 255 / height, x * 255 / width, 0 * x], -1).astype(np.uint8)
-    encoded = tf.io.encode_png(ramp)
+    encoded, grid = tf.io.encode_png(ramp), Grid(2, 3, 16, 5, 2)
 
     def cut(photo, seed):
-        return patches.random_block(photo, 10_000, 16, 5, 2, seed)
+        return patches.random_grids(photo, 10_000, grid, 2, seed)
 
-    for seed in ([4, 4], [5, 7]):
-        block = everywhere(cut, encoded, seed)
-        assert block.shape == (4, 16, 16, 3) and block.dtype == np.uint8
-        # Of the photo resized to the area, or so that the block fits.
-        used = np.minimum(size, 4 * min(size))
-        scale = max(np.sqrt(10_000 / np.prod(used)), 41 / min(used))
-        centres = block[..., :2].mean(axis=(1, 2)) * size * scale / 255
-        np.testing.assert_allclose(centres[1] - centres[0], [0, 21], atol=7)
-        np.testing.assert_allclose(centres[2] - centres[0], [21, 0], atol=7)
-        np.testing.assert_allclose(centres[3] - centres[0], [21, 21], atol=7)
+    # Of the photo resized to the area, or so that the grid fits.
+    used = np.minimum(size, 4 * min(size))
+    scale = max(np.sqrt(10_000 / np.prod(used)), *(np.array(grid.size) / used))
+    grids = everywhere(cut, encoded, [4, 4])
+    assert grids.shape == (2, 6, 16, 16, 3)
+    if min(size) < 10:
+        return
+    for one in grids:
+        centres = one[..., :2].mean(axis=(1, 2)) * size * scale / 255
+        for row in range(2):
+            for column in range(3):
+                offset = centres[3 * row + column] - centres[0]
+                np.testing.assert_allclose(offset, [21 * row, 21 * column], atol=7)
+
+
+def test_only_the_rectangle_that_the_grids_cover_is_decoded(monkeypatch):
+    decoded = []
+
+    def spy(encoded, choose):
+        image, chosen = decoding.decode_chosen_window(encoded, choose)
+        decoded.append(image.shape)
+        return image, chosen
+
+    monkeypatch.setattr(patches, "decode_chosen_window", spy)
+    encoded, grid = tf.io.encode_jpeg(_coordinates(200, 250)), Grid(2, 2, 16, 5, 2)
+    patches.random_grids(encoded, 200 * 250, grid, 1, [1, 2])
+    assert decoded.pop() == (41, 41, 3)
+    patches.random_grids(encoded, 4 * 200 * 250, grid, 1, [1, 2])
+    assert decoded.pop() in {(h, w, 3) for h in (20, 21) for w in (20, 21)}
+    patches.random_grids(encoded, 200 * 250, grid, 4, [1, 2])
+    height, width, _ = decoded.pop()
+    assert 41 < height < 200 and 41 < width < 250
+
+
+def _normalized_reference(image):
+    """By loops, of float [H, W, C]."""
+    means, deviations = [], []
+    for channel in np.moveaxis(image.astype(float), -1, 0):
+        values = [value for row in channel for value in row]
+        means.append(sum(values) / len(values))
+        squares = [(value - means[-1]) ** 2 for value in values]
+        deviations.append((sum(squares) / len(values)) ** 0.5)
+    factor = 50 / 255 / max(*deviations, 1 / 255)
+    return np.clip(0.5 + (image - np.array(means)) * factor, 0, 1)
+
+
+def test_normalization_equals_its_reference(everywhere, rng):
+    images = 0.3 + 0.1 * rng.normal(size=(5, 8, 8, 3)).astype(np.float32)
+    images[1] = images[1, ..., :1]  # Harmonised.
+    images[2, ..., 1:] = 0.5 + 0.001 * rng.normal(size=(8, 8, 2))  # Colours dropped.
+    images[3] *= 0.001  # Hardly any contrast.
+    images[4] = 1.0  # None.
+    normalized = everywhere(patches.normalize, images)
+    for image, one in zip(images, normalized):
+        np.testing.assert_allclose(one, _normalized_reference(image), atol=1e-4)
+    np.testing.assert_array_equal(normalized[4], 0.5)
+    assert normalized[2, ..., 0].std() == pytest.approx(50 / 255, rel=0.05)
+    assert normalized[3].std() == pytest.approx(50 * 0.0001, rel=0.2)
+
+
+def test_normalization_forgets_brightness_and_contrast(rng):
+    images = rng.uniform(0.2, 0.8, (4, 8, 8, 3)).astype(np.float32)
+    changed = 0.3 * images + np.float32([0.1, 0.2, 0.3])
+    np.testing.assert_allclose(
+        patches.normalize(changed), patches.normalize(images), atol=1e-5
+    )

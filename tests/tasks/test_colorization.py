@@ -158,6 +158,27 @@ def test_fewer_bins_keep_the_most_frequent(tiny, batch, features):
     assert kept == {tuple(ab_bins.centres()[k]) for k in by_frequency}
 
 
+def test_as_many_bins_share_a_colour_as_configured(tiny, batch):
+    targets = {}
+    for neighbors in (5, 10):
+        task = tiny("colorization", soft_encoding_neighbors=neighbors)
+        _, targets[neighbors] = task.preprocess_batch(batch, tf.constant([1, 2]))
+        assert targets[neighbors]["weights"].shape == (4, 8, 8, neighbors)
+    np.testing.assert_array_equal(
+        targets[5]["indices"], targets[10]["indices"][..., :5]
+    )
+    # The nearest five keep their proportions.
+    first = targets[10]["weights"][..., :5]
+    first /= tf.reduce_sum(first, axis=-1, keepdims=True)
+    np.testing.assert_allclose(targets[5]["weights"], first, atol=1e-5)
+
+
+def test_a_colour_is_not_shared_by_more_bins_than_there_are():
+    expected = r"bins=7: expected soft_encoding_neighbors=10 to 313"
+    with pytest.raises(UserError, match=expected):
+        Colorization(Config(bins=7, soft_encoding_neighbors=10))
+
+
 def test_parameters_of_the_head(count_parameters):
     trained, moving = count_parameters(Colorization().build_head(), (2, 32, 32, 1024))
     convolutions = (
@@ -186,6 +207,7 @@ def test_a_prior_with_empty_bins_has_to_be_evened_out(tiny, tmp_path):
     [
         ("image_size", 100),
         ("bins", 314),
+        ("soft_encoding_neighbors", 0),
         ("uniform_share", -0.1),
         ("uniform_share", 1.1),
         ("temperature", 0.0),

@@ -1,44 +1,72 @@
 import dataclasses
+import random
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from selfsup.errors import UserError
+from selfsup.images import patches
 from selfsup.tasks import relative_position
 from selfsup.tasks.relative_position import (
-    ARRANGEMENTS,
     DIRECTIONS,
-    LABELS,
-    PAIRS,
     Config,
     RelativePosition,
+    adjacent_pairs,
 )
 
-FEATURES = (8, 12, 12, 1024)
+FEATURES = (72, 12, 12, 1024)
+# The tiny task has two grids of 2x3 patches.
+PAIRS, LABELS = adjacent_pairs(2, 3)
 
 
-def test_every_image_asks_each_of_the_eight_directions_once():
-    assert len(set(DIRECTIONS)) == 8 and (0, 0) not in DIRECTIONS
-    for labels in LABELS:
-        assert sorted(labels) == list(range(8))
+@pytest.mark.parametrize(("rows", "columns"), [(2, 2), (2, 3), (3, 3), (4, 2)])
+def test_every_ordered_pair_of_neighbours_is_asked_once(rows, columns):
+    pairs, labels = adjacent_pairs(rows, columns)
+    expected = {}
+    for first in range(rows * columns):
+        for second in range(rows * columns):
+            down = second // columns - first // columns
+            right = second % columns - first % columns
+            if first != second and abs(down) <= 1 and abs(right) <= 1:
+                expected[first, second] = DIRECTIONS.index((down, right))
+    assert dict(zip(map(tuple, pairs), labels)) == expected
+    assert len(pairs) == len(expected)
+    sides = rows * (columns - 1) + (rows - 1) * columns
+    assert len(pairs) == 2 * (sides + 2 * (rows - 1) * (columns - 1))
+    assert len(set(DIRECTIONS)) == 8 and set(labels) == set(range(8))
 
 
-def test_every_patch_feeds_four_pairs():
-    for slot in range(4):
-        assert sum(slot in pair for pair in PAIRS) == 4
+def _originals_counts(height, width, photos):
+    """Mean patches and pairs that the original's public training code takes of a photo.
+
+    github.com/cdoersch/deepcontext, train.py: the photo is resized to an area, then
+    come four grids with all the cells that fit behind a random origin.
+    """
+    rng = random.Random(0)
+    patches_taken = pairs_taken = 0
+    for _ in range(photos):
+        scale = (rng.randint(150_000, 450_000) / (height * width)) ** 0.5
+        for _ in range(4):
+            counts = []
+            for side in (int(height * scale), int(width * scale)):
+                origin = rng.randint(0, 143)
+                counts.append((side + 48 - origin) // 144)
+            patches_taken += counts[0] * counts[1]
+            pairs_taken += len(adjacent_pairs(*counts)[0])
+    return patches_taken / photos, pairs_taken / photos
 
 
-def test_arrangements_are_the_symmetries_of_the_block():
-    block = np.arange(4).reshape(2, 2)
-    turned = [np.rot90(block, k) for k in range(4)]
-    expected = {tuple(b.ravel()) for t in turned for b in (t, t.T)}
-    assert set(ARRANGEMENTS) == expected and len(ARRANGEMENTS) == 8
-
-
-def test_no_place_in_the_batch_has_a_fixed_answer():
-    for pair in range(8):
-        assert len(set(LABELS[:, pair])) == 4
+@pytest.mark.parametrize("size", [(375, 500), (500, 375)])
+def test_a_photo_is_asked_about_as_much_as_in_the_original(size):
+    """36 patches and 160 pairs of every photo; the original's vary around 39 and 181."""
+    task = RelativePosition()
+    example = task.preprocess_example(_coordinate_record(*size), tf.constant([1, 2]))
+    assert example["patches"].shape == (4, 9, 96, 96, 3)
+    assert task.config.patches_per_photo == 4 * 9 == 36
+    assert task.config.pairs_per_photo == 4 * 40 == 160
+    originals = _originals_counts(*size, photos=5000)
+    assert originals == pytest.approx((39.5, 181.3), rel=0.015)
 
 
 def _coordinate_record(height, width):
@@ -49,26 +77,28 @@ def _coordinate_record(height, width):
 
 
 @pytest.mark.parametrize("size", [(375, 500), (60, 40), (700, 300), (512, 512)])
-def test_labels_tell_where_the_second_patch_lies(tiny, size):
-    task = tiny("relative_position", resample_probability=0.0)
-    seeds = [tf.constant([7, n]) for n in range(6)]
+def test_labels_tell_where_the_second_patch_lies(tiny, size, monkeypatch):
+    task = tiny(
+        "relative_position", resample_probability=0.0, normalize_patches="never"
+    )
+    seeds = [tf.constant([7, n]) for n in range(3)]
     examples = [task.preprocess_example(_coordinate_record(*size), s) for s in seeds]
-    blocks = tf.stack([example["patches"] for example in examples])
+    cut = tf.stack([example["patches"] for example in examples])
     # Color dropping would hide the coordinates.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            relative_position.color, "drop_colors", lambda images, seed: images
-        )
-        images, targets = task.preprocess_batch(
-            {"patches": blocks}, tf.constant([1, 1])
-        )
-    places = tf.reduce_mean(images, axis=[1, 2])[:, :2].numpy().reshape(6, 4, 2)
-    for block, labels in zip(places, targets["labels"].numpy()):
-        # A step between cells is 48 pixels, of which jitter takes or adds 6 at most.
-        steps = np.ptp(block, axis=0)
-        for (first, second), label in zip(PAIRS, labels):
-            offset = (block[second] - block[first]) / steps
-            assert tuple(np.round(offset).astype(int)) == DIRECTIONS[label]
+    monkeypatch.setattr(
+        relative_position.color, "drop_colors", lambda images, seed: images
+    )
+    images, targets = task.preprocess_batch({"patches": cut}, tf.constant([1, 1]))
+    places = tf.reduce_mean(images, axis=[1, 2])[:, :2].numpy().reshape(3, 2, 6, 2)
+    labels = targets["labels"].numpy().reshape(3, 2, len(PAIRS))
+    for photo in range(3):
+        for grid in range(2):
+            one = places[photo, grid]
+            # A step between cells is 48 pixels, of which jitter takes or adds 6.
+            steps = np.ptp(one, axis=0) / [1, 2]
+            for (first, second), label in zip(PAIRS, labels[photo, grid]):
+                offset = (one[second] - one[first]) / steps
+                assert tuple(np.round(offset).astype(int)) == DIRECTIONS[label]
 
 
 def _head_input(head_patches, channels=8):
@@ -82,50 +112,94 @@ def head(tiny):
     return tiny("relative_position").build_head()
 
 
-def test_head_treats_images_alike(head):
-    features = _head_input(12)
-    logits = head(features).numpy()
-    assert logits.shape == (3, 8, 8)
-    order = [2, 0, 1]
-    shuffled = features.reshape(3, 4, 4, 4, 8)[order].reshape(12, 4, 4, 8)
-    np.testing.assert_allclose(head(shuffled), logits[order], rtol=1e-4, atol=1e-5)
-
-
-def test_head_answers_pairs_without_knowing_their_index(head):
-    """Patches that change slots take their answers to the pairs' new places."""
-    features = _head_input(4)
-    logits = head(features).numpy()[0]
-    for cells in ARRANGEMENTS:
-        moved = head(features[list(cells)]).numpy()[0]
-        for place, (first, second) in enumerate(PAIRS):
-            pair = (cells[first], cells[second])
-            if pair in PAIRS:
-                same = logits[PAIRS.index(pair)]
-                np.testing.assert_allclose(moved[place], same, rtol=1e-4, atol=1e-5)
-
-
-def test_identical_patches_score_exactly_chance(tiny, head):
-    task = tiny("relative_position")
-    features = np.repeat(_head_input(1), 4, axis=0)
-    targets = {"labels": tf.constant(LABELS[:1])}
-    metrics = task.metrics(head(features), targets)
-    assert (
-        float(metrics["accuracy"]) == 1 / 8 == float(task.chance(targets)["accuracy"])
+@pytest.mark.parametrize("training", [False, True])
+def test_head_treats_photos_and_grids_alike(head, training):
+    features = _head_input(3 * 2 * 6)
+    logits = head(features, training=training).numpy()
+    assert logits.shape == (3, 2 * len(PAIRS), 8)
+    order = np.array([4, 1, 5, 0, 3, 2])
+    grids = features.reshape(6, 6, 4, 4, 8)[order].reshape(36, 4, 4, 8)
+    np.testing.assert_allclose(
+        head(grids, training=training).numpy().reshape(6, len(PAIRS), 8),
+        logits.reshape(6, len(PAIRS), 8)[order],
+        rtol=1e-3,
+        atol=1e-5,
     )
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_head_answers_pairs_without_knowing_their_place_in_the_batch(head, training):
+    """Answers move with the patches, so that fixed labels at fixed places help nobody.
+
+    Under batch statistics as well, which are those of the same pairs in another order.
+    """
+    features = _head_input(2 * 6)
+    logits = head(features, training=training).numpy()[0]
+    grid = np.arange(6).reshape(2, 3)
+    index = {tuple(pair): place for place, pair in enumerate(PAIRS)}
+    for cells in (grid[::-1], grid[:, ::-1], grid[::-1, ::-1]):
+        cells = cells.ravel()
+        moved = head(
+            features[np.concatenate([cells, 6 + cells])], training=training
+        ).numpy()[0]
+        for place, (first, second) in enumerate(PAIRS):
+            same = logits[index[cells[first], cells[second]]]
+            np.testing.assert_allclose(moved[place], same, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "accuracy"), [(3, 3, 6 / 40), (2, 2, 2 / 12), (2, 3, 4 / 22)]
+)
+def test_chance_is_the_best_answer_that_ignores_the_patches(
+    tiny, rows, columns, accuracy
+):
+    task = tiny("relative_position", grid_rows=rows, grid_columns=columns)
+    _, labels = adjacent_pairs(rows, columns)
+    targets = {"labels": tf.constant(np.tile(labels, (3, 2)))}
+    chance = {name: float(value) for name, value in task.chance(targets).items()}
+    assert chance["accuracy"] == pytest.approx(accuracy)
+    best = 0.0
+    for direction in range(8):
+        right = sum(label == direction for label in labels) / len(labels)
+        best = max(best, right)
+    assert chance["accuracy"] == pytest.approx(best)
+    # No constant distribution has a smaller cross-entropy than the labels' own.
+    shape = (*targets["labels"].shape, 8)
+    own = np.log([np.mean(labels == direction) for direction in range(8)])
+    rng = np.random.default_rng(0)
+    others = [own + 0.1 * rng.normal(size=8) for _ in range(5)] + [np.zeros(8)]
+    scores = [
+        float(task.loss(tf.broadcast_to(tf.constant(row, tf.float32), shape), targets))
+        for row in [own, *others]
+    ]
+    assert chance["cross_entropy"] == pytest.approx(scores[0], rel=1e-5)
+    assert min(scores[1:]) > scores[0]
+
+
+def test_identical_patches_score_no_more_than_chance(tiny, head):
+    task = tiny("relative_position")
+    features = np.repeat(_head_input(1), 12, axis=0)
+    targets = {"labels": tf.constant(np.tile(LABELS, (1, 2)))}
+    outputs = head(features)
+    named = np.argmax(outputs[0, 0])
+    share = np.mean(named == LABELS)
+    accuracy = float(task.metrics(outputs, targets)["accuracy"])
+    assert accuracy == pytest.approx(share)
+    assert accuracy <= float(task.chance(targets)["accuracy"]) + 1e-6
 
 
 def test_loss_by_loops_and_relabelling(tiny):
     rng = np.random.default_rng(0)
     task = tiny("relative_position")
-    logits = rng.normal(size=(3, 8, 8)).astype(np.float32)
-    labels = LABELS[[0, 3, 5]]
+    logits = rng.normal(size=(3, 44, 8)).astype(np.float32)
+    labels = np.tile(LABELS, (3, 2))
     total = 0.0
     for image in range(3):
-        for pair in range(8):
+        for pair in range(44):
             row = logits[image, pair].astype(float)
             total -= row[labels[image, pair]] - np.log(np.exp(row).sum())
     loss = task.loss(tf.constant(logits), {"labels": tf.constant(labels)})
-    assert float(loss) == pytest.approx(total / 24, rel=1e-5)
+    assert float(loss) == pytest.approx(total / 132, rel=1e-5)
     names = rng.permutation(8)
     renamed = np.empty_like(logits)
     renamed[..., names] = logits
@@ -133,6 +207,54 @@ def test_loss_by_loops_and_relabelling(tiny):
         tf.constant(renamed), {"labels": tf.constant(names[labels].astype(np.int32))}
     )
     assert float(again) == pytest.approx(float(loss), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("harmonize", "option", "normalized"),
+    [
+        (False, "color_dropping", True),
+        (False, "always", True),
+        (True, "color_dropping", False),
+        (True, "always", True),
+    ],
+)
+def test_patches_are_normalized_where_asked(
+    tiny, batch_of, harmonize, option, normalized
+):
+    plain = tiny("relative_position", harmonize=harmonize, normalize_patches="never")
+    asked = tiny("relative_position", harmonize=harmonize, normalize_patches=option)
+    examples, seed = batch_of(plain), tf.constant([1, 2])
+    images, _ = plain.preprocess_batch(examples, seed)
+    again, _ = asked.preprocess_batch(examples, seed)
+    if normalized:
+        assert np.abs(again - images).mean() > 0.05
+        images = patches.normalize(images)
+    np.testing.assert_allclose(again, images, atol=1e-5)
+
+
+def test_pictures_show_a_pair_for_each_direction(tiny, batch_of):
+    task = tiny("relative_position")
+    images, targets = task.preprocess_batch(batch_of(task), tf.constant([1, 2]))
+    labels = targets["labels"].numpy()
+    right = 9 * np.eye(8, dtype=np.float32)[labels]
+    shape = set()
+    for outputs, color, other in (
+        (right, (40, 180, 70), (220, 50, 40)),
+        (np.roll(right, 1, axis=-1), (220, 50, 40), (40, 180, 70)),
+    ):
+        picture = task.pictures(images.numpy(), outputs, {"labels": labels})["pairs"]
+        shape.add(picture.shape)
+        assert np.any(np.all(picture == color, axis=-1))
+        assert not np.any(np.all(picture == other, axis=-1))
+        # The frames of the second patches, a board for each direction and photo.
+        rows = np.split(picture[12:], 4)
+        for row in rows:
+            for direction, board in zip(DIRECTIONS, np.split(row[:, 12:], 8, axis=1)):
+                y, x = np.nonzero(np.all(board == color, axis=-1))
+                middle = (np.array(board.shape[:2]) - 12) / 2
+                side = (y.mean() - middle[0], x.mean() - middle[1])
+                assert tuple(np.sign(np.round(side, -1)).astype(int)) == direction
+    assert len(shape) == 1
 
 
 def test_harmonized_patches_are_gray_and_plain_ones_are_not(tiny, batch_of):
@@ -159,16 +281,14 @@ def test_parameters_of_the_head(count_parameters):
     assert trained == 61_161_480
 
 
-def test_paper_sizes_are_the_defaults():
-    task = RelativePosition()
-    example = task.preprocess_example(_coordinate_record(375, 500), tf.constant([1, 2]))
-    assert example["patches"].shape == (4, 96, 96, 3)
-
-
 @pytest.mark.parametrize(
     ("key", "value"),
     [
         ("patch_size", 90),
+        ("normalize_patches", "'sometimes'"),
+        ("grids", 0),
+        ("grid_rows", 1),
+        ("grid_columns", 1),
         ("gap", -1),
         ("jitter", -1),
         ("resample_smallest", 0),
@@ -176,6 +296,13 @@ def test_paper_sizes_are_the_defaults():
     ],
 )
 def test_bad_values_are_refused_by_name(key, value):
-    config = dataclasses.replace(Config(), **{key: value})
+    given = value.strip("'") if isinstance(value, str) else value
+    config = dataclasses.replace(Config(), **{key: given})
     with pytest.raises(UserError, match=rf"relative_position\.{key}={value}: expected"):
         RelativePosition(config)
+
+
+def test_a_grid_that_no_photo_would_hold_is_refused_with_the_arithmetic():
+    expected = r"max_pixels=450000: .*grid_rows=6 and grid_columns=5 has 830x686 pixels"
+    with pytest.raises(UserError, match=expected):
+        RelativePosition(Config(grid_rows=6, grid_columns=5))
