@@ -42,8 +42,8 @@ def _convert(tmp_path, depth="0.png", **changes):
     }
     convert = folders.FolderConverter(**{**options, **changes})
     detail = folders.detail(str(tmp_path / "depth"), depth)
-    [record] = convert(Input("0.jpg", "", detail))
-    return records.parse(record, (records.IMAGE, records.DEPTH))
+    made = convert(Input("0.jpg", "", detail))
+    return records.parse(made.records[0], (records.IMAGE, records.DEPTH))
 
 
 def _expected(unit=0.001, invalid=(0, 65535)):
@@ -89,7 +89,7 @@ def test_depth_of_another_size(tmp_path):
         (lambda path: _write_depth(path, np.zeros_like(STEPS)), "known in 0.00%"),
         (lambda path: _write_depth(path, np.full_like(STEPS, 9)), "one value"),
         (lambda path: path.write_bytes(b""), "is empty"),
-        (lambda path: path.write_bytes(b"no image"), "of no known format"),
+        (lambda path: path.write_bytes(b"no image"), "no image of a known format"),
         (
             lambda path: path.write_bytes(cv2.imencode(".png", STEPS)[1][:-300]),
             "is broken",
