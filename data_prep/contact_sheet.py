@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from data_prep import inspection
-from selfsup.data import records
+from selfsup.data import files, records
 from selfsup.images import mosaic
 
 _CELL = (240, 180)  # Width and height of a picture; its text lies below.
@@ -69,7 +69,7 @@ def _read(path, places):
         return []
     found = []
     try:
-        stream = tf.data.TFRecordDataset(path).take(places[-1] + 1)
+        stream = tf.data.TFRecordDataset(files.native(path)).take(places[-1] + 1)
         for place, serialized in enumerate(stream):
             if place in places:
                 found.append(inspection.raw_values(serialized.numpy()))

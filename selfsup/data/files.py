@@ -9,6 +9,14 @@ import uuid
 from selfsup.errors import UserError
 
 
+def native(path: str) -> bytes:
+    """`path` as TensorFlow's readers and writers take it, whatever bytes its name has.
+
+    As str they refuse a name that is not UTF-8, which Linux allows.
+    """
+    return os.fsencode(path)
+
+
 def sync(path):
     """Waits until the file or folder `path` is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
