@@ -94,7 +94,7 @@ def record_problem(serialized, features, classes):
         values = inspection.raw_values(serialized)
     except ValueError as error:
         return str(error)
-    key = values["image/key"].decode("utf-8", "replace")
+    key = files.printable(os.fsdecode(values["image/key"]))
     try:
         decoded = {
             name: tensor.numpy()

@@ -217,9 +217,12 @@ def _ids(location):
     # What Windows editors and shells save.
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        text = data.decode("utf-16") if wide else data.decode("utf-8-sig")
+        # Names of files, which may hold other bytes than UTF-8.
+        text = data.decode(*(("utf-16",) if wide else ("utf-8-sig", "surrogateescape")))
     except UnicodeDecodeError as error:
         raise UserError(f"{location.path}: a list that is no text: {error}") from error
+    if "\0" in text:
+        raise UserError(f"{location.path}: a list that is no text: it holds zero bytes")
     lines = (_id(line) for line in text.splitlines())
     return tuple(dict.fromkeys(line for line in lines if line))
 

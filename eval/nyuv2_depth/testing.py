@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import os
 from typing import Any
 
 import numpy as np
@@ -101,7 +102,7 @@ def _rows(batch, depths):
     batch = {name: values.numpy() for name, values in batch.items()}
     for row, size in enumerate(batch["size"]):
         yield Shown(
-            key=batch["key"][row].decode(),
+            key=os.fsdecode(batch["key"][row]),
             image=batch["image"][row],
             truth=batch["depth"][row, : size[0], : size[1]],
             predicted=resize(depths[row], size),

@@ -17,6 +17,11 @@ def native(path: str) -> bytes:
     return os.fsencode(path)
 
 
+def printable(name: str) -> str:
+    """`name` with escapes for all that is not printable: tabs, breaks, other bytes."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in name)
+
+
 def sync(path):
     """Waits until the file or folder `path` is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -74,7 +74,7 @@ def read(path, flag):
 
 def _strings(keys, depths, path, flag):
     if keys.dtype.kind == "S":
-        keys = np.char.decode(keys, "utf-8", "backslashreplace")
+        keys = np.char.decode(keys, "utf-8", "surrogateescape")
     good = keys.dtype.kind == "U" and keys.shape == depths.shape[:1]
     if not good or len(np.unique(keys)) != len(keys):
         raise UserError(

@@ -93,14 +93,14 @@ def _year_folder(devkit, year):
 def _image_ids(path, folder):
     """{image id: None} of a list file, each once."""
     try:
-        with open(path, encoding="utf-8-sig") as file:
+        with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
             ids = dict.fromkeys(_image_id(line) for line in file if line.strip())
     except FileNotFoundError as error:
         raise UserError(
             f"{path}: no such list; --set={os.path.basename(path)[:-4]} has to name "
             f"one of {', '.join(_list_names(folder)) or 'none: there is no list'}"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
     if not ids:
         raise UserError(f"{path}: lists no image")

@@ -48,7 +48,8 @@ def write(folder, set_name, detections, competition=COMPETITION):
             _LINE % (image, confidence, *box)
             for image, confidence, box in zip(images, confidences, boxes)
         )
-        files.write_atomically(path, "".join(lines))
+        # Ids are names of files, whose bytes are kept.
+        files.write_atomically(path, os.fsencode("".join(lines)))
 
 
 def read(folder, set_name, classes, images=None, competition=COMPETITION):
@@ -86,7 +87,7 @@ def read(folder, set_name, classes, images=None, competition=COMPETITION):
 
 def _read(path, images):
     rows = []
-    with open(path, encoding="utf-8-sig", errors="backslashreplace") as file:
+    with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
         for number, line in enumerate(file, start=1):
             words = line.split()
             if words:
