@@ -152,9 +152,15 @@ def _tiff_layout(data):
 
 
 @functools.cache
-def _formats() -> tuple[str, ...]:
-    """Those of `_FORMATS` that this Pillow has."""
+def register() -> None:
+    """Makes Pillow know its own plug-ins and that for HEIF."""
     # Thumbnails inside a HEIF file are not what it shows.
     pillow_heif.register_heif_opener(thumbnails=False)
     Image.init()
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """Those of `_FORMATS` that this Pillow has."""
+    register()
     return tuple(name for name in _FORMATS if name in Image.OPEN)

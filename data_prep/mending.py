@@ -14,7 +14,7 @@ _ANIMATION = (b"acTL", b"fcTL", b"fdAT")
 _CHUNK = struct.Struct(">I4s")
 
 # Markers of ITU-T T.81, table B.1.
-_EOI = b"\xff\xd9"
+_SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 _SOS = 0xDA
 _NO_LENGTH = (0x01, *range(0xD0, 0xD9))
 _FRAMES = tuple(code for code in range(0xC0, 0xD0) if code not in (0xC4, 0xC8, 0xCC))
@@ -35,7 +35,7 @@ def mend(data: bytes) -> tuple[bytes, str]:
     Returns:
       (bytes to decode instead, what was wrong); (b"", "") where this is of no help.
     """
-    if data.startswith(b"\xff\xd8\xff"):
+    if data.startswith(_SOI):
         return _with_end(data), "JPEG without its end marker"
     if data.startswith(_PNG_SIGNATURE):
         still = _without_animation(data)
@@ -51,13 +51,20 @@ def _with_end(data):
     its last bytes they have to change it, else these are no part of the picture but,
     say, the zeros of a file that was never filled.
     """
-    if not _lacks_end(data):
+    if _ending(data) != (False, True):
         return b""
-    body = data.rstrip(b"\xff")
+    # The last byte of the picture may be zero, and zeros may come after it.
+    for body in (data.rstrip(b"\0\xff"), data.rstrip(b"\xff")):
+        if _is_whole(body):
+            return body + _EOI
+    return b""
+
+
+def _is_whole(body):
+    """Whether a JPEG without its end marker has all its pixels, and nothing after."""
     whole = {_digest(body + pad + _EOI) for pad in (b"", *_PADS)}
     short = {_digest(body[:-_IN_USE] + pad + _EOI) for pad in (b"", *_PADS)}
-    is_whole = len(whole) == 1 and whole != {b""} and len(short | whole) > 1
-    return body + _EOI if is_whole else b""
+    return len(whole) == 1 and whole != {b""} and len(short | whole) > 1
 
 
 def _digest(data):
@@ -69,26 +76,31 @@ def _digest(data):
         return b""
 
 
-def _lacks_end(data):
-    """Whether a JPEG ends in a scan and has begun all that its picture needs.
+def lacks_end(data: bytes) -> bool:
+    """Whether a file is a JPEG without an end marker after its picture."""
+    return data.startswith(_SOI) and not _ending(data)[0]
+
+
+def _ending(data):
+    """(whether a JPEG has an end marker, whether all that its picture needs is begun).
 
     A progressive file may end between two scans: it has a picture, but not the whole.
     """
-    needed, place = None, 2
+    needed, place = None, len(_SOI)
     while True:
         place = _next_marker(data, place)
         if place is None:
-            return needed is not None and not needed
+            return False, needed is not None and not needed
         code = data[place + 1]
         if code == _EOI[1]:
-            return False
+            return True, needed is not None and not needed
         if code in _NO_LENGTH:
             place += 2
             continue
         length = int.from_bytes(data[place + 2 : place + 4], "big")
         segment = data[place + 4 : place + 2 + length]
         if len(segment) < length - 2 or length < 2:
-            return False
+            return False, False
         if code in _FRAMES:
             needed = _needed(segment, code in _PROGRESSIVE)
         elif code == _SOS and needed is not None:

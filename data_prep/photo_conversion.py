@@ -218,6 +218,9 @@ def _convert(data, name, max_side, max_pixels):
     note = _note(image, name, max_side)
     if _can_be_kept(image, data, max_side):
         return Photo(data, width, height, "")
+    if mending.lacks_end(data):
+        # Pillow fills up what pixels lack where any bytes come after.
+        raise _Broken("is broken: JPEG data that ends before the picture does")
     photo = upright(tones.to_rgb(_load(image, max_side), data), image)
     photo = _shrink(photo, max_side)
     return Photo(_compress(photo, image.format), *photo.size, note)
