@@ -73,11 +73,6 @@ def has_photo_extension(name: str) -> bool:
     return name.lower().endswith(_READ + _NOT_READ)
 
 
-def has_readable_extension(name: str) -> bool:
-    """Whether a file's name ends like that of a photo of a format that is read."""
-    return name.lower().endswith(_READ)
-
-
 def begins_like_photo(head: bytes) -> bool:
     """Whether the first `HEAD_BYTES` of a file are those of a photo."""
     if head[4:8] == _BOX:

@@ -15,7 +15,10 @@ from selfsup.errors import UserError
 
 LISTS = ("train", "val", "trainval", "test")
 _IMAGES, _ANNOTATIONS, _LISTS = PARTS = ("JPEGImages", "Annotations", "ImageSets/Main")
-_IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
+_IMAGE_EXTENSIONS = (
+    *(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"),
+    *(".heic", ".heif", ".avif", ".jp2"),
+)
 _MEMBER = re.compile(rf"(?:(?:.*/)?([^/]+)/)?({'|'.join(PARTS)})/([^/]+)", re.DOTALL)
 
 

@@ -39,7 +39,9 @@ _ADVICE = " (--validation_fraction=0 holds nothing out; give another --output wi
 _KEPT = "finished shards are kept: run the same command again to go on"
 _TEMPORARY = re.compile(r"\.(tfrecord|json|tsv|sqlite)\.[0-9a-f]{32}\.tmp(-journal)?$")
 _UNITS = {manifests.VIDEO_FRAMES: "videos"}
-_VERSIONS_OF = ("tensorflow", "numpy", "Pillow", "opencv-python-headless")
+_VERSIONS_OF = (
+    *("tensorflow", "numpy", "Pillow", "pillow-heif", "opencv-python-headless"),
+)
 
 
 def build(

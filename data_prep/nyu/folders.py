@@ -11,7 +11,10 @@ from data_prep.nyu import pairing
 from selfsup.data import manifest as manifests
 from selfsup.errors import UserError
 
-_PHOTOS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp")
+_PHOTOS = (
+    *(".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp"),
+    *(".heic", ".heif", ".avif", ".jp2"),
+)
 _DEPTHS = (".png", ".pgm", ".tif", ".tiff")
 _SPLITS = ("train", "validation", "test")
 _SECONDS = 120

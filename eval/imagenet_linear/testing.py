@@ -92,9 +92,7 @@ def run(evaluation, batches, neighbours=None):
         return np.concatenate([row[name] for row in rows], axis)
 
     return Results(
-        keys=np.array(
-            [key.decode("utf-8", "backslashreplace") for key in joined("keys")]
-        ),
+        keys=np.array([key.decode("utf-8", "replace") for key in joined("keys")]),
         labels=joined("labels"),
         hits1=joined("hits1", axis=1),
         hits5=joined("hits5", axis=1),

@@ -2,7 +2,6 @@
 
 import dataclasses
 import io
-import os
 from typing import Any
 
 import numpy as np
@@ -102,7 +101,7 @@ def _rows(batch, depths):
     batch = {name: values.numpy() for name, values in batch.items()}
     for row, size in enumerate(batch["size"]):
         yield Shown(
-            key=os.fsdecode(batch["key"][row]),
+            key=batch["key"][row].decode(),
             image=batch["image"][row],
             truth=batch["depth"][row, : size[0], : size[1]],
             predicted=resize(depths[row], size),

@@ -1,7 +1,6 @@
 """The built set that the detector is trained and tested on."""
 
 import dataclasses
-import os
 from typing import Any
 
 import numpy as np
@@ -109,7 +108,7 @@ def _of(one):
 
 def image_id(key):
     """The id in VOC's lists of a record's key: "VOC2007/000005" -> "000005"."""
-    return os.fsdecode(key).rpartition("/")[2]
+    return key.decode().rpartition("/")[2]
 
 
 def _check_ids(test):

@@ -17,6 +17,11 @@ def native(path: str) -> bytes:
     return os.fsencode(path)
 
 
+def as_utf8(name: str) -> str:
+    """`name` as records and reports hold it: bytes that are not UTF-8 are escaped."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def printable(name: str) -> str:
     """`name` with escapes for all that is not printable: tabs, breaks, other bytes."""
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in name)

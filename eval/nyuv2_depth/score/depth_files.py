@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
+from selfsup.data import files
 from selfsup.errors import UserError
 
 DEPTHS, KEYS = "depths", "keys"
@@ -81,4 +82,4 @@ def _strings(keys, depths, path, flag):
             f"--{flag}={path}: {KEYS} is {keys.dtype} {keys.shape}, for {len(depths)} "
             f"depth maps, or has one twice; {_EXPECTED}"
         )
-    return tuple(keys.tolist())
+    return tuple(files.as_utf8(key) for key in keys.tolist())

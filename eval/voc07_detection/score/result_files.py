@@ -48,8 +48,7 @@ def write(folder, set_name, detections, competition=COMPETITION):
             _LINE % (image, confidence, *box)
             for image, confidence, box in zip(images, confidences, boxes)
         )
-        # Ids are names of files, whose bytes are kept.
-        files.write_atomically(path, os.fsencode("".join(lines)))
+        files.write_atomically(path, "".join(lines))
 
 
 def read(folder, set_name, classes, images=None, competition=COMPETITION):
@@ -104,6 +103,7 @@ def _row(words, images):
     if len(words) != 6:
         raise ValueError(f"has {len(words)} columns; {_EXPECTED}")
     image, *texts = words
+    image = files.as_utf8(image)
     for text in texts:
         if not (_NUMBER.fullmatch(text) and math.isfinite(float(text))):
             raise ValueError(f"{text!r} is no finite number; {_EXPECTED}")
