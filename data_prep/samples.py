@@ -9,8 +9,6 @@ scenes in which such objects travel over a photo past which the camera pans.
 import dataclasses
 import importlib.util
 import os
-import shutil
-import tempfile
 
 import cv2
 import numpy as np
@@ -192,9 +190,7 @@ def _write_photos(folder, sources, seed, count):
         if random.random() < _SHARE_OF_COMPOSITIONS:
             photo = _compose(photo, sources, random)
         path = os.path.join(folder, name, f"{index:03d}.jpg")
-        quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-        with open(path, "wb") as file:
-            file.write(cv2.imencode(".jpg", photo, quality)[1])
+        cv2.imwrite(path, photo, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
 
 
 def _random_crop(photo, random):
@@ -296,15 +292,11 @@ def _middle_of_size(frame):
 
 
 def _write_video(path, frames):
-    # OpenCV ends the process where a path is not UTF-8.
-    with tempfile.TemporaryDirectory() as folder:
-        made = os.path.join(folder, "video.mp4")
-        writer = cv2.VideoWriter(
-            made, cv2.VideoWriter_fourcc(*"mp4v"), _FRAMES_PER_SECOND, _VIDEO_SIZE
-        )
-        if not writer.isOpened():
-            raise UserError(f"{path}: OpenCV cannot write MPEG-4 video here")
-        for frame in frames:
-            writer.write(frame)
-        writer.release()
-        shutil.move(made, path)
+    writer = cv2.VideoWriter(
+        path, cv2.VideoWriter_fourcc(*"mp4v"), _FRAMES_PER_SECOND, _VIDEO_SIZE
+    )
+    if not writer.isOpened():
+        raise UserError(f"{path}: OpenCV cannot write MPEG-4 video here")
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
