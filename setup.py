@@ -32,6 +32,7 @@ INSTALL_REQUIRES = [
     "numpy<2",
     "opencv-python-headless",
     "Pillow",
+    "pillow-heif",
     "rich",
     "scikit-learn",
     "scipy",

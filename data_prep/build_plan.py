@@ -70,11 +70,13 @@ class Listing:
       jobs: the shards to write, in order.
       names: digest of the inputs' keys, splits and details.
       state: digest of the sizes and times of change of the files behind them.
+      is_drawn: whether the held-out inputs were drawn, as no input names a split.
     """
 
     jobs: tuple
     names: str
     state: str
+    is_drawn: bool
 
     @property
     def count(self):
@@ -116,6 +118,7 @@ def list_inputs(output, inputs, division, directory="", containers=(), check=Non
         with contextlib.closing(_open(temporary, "nolock=1")) as database:
             _set_up(database)
             _insert(database, inputs)
+            is_drawn = _has_no_splits(database)
             counts = _settle_splits(database, output, division.validation_fraction)
             names, state = _digests(database, directory, containers)
             shards = _choose_shards(counts, division)
@@ -123,7 +126,8 @@ def list_inputs(output, inputs, division, directory="", containers=(), check=Non
                 database.execute(_DEAL, {"split": split, "shards": number})
             database.execute("DROP TABLE listed")
             database.commit()
-        listing = Listing(tuple(_jobs(output, counts, shards)), names, state)
+        jobs = tuple(_jobs(output, counts, shards))
+        listing = Listing(jobs, names, state, is_drawn)
         if check is not None:
             check(listing)
         files.publish(temporary, path)
@@ -177,6 +181,12 @@ def _insert(database, inputs):
 def _insert_rows(database, rows):
     database.executemany("INSERT OR IGNORE INTO listed VALUES (?, ?, ?, ?)", rows)
     rows.clear()
+
+
+def _has_no_splits(database):
+    return not database.execute(
+        "SELECT 1 FROM listed WHERE split != '' LIMIT 1"
+    ).fetchone()
 
 
 def _settle_splits(database, output, validation_fraction):

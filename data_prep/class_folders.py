@@ -4,7 +4,7 @@ import dataclasses
 import os
 import typing
 
-from data_prep import archives, inputs, photo_builder
+from data_prep import archives, image_formats, inputs, photo_builder
 from selfsup.errors import UserError
 from selfsup.progress import Progress
 
@@ -173,11 +173,11 @@ class TarSource:
 
 def _looks_like_photo(path, entry):
     """As `photo_builder.looks_like_photo`, of a member of the archive `path`."""
-    if photo_builder.has_photo_extension(entry.name):
+    if image_formats.has_photo_extension(entry.name):
         return True
-    size = min(photo_builder.HEAD_BYTES, entry.size)
+    size = min(image_formats.HEAD_BYTES, entry.size)
     head = archives.read(path, entry.offset, size)
-    return photo_builder.begins_like_photo(head)
+    return image_formats.begins_like_photo(head)
 
 
 def _is_tar(name):

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from data_prep import inspection
-from selfsup.data import records
+from selfsup.data import files, records
 from selfsup.images import mosaic
 
 _CELL = (240, 180)  # Width and height of a picture; its text lies below.
@@ -69,7 +69,7 @@ def _read(path, places):
         return []
     found = []
     try:
-        stream = tf.data.TFRecordDataset(path).take(places[-1] + 1)
+        stream = tf.data.TFRecordDataset(files.native(path)).take(places[-1] + 1)
         for place, serialized in enumerate(stream):
             if place in places:
                 found.append(inspection.raw_values(serialized.numpy()))
@@ -81,7 +81,7 @@ def _read(path, places):
 def _cells(manifest, split, values):
     """[(picture, line, line), ...] of a record."""
     features, image = manifest.features, _image(values["image/encoded"])
-    key = values["image/key"].decode("utf-8", "replace")
+    key = files.printable(os.fsdecode(values["image/key"]))
     lines = [f"{split}: {_tail(key, 28)}", _caption(manifest, values)]
     scale = min(_CELL[0] / image.width, _CELL[1] / image.height)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
@@ -116,7 +116,8 @@ def _caption(manifest, values):
 
 
 def _class_name(labels, index):
-    return labels[index] if 0 <= index < len(labels) else f"class {index}"
+    known = 0 <= index < len(labels)
+    return files.printable(labels[index]) if known else f"class {index}"
 
 
 def _tail(text, length, keep_start=False):

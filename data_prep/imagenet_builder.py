@@ -81,7 +81,7 @@ class ImageNetConverter:
 
     Attributes:
       sources: {"train" or "validation": where its photos are read}.
-      max_side, max_pixels: as in `photo_conversion.encode`.
+      max_side, max_pixels: as in `photo_conversion.convert`.
     """
 
     sources: dict

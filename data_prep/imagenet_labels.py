@@ -184,13 +184,14 @@ def _read_synsets(path):
 
 def _lines(data, path, expected):
     """Lines of text without blank ones at the end."""
-    try:
-        lines = [line.strip() for line in data.decode("utf-8-sig").splitlines()]
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: is no text file; {expected}") from error
+    # Names of classes are those of folders, which may hold other bytes than UTF-8.
+    text = data.decode("utf-8-sig", "surrogateescape")
+    if "\0" in text:
+        raise UserError(f"{path}: is no text file; {expected}")
+    lines = [line.strip() for line in text.splitlines()]
     while lines and not lines[-1]:
         lines.pop()
-    if not lines or "\0" in lines[0]:
+    if not lines:
         raise UserError(f"{path}: holds no lines of text; {expected}")
     for number, line in enumerate(lines, start=1):
         if not line:

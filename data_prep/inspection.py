@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 
 from data_prep import local_runner, worker_pool
 from data_prep.distribution import Distribution
-from selfsup.data import records
+from selfsup.data import files, records
 from selfsup.errors import UserError
 from selfsup.progress import Progress
 
@@ -200,7 +200,7 @@ class ShardStatistics:
         _, path, limit = job
         statistics = Statistics()
         try:
-            for serialized in tf.data.TFRecordDataset(path).take(limit):
+            for serialized in tf.data.TFRecordDataset(files.native(path)).take(limit):
                 add_record(statistics, raw_values(serialized.numpy()), self._features)
                 if statistics.records % _RECORDS_A_STEP == 0:
                     yield statistics.records

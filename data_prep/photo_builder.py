@@ -2,7 +2,7 @@
 
 import os
 
-from data_prep import inputs, photo_conversion, writer
+from data_prep import image_formats, inputs, photo_conversion, writer
 from selfsup.data import manifest as manifests
 from selfsup.errors import UserError
 
@@ -12,36 +12,6 @@ FOLDER_LABELS = "folders"
 # A photo that takes longer is set aside; one of 100 million pixels takes seconds.
 _SECONDS = 120
 _PIXELS_PER_SECOND = 500_000
-
-_EXTENSIONS = (
-    ".jpg",
-    ".jpeg",
-    ".jpe",
-    ".jfif",
-    ".png",
-    ".webp",
-    ".gif",
-    ".bmp",
-    ".dib",
-    ".tif",
-    ".tiff",
-    ".ppm",
-    ".pgm",
-    ".pnm",
-    ".avif",
-    ".heic",
-    ".heif",
-    ".jp2",
-)
-HEAD_BYTES = 12
-_SIGNATURES = (
-    b"\xff\xd8\xff",
-    b"\x89PNG\r\n\x1a\n",
-    b"GIF87a",
-    b"GIF89a",
-    b"II*\0",
-    b"MM\0*",
-)
 
 
 def build_photos(
@@ -106,23 +76,13 @@ def find_photos(directory, output):
 
 def looks_like_photo(path):
     """Whether a file has a photo's extension or begins like one."""
-    if has_photo_extension(path):
+    if image_formats.has_photo_extension(path):
         return True
     try:
         with open(path, "rb") as file:
-            return begins_like_photo(file.read(HEAD_BYTES))
+            return image_formats.begins_like_photo(file.read(image_formats.HEAD_BYTES))
     except OSError:
         return False
-
-
-def has_photo_extension(name):
-    """Whether a file's name ends like a photo's."""
-    return name.lower().endswith(_EXTENSIONS)
-
-
-def begins_like_photo(head):
-    """Whether the first `HEAD_BYTES` of a file are those of a photo."""
-    return head.startswith(_SIGNATURES) or (head[:4], head[8:]) == (b"RIFF", b"WEBP")
 
 
 def _class_names(directory, output):

@@ -1,24 +1,25 @@
 """One photo of any kind to one record: upright, 8 bits, three channels.
 
 A file's content decides what it is, never its name. What training can read as it is
-keeps its bytes; all else is decoded once, carefully, and encoded again.
+keeps its bytes; all else is decoded once, carefully, and encoded again. A record holds
+what a viewer shows: turned by EXIF, scaled to 8 bits, transparency on white.
 
 TensorFlow is imported late: the worker processes need it, not their parent.
 """
 
+from __future__ import annotations
+
 import dataclasses
-import functools
 import io
 import os
+from typing import NamedTuple
 
-import numpy as np
-from PIL import Image, ImageCms, JpegImagePlugin
+from PIL import Image, JpegImagePlugin
 
+from data_prep import image_formats, mending, tones
 from data_prep.shards import Converted, SetAside
 
 JPEG_QUALITY = 95
-# Pillow reads more, some of it dangerously: for PostScript it starts Ghostscript.
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF")
 MIN_SIDE = 32
 # Up to this area a photo from a lossless file stays lossless: JPEG's 8x8 blocks
 # would be a large part of what there is to see.
@@ -35,11 +36,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Modes in which Pillow gives what may be 16 bits a pixel.
-MODES_16_BIT = ("I", "I;16", "I;16L", "I;16B", "I;16N")
-_ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 _METADATA_BYTES = 16 << 20
-_WHITE = (255, 255, 255, 255)
 
 # The limit is ours: it is checked, with a reason given, before pixels are decoded.
 Image.MAX_IMAGE_PIXELS = None
@@ -90,7 +87,7 @@ def to_record(data, key, label, max_side=0, max_pixels=100_000_000):
     """Makes the record of an image file.
 
     Args:
-      data, max_side, max_pixels: as in `encode`.
+      data, max_side, max_pixels: as in `convert`.
       key: the input's name, whose extension says what the file should be.
       label: class index, or -1.
 
@@ -98,36 +95,24 @@ def to_record(data, key, label, max_side=0, max_pixels=100_000_000):
       `Converted`: one record, and what had to be repaired.
 
     Raises:
-      SetAside: as `encode`.
+      SetAside: as `convert`.
     """
     from selfsup.data import records
 
-    encoded, width, height = encode(data, max_side, max_pixels)
-    note = "" if encoded is data else repair_note(data, key, max_side)
+    photo = convert(data, key, max_side, max_pixels)
     record = records.serialize(
-        key=key, encoded=encoded, height=height, width=width, label=label
+        key=key,
+        encoded=photo.encoded,
+        height=photo.height,
+        width=photo.width,
+        label=label,
     )
-    return Converted([record], note)
+    return Converted([record], photo.note)
 
 
 def byte_limit(max_pixels):
     """Size of the largest image file that is read: four channels of 16 bits."""
     return 8 * max_pixels + _METADATA_BYTES
-
-
-def open_image(data):
-    """Opens an image file of one of the formats that builders read, and no other.
-
-    Args:
-      data: its bytes.
-
-    Returns:
-      PIL image; its pixels are not decoded yet.
-
-    Raises:
-      whatever Pillow's plug-ins run into; `PIL.UnidentifiedImageError` for other formats.
-    """
-    return Image.open(io.BytesIO(data), formats=_formats())
 
 
 def orientation(data):
@@ -136,28 +121,61 @@ def orientation(data):
     1, upright, where there is none, it is none of these, or it cannot be read.
     """
     try:
-        return _orientation(open_image(data))
+        return _orientation(image_formats.open_image(data))
     except Exception:
         return 1
 
 
-def encode(data, max_side=0, max_pixels=100_000_000):
+class Photo(NamedTuple):
+    """An image that is fit for a record.
+
+    Attributes:
+      encoded: JPEG or PNG bytes, upright: the file's own where they can be kept.
+      width, height: in pixels.
+      note: what was wrong with the file; "" where its format, or its size, is the only
+        reason why its bytes were not kept.
+    """
+
+    encoded: bytes
+    width: int
+    height: int
+    note: str
+
+
+class _Broken(SetAside):
+    """The file cannot be opened or decoded as it is."""
+
+
+def encode(
+    data: bytes, max_side: int = 0, max_pixels: int = 100_000_000
+) -> tuple[bytes, int, int]:
+    """(encoded, width, height) of the `Photo` that `convert` makes."""
+    return convert(data, "", max_side, max_pixels)[:3]
+
+
+def convert(
+    data: bytes, name: str, max_side: int = 0, max_pixels: int = 100_000_000
+) -> Photo:
     """Makes an image file's bytes fit for a record.
 
     Args:
       data: bytes of an image file.
+      name: its name, whose extension says what it should be, or "".
       max_side: longer side above which it is shrunk; 0 for no limit.
       max_pixels: limit of width x height.
 
     Returns:
-      (encoded, width, height): `data` itself where it can be kept.
+      `Photo`, whose `encoded` is `data` itself where it can be kept.
 
     Raises:
       SetAside: the image is unreadable, broken, too large or too small; nothing else
         is raised, whatever the bytes.
     """
+    limit = byte_limit(max_pixels)
+    if len(data) > limit:
+        raise SetAside(f"has over {limit} bytes: too large for {max_pixels} pixels")
     try:
-        return _encode(data, max_side, max_pixels)
+        return _convert_or_mend(data, name, max_side, max_pixels)
     except SetAside:
         raise
     except Exception as error:
@@ -167,18 +185,49 @@ def encode(data, max_side=0, max_pixels=100_000_000):
         ) from error
 
 
-def repair_note(data, name, max_side=0):
-    """What was wrong with an image file whose bytes were not kept.
+def upright(photo: Image.Image, image: Image.Image) -> Image.Image:
+    """`photo`, made of the pixels of an opened `image`, turned as EXIF has it."""
+    turn = _TURNS.get(_orientation(image))
+    return photo if turn is None else photo.transpose(turn)
 
-    Args:
-      data: its bytes, which `encode` accepted.
-      name: its name.
-      max_side: as in `encode`.
 
-    Returns:
-      str; "" where its format, or its size, is the only reason.
-    """
-    image = open_image(data)
+def _convert_or_mend(data, name, max_side, max_pixels):
+    try:
+        return _convert(data, name, max_side, max_pixels)
+    except _Broken:
+        mended, fault = mending.mend(data)
+        if not mended:
+            raise
+    photo = _convert(mended, name, max_side, max_pixels)
+    return photo._replace(note="; ".join(filter(None, (photo.note, fault))))
+
+
+def _convert(data, name, max_side, max_pixels):
+    try:
+        image = image_formats.open_image(data)
+    except Exception as error:
+        raise _Broken(image_formats.why_unreadable(data)) from error
+    width, height = image.size
+    if width * height > max_pixels:
+        raise SetAside(f"{width}x{height} is over the limit of {max_pixels} pixels")
+    if min(width, height) < MIN_SIDE:
+        raise SetAside(f"{width}x{height} is under {MIN_SIDE} pixels on a side")
+    raw = image_formats.why_raw(image)
+    if raw:
+        raise SetAside(raw)
+    note = _note(image, name, max_side)
+    if _can_be_kept(image, data, max_side):
+        return Photo(data, width, height, "")
+    if mending.lacks_end(data):
+        # Pillow fills up what pixels lack where any bytes come after.
+        raise _Broken("is broken: JPEG data that ends before the picture does")
+    photo = upright(tones.to_rgb(_load(image, max_side), data), image)
+    photo = _shrink(photo, max_side)
+    return Photo(_compress(photo, image.format), *photo.size, note)
+
+
+def _note(image, name, max_side):
+    """What is wrong with an image whose bytes are not kept, as in `Photo`."""
     is_jpeg = isinstance(image, JpegImagePlugin.JpegImageFile)
     kind = "JPEG" if is_jpeg else image.format
     extension = os.path.splitext(name)[1]
@@ -188,66 +237,12 @@ def repair_note(data, name, max_side=0):
         notes.append(f"{kind} named {extension}")
     if image.mode == "CMYK":
         notes.append("CMYK, made RGB")
-    if is_jpeg and _turn(image) is not None:
+    if is_jpeg and _orientation(image) != 1:
         notes.append("rotated by EXIF, turned upright")
     shrunk = max_side and max(image.size) > max_side
     if is_jpeg and not notes and not shrunk:
         notes.append("JPEG that TensorFlow does not read, encoded again")
     return "; ".join(notes)
-
-
-def _encode(data, max_side, max_pixels):
-    limit = byte_limit(max_pixels)
-    if len(data) > limit:
-        raise SetAside(f"has over {limit} bytes: too large for {max_pixels} pixels")
-    try:
-        image = open_image(data)
-    except Exception as error:
-        raise SetAside(_not_readable(data)) from error
-    width, height = image.size
-    if width * height > max_pixels:
-        raise SetAside(f"{width}x{height} is over the limit of {max_pixels} pixels")
-    if min(width, height) < MIN_SIDE:
-        raise SetAside(f"{width}x{height} is under {MIN_SIDE} pixels on a side")
-    if _can_be_kept(image, data, max_side):
-        return data, width, height
-    photo = _shrink(to_rgb(_load(image, max_side)), max_side)
-    return _compress(photo, image.format), *photo.size
-
-
-def to_rgb(image):
-    """An upright 8-bit RGB copy of a loaded PIL image.
-
-    Transparency is laid over white, 16 bits are scaled to 8, and CMYK goes through
-    its color profile where it has one.
-    """
-    profile = image.info.get("icc_profile")
-    turn = _turn(image)
-    if turn is not None:
-        image = image.transpose(turn)
-    if image.mode in MODES_16_BIT:
-        return _from_16_bits(image)
-    if image.mode == "F":
-        raise SetAside("holds floating-point values, not a photo")
-    if image.mode in _ALPHA_MODES or "transparency" in image.info:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(
-            Image.new("RGBA", image.size, _WHITE), image
-        ).convert("RGB")
-    if image.mode == "CMYK" and profile:
-        return _through_profile(image, profile)
-    return image.convert("RGB")
-
-
-def _not_readable(data):
-    if not data:
-        return "is empty"
-    return "is no image of a known format"
-
-
-def _turn(image):
-    """The transposition that turns `image` upright; None where it is, or no one knows."""
-    return _TURNS.get(_orientation(image))
 
 
 def _orientation(image):
@@ -259,20 +254,13 @@ def _orientation(image):
     return int(found) if found in range(2, 9) else 1
 
 
-@functools.cache
-def _formats():
-    """Those of `_FORMATS` that this Pillow has."""
-    Image.init()
-    return tuple(name for name in _FORMATS if name in Image.OPEN)
-
-
 def _can_be_kept(image, data, max_side):
     """Whether training reads this very file: an upright JPEG, whole, gray or RGB."""
     if not isinstance(image, JpegImagePlugin.JpegImageFile):
         return False
     if image.mode not in ("L", "RGB") or (max_side and max(image.size) > max_side):
         return False
-    if _turn(image) is not None:
+    if _orientation(image) != 1:
         return False
     import tensorflow as tf
 
@@ -290,33 +278,13 @@ def _can_be_kept(image, data, max_side):
 def _load(image, max_side):
     """Decodes the first frame."""
     try:
-        if max_side:
+        if max_side and isinstance(image, JpegImagePlugin.JpegImageFile):
             # JPEGs decode straight to a fraction of their size.
             image.draft(image.mode, (max_side, max_side))
         image.load()
     except Exception as error:
-        raise SetAside(f"is broken: {error}") from error
+        raise _Broken(f"is broken: {error}") from error
     return image
-
-
-def _from_16_bits(image):
-    values = np.asarray(image)
-    if values.min() < 0 or values.max() > 65535:
-        raise SetAside("holds integers beyond 16 bits, not a photo")
-    gray = (values.astype(np.uint32) + 128) // 257
-    return Image.fromarray(gray.astype(np.uint8)).convert("RGB")
-
-
-def _through_profile(image, profile):
-    try:
-        return ImageCms.profileToProfile(
-            image,
-            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-            ImageCms.createProfile("sRGB"),
-            outputMode="RGB",
-        )
-    except (ImageCms.PyCMSError, OSError):
-        return image.convert("RGB")
 
 
 def _shrink(photo, max_side):

@@ -2,10 +2,11 @@
 
     python -m data_prep.photos --input=DIR --output=DIR [--labels=folders]
 
-Reads JPEG, PNG, WebP, GIF (first frame), BMP and TIFF: gray, palette, alpha (laid over
-white), CMYK, 16-bit, rotated by EXIF. Upright JPEGs keep their bytes. Unusable files
-are set aside with the reason in set_aside.tsv; repaired.tsv lists JPEGs that could not
-keep their bytes, CMYK, and files of another format than their name says. Run the same
+Reads JPEG, PNG, WebP, GIF (first frame), BMP, TIFF, HEIC, AVIF and JPEG 2000: gray,
+palette, alpha (laid over white), CMYK, 16-bit, rotated by EXIF. Upright JPEGs keep their
+bytes. Unusable files are set aside with the reason in set_aside.tsv; repaired.tsv lists
+JPEGs that could not keep their bytes or lacked their end marker, CMYK, and files of
+another format than their name says. Run the same
 command again after an interruption: finished shards are kept.
 """
 

@@ -43,7 +43,7 @@ class ShardCheck:
         """A text, "" when all is well, for each record and for the end of the shard."""
         import tensorflow as tf
 
-        stream = iter(tf.data.TFRecordDataset(path))
+        stream = iter(tf.data.TFRecordDataset(files.native(path)))
         number = 0
         while True:
             try:
@@ -94,7 +94,7 @@ def record_problem(serialized, features, classes):
         values = inspection.raw_values(serialized)
     except ValueError as error:
         return str(error)
-    key = values["image/key"].decode("utf-8", "replace")
+    key = files.printable(os.fsdecode(values["image/key"]))
     try:
         decoded = {
             name: tensor.numpy()

@@ -65,19 +65,18 @@ class VocConverter:
             raise SetAside(where["problem"])
         annotation = read_annotation(where["annotation"])
         data = _read(where["image"], photo_conversion.byte_limit(MAX_PIXELS))
-        encoded, width, height = photo_conversion.encode(data, max_pixels=MAX_PIXELS)
+        photo = photo_conversion.convert(data, "", max_pixels=MAX_PIXELS)
         objects, notes = [], []
         if annotation is not None:
-            objects, notes = _place(annotation, data, width, height)
-        if encoded is not data:
-            why = photo_conversion.repair_note(data, "") or "made a JPEG"
-            notes.append(Note(_CONVERTED, why))
+            objects, notes = _place(annotation, data, photo.width, photo.height)
+        if photo.encoded is not data:
+            notes.append(Note(_CONVERTED, photo.note or "made a JPEG"))
         objects, left_out = self._known(objects)
         record = records.serialize(
             key=item.key,
-            encoded=encoded,
-            height=height,
-            width=width,
+            encoded=photo.encoded,
+            height=photo.height,
+            width=photo.width,
             boxes=[one.box for one in objects],
             classes=[self.labels.index(one.name) for one in objects],
             difficult=[one.difficult for one in objects],

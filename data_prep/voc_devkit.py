@@ -15,7 +15,10 @@ from selfsup.errors import UserError
 
 LISTS = ("train", "val", "trainval", "test")
 _IMAGES, _ANNOTATIONS, _LISTS = PARTS = ("JPEGImages", "Annotations", "ImageSets/Main")
-_IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
+_IMAGE_EXTENSIONS = (
+    *(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"),
+    *(".heic", ".heif", ".avif", ".jp2"),
+)
 _MEMBER = re.compile(rf"(?:(?:.*/)?([^/]+)/)?({'|'.join(PARTS)})/([^/]+)", re.DOTALL)
 
 
@@ -217,9 +220,12 @@ def _ids(location):
     # What Windows editors and shells save.
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        text = data.decode("utf-16") if wide else data.decode("utf-8-sig")
+        # Names of files, which may hold other bytes than UTF-8.
+        text = data.decode(*(("utf-16",) if wide else ("utf-8-sig", "surrogateescape")))
     except UnicodeDecodeError as error:
         raise UserError(f"{location.path}: a list that is no text: {error}") from error
+    if "\0" in text:
+        raise UserError(f"{location.path}: a list that is no text: it holds zero bytes")
     lines = (_id(line) for line in text.splitlines())
     return tuple(dict.fromkeys(line for line in lines if line))
 

@@ -35,10 +35,13 @@ LOCAL = "local"
 BEAM = "beam"
 SET_ASIDE_FILE = "set_aside.tsv"
 REPAIRED_FILE = "repaired.tsv"
+_ADVICE = " (--validation_fraction=0 holds nothing out; give another --output with it)"
 _KEPT = "finished shards are kept: run the same command again to go on"
 _TEMPORARY = re.compile(r"\.(tfrecord|json|tsv|sqlite)\.[0-9a-f]{32}\.tmp(-journal)?$")
 _UNITS = {manifests.VIDEO_FRAMES: "videos"}
-_VERSIONS_OF = ("tensorflow", "numpy", "Pillow", "opencv-python-headless")
+_VERSIONS_OF = (
+    *("tensorflow", "numpy", "Pillow", "pillow-heif", "opencv-python-headless"),
+)
 
 
 def build(
@@ -114,7 +117,7 @@ def build(
             work = ShardWriter(convert, build_plan.inputs_of, source)
             run = _runner(runner, workers, time_limit, beam_options)
             _write_missing(listing.jobs, run, work, _UNITS.get(kind, "photos"))
-            return _conclude(output, plan, listing.jobs)
+            return _conclude(output, plan, listing)
     except KeyboardInterrupt:
         raise UserError(f"interrupted; {_KEPT}") from None
     except (OSError, sqlite3.Error) as error:
@@ -176,11 +179,11 @@ def _remove_temporaries(output):
                     os.remove(os.path.join(folder, name))
 
 
-def _conclude(output, plan, jobs):
+def _conclude(output, plan, listing):
     """Reports what was set aside and repaired, then writes the manifest."""
     shards, counts = [], collections.Counter()
     set_aside, repaired = _Listing(), _Listing()
-    for job in jobs:
+    for job in listing.jobs:
         result = finished(job)
         shards.append(
             manifests.Shard(
@@ -209,7 +212,7 @@ def _conclude(output, plan, jobs):
         versions=versions.of(_VERSIONS_OF),
         directory=output,
     )
-    _check_usable(manifest, set_aside)
+    _check_usable(manifest, set_aside, listing.is_drawn)
     manifests.write(manifest, output)
     _report(manifest, output)
     return manifest
@@ -226,7 +229,7 @@ class _Listing:
 
     def add(self, pairs):
         """Adds ((key, text), ...)."""
-        rows = [(_one_line(key), _one_line(text)) for key, text in pairs]
+        rows = [(files.printable(key), files.printable(text)) for key, text in pairs]
         self._database.executemany("INSERT INTO lines VALUES (?, ?)", rows)
         self.count += len(rows)
 
@@ -244,15 +247,22 @@ class _Listing:
         files.publish(temporary, path)
 
 
-def _check_usable(manifest, set_aside):
+def _check_usable(manifest, set_aside, is_drawn):
     # Where the set has a training split at all: it may be a test set.
     needed = manifest.split("train") or manifest.shards
     if sum(shard.records for shard in needed):
         return
     examples = "; ".join(f"{key}: {reason}" for key, reason in set_aside.lines(3))
+    unusable = (
+        f"({examples}); {os.path.join(manifest.directory, SET_ASIDE_FILE)} lists all"
+    )
+    found, used = manifest.inputs["found"], manifest.inputs["used"]
+    if not used:
+        raise UserError(f"nothing usable among {found} inputs {unusable}")
     raise UserError(
-        f"nothing usable among {manifest.inputs['found']} inputs ({examples}); "
-        f"{os.path.join(manifest.directory, SET_ASIDE_FILE)} lists all"
+        f"nothing to train on: {used} of {found} inputs can be used, but not for "
+        f"training, as they are held out{_ADVICE * is_drawn}; the others cannot be used "
+        f"{unusable}"
     )
 
 
@@ -264,6 +274,13 @@ def _report(manifest, output):
         f"{output}: {records} records from {counts['used']} of {counts['found']} inputs",
         file=sys.stderr,
     )
+    for split in splits:
+        if not manifest.records(split):
+            print(
+                f"{split}: no records, as all inputs drawn or given for it were set "
+                "aside",
+                file=sys.stderr,
+            )
     for what, number in counts["counts"].items():
         print(f"{what}: {number}", file=sys.stderr)
     for what, name in (("set_aside", SET_ASIDE_FILE), ("repaired", REPAIRED_FILE)):
@@ -271,8 +288,3 @@ def _report(manifest, output):
             words = what.replace("_", " ")
             path = os.path.join(output, name)
             print(f"{counts[what]} {words}: see {path}", file=sys.stderr)
-
-
-def _one_line(text):
-    """`text` with escapes for all that is not printable: tabs, breaks, colors."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)

@@ -4,6 +4,7 @@ import contextlib
 
 import tensorflow as tf
 
+from selfsup.data import pipeline
 from selfsup.errors import UserError
 
 
@@ -14,7 +15,7 @@ def serialized_records(source):
     metric over other records than its name says would be wrong. Iterate it inside of
     `damage_explained`.
     """
-    return tf.data.TFRecordDataset(source.files)
+    return tf.data.TFRecordDataset(pipeline.native_files(source))
 
 
 @contextlib.contextmanager

@@ -72,6 +72,8 @@ def load_trunk(directory):
     """
     try:
         loaded = tf.saved_model.load(directory)
+    except UnicodeEncodeError:
+        raise  # Of its name; `command.run` says so.
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise UserError(f"--trunk={directory}: not a SavedModel: {error}") from error
     if not callable(loaded):

@@ -75,7 +75,7 @@ def _bare_decoding(source, threads):
         encoded = tf.io.parse_single_example(serialized, spec)["image/encoded"]
         return tf.io.decode_jpeg(encoded, channels=3)[0, 0]
 
-    stream = tf.data.TFRecordDataset(source.files).repeat()
+    stream = tf.data.TFRecordDataset(pipeline.native_files(source)).repeat()
     return stream.map(decode, num_parallel_calls=threads, deterministic=True)
 
 

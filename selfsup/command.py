@@ -50,11 +50,22 @@ def run(main, module, positional=None):
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
+        except UnicodeEncodeError as error:
+            if not _is_file_name(error):
+                raise
+            print(
+                f"error: {ascii(error.object)[:400]}: is a name that is not UTF-8, "
+                "which TensorFlow cannot use here; rename that file or folder",
+                file=sys.stderr,
+            )
+            return 1
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             return 130
 
     _stand_in_for_main(module)
+    # Names of files may hold what no encoding has; stderr escapes it by itself.
+    sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app.run(guarded)
     except BrokenPipeError:
@@ -66,6 +77,12 @@ def run(main, module, positional=None):
         if _HELP_FLAGS.intersection(sys.argv[1:]):
             sys.exit(0)
         raise
+
+
+def _is_file_name(error):
+    """Whether a text could not be encoded as it is a name with bytes that are not UTF-8."""
+    wrong = error.object[error.start : error.end]
+    return all("\udc80" <= one <= "\udcff" for one in wrong)
 
 
 def _stand_in_for_main(module):

@@ -208,7 +208,7 @@ def _write_keras(folder, parts, unit_weights):
 def _write_card(directory, card):
     _write_json(os.path.join(directory, model_card.JSON_NAME), card)
     path = os.path.join(directory, model_card.MARKDOWN_NAME)
-    with open(path, "w", encoding="utf-8") as file:
+    with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(model_card.render(card))
 
 

@@ -11,7 +11,10 @@ from data_prep.nyu import pairing
 from selfsup.data import manifest as manifests
 from selfsup.errors import UserError
 
-_PHOTOS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp")
+_PHOTOS = (
+    *(".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp"),
+    *(".heic", ".heif", ".avif", ".jp2"),
+)
 _DEPTHS = (".png", ".pgm", ".tif", ".tiff")
 _SPLITS = ("train", "validation", "test")
 _SECONDS = 120
@@ -182,7 +185,7 @@ class FolderConverter:
     min_valid: float
 
     def __call__(self, one):
-        """Returns the one serialized record of a pair; raises `SetAside`."""
+        """Returns `Converted` with the one record of a pair; raises `SetAside`."""
         from data_prep import photo_conversion
         from data_prep.nyu import depth_png
         from selfsup.data import records
@@ -192,29 +195,29 @@ class FolderConverter:
         if not one.detail:
             raise writer.SetAside("photo without a depth image of its name")
         data = _read(self.rgb, one.key)
-        if photo_conversion.orientation(data) != 1:
-            raise writer.SetAside("is rotated by EXIF, which its depth is not")
-        encoded, width, height = photo_conversion.encode(data, max_pixels=_MAX_PIXELS)
-        depth, _ = json.loads(one.detail)
-        steps = self._depth(depth, height, width)
+        photo = photo_conversion.convert(data, one.key, max_pixels=_MAX_PIXELS)
+        name, _ = json.loads(one.detail)
+        depth = _read(self.depth_images, name)
+        _check_turned_alike(data, depth)
+        steps = self._depth(depth, photo.height, photo.width)
         record = records.serialize(
             key=one.key,
-            encoded=encoded,
-            height=height,
-            width=width,
+            encoded=photo.encoded,
+            height=photo.height,
+            width=photo.width,
             depth=depth_png.from_steps(steps, self.min_valid),
             depth_unit=self.depth_unit,
         )
-        return [record]
+        return writer.Converted([record], photo.note)
 
-    def _depth(self, name, height, width):
-        """uint16 [height, width] of the depth image `name`, 0 where unknown."""
+    def _depth(self, data, height, width):
+        """uint16 [height, width] of a depth image's bytes, 0 where unknown."""
         import cv2
         import numpy as np
 
         from data_prep.nyu import depth_files
 
-        steps = depth_files.decode(_read(self.depth_images, name))
+        steps = depth_files.decode(data)
         steps = np.where(np.isin(steps, self.invalid), 0, steps).astype(np.uint16)
         if steps.shape == (height, width):
             return steps
@@ -224,6 +227,22 @@ class FolderConverter:
                 f"{width}x{height} (--resize_depth brings it to the photo's size)"
             )
         return cv2.resize(steps, (width, height), interpolation=cv2.INTER_NEAREST)
+
+
+def _check_turned_alike(photo, depth):
+    """Raises `SetAside` where EXIF turns one of two files and the other not so.
+
+    A depth image without EXIF may belong to the photo as it is stored or as it is shown.
+    """
+    from data_prep import photo_conversion
+
+    photo = photo_conversion.orientation(photo)
+    depth = photo_conversion.orientation(depth)
+    if photo != depth:
+        raise writer.SetAside(
+            f"the photo is rotated by EXIF (orientation {photo}), its depth image "
+            f"otherwise (orientation {depth})"
+        )
 
 
 def _read(folder, name):

@@ -9,6 +9,24 @@ import uuid
 from selfsup.errors import UserError
 
 
+def native(path: str) -> bytes:
+    """`path` as TensorFlow's readers and writers take it, whatever bytes its name has.
+
+    As str they refuse a name that is not UTF-8, which Linux allows.
+    """
+    return os.fsencode(path)
+
+
+def as_utf8(name: str) -> str:
+    """`name` as records and reports hold it: bytes that are not UTF-8 are escaped."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def printable(name: str) -> str:
+    """`name` with escapes for all that is not printable: tabs, breaks, other bytes."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in name)
+
+
 def sync(path):
     """Waits until the file or folder `path` is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -1,12 +1,14 @@
 """How many records damaged shards may lose before training on them ends."""
 
-from selfsup.data import pipeline
+from selfsup.data import files, pipeline
 from selfsup.errors import UserError
 
 
 def count_whole_records(path):
     """How many records of a shard can be read, those behind its first damage not."""
-    counted = pipeline.whole_records(path).reduce(0, lambda count, _: count + 1)
+    counted = pipeline.whole_records(files.native(path)).reduce(
+        0, lambda count, _: count + 1
+    )
     return int(counted)
 
 

@@ -20,7 +20,7 @@ import sys
 
 import tensorflow as tf
 
-from selfsup.data import manifest, records
+from selfsup.data import files, manifest, records
 from selfsup.errors import UserError
 
 WINDOW_SHARDS = 16
@@ -90,17 +90,22 @@ class Source:
             for index, (path, (_, shard)) in enumerate(zip(self.files, shards))
             if not _has_size(path, shard.bytes)
         )
-        readable = tf.data.Dataset.from_tensor_slices(self.files).flat_map(
+        readable = tf.data.Dataset.from_tensor_slices(native_files(self)).flat_map(
             whole_records
         )
         if not any(True for _ in readable.take(1)):
             raise UserError(f"no whole record in the {split} split of {folders}")
 
 
+def native_files(source) -> list[bytes]:
+    """The paths of a `Source`, or of a share of it, as TensorFlow takes them."""
+    return [files.native(path) for path in source.files]
+
+
 def _has_size(path, expected):
     """Whether a shard has the size that its manifest says; warns where it has not."""
     try:
-        found = tf.io.gfile.stat(path).length
+        found = tf.io.gfile.stat(files.native(path)).length
     except tf.errors.OpError as error:
         raise UserError(
             f"{path}: in the manifest, but cannot be read: {error.message}"
@@ -123,7 +128,7 @@ def whole_records(path):
     """The records of a shard up to its first damage: tf.data.Dataset of strings.
 
     Args:
-      path: str or scalar string tensor. That it is missing is an error.
+      path: bytes or scalar string tensor. That it is missing is an error.
     """
     # Ignoring errors would open a missing file again and again for ever; this look at
     # its first byte, whose errors count, comes before.
@@ -149,15 +154,16 @@ def _shard_reader(source):
 
     The dataset's elements are (serialized record, stand-in as of `STAND_IN`).
     """
-    files, counts = tf.constant(source.files), tf.constant(source.counts, tf.int64)
+    paths = tf.constant(native_files(source))
+    counts = tf.constant(source.counts, tf.int64)
     total = len(source.files)
 
     def read(shard):
         others = tf.data.Dataset.range(1, total + 1).flat_map(
-            lambda step: whole_records(files[(shard + step) % total])
+            lambda step: whole_records(paths[(shard + step) % total])
         )
         # Opened only where the shard's own records end early.
-        stream = _tagged(whole_records(files[shard]), -1)
+        stream = _tagged(whole_records(paths[shard]), -1)
         stream = stream.concatenate(_tagged(others.repeat(), shard))
         return stream.concatenate(_nothing_left()).take(counts[shard])
 

@@ -20,6 +20,8 @@
 
 import tensorflow as tf
 
+from selfsup.data import files
+
 IMAGE = "image"
 LABEL = "label"
 MOTION_MASK = "motion_mask"
@@ -81,7 +83,7 @@ def serialize(
         "image/encoded": _bytes(encoded),
         "image/height": _int64(height),
         "image/width": _int64(width),
-        "image/key": _bytes(key.encode("utf-8", "backslashreplace")),
+        "image/key": _bytes(files.as_utf8(key).encode()),
         "image/label": _int64(label),
         "video/frame": _int64(frame),
         "motion_mask/encoded": _bytes(motion_mask),

@@ -122,7 +122,7 @@ REFUSED = {
     "empty": (b"", None, "is empty"),
     "blank": ("\n\n", None, "no lines of text"),
     "binary": (b"\xff\xfe\x00\x01", None, "is no text file; expected"),
-    "zeros": (b"\0" * 600, None, "no lines of text"),
+    "zeros": (b"\0" * 600, None, "is no text file; expected"),
     "no synsets": ("1\n2\n", None, "holds ILSVRC2012_IDs.*give --synsets=meta.mat"),
     "sorted synsets": ("1\n", SORTED, "is sorted by WNID"),
     "unknown id": (

@@ -9,13 +9,17 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from data_prep import photo_conversion
+from data_prep import image_formats, photo_conversion
 from data_prep.shards import SetAside
 from selfsup.data import records
 
 # Far above the inputs and far below what a bomb would take.
 MAX_PIXELS = 1_000_000
 MEMORY_GROWTH = 600 << 20
+
+
+# Pillow writes HEIF, too, once a file was opened.
+image_formats.register()
 
 
 def _saved(kind, mode="RGB", size=(48, 40), **options):
@@ -49,6 +53,8 @@ OTHERS = {
     "jpeg tiff": lambda: _saved("TIFF", compression="jpeg"),
     "bmp": lambda: _saved("BMP"),
     "webp": lambda: _saved("WEBP"),
+    "jpeg 2000": lambda: _saved("JPEG2000"),
+    "heif": lambda: _saved("HEIF", quality=80),
 }
 
 

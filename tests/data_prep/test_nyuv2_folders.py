@@ -42,8 +42,8 @@ def _convert(tmp_path, depth="0.png", **changes):
     }
     convert = folders.FolderConverter(**{**options, **changes})
     detail = folders.detail(str(tmp_path / "depth"), depth)
-    [record] = convert(Input("0.jpg", "", detail))
-    return records.parse(record, (records.IMAGE, records.DEPTH))
+    made = convert(Input("0.jpg", "", detail))
+    return records.parse(made.records[0], (records.IMAGE, records.DEPTH))
 
 
 def _expected(unit=0.001, invalid=(0, 65535)):
@@ -89,7 +89,7 @@ def test_depth_of_another_size(tmp_path):
         (lambda path: _write_depth(path, np.zeros_like(STEPS)), "known in 0.00%"),
         (lambda path: _write_depth(path, np.full_like(STEPS, 9)), "one value"),
         (lambda path: path.write_bytes(b""), "is empty"),
-        (lambda path: path.write_bytes(b"no image"), "of no known format"),
+        (lambda path: path.write_bytes(b"no image"), "no image of a known format"),
         (
             lambda path: path.write_bytes(cv2.imencode(".png", STEPS)[1][:-300]),
             "is broken",
@@ -112,13 +112,37 @@ def _save(path, values):
     path.write_bytes(file.getvalue())
 
 
-def test_a_rotated_photo_is_set_aside(tmp_path):
+def _turned(orientation):
     exif = Image.Exif()
-    exif[0x0112] = 3
-    _write_photo(tmp_path / "rgb/0.jpg", exif=exif)
+    exif[0x0112] = orientation
+    return exif
+
+
+def test_a_photo_that_is_turned_otherwise_than_its_depth_is_set_aside(tmp_path):
+    _write_photo(tmp_path / "rgb/0.jpg", exif=_turned(3))
     _write_depth(tmp_path / "depth/0.png")
-    with pytest.raises(SetAside, match="rotated by EXIF"):
+    with pytest.raises(SetAside, match=r"rotated by EXIF .orientation 3., its depth"):
         _convert(tmp_path)
+    Image.fromarray(STEPS).save(tmp_path / "depth/0.png", exif=_turned(1))
+    _write_photo(tmp_path / "rgb/0.jpg")
+    assert _convert(tmp_path)["depth"].shape == (HEIGHT, WIDTH, 1)
+    Image.fromarray(STEPS).save(tmp_path / "depth/0.png", exif=_turned(2))
+    with pytest.raises(SetAside, match=r"its depth image otherwise .orientation 2"):
+        _convert(tmp_path)
+
+
+@pytest.mark.parametrize("extension", ["png", "tiff"])
+def test_a_photo_and_its_depth_are_turned_together(tmp_path, extension):
+    _write_photo(tmp_path / "rgb/0.jpg", exif=_turned(6), quality=95)
+    (tmp_path / "depth").mkdir()
+    path = tmp_path / f"depth/0.{extension}"
+    Image.fromarray(STEPS).save(path, exif=_turned(6))
+    found = _convert(tmp_path, path.name)
+    np.testing.assert_array_equal(found["depth"][..., 0], np.rot90(_expected(), -1))
+    # The photo is brighter down, as it is stored, so to the left as it is shown.
+    columns = found["image"].numpy().astype(int).mean((0, 2))
+    assert columns.shape == (HEIGHT,)
+    assert columns[0] > columns[-1] + 100
 
 
 @pytest.mark.parametrize(

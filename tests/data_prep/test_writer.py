@@ -1,6 +1,7 @@
 import collections
 import dataclasses
 import hashlib
+import itertools
 import os
 import resource
 import signal
@@ -305,10 +306,36 @@ def test_unwritable_output_is_said(tmp_path):
 def test_no_training_record_is_no_set(tmp_path, in_process):
     held_out = [writer.Input(odd_inputs.KEYS[0], "validation")]
     train = [writer.Input(odd_inputs.REFUSED, "train")]
-    with pytest.raises(UserError, match="nothing usable among 2 inputs"):
+    message = r"1 of 2 inputs can be used, but not for training, as they are held out;"
+    with pytest.raises(UserError, match=message):
         odd_inputs.build(tmp_path / "a", inputs=train + held_out)
     made = odd_inputs.build(tmp_path / "b", inputs=held_out)
     assert made.records("validation") == odd_inputs.RECORDS_EACH
+
+
+def _drawn_first(keys):
+    """The one of two keys that a build holds out."""
+    return min(keys, key=lambda key: hashlib.sha256(key.encode()).digest())
+
+
+def test_a_build_says_that_all_that_is_usable_was_held_out(tmp_path, in_process):
+    bad = (odd_inputs.REFUSED, odd_inputs.RAISES, odd_inputs.EMPTY)
+    pairs = itertools.product(sorted({*odd_inputs.KEYS} - BAD), bad)
+    pair = next(one for one in pairs if _drawn_first(one) == one[0])
+    with pytest.raises(UserError, match="--validation_fraction=0 holds nothing out"):
+        odd_inputs.build(tmp_path / "a", inputs=pair)
+    made = odd_inputs.build(tmp_path / "b", inputs=pair, validation_fraction=0)
+    assert made.records("train") == odd_inputs.RECORDS_EACH
+
+
+def test_a_build_says_that_nothing_that_was_held_out_is_usable(
+    tmp_path, in_process, capfd
+):
+    pairs = [(good, odd_inputs.REFUSED) for good in odd_inputs.KEYS[:3]]
+    pair = next(one for one in pairs if _drawn_first(one) == odd_inputs.REFUSED)
+    made = odd_inputs.build(tmp_path, inputs=pair)
+    assert (made.records("train"), made.records("validation")) == (2, 0)
+    assert "validation: no records, as all inputs drawn" in capfd.readouterr().err
 
 
 def test_worker_that_is_killed_from_outside_is_no_inputs_fault(tmp_path, capfd):

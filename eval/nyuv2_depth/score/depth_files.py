@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
+from selfsup.data import files
 from selfsup.errors import UserError
 
 DEPTHS, KEYS = "depths", "keys"
@@ -74,11 +75,11 @@ def read(path, flag):
 
 def _strings(keys, depths, path, flag):
     if keys.dtype.kind == "S":
-        keys = np.char.decode(keys, "utf-8", "backslashreplace")
+        keys = np.char.decode(keys, "utf-8", "surrogateescape")
     good = keys.dtype.kind == "U" and keys.shape == depths.shape[:1]
     if not good or len(np.unique(keys)) != len(keys):
         raise UserError(
             f"--{flag}={path}: {KEYS} is {keys.dtype} {keys.shape}, for {len(depths)} "
             f"depth maps, or has one twice; {_EXPECTED}"
         )
-    return tuple(keys.tolist())
+    return tuple(files.as_utf8(key) for key in keys.tolist())

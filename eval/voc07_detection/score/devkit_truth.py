@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from selfsup.data import voc_annotations
+from selfsup.data import files, voc_annotations
 from selfsup.errors import UserError
 
 _ANNOTATIONS = "Annotations"
@@ -48,8 +48,8 @@ def read(devkit, set_name, year=""):
     folder = _year_folder(devkit, year)
     images = _image_ids(os.path.join(folder, _LISTS, f"{set_name}.txt"), folder)
     objects, notes = {}, []
-    for image in images:
-        path = os.path.join(folder, _ANNOTATIONS, f"{image}.xml")
+    for image, name in images.items():
+        path = os.path.join(folder, _ANNOTATIONS, f"{name}.xml")
         annotation = _annotation(path)
         notes += [f"{path}: {note.text}" for note in annotation.notes]
         for one in annotation.objects:
@@ -91,17 +91,20 @@ def _year_folder(devkit, year):
 
 
 def _image_ids(path, folder):
-    """{image id: None} of a list file, each once."""
+    """{image id as in results: as in file names} of a list file, each once."""
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            ids = dict.fromkeys(_image_id(line) for line in file if line.strip())
+        with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
+            found = [_image_id(line) for line in file if line.strip()]
     except FileNotFoundError as error:
         raise UserError(
             f"{path}: no such list; --set={os.path.basename(path)[:-4]} has to name "
             f"one of {', '.join(_list_names(folder)) or 'none: there is no list'}"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
+    if any("\0" in name for name in found):
+        raise UserError(f"{path}: cannot be read: it is no text in UTF-8")
+    ids = {files.as_utf8(name): name for name in found}
     if not ids:
         raise UserError(f"{path}: lists no image")
     return ids

@@ -86,7 +86,7 @@ def read(folder, set_name, classes, images=None, competition=COMPETITION):
 
 def _read(path, images):
     rows = []
-    with open(path, encoding="utf-8-sig", errors="backslashreplace") as file:
+    with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
         for number, line in enumerate(file, start=1):
             words = line.split()
             if words:
@@ -103,6 +103,7 @@ def _row(words, images):
     if len(words) != 6:
         raise ValueError(f"has {len(words)} columns; {_EXPECTED}")
     image, *texts = words
+    image = files.as_utf8(image)
     for text in texts:
         if not (_NUMBER.fullmatch(text) and math.isfinite(float(text))):
             raise ValueError(f"{text!r} is no finite number; {_EXPECTED}")
