@@ -192,9 +192,7 @@ def _write_photos(folder, sources, seed, count):
         if random.random() < _SHARE_OF_COMPOSITIONS:
             photo = _compose(photo, sources, random)
         path = os.path.join(folder, name, f"{index:03d}.jpg")
-        _, data = cv2.imencode(
-            ".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-        )
+        _, data = cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         # By Python: OpenCV takes no name that is not UTF-8.
         with open(path, "wb") as file:
             file.write(data.tobytes())

@@ -28,7 +28,7 @@ _OPTIONS = {"format_whitelist": ",".join(_FORMATS), "protocol_whitelist": "none"
 # last.
 _COMPLETE = 0.9
 # Formats whose header says how long the file lasts.
-_DECLARING = frozenset(("mov", "matroska", "flv", "asf"))
+_DECLARING = frozenset(("mov", "matroska", "flv"))
 # Where a stream does not say it.
 _FRAMES_PER_SECOND = 25
 
@@ -122,10 +122,10 @@ def _opened(path):
     try:
         # FFmpeg is given the open file and no name: not all names are UTF-8, and it
         # takes some for patterns or addresses.
-        file = open(os.open(path, os.O_RDONLY), "rb")
+        descriptor = os.open(path, os.O_RDONLY)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
-    with file, _container(path, file) as container:
+    with open(descriptor, "rb") as file, _container(path, file) as container:
         stream = container.streams.best("video")
         if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
             raise UserError(f"{path}: has no moving picture")
@@ -316,7 +316,9 @@ def _declared_seconds(container, stream):
     names = container.format.name.split(",")
     if "avi" in names:
         # The stream's number of ticks; FFmpeg has corrected the length already.
-        return float(stream.frames / stream.average_rate) if stream.average_rate else 0.0
+        return (
+            float(stream.frames / stream.average_rate) if stream.average_rate else 0.0
+        )
     if not container.duration or not _DECLARING.intersection(names):
         return 0.0
     ends = [
