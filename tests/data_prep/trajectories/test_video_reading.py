@@ -69,6 +69,8 @@ def test_files_that_were_cut_off_are_truncated(tmp_path, name, codec, options, s
         {"webm": "libopus", "mkv": "libopus"}.get(name[2:], "mp2") if sound else None
     )
     audio = "aac" if sound and name[2:] in ("mp4", "mov", "flv") else audio
+    short = write(tmp_path, "short" + name, codec, images=clips.moving(3), **options)
+    assert not video.probe(str(short)).truncated
     images = clips.moving(80)
     path = write(tmp_path, name, codec, audio, seconds=3.2, images=images, **options)
     assert not video.probe(str(path)).truncated
@@ -220,7 +222,7 @@ def test_a_picture_of_another_size_is_resized(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("code", "said"), [(b"evc1", "evc (evc1 "), (b"zzzz", "none (zzzz ")]
+    ("code", "said"), [(b"evc1", "evc (evc1 "), (b"zzzz", "unknown (zzzz ")]
 )
 def test_a_codec_that_cannot_be_decoded_is_named(tmp_path, code, said):
     path = write(tmp_path, "a.mp4", "mpeg4")
@@ -228,8 +230,8 @@ def test_a_codec_that_cannot_be_decoded_is_named(tmp_path, code, said):
     path.write_bytes(data.replace(b"mp4v", code).replace(b"esds", b"free"))
     with pytest.raises(UserError) as raised:
         video.probe(str(path))
-    assert f"{path}: is coded as {said}" in str(raised.value)
-    assert "cannot decode" in str(raised.value)
+    assert f"{path}: its codec, {said}" in str(raised.value)
+    assert "cannot be decoded by FFmpeg" in str(raised.value)
 
 
 def test_sound_is_no_video(tmp_path):
@@ -309,6 +311,19 @@ def test_names_may_have_any_bytes(tmp_path):
         os.rename(plain, path)
         assert video.probe(path).frames == FRAMES
         assert len(list(video.frames(path))) == FRAMES
+
+
+def test_titles_may_have_any_bytes(tmp_path):
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "a cafe"
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        for image in clips.moving(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "bgr24")))
+        container.mux(stream.encode(None))
+    path.write_bytes(path.read_bytes().replace(b"a cafe", b"a caf\xe9"))
+    assert video.probe(str(path)).frames == 3
 
 
 def test_a_disk_that_fails_is_no_end_of_a_video(tmp_path, monkeypatch):
