@@ -1,5 +1,6 @@
 """Writes video files: MPEG-4 in MP4, as every player shows it."""
 
+import collections.abc
 import fractions
 import os
 
@@ -16,7 +17,7 @@ _QUANTISER = "3"
 _LARGEST = 65535
 
 
-def write(path: str, frames, fps: float):
+def write(path: str, frames: collections.abc.Iterable, fps: float) -> None:
     """Writes a video, whole or not at all.
 
     Args:

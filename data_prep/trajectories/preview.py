@@ -1,5 +1,7 @@
 """Draws tracks over their video."""
 
+import collections.abc
+
 import cv2
 import numpy as np
 
@@ -33,7 +35,9 @@ def draw(image, trajectories, frame):
             cv2.circle(image, trail[-1].tolist(), 16, color, -1, cv2.LINE_AA, _SHIFT)
 
 
-def write(path: str, frames, trajectories, fps: float):
+def write(
+    path: str, frames: collections.abc.Iterable, trajectories, fps: float
+) -> None:
     """Writes the video with its tracks drawn: red foreground, blue camera motion.
 
     Args:

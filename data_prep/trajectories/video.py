@@ -1,5 +1,8 @@
 """Pictures and time stamps of video files, through PyAV (FFmpeg's libraries)."""
 
+from __future__ import annotations
+
+import collections.abc
 import contextlib
 import dataclasses
 import errno
@@ -77,7 +80,7 @@ def probe(path: str) -> Info:
             first = first or frame
         if first is None:
             raise UserError(f"{path}: has no picture that can be decoded")
-        stored = np.empty([first.height, first.width])
+        stored = np.empty([first.height, first.width], np.uint8)
         height, width = _shown(stored, first).shape
         return Info(
             times=clock.times(),
@@ -88,7 +91,11 @@ def probe(path: str) -> Info:
         )
 
 
-def frames(path: str, wanted=None, size=None):
+def frames(
+    path: str,
+    wanted: collections.abc.Set[int] | None = None,
+    size: tuple[int, int] | None = None,
+) -> collections.abc.Iterator[tuple[int, np.ndarray]]:
     """Reads pictures of a video as they are shown: turned, mirrored and trimmed.
 
     Args:
