@@ -127,12 +127,10 @@ def _opened(path):
     if not os.path.isfile(path):
         raise UserError(f"{path}: no such file; expected a video")
     try:
-        # FFmpeg is given the open file and no name: not all names are UTF-8, and it
-        # takes some for patterns or addresses.
-        descriptor = os.open(path, os.O_RDONLY)
+        file = open(path, "rb")  # noqa: SIM115
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
-    with open(descriptor, "rb") as file, _container(path, file) as container:
+    with file, _container(path, _Nameless(file)) as container:
         stream = container.streams.best("video")
         if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
             raise UserError(f"{path}: has no moving picture")
@@ -173,6 +171,25 @@ def _log(level):
         av.logging.set_level(None)
 
 
+class _Nameless:
+    """An open file as FFmpeg sees it.
+
+    It has no name: not all names are UTF-8, and FFmpeg takes some for patterns or
+    addresses.
+    """
+
+    def __init__(self, file):
+        self._file = file
+        self.read, self.tell = file.read, file.tell
+
+    def seek(self, offset, whence=os.SEEK_SET):
+        """The new place, or -1 where there is none, as damaged files ask for."""
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return -1
+
+
 def _codec(container):
     """FFmpeg's name and the container's code of the pictures' codec."""
     with _log(av.logging.INFO):
@@ -192,7 +209,8 @@ def _decoded(packets, stream):
     """The pictures of a stream; packets that cannot be decoded are passed over."""
     with contextlib.suppress(av.error.FFmpegError):
         for packet in packets:
-            if packet.stream_index == stream.index:
+            # The last packet of a stream, which is empty, has no index of its own.
+            if packet.stream.index == stream.index:
                 with contextlib.suppress(av.error.FFmpegError):
                     yield from packet.decode()
 
@@ -294,7 +312,7 @@ class _Ends:
             return
         begin = float(packet.pts * packet.time_base)
         length = float((packet.duration or 0) * packet.time_base)
-        if packet.stream_index == self._index:
+        if packet.stream.index == self._index:
             self._last = max(self._last, begin)
             length = length or self._step
         self._end = max(self._end, begin + length)

@@ -36,6 +36,7 @@ def write(
     times=None,
     audio=None,
     seconds=0.0,
+    sound_first=False,
     pixels="yuv420p",
     format=None,
     codec_options=None,
@@ -49,6 +50,7 @@ def write(
       images: list of uint8 [H, W, 3] BGR; 20 by default.
       times: list of their times in milliseconds; 25 a second by default.
       audio: encoder of a sound track of `seconds`; None for no sound.
+      sound_first: whether that is the file's first stream.
       pixels: FFmpeg's name of the pixel format.
       codec_options: dict of options of the encoder.
       **options: of the container.
@@ -60,11 +62,15 @@ def write(
     base = fractions.Fraction(1, 1000 if times else FPS)
     ticks = times or range(len(images))
     with av.open(str(path), "w", format=format, container_options=options) as container:
+        sound = None
+        if audio and sound_first:
+            sound = container.add_stream(audio, rate=48000)
         video = container.add_stream(codec, rate=FPS, options=codec_options or {})
         video.height, video.width = images[0].shape[:2]
         video.pix_fmt = pixels
         video.codec_context.time_base = base
-        sound = container.add_stream(audio, rate=48000) if audio else None
+        if audio and not sound_first:
+            sound = container.add_stream(audio, rate=48000)
         for image, tick in zip(images, ticks):
             frame = av.VideoFrame.from_ndarray(image, "bgr24")
             frame.pts, frame.time_base = tick, base

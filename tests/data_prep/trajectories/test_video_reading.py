@@ -55,6 +55,17 @@ def test_all_of_a_video_is_read_whose_sound_is_longer(tmp_path, name, codec, aud
     assert max(error) < (45 if codec == "gif" else 25)
 
 
+@pytest.mark.parametrize("sound_first", [False, True])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_no_picture_is_lost_at_the_end(tmp_path, name, sound_first):
+    """A decoder of H.264 holds some back, until it is told that no more come."""
+    path = write(tmp_path, name, "libx264", "aac", sound_first=sound_first)
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].index == int(sound_first)
+    assert video.probe(str(path)).frames == FRAMES
+    assert len(list(video.frames(str(path)))) == FRAMES
+
+
 @pytest.mark.parametrize(
     ("name", "codec", "options"),
     [
@@ -336,8 +347,7 @@ def test_a_disk_that_fails_is_no_end_of_a_video(tmp_path, monkeypatch):
                 raise OSError("the disk is gone")
             return super().read(min(size, 1000))
 
-    def fail(descriptor, mode):
-        os.close(descriptor)
+    def fail(path, mode):
         return Failing(data)
 
     monkeypatch.setattr(video, "open", fail, raising=False)
