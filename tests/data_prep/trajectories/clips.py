@@ -40,6 +40,7 @@ def write(
     pixels="yuv420p",
     format=None,
     codec_options=None,
+    metadata=None,
     **options,
 ):
     """Writes a video.
@@ -53,6 +54,7 @@ def write(
       sound_first: whether that is the file's first stream.
       pixels: FFmpeg's name of the pixel format.
       codec_options: dict of options of the encoder.
+      metadata: dict of texts of the container.
       **options: of the container.
 
     Returns:
@@ -62,6 +64,7 @@ def write(
     base = fractions.Fraction(1, 1000 if times else FPS)
     ticks = times or range(len(images))
     with av.open(str(path), "w", format=format, container_options=options) as container:
+        container.metadata.update(metadata or {})
         sound = None
         if audio and sound_first:
             sound = container.add_stream(audio, rate=48000)

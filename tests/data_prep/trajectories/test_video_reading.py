@@ -66,6 +66,16 @@ def test_no_picture_is_lost_at_the_end(tmp_path, name, sound_first):
     assert len(list(video.frames(str(path)))) == FRAMES
 
 
+def test_other_streams_are_passed_over(tmp_path):
+    """Such as time codes, and the places and motions that phones record."""
+    path = write(tmp_path, "a.mov", "libx264", metadata={"timecode": "00:00:00:00"})
+    with av.open(str(path)) as container:
+        assert len(container.streams.data) == 1
+    info = video.probe(str(path))
+    assert (info.frames, info.truncated) == (FRAMES, "")
+    assert len(list(video.frames(str(path)))) == FRAMES
+
+
 @pytest.mark.parametrize(
     ("name", "codec", "options"),
     [
@@ -325,16 +335,9 @@ def test_names_may_have_any_bytes(tmp_path):
 
 
 def test_titles_may_have_any_bytes(tmp_path):
-    path = tmp_path / "a.mp4"
-    with av.open(str(path), "w") as container:
-        container.metadata["title"] = "a cafe"
-        stream = container.add_stream("mpeg4", rate=25)
-        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
-        for image in clips.moving(3):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "bgr24")))
-        container.mux(stream.encode(None))
+    path = write(tmp_path, "a.mp4", "mpeg4", metadata={"title": "a cafe"})
     path.write_bytes(path.read_bytes().replace(b"a cafe", b"a caf\xe9"))
-    assert video.probe(str(path)).frames == 3
+    assert video.probe(str(path)).frames == FRAMES
 
 
 def test_a_disk_that_fails_is_no_end_of_a_video(tmp_path, monkeypatch):
