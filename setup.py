@@ -25,6 +25,8 @@ INSTALL_REQUIRES = [
     # tensorflow_hub imports pkg_resources, which setuptools 82 removed.
     "setuptools<82",
     "absl-py",
+    # The last with wheels for Python 3.9, and it has them up to 3.13.
+    "av>=15.1,<16",
     "h5py",
     # tensorflow-datasets imports it and does not ask for it on Python 3.11.
     "importlib_resources",

@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from data_prep import video_writing
+from data_prep.trajectories import video
 from selfsup.errors import UserError
 
 _PHOTOS = {
@@ -92,11 +94,13 @@ def write_samples(directory, seed=0, photos=240, videos=12, frames=24):
     for name, first in _SHOTS.items():
         shot = _read_clip(name, first, frames)
         shot = [_middle_of_size(frame) for frame in shot]
-        _write_video(os.path.join(folder, f"{name}.mp4"), shot)
+        path = os.path.join(folder, f"{name}.mp4")
+        video_writing.write(path, shot, _FRAMES_PER_SECOND)
     for index in range(videos):
         random = np.random.default_rng([seed, 1, index])
         scene = _draw_scene(sources, random, index, frames)
-        _write_video(os.path.join(folder, f"scene_{index:02d}.mp4"), scene)
+        path = os.path.join(folder, f"scene_{index:02d}.mp4")
+        video_writing.write(path, scene, _FRAMES_PER_SECOND)
 
 
 def _read_sources():
@@ -124,13 +128,11 @@ def _path(package, file):
 
 
 def _read_clip(name, first, count):
-    capture = cv2.VideoCapture(_path(*_CLIPS[name]))
-    try:
-        frames = [capture.read()[1] for _ in range(first + count)][first:]
-    finally:
-        capture.release()
-    if any(frame is None for frame in frames):
-        raise UserError(f"{_path(*_CLIPS[name])}: ends before frame {first + count}")
+    path = _path(*_CLIPS[name])
+    wanted = range(first, first + count)
+    frames = [image for _, image in video.frames(path, set(wanted))]
+    if len(frames) < count:
+        raise UserError(f"{path}: ends before frame {first + count}")
     return frames
 
 
@@ -190,7 +192,10 @@ def _write_photos(folder, sources, seed, count):
         if random.random() < _SHARE_OF_COMPOSITIONS:
             photo = _compose(photo, sources, random)
         path = os.path.join(folder, name, f"{index:03d}.jpg")
-        cv2.imwrite(path, photo, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+        _, data = cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+        # By Python: OpenCV takes no name that is not UTF-8.
+        with open(path, "wb") as file:
+            file.write(data.tobytes())
 
 
 def _random_crop(photo, random):
@@ -289,14 +294,3 @@ def _middle_of_size(frame):
     top, left = (height - h) // 2, (width - w) // 2
     middle = frame[top : top + h, left : left + w]
     return cv2.resize(middle, _VIDEO_SIZE, interpolation=cv2.INTER_AREA)
-
-
-def _write_video(path, frames):
-    writer = cv2.VideoWriter(
-        path, cv2.VideoWriter_fourcc(*"mp4v"), _FRAMES_PER_SECOND, _VIDEO_SIZE
-    )
-    if not writer.isOpened():
-        raise UserError(f"{path}: OpenCV cannot write MPEG-4 video here")
-    for frame in frames:
-        writer.write(frame)
-    writer.release()

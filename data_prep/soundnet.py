@@ -4,11 +4,11 @@
 
 SoundNet's owners distribute lists of addresses, not videos: --input holds those that
 you have. A line of --list is a path below --input, an id (a file's name without its
-extension, in any folder) or an address that ends in one; what is not on disk is counted
-and set aside. Without --list, all videos there are taken. Frames are kept when 1% to 80%
-of their mask is foreground, so that each has something that moves; how many were left
-out, and why, is said at the end and in manifest.json. For all else, and to go on after an
-interruption, see data_prep.videos.
+extension, in any folder) or an address that ends in an id or in a file's name; what is
+not on disk is counted and set aside. Without --list, all videos there are taken. Frames
+are kept when 1% to 80% of their mask is foreground, so that each has something that
+moves; how many were left out, and why, is said at the end and in manifest.json. For all
+else, and to go on after an interruption, see data_prep.videos.
 """
 
 from absl import flags

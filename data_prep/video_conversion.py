@@ -4,6 +4,7 @@ import dataclasses
 import os
 
 import cv2
+import numpy as np
 
 from data_prep.shards import Converted, SetAside
 from data_prep.trajectories import masks, video
@@ -11,6 +12,8 @@ from selfsup.data import records
 from selfsup.errors import UserError
 
 HEIGHT, WIDTH = 240, 320
+# Seconds that a picture counts for at most, where samples are spread over time.
+_LONGEST = 1.0
 # What becomes of a sampled frame; the names under which they are counted.
 USED = "frames used"
 TOO_LITTLE = "frames left out, too little foreground"
@@ -61,7 +64,7 @@ class VideoConverter:
         cv2.setNumThreads(1)
         path = os.path.join(self.directory, item.key)
         starts = sample_starts(
-            self._count_frames(path), self.track_length, self.frames_per_video
+            self._times(path), self.track_length, self.frames_per_video
         )
         span = range(self.track_length + 1)
         needed = {start + offset for start in starts for offset in span}
@@ -83,22 +86,22 @@ class VideoConverter:
             raise SetAside(_why_none(counts), counts)
         return Converted(kept, counts=counts)
 
-    def _count_frames(self, path):
+    def _times(self, path):
+        """When the video's pictures are shown, in seconds."""
         try:
             info = video.probe(path)
         except UserError as error:
             raise SetAside(str(error).replace(f"{path}: ", "")) from error
-        if info.is_truncated:
-            raise SetAside(f"truncated: has {info.frames} of {info.promised} frames")
+        if info.truncated:
+            raise SetAside(f"truncated: {info.truncated}")
         needed = max(self.min_frames, self.track_length + 1)
         if info.frames < needed:
             raise SetAside(f"too short: has {info.frames} frames, needs {needed}")
-        seconds = info.frames / info.fps
-        if seconds < self.min_seconds:
+        if info.seconds < self.min_seconds:
             raise SetAside(
-                f"too short: lasts {seconds:.1f} s, needs {self.min_seconds:g}"
+                f"too short: lasts {info.seconds:.1f} s, needs {self.min_seconds:g}"
             )
-        return info.frames
+        return info.times
 
     def _verdict(self, mask):
         """The count that a frame with this mask belongs to."""
@@ -120,25 +123,36 @@ class VideoConverter:
         )
 
 
-def sample_starts(frames, track_length, wanted):
-    """Spreads samples evenly over the frames that enough frames follow.
+def sample_starts(times: np.ndarray, track_length: int, wanted: int) -> list:
+    """Spreads samples evenly over the time of the pictures that enough others follow.
+
+    A picture that is shown for longer than a second counts as if it were shown for one:
+    a still, or a gap between recordings that were put together, needs few samples.
 
     Args:
-      frames: number of frames in the video.
-      track_length: frames that must follow a sample.
+      times: float64 [frames], when each picture is shown, in seconds, ascending.
+      track_length: pictures that must follow a sample.
       wanted: number of samples; 0 for all.
 
     Returns:
-      sorted list of frame indices.
+      sorted list of different picture indices.
 
     Example:
-      >>> sample_starts(110, 10, 4)
+      >>> sample_starts(np.arange(110) / 25, 10, 4)
       [12, 37, 62, 87]
     """
-    usable = frames - track_length
+    usable = len(times) - track_length
     if not wanted or wanted >= usable:
         return list(range(usable))
-    return [(2 * sample + 1) * usable // (2 * wanted) for sample in range(wanted)]
+    shown = np.minimum(np.diff(times[: usable + 1]), _LONGEST)
+    begin = np.concatenate([[0.0], np.cumsum(shown)])
+    order = np.arange(wanted)
+    # The tiny part keeps a time that is a picture's begin from being before it.
+    targets = (2 * order + 1) / (2 * wanted) * begin[-1] * (1 + 1e-9)
+    starts = np.searchsorted(begin, targets, side="right") - 1
+    # Each its own picture, and enough pictures left for those after it.
+    starts = np.maximum.accumulate(starts - order) + order
+    return np.minimum(starts, usable - wanted + order).tolist()
 
 
 def _why_none(counts):

@@ -41,8 +41,9 @@ def find_listed(directory, output, list_file):
     """Yields an `Input` for each line of a list of videos.
 
     A line is a path below the input folder, or an id: the name, without its extension,
-    of a file anywhere below it. Of an address, the last part is the id (the part `v=`
-    where there is one). Empty lines and those that begin with # do not count.
+    of a file anywhere below it. Of an address, the last part is the id, or the file's
+    name (the part `v=` where there is one). Empty lines and those that begin with # do
+    not count.
 
     Args:
       directory, output: as in `find_videos`.
@@ -119,8 +120,7 @@ def _lines(list_file):
 def _resolve(line, directory, index):
     """The `Input` that a line of the list means."""
     if "://" in line:
-        name = _id_of_address(line)
-        return _of_id(name, line, index) if name else Input(line, detail=MISSING)
+        return _of_name(_name_of_address(line), line, index)
     path = os.path.normpath(line)
     if os.path.isabs(path) or path.split(os.sep)[0] == os.pardir:
         return Input(line, detail=OUTSIDE)
@@ -128,22 +128,26 @@ def _resolve(line, directory, index):
         return Input(path)
     if os.sep in path:
         return Input(line, detail=MISSING)
-    return _of_id(_stem(path) if _looks_like_video(path) else path, line, index)
+    return _of_name(path, line, index)
 
 
-def _of_id(name, line, index):
-    path = index.path(name)
+def _of_name(name, line, index):
+    """The `Input` of a video by an id or a file's name; "" is none."""
+    path = index.path(_stem(name) if _looks_like_video(name) else name)
     return Input(line, detail=MISSING) if path is None else Input(path)
 
 
-def _id_of_address(address):
-    """The id that an address ends in; "" where it has none or is no address."""
+def _name_of_address(address):
+    """The id or file name that an address ends in; "" where it has none or is none."""
     try:
         parts = urllib.parse.urlsplit(address)
     except ValueError:
         return ""
     given = urllib.parse.parse_qs(parts.query).get("v")
-    return given[0] if given else parts.path.rstrip("/").rpartition("/")[2]
+    if given:
+        return given[0]
+    last = parts.path.rstrip("/").rpartition("/")[2]
+    return urllib.parse.unquote(last, errors="surrogateescape")
 
 
 def _stem(path):

@@ -2,10 +2,11 @@
 
     python -m data_prep.videos --input=DIR --output=DIR
 
-Reads what FFmpeg reads (MP4, MOV, MKV, WebM, AVI, MPEG, ...). Frames are sampled evenly
-over each video and resized to 240x320; the mask of a frame, at an eighth of that, says
+Reads MP4, MOV, MKV, WebM, AVI, MPEG, WMV, FLV, Ogg and GIF, in the codecs of FFmpeg as
+installed with PyAV, and frames as a player shows them. They are sampled evenly over the
+time of each video and resized to 240x320; the mask of a frame, at an eighth of that, says
 what moves on its own in the frames that follow, by Improved Dense Trajectories.
-Unreadable, truncated and too short videos are set aside with the reason in
+Videos that cannot be read, were cut off or are too short are set aside with the reason in
 set_aside.tsv; frames left out are counted, by reason, in manifest.json. Run the same
 command again after an interruption: finished shards are kept.
 """

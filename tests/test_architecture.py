@@ -48,7 +48,7 @@ MAY_IMPORT = {
 }
 # Both packages get no more releases: one module each to replace.
 ONE_IMPORTER = ("tensorflow_addons", "tensorflow_io")
-SLOW_TO_IMPORT = ("tensorflow", "cv2", "scipy", "sklearn", "matplotlib")
+SLOW_TO_IMPORT = ("tensorflow", "av", "cv2", "scipy", "sklearn", "matplotlib")
 
 
 def _modules():
@@ -117,6 +117,17 @@ def test_one_module_imports(package):
         name for name in MODULES if any(_within(i, [package]) for i in _imports(name))
     ]
     assert len(users) == 1, users
+
+
+@pytest.mark.parametrize(
+    "function", ["VideoCapture", "VideoWriter", "imread", "imwrite"]
+)
+def test_opencv_opens_no_file(function):
+    """A name that is not UTF-8 ends the process there."""
+    users = [
+        name for name, path in MODULES.items() if f"cv2.{function}" in path.read_text()
+    ]
+    assert not users
 
 
 def test_flags_are_for_mains():

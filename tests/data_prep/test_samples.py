@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from data_prep import samples
+from data_prep.trajectories import video
 from selfsup.errors import UserError
 
 PHOTOS, SCENES, FRAMES = 20, 5, 6
@@ -24,13 +25,7 @@ def _files(folder):
 
 
 def _frames(path):
-    capture = cv2.VideoCapture(str(path))
-    frames = []
-    while True:
-        more, frame = capture.read()
-        if not more:
-            return frames
-        frames.append(frame)
+    return [frame for _, frame in video.frames(path)]
 
 
 def test_photos_are_different_color_photos(written):

@@ -42,18 +42,22 @@ def test_lines_are_paths_ids_and_addresses(folder, capsys):
         4711.mov
         https://host.example/watch?list=x&v=-dash_
         http://host.example/photos/4711/
+        http://host.example/photos/4711.mp4?size=large
+        https://host.example/4711.WEBM
+        https://host.example/with%20space%20%C3%A9.avi
         """,
     )
     paths = ["b/same.mp4", "deep/er/4711.mp4", "with space é.avi", "-dash_.mkv"]
     # Of two videos of one name, the first counts.
     paths += ["a/same.webm", "deep/er/4711.mp4", "-dash_.mkv", "deep/er/4711.mp4"]
+    paths += ["deep/er/4711.mp4", "deep/er/4711.mp4", "with space é.avi"]
     assert found == [Input(path) for path in paths]
-    assert "8 videos, 0 of them not on disk" in capsys.readouterr().err
+    assert "11 videos, 0 of them not on disk" in capsys.readouterr().err
 
 
 def test_lines_that_are_not_on_disk_are_told_with_the_reason(folder, capsys):
     lines = ["gone", "b/gone.mp4", "http://host.example/gone", "notes", "hidden"]
-    lines += ["http://[abc/def", "http://host.example"]
+    lines += ["http://[abc/def", "http://host.example", "http://host.example/x.mp4"]
     found = listed(folder, "\n".join([*lines, "../list.txt", "/etc/hosts", "same"]))
     assert found == [
         *(Input(line, detail=MISSING) for line in lines),
@@ -61,7 +65,7 @@ def test_lines_that_are_not_on_disk_are_told_with_the_reason(folder, capsys):
         Input("/etc/hosts", detail=video_listing.OUTSIDE),
         Input("a/same.webm"),
     ]
-    assert "10 videos, 9 of them not on disk" in capsys.readouterr().err
+    assert "11 videos, 10 of them not on disk" in capsys.readouterr().err
 
 
 def test_lists_that_are_none(folder, tmp_path):

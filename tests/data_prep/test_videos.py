@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from data_prep import shards, video_builder, video_conversion
 from data_prep.inputs import Input
+from data_prep.trajectories import video
 from selfsup.data import manifest as manifests
 from selfsup.data import records
 from selfsup.errors import UserError
@@ -124,8 +125,7 @@ def test_records_are_frames_with_masks(built):
 
 def test_masks_are_of_their_frames(built, folder, tmp_path):
     truths = write_scene(tmp_path / "scene.avi", 14)
-    capture = cv2.VideoCapture(str(folder / "scene.avi"))
-    originals = [capture.read()[1][..., ::-1] for _ in range(4)]
+    originals = [image[..., ::-1] for _, image in video.frames(folder / "scene.avi")]
     found = read_records(built)
     for frame in (1, 3):
         image, mask = found["scene.avi", frame]
@@ -136,12 +136,15 @@ def test_masks_are_of_their_frames(built, folder, tmp_path):
 def test_unusable_videos_are_set_aside_with_the_reason(built):
     with open(os.path.join(built.directory, "set_aside.tsv")) as file:
         reasons = dict(line.rstrip("\n").split("\t") for line in file)
-    assert reasons.pop("truncated.avi").startswith("truncated: has ")
+    invalid = "Invalid data found when processing input"
+    assert reasons.pop("truncated.avi") == (
+        "truncated: all data end at 0.40 s of the 0.56 s that the header declares"
+    )
     assert reasons == {
         "short.avi": "too short: has 10 frames, needs 11",
-        "no_index.mp4": "cannot be opened as a video",
-        "noise.mov": "begins like no video of a known container",
-        "empty.mkv": "begins like no video of a known container",
+        "no_index.mp4": "cannot be opened as a video: moov atom not found",
+        "noise.mov": f"cannot be opened as a video: {invalid}",
+        "empty.mkv": f"cannot be opened as a video: {invalid}",
     }
 
 
@@ -219,24 +222,45 @@ def test_track_length_is_the_frames_that_must_follow(folder):
     assert [list(frame) for frame in found] == [[0], [1]]
 
 
+@pytest.mark.parametrize("fps", [25, 30000 / 1001, 1000])
 @pytest.mark.parametrize(
     ("frames", "wanted", "expected"),
     [
         (110, 4, [12, 37, 62, 87]),
+        (18, 4, [1, 3, 5, 7]),
         (11, 16, [0]),
         (13, 0, [0, 1, 2]),
         (13, 2, [0, 2]),
         (1000, 1, [495]),
     ],
 )
-def test_samples_are_spread_evenly(frames, wanted, expected):
-    assert video_conversion.sample_starts(frames, 10, wanted) == expected
+def test_samples_are_spread_evenly(frames, wanted, expected, fps):
+    times = np.arange(frames) / fps
+    assert video_conversion.sample_starts(times, 10, wanted) == expected
+
+
+def test_samples_are_spread_over_time():
+    """Two seconds at 30 pictures a second, then ten at 3: a sixth of the time."""
+    times = np.concatenate([np.arange(60) / 30, 2 + np.arange(30) / 3])
+    starts = video_conversion.sample_starts(times, 1, 12)
+    assert [start < 60 for start in starts] == 2 * [True] + 10 * [False]
+    np.testing.assert_allclose(times[starts], np.arange(12) + 0.4, atol=0.4)
+
+
+def test_a_long_still_takes_few_samples():
+    """And neither does a gap between recordings that were put together."""
+    times = np.concatenate([np.arange(50) / 25, 10_000 + np.arange(60) / 25])
+    starts = np.array(video_conversion.sample_starts(times, 10, 10))
+    assert (np.diff(starts) > 0).all()
+    assert (starts < 49).sum() >= 3 and (starts > 49).sum() >= 3
 
 
 def test_samples_are_distinct_and_fit():
+    random = np.random.default_rng(0)
     for frames in range(11, 60):
+        times = np.cumsum(random.pareto(0.5, frames))
         for wanted in range(1, 20):
-            starts = video_conversion.sample_starts(frames, 10, wanted)
+            starts = video_conversion.sample_starts(times, 10, wanted)
             assert starts == sorted(set(starts))
             assert starts[0] >= 0
             assert starts[-1] + 10 < frames
@@ -253,3 +277,20 @@ def test_bad_arguments_are_errors(tmp_path):
         video_builder.build_videos(
             directory=str(tmp_path), output=output, conversion={"min_foreground": 0.7}
         )
+
+
+def test_names_of_any_bytes_are_built(folder, tmp_path):
+    """In this process, as the parent of the workers, and by the command."""
+    odd = os.path.join(os.fsencode(tmp_path), b"d\xe9")
+    os.makedirs(odd + b"/sub\xff")
+    shutil.copy(folder / "scene.avi", odd + b"/sub\xff/caf\xe9.avi")
+    made = video_builder.build_videos(
+        directory=os.fsdecode(odd),
+        output=str(tmp_path / "built"),
+        conversion={"frames_per_video": 1},
+        workers=1,
+        validation_fraction=0.0,
+    )
+    assert made.inputs["used"] == 1
+    convert = video_conversion.VideoConverter(os.fsdecode(odd), frames_per_video=1)
+    assert len(convert(Input("sub\udcff/caf\udce9.avi")).records) == 1

@@ -8,7 +8,7 @@ import pytest
 
 from data_prep.trajectories import extraction, preview, video
 from selfsup.errors import UserError
-from tests.data_prep.trajectories import scenes
+from tests.data_prep.trajectories import clips, scenes
 from tests.data_prep.trajectories.scenes import Layer, Path, Scene
 
 FRAMES = 9
@@ -60,7 +60,7 @@ def test_command_writes_tracks_and_preview(clip, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "no such file"), (b"no video", "begins like no video")],
+    [(None, "no such file"), (b"no video", "cannot be opened as a video")],
 )
 def test_command_says_what_is_wrong(tmp_path, content, message):
     path = tmp_path / "clip.mp4"
@@ -87,14 +87,13 @@ def test_frames_are_read_as_they_were_written(clip, images):
 
 def test_probe_counts_what_can_be_decoded(clip, tmp_path):
     info = video.probe(clip)
-    assert (info.frames, info.promised, info.fps) == (FRAMES, FRAMES, 25.0)
+    assert (info.frames, info.fps, info.truncated) == (FRAMES, 25.0, "")
     assert (info.height, info.width) == (240, 320)
-    assert not info.is_truncated
     half = tmp_path / "half.avi"
     half.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
     info = video.probe(half)
     assert 0 < info.frames < FRAMES
-    assert info.is_truncated
+    assert info.truncated
 
 
 def test_probe_refuses_what_has_no_frames(clip, tmp_path):
@@ -102,6 +101,22 @@ def test_probe_refuses_what_has_no_frames(clip, tmp_path):
     header.write_bytes(clip.read_bytes().partition(b"movi")[0] + b"movi")
     with pytest.raises(UserError, match=r"header\.avi: "):
         video.probe(header)
+
+
+def test_command_takes_names_of_any_bytes_and_turned_videos(images, tmp_path):
+    folder = os.path.join(os.fsencode(tmp_path), b"d\xe9")
+    os.mkdir(folder)
+    turned = clips.write(tmp_path / "turned.mp4", images=list(images[:5]))
+    clips.with_matrix(turned, 0, 1, -1, 0)
+    os.rename(turned, folder + b"/caf\xe9.mp4")
+    names = [folder + name for name in (b"/caf\xe9.mp4", b"/\xe9.npz", b"/\xe9.mp4")]
+    flags = [b"--video=" + names[0], b"--output=" + names[1], b"--preview=" + names[2]]
+    ended = run_command("--track_length=2", *map(os.fsdecode, flags))
+    assert ended.returncode == 0, ended.stderr
+    info = video.probe(os.fsdecode(names[2]))
+    assert (info.frames, info.height, info.width) == (5, 320, 240)
+    with np.load(names[1]) as tracks:
+        assert 240 < tracks["points"][..., 1].max() <= 320
 
 
 def test_preview_draws_tracks_up_to_their_frame():
