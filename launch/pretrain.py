@@ -21,13 +21,13 @@ Damaged data:         --max_lost_fraction
 from absl import flags
 
 from launch import presets
-from selfsup import command, tasks
+from selfsup import command, path_flags, tasks
 from selfsup.hybrid import assignment
 
-_DATA = flags.DEFINE_string(
+_DATA = path_flags.define_path(
     "data", None, "Folder at or below which the built data sets are.", required=True
 )
-_MODEL_DIR = flags.DEFINE_string(
+_MODEL_DIR = path_flags.define_path(
     "model_dir", None, "Folder of the run: checkpoints, curves, config.", required=True
 )
 _TASKS = flags.DEFINE_list(

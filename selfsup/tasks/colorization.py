@@ -43,7 +43,7 @@ class Config(TaskConfig):
 
     image_size: int = 256
     bins: int = ab_bins.COUNT
-    prior_file: str = ""
+    prior_file: str = dataclasses.field(default="", metadata={"path": True})
     uniform_share: float = 0.5
     temperature: float = 0.38
     head_channels: int = 4096
