@@ -37,8 +37,10 @@ _IOU = flags.DEFINE_list(
 _METRIC = flags.DEFINE_enum(
     "metric",
     "voc07",
-    ["voc07", "area"],
-    "Mean of precisions at 11 recalls (VOC to 2009), or area under the curve (later).",
+    ["voc07", "voc07_exact", "area"],
+    "voc07: mean of precisions at 11 recalls (VOC to 2009), to the last digit as "
+    "published tools compute it; voc07_exact: the same without their rounding of the "
+    "recalls 0.3, 0.6 and 0.7; area: area under the curve (VOC from 2010).",
 )
 _OUTPUT = path_flags.define_path("output", None, "JSON file to write as well.")
 
