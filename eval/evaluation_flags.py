@@ -57,7 +57,7 @@ _SEED = flags.DEFINE_integer(
     "seed", 0, "Of everything random.", lower_bound=0, upper_bound=2**31 - 8
 )
 _STEPS = flags.DEFINE_integer(
-    "steps", None, "Training steps; the preset's when not given.", lower_bound=1
+    "steps", None, "Training steps; as the preset says when not given.", lower_bound=1
 )
 _MIXED_PRECISION = flags.DEFINE_bool(
     "mixed_precision", False, "Compute the trunk in bfloat16."
