@@ -18,6 +18,8 @@ What takes the time:  --trace_steps
 Damaged data:         --max_lost_fraction
 """
 
+import os
+
 from absl import flags
 
 from launch import presets
@@ -195,6 +197,7 @@ def main(_):
         max_lost_fraction=_MAX_LOST_FRACTION.value,
         aggregation=_AGGREGATION.value,
     )
+    _keep_details_of_losses()
     where, pool = _place(config)
     print(devices.describe(where))
     with StopSignals() as stop:
@@ -217,6 +220,12 @@ def main(_):
         )
 
 
+def _keep_details_of_losses():
+    from selfsup.hybrid import loss_log
+
+    loss_log.keep_in(os.path.join(_MODEL_DIR.value, "lost_devices.log"))
+
+
 def _wire():
     from selfsup.errors import UserError
     from selfsup.hybrid import cluster
@@ -226,13 +235,14 @@ def _wire():
         return Wire(_WIRE.value)
     found = cluster.from_environment()
     if found is None:
-        raise UserError("--sum_in_host: there is no cluster (TF_CONFIG is not set)")
+        raise UserError(
+            "--sum_in_host: there is no cluster (TF_CONFIG is not set, or names no other "
+            "process)"
+        )
     return Wire(_WIRE.value, lambda device: found.address_of(device)[0])
 
 
 def _recorder():
-    import os
-
     from selfsup.hybrid.timeline import Recorder
 
     if not _TRACE_STEPS.value:
@@ -248,6 +258,10 @@ def _place(config):
 
     found = cluster.from_environment()
     if found is None:
+        if os.environ.get(cluster.VARIABLE):
+            print(
+                f"{cluster.VARIABLE} names no other process: training on this machine"
+            )
         cpus = _LOGICAL_CPUS.value
         return devices.local_assignment(config, _GROUPS.value, cpus), None
     if found.job != cluster.CHIEF:
