@@ -7,12 +7,15 @@ Only mains may read them.
 
 from absl import flags
 
-INPUT = flags.DEFINE_string(
+from selfsup import path_flags
+from selfsup.errors import UserError
+
+INPUT = path_flags.define_paths(
     "input",
     None,
     "Folder that is searched for inputs, subfolders included, or as said above.",
 )
-OUTPUT = flags.DEFINE_string(
+OUTPUT = path_flags.define_path(
     "output",
     None,
     "Folder for the shards and their manifest; made if missing. Running the same "
@@ -56,6 +59,20 @@ BEAM_OPTIONS = flags.DEFINE_string(
 def required(*names):
     """Refuses to start without the flags `names`."""
     flags.mark_flags_as_required(names)
+
+
+def input_folder() -> str:
+    """The one folder that --input names.
+
+    Raises:
+      UserError: when it names several.
+    """
+    if len(INPUT.value) > 1:
+        raise UserError(
+            f"--input={','.join(INPUT.value)}: expected one folder; nothing has this "
+            "name with its commas"
+        )
+    return INPUT.value[0]
 
 
 def build_options():

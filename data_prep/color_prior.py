@@ -11,10 +11,10 @@ import sys
 
 from absl import flags
 
-from selfsup import command
+from selfsup import command, path_flags
 
-_DATA = flags.DEFINE_string("data", None, "Folder with data sets built before.")
-_OUTPUT = flags.DEFINE_string("output", None, "CSV file to write.")
+_DATA = path_flags.define_path("data", None, "Folder with data sets built before.")
+_OUTPUT = path_flags.define_path("output", None, "CSV file to write.")
 
 
 def main(argv):

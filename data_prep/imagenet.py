@@ -15,28 +15,28 @@ command again after an interruption: finished shards are kept.
 from absl import flags
 
 from data_prep import builder_flags, photo_flags
-from selfsup import command
+from selfsup import command, path_flags
 from selfsup.errors import UserError
 
-_TRAIN = flags.DEFINE_string(
+_TRAIN = path_flags.define_path(
     "train",
     None,
     "Training images: ILSVRC2012_img_train.tar, or a folder or tar of class folders.",
 )
-_VALIDATION = flags.DEFINE_string(
+_VALIDATION = path_flags.define_path(
     "validation",
     "",
     "Validation images: ILSVRC2012_img_val.tar, the folder of its contents, or a folder "
     "or tar of class folders.",
 )
-_VALIDATION_LABELS = flags.DEFINE_string(
+_VALIDATION_LABELS = path_flags.define_path(
     "validation_labels",
     "",
     "For validation images in no class folders: the devkit "
     "(ILSVRC2012_devkit_t12.tar.gz), ILSVRC2012_validation_ground_truth.txt, a file of "
     "one WNID an image, or LOC_val_solution.csv.",
 )
-_SYNSETS = flags.DEFINE_string(
+_SYNSETS = path_flags.define_path(
     "synsets",
     "",
     "For ILSVRC2012_validation_ground_truth.txt alone: the devkit's meta.mat, or a text "

@@ -12,12 +12,12 @@ something is wrong, and names the shards.
 
 from absl import flags
 
-from selfsup import command
+from selfsup import command, path_flags
 
 _VERIFY = flags.DEFINE_bool(
     "verify", False, "Check every shard and every record; slower than the statistics."
 )
-_OUTPUT = flags.DEFINE_string(
+_OUTPUT = path_flags.define_path(
     "output",
     None,
     "PNG for the contact sheet; beside the set's folder, named like it, when not given. "
@@ -43,7 +43,7 @@ def main(argv):
 
     from selfsup.data import manifest as manifests
 
-    root = argv[1].rstrip("/") or "/"
+    root = path_flags.positional("DIR", argv[1]).rstrip("/") or "/"
     sets = manifests.find(root)
     from data_prep import inspection_report
 

@@ -30,7 +30,7 @@ def main(argv):
     from data_prep import photo_builder
 
     photo_builder.build_photos(
-        directory=builder_flags.INPUT.value,
+        directory=builder_flags.input_folder(),
         output=builder_flags.OUTPUT.value,
         labels=_LABELS.value,
         **photo_flags.limits(),

@@ -14,9 +14,9 @@ else, and to go on after an interruption, see data_prep.videos.
 from absl import flags
 
 from data_prep import builder_flags, video_builder, videos
-from selfsup import command
+from selfsup import command, path_flags
 
-_LIST = flags.DEFINE_string(
+_LIST = path_flags.define_path(
     "list", "", "Text file with a path, id or address a line; without it, all videos."
 )
 _MAX_VIDEOS = flags.DEFINE_integer(
@@ -34,7 +34,7 @@ flags.FLAGS.set_default("max_foreground", 0.8)
 def main(argv):
     del argv
     video_builder.build_videos(
-        directory=builder_flags.INPUT.value,
+        directory=builder_flags.input_folder(),
         output=builder_flags.OUTPUT.value,
         list_file=_LIST.value,
         max_videos=_MAX_VIDEOS.value,

@@ -79,7 +79,7 @@ def conversion():
 def main(argv):
     del argv
     video_builder.build_videos(
-        directory=builder_flags.INPUT.value,
+        directory=builder_flags.input_folder(),
         output=builder_flags.OUTPUT.value,
         conversion=conversion(),
         validation_fraction=builder_flags.VALIDATION_FRACTION.value,

@@ -10,12 +10,10 @@ objects that were clipped, corrected or set aside. Run the same command again af
 interruption: finished shards are kept.
 """
 
-import os
-
 from absl import flags
 
 from data_prep import builder_flags
-from selfsup import command
+from selfsup import command, path_flags
 from selfsup.errors import UserError
 
 _YEAR = flags.DEFINE_string(
@@ -26,7 +24,7 @@ _SPLITS = flags.DEFINE_list(
     [],
     "Of train, val, trainval and test, those to build; otherwise all that are there.",
 )
-_CLASSES = flags.DEFINE_string(
+_CLASSES = path_flags.define_names_or_file(
     "classes",
     "",
     "Names separated by commas, @FILE with one a line, or found: all in the "
@@ -45,9 +43,8 @@ def main(argv):
         raise UserError(f"--{_MEANINGLESS}: not here; the lists in ImageSets/Main say")
     from data_prep import voc_builder
 
-    text = builder_flags.INPUT.value
     voc_builder.build_voc(
-        inputs=[text] if os.path.exists(text) else text.split(","),
+        inputs=builder_flags.INPUT.value,
         output=builder_flags.OUTPUT.value,
         year=_YEAR.value,
         splits=_SPLITS.value,

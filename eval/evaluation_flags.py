@@ -7,7 +7,9 @@ Only mains may read them.
 
 from absl import flags
 
-_TRUNK = flags.DEFINE_string(
+from selfsup import path_flags
+
+_TRUNK = path_flags.define_path(
     "trunk",
     None,
     "What is evaluated: folder of an exported trunk (of launch.export or "
@@ -19,10 +21,10 @@ _CHECKPOINT = flags.DEFINE_string(
     None,
     "Of a pretraining run: name of a checkpoint or snapshot; the newest by default.",
 )
-_DATA = flags.DEFINE_string(
+_DATA = path_flags.define_path(
     "data", None, "Folder at or below which the built data set is.", required=True
 )
-_OUTPUT = flags.DEFINE_string(
+_OUTPUT = path_flags.define_path(
     "output",
     None,
     "Folder for metrics.json, predictions, pictures, curves and checkpoints. Running "
@@ -55,7 +57,7 @@ _SEED = flags.DEFINE_integer(
     "seed", 0, "Of everything random.", lower_bound=0, upper_bound=2**31 - 8
 )
 _STEPS = flags.DEFINE_integer(
-    "steps", None, "Training steps; the preset's when not given.", lower_bound=1
+    "steps", None, "Training steps; as the preset says when not given.", lower_bound=1
 )
 _MIXED_PRECISION = flags.DEFINE_bool(
     "mixed_precision", False, "Compute the trunk in bfloat16."

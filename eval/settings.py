@@ -37,7 +37,8 @@ class Settings:
       lasso: weight of the L1 penalty on the evaluation's row of alpha; 0 for none.
       seed: of everything random.
       mixed_precision: whether the trunk computes in bfloat16.
-      config: the evaluation's config dataclass; it has the field `steps`.
+      config: the evaluation's config dataclass; it has the field `steps`. Its
+        `superseded`, where it has one, names the fields that its others make void.
     """
 
     trunk: str
@@ -50,6 +51,12 @@ class Settings:
     seed: int
     mixed_precision: bool
     config: Any
+
+    @property
+    def may_change(self):
+        """Names of fields in which a run and its continuation may differ."""
+        superseded = getattr(self.config, "superseded", ())
+        return ("output", *(f"config.{name}" for name in superseded))
 
 
 def resolve(

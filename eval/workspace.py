@@ -28,5 +28,5 @@ def opened(settings):
         raise UserError(f"--output={folder}: cannot be made: {error}") from error
     busy = f"--output={folder}: another process is evaluating there"
     with files.locked(os.path.join(folder, _LOCK), busy):
-        config_file.save(settings, folder, "--output", may_change=("output",))
+        config_file.save(settings, folder, "--output", settings.may_change)
         yield folder

@@ -12,9 +12,9 @@ per-pixel work that comes after it, batched on the device, is timed by itself. W
 from absl import flags
 
 from launch import presets
-from selfsup import command, tasks
+from selfsup import command, path_flags, tasks
 
-_DATA = flags.DEFINE_string(
+_DATA = path_flags.define_path(
     "data", None, "Folder at or below which built sets of JPEGs are."
 )
 _TASKS = flags.DEFINE_list(

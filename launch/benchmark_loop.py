@@ -17,7 +17,7 @@ import sys
 from absl import flags
 
 from launch import presets
-from selfsup import command, tasks
+from selfsup import command, path_flags, tasks
 
 _MEASURE = flags.DEFINE_enum(
     "measure", "overhead", ["overhead", "traffic", "tracing"], "What to measure."
@@ -43,7 +43,7 @@ _ROUNDS = flags.DEFINE_integer(
 _PS = flags.DEFINE_integer("ps", 1, "Parameter servers.", lower_bound=1)
 _WORKERS = flags.DEFINE_integer("workers", 2, "Workers.", lower_bound=1)
 _REPLICAS = flags.DEFINE_list("replicas", ["1", "2", "4"], "Numbers of replicas.")
-_TRACE = flags.DEFINE_string("trace", None, "Where to write the Chrome trace.")
+_TRACE = path_flags.define_path("trace", None, "Where to write the Chrome trace.")
 
 
 def main(_):

@@ -14,9 +14,9 @@ import time
 from absl import flags
 
 from launch import presets, shown_command
-from selfsup import command
+from selfsup import command, path_flags
 
-_OUTPUT = flags.DEFINE_string("output", "demo-output", "Folder for everything made.")
+_OUTPUT = path_flags.define_path("output", "demo-output", "Folder for everything made.")
 _STEPS = flags.DEFINE_integer(
     "steps", 110, "Pretraining steps of each task.", lower_bound=1
 )

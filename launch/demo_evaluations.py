@@ -16,9 +16,9 @@ import time
 from absl import flags
 
 from launch import shown_command
-from selfsup import command
+from selfsup import command, path_flags
 
-_OUTPUT = flags.DEFINE_string(
+_OUTPUT = path_flags.define_path(
     "output", "demo-evaluations-output", "Folder for everything made."
 )
 _STEPS = flags.DEFINE_integer(

@@ -5,12 +5,12 @@ python -m launch.export --model_dir=DIR --output=DIR
 
 from absl import flags
 
-from selfsup import command
+from selfsup import command, path_flags
 
-_MODEL_DIR = flags.DEFINE_string(
+_MODEL_DIR = path_flags.define_path(
     "model_dir", None, "Folder of the pretraining run.", required=True
 )
-_OUTPUT = flags.DEFINE_string(
+_OUTPUT = path_flags.define_path(
     "output",
     None,
     "Folder of the SavedModel; made, and refused if it has files.",
@@ -24,7 +24,7 @@ _CHECKPOINT = flags.DEFINE_string(
 _OUTPUT_STRIDE = flags.DEFINE_enum(
     "output_stride", "8", ["8", "16", "32"], "Input pixels per feature of the export."
 )
-_RECALIBRATE_BN = flags.DEFINE_string(
+_RECALIBRATE_BN = path_flags.define_path(
     "recalibrate_bn",
     None,
     "Built data set whose photos the BN statistics are measured on anew; without it "

@@ -27,8 +27,8 @@ def extract(trunk_dir, folder, output, image_size, batch_size):
     Raises:
       UserError: for a trunk or a folder that cannot be used.
     """
-    _make_folder(os.path.dirname(os.path.abspath(output)))
     trunk = load_trunk(trunk_dir)
+    _make_folder(os.path.dirname(os.path.abspath(output)))
     keys = sorted(photo_builder.find_photos(folder, output))
     used, features, batch, names = [], [], [], []
 

@@ -9,15 +9,17 @@ nearest neighbours, the nearest first.
 
 from absl import flags
 
-from selfsup import command
+from selfsup import command, path_flags
 
-_TRUNK = flags.DEFINE_string(
+_TRUNK = path_flags.define_readable(
     "trunk", None, "Exported trunk (SavedModel folder).", required=True
 )
-_INPUT = flags.DEFINE_string(
+_INPUT = path_flags.define_path(
     "input", None, "Folder of photos, subfolders included.", required=True
 )
-_OUTPUT = flags.DEFINE_string("output", None, "The .npz file to write.", required=True)
+_OUTPUT = path_flags.define_path(
+    "output", None, "The .npz file to write.", required=True
+)
 _IMAGE_SIZE = flags.DEFINE_integer(
     "image_size", 224, "Photos are resized and centre-cropped to it.", lower_bound=32
 )

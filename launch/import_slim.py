@@ -5,12 +5,12 @@ python -m launch.import_slim --checkpoint=DIR/resnet_v2_101.ckpt --output=DIR
 
 from absl import flags
 
-from selfsup import command
+from selfsup import command, path_flags
 
-_CHECKPOINT = flags.DEFINE_string(
+_CHECKPOINT = path_flags.define_readable(
     "checkpoint", None, "Prefix of the checkpoint's files.", required=True
 )
-_OUTPUT = flags.DEFINE_string(
+_OUTPUT = path_flags.define_path(
     "output",
     None,
     "Folder of the SavedModel with trunk, block 4 and logits; must not exist.",

@@ -18,16 +18,18 @@ What takes the time:  --trace_steps
 Damaged data:         --max_lost_fraction
 """
 
+import os
+
 from absl import flags
 
 from launch import presets, step_costs
-from selfsup import command, tasks
+from selfsup import command, path_flags, tasks
 from selfsup.hybrid import assignment
 
-_DATA = flags.DEFINE_string(
+_DATA = path_flags.define_path(
     "data", None, "Folder at or below which the built data sets are.", required=True
 )
-_MODEL_DIR = flags.DEFINE_string(
+_MODEL_DIR = path_flags.define_path(
     "model_dir", None, "Folder of the run: checkpoints, curves, config.", required=True
 )
 _TASKS = flags.DEFINE_list(
@@ -204,6 +206,7 @@ def main(_):
         aggregation=_AGGREGATION.value,
         costs=_COSTS.value,
     )
+    _keep_details_of_losses()
     where, pool = _place(config)
     print(devices.describe(where, config))
     with StopSignals() as stop:
@@ -226,6 +229,12 @@ def main(_):
         )
 
 
+def _keep_details_of_losses():
+    from selfsup.hybrid import loss_log
+
+    loss_log.keep_in(os.path.join(_MODEL_DIR.value, "lost_devices.log"))
+
+
 def _wire():
     from selfsup.errors import UserError
     from selfsup.hybrid import cluster
@@ -235,13 +244,14 @@ def _wire():
         return Wire(_WIRE.value)
     found = cluster.from_environment()
     if found is None:
-        raise UserError("--sum_in_host: there is no cluster (TF_CONFIG is not set)")
+        raise UserError(
+            "--sum_in_host: there is no cluster (TF_CONFIG is not set, or names no other "
+            "process)"
+        )
     return Wire(_WIRE.value, lambda device: found.address_of(device)[0])
 
 
 def _recorder():
-    import os
-
     from selfsup.hybrid.timeline import Recorder
 
     if not _TRACE_STEPS.value:
@@ -257,6 +267,10 @@ def _place(config):
 
     found = cluster.from_environment()
     if found is None:
+        if os.environ.get(cluster.VARIABLE):
+            print(
+                f"{cluster.VARIABLE} names no other process: training on this machine"
+            )
         cpus = _LOGICAL_CPUS.value
         return devices.local_assignment(config, _GROUPS.value, cpus), None
     if found.job != cluster.CHIEF:

@@ -33,8 +33,8 @@ def main(_):
     found = cluster.from_environment()
     if found is None:
         raise UserError(
-            f"{cluster.VARIABLE} is not set: it names the cluster's processes, see "
-            "docs/cluster.md"
+            f"{cluster.VARIABLE} is not set, or names no other process than this one: it "
+            "has to name the cluster's processes, see docs/cluster.md"
         )
     if found.job == cluster.SERVER:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"

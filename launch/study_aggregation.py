@@ -12,9 +12,9 @@ second and losses (aggregation.md), all curves (aggregation.json) and loss again
 
 from absl import flags
 
-from selfsup import command
+from selfsup import command, path_flags
 
-_OUTPUT = flags.DEFINE_string(
+_OUTPUT = path_flags.define_path(
     "output",
     None,
     "Folder for the table and the plot; made when missing.",

@@ -26,6 +26,10 @@ features = layer(images)  # float32 [B, H, W, 3] in [0, 1] -> {shape}
 features = tf.nn.relu(tf.keras.layers.BatchNormalization()(features, training=True))
 ```
 
+It takes float32, float16 and bfloat16 in [0, 1], uint8 in 0 to 255, and gray images
+[B, H, W, 1] of these, and computes in float32, under a mixed-precision policy too. An
+`Input` of uint8 pixels needs `dtype="uint8"`: Keras makes floats of 0 to 255 otherwise.
+
 With TensorFlow alone, with the outputs of all units of block 3. After a run with the
 lasso, `loaded.alpha` has each task's row and `loaded.combined(images, row)` uses it:
 

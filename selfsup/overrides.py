@@ -4,7 +4,11 @@ import dataclasses
 import json
 import math
 
+from selfsup import paths
 from selfsup.errors import UserError
+
+# In the metadata of a str field that holds a path: {PATH: True}.
+PATH = "path"
 
 
 def apply(config, texts, flag):
@@ -33,8 +37,14 @@ def override(config, key, value, flag):
 
 def _read(config, key, value, flag):
     fields = {field.name: field for field in dataclasses.fields(config)}
-    known(flag, key, fields)
-    return parse(value, type(getattr(config, key)), flag)
+    field = known(flag, key, fields)
+    read = parse(value, type(getattr(config, key)), flag)
+    if not field.metadata.get(PATH):
+        return read
+    try:
+        return paths.local(read)
+    except UserError as error:
+        raise UserError(f"{flag}: {error}") from error
 
 
 def _replaced(config, values, flag):

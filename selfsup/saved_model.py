@@ -10,6 +10,11 @@ What a loaded export offers, images being float32 [B, H, W, 3] in [0, 1] of any 
     loaded.logits(block4_output)                 [B, classes], where present
     loaded.signatures["serving_default"](inputs=images)["features"]
 
+The first of these also takes images of other kinds, so that a Keras model may give what
+it has: uint8 in 0 to 255; float16 and bfloat16 in [0, 1], which a mixed-precision policy
+makes of its inputs; [B, H, W, 1] of each, gray, which is repeated over the channels. The
+trunk computes in float32, and its output is float32, whatever goes in.
+
 `loaded` and `loaded.block4` also have `variables`, `trainable_variables` and
 `regularization_losses`, as `hub.KerasLayer` expects.
 """
@@ -19,12 +24,17 @@ import tensorflow as tf
 from selfsup.trunk.resnet_v2 import OUTPUT_STRIDES
 
 _IMAGES = tf.TensorSpec([None, None, None, 3], tf.float32, name="images")
+_DTYPES = (tf.float32, tf.float16, tf.bfloat16, tf.uint8)
+_CHANNELS = (3, 1)
 
 
 def write(directory, trunk, block4=None, logits=None, unit_weights=None):
     """Writes the SavedModel; parts as in `export.save`, at the trunk's stride."""
-    module = _reusable(trunk, lambda images, training=False: trunk(images, training))
-    _trace_both(module.__call__, _IMAGES)
+    module = _reusable(trunk, _of_any_images(trunk))
+    for channels in _CHANNELS:
+        shape = [None, None, None, channels]
+        for dtype in _DTYPES:
+            _trace_both(module.__call__, tf.TensorSpec(shape, dtype, name="images"))
     module.unit_outputs = _unit_outputs(trunk)
     if trunk.config.output_stride != OUTPUT_STRIDES[-1]:
         module.combined = _combined(trunk)
@@ -42,6 +52,27 @@ def write(directory, trunk, block4=None, logits=None, unit_weights=None):
         spec = _map_spec(logits.channels, "features")
         module.logits.__call__.get_concrete_function(spec)
     tf.saved_model.save(module, directory, signatures=_serving(trunk))
+
+
+def _of_any_images(trunk):
+    """(images, training) -> the trunk's output, for images of all kinds.
+
+    The trunk is a function within that function: its graph is stored once, not for each
+    kind.
+    """
+    on_floats = tf.function(
+        lambda images, training: trunk(images, training), autograph=False
+    )
+
+    def call(images, training=False):
+        if images.dtype == tf.uint8:
+            images = tf.cast(images, tf.float32) / 255.0
+        images = tf.cast(images, tf.float32)
+        if images.shape[-1] == 1:
+            images = tf.tile(images, [1, 1, 1, 3])
+        return on_floats(images, training)
+
+    return call
 
 
 def _map_spec(channels, name):

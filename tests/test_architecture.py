@@ -22,12 +22,16 @@ MAY_IMPORT = {
         "selfsup.data",
         "selfsup.errors",
         "selfsup.images",
+        "selfsup.path_flags",
+        "selfsup.paths",
         "selfsup.progress",
         "selfsup.versions",
     ),
     "selfsup": ("selfsup",),
     "selfsup.command": ("selfsup.errors",),
     "selfsup.errors": (),
+    "selfsup.path_flags": ("selfsup.errors", "selfsup.paths"),
+    "selfsup.paths": ("selfsup.errors",),
     "selfsup.progress": (),
     "selfsup.versions": (),
     "selfsup.data": ("selfsup.data", "selfsup.errors"),
@@ -138,7 +142,7 @@ def test_flags_are_for_mains():
         "data_prep.photo_flags",
         "eval.evaluation_flags",
     }
-    assert library == {"selfsup.command", *shared}
+    assert library == {"selfsup.command", "selfsup.path_flags", *shared}
 
 
 def test_every_main_is_a_console_command():

@@ -114,15 +114,44 @@ def test_regularization_is_the_trunks(loaded, rebuilt):
     np.testing.assert_allclose(total, tf.add_n(rebuilt.losses), rtol=1e-5)
 
 
-def fine_tuned(directory):
-    """A Keras model on the export, after three steps of training."""
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "bfloat16"])
+def test_images_of_other_types_are_what_they_are_in_floats(loaded, dtype):
+    floats = images(40, 33)
+    given = tf.cast(floats * 255, dtype) if dtype == "uint8" else tf.cast(floats, dtype)
+    scale = 255.0 if dtype == "uint8" else 1.0
+    expected = loaded(tf.cast(given, tf.float32) / scale)
+    features = loaded(given)
+    assert features.dtype == tf.float32
+    # A graph may divide by 255 in another way than the line above.
+    assert_close(features, expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_gray_images_are_repeated_over_the_channels(loaded, dtype):
+    gray = images(40, 33)[..., :1] * (255 if dtype == "uint8" else 1)
+    gray = gray.astype(dtype)
+    for training in (False, True):
+        np.testing.assert_array_equal(
+            loaded(gray, training=training),
+            loaded(np.repeat(gray, 3, axis=-1), training=training),
+        )
+
+
+def test_two_channels_are_refused(loaded):
+    with pytest.raises(ValueError, match="Could not find matching concrete function"):
+        loaded(images(40, 33)[..., :2])
+
+
+def fine_tuned(directory, dtype="float32", channels=3):
+    """A Keras model on the export, after four steps of training."""
     layer = hub.KerasLayer(directory, trainable=True)
-    inputs = tf.keras.Input([None, None, 3])
+    inputs = tf.keras.Input([None, None, channels], dtype=dtype)
     features = tf.keras.layers.GlobalAveragePooling2D()(layer(inputs))
-    model = tf.keras.Model(inputs, tf.keras.layers.Dense(2)(features))
+    model = tf.keras.Model(inputs, tf.keras.layers.Dense(2, dtype="float32")(features))
     loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(tf.keras.optimizers.SGD(1e-3), loss)
-    batch = images(48, 48, batch=8)
+    batch = images(48, 48, batch=8)[..., :channels]
+    batch = (batch * 255).astype(dtype) if dtype == "uint8" else batch
     model.fit(batch, np.arange(8) % 2, batch_size=4, epochs=2, verbose=0)
     return model, layer
 
@@ -144,6 +173,30 @@ def test_fine_tunes_as_a_hub_layer(directory, tmp_path):
     again = tf.keras.models.load_model(tmp_path / "tuned")
     batch = images(40, 56)
     assert_close(again(batch), model(batch))
+
+
+@pytest.mark.parametrize(
+    ("policy", "dtype", "channels"),
+    [
+        ("mixed_float16", "float32", 3),
+        ("mixed_bfloat16", "uint8", 3),
+        ("float32", "uint8", 1),
+    ],
+)
+def test_fine_tunes_under_any_policy_and_on_any_images(
+    directory, policy, dtype, channels
+):
+    tf.keras.mixed_precision.set_global_policy(policy)
+    try:
+        model, layer = fine_tuned(directory, dtype, channels)
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
+    fresh = {one.name: one.numpy() for one in hub.load(directory).trainable_variables}
+    assert all(one.dtype == tf.float32 for one in layer.trainable_weights)
+    moved = [np.any(one != fresh[one.name]) for one in layer.trainable_weights]
+    # float16 gradients of the smallest gains may round to nothing.
+    assert np.mean(moved) > 0.9
+    assert all(np.isfinite(one).all() for one in model.get_weights())
 
 
 def test_frozen_hub_layer_leaves_everything(directory):

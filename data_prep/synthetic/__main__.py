@@ -12,9 +12,9 @@ import sys
 
 from absl import flags
 
-from selfsup import command
+from selfsup import command, path_flags
 
-_OUTPUT = flags.DEFINE_string("output", None, "Folder to make.")
+_OUTPUT = path_flags.define_path("output", None, "Folder to make.")
 _SEED = flags.DEFINE_integer("seed", 0, "Another seed, another world.")
 _SCALE = flags.DEFINE_enum(
     "scale",

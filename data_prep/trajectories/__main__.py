@@ -14,15 +14,15 @@ import sys
 
 from absl import flags
 
-from selfsup import command
+from selfsup import command, path_flags
 from selfsup.errors import UserError
 
-_VIDEO = flags.DEFINE_string("video", None, "Video file to track points in.")
-_OUTPUT = flags.DEFINE_string("output", None, "NumPy file (.npz) to write.")
+_VIDEO = path_flags.define_path("video", None, "Video file to track points in.")
+_OUTPUT = path_flags.define_path("output", None, "NumPy file (.npz) to write.")
 _TRACK_LENGTH = flags.DEFINE_integer(
     "track_length", 15, "Steps a track, L.", lower_bound=1
 )
-_PREVIEW = flags.DEFINE_string(
+_PREVIEW = path_flags.define_path(
     "preview", None, "Video file (.mp4) to draw the tracks into."
 )
 _MASK_PEOPLE = flags.DEFINE_bool(

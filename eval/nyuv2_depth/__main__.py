@@ -5,6 +5,11 @@ block 3 are trained with it on the train split and tested on the test split. met
 with the five measures of appendix A, predictions.npz, pictures, curves and checkpoints
 come out.
 
+The paper's level needs some 12 thousand frames of the raw distribution (data_prep.nyuv2
+--raw) beside the 795 labelled ones: --data is then a folder that holds both sets. The
+preset gives epochs, so the steps follow from the frames that are there; --steps or
+--set=epochs=NUMBER changes them.
+
   python -m eval.nyuv2_depth --trunk=DIR --data=DIR --output=DIR --preset=tiny
 
 What is compared:     --trunk --checkpoint --lasso

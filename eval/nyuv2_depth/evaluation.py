@@ -32,6 +32,7 @@ def evaluate(settings, folder, stop):
       whether it came to its end.
     """
     data = Data(settings.data, settings.config)
+    settings = _with_steps(settings, data.train.records)
     fitting, training = _prepare(settings, data, folder)
     if not training.run(stop):
         return False
@@ -46,6 +47,18 @@ def evaluate(settings, folder, stop):
         return False
     _write(folder, settings, data, fitting.network, training.notes, tested)
     return True
+
+
+def _with_steps(settings, frames):
+    """`settings` with the number of steps, which it tells: it depends on the data."""
+    config = settings.config.with_steps(frames)
+    epochs = config.steps * config.batch_size / frames
+    print(
+        f"training: {config.steps} steps of {config.batch_size} frames are {epochs:.3g} "
+        f"epochs of the {frames} there are",
+        flush=True,
+    )
+    return dataclasses.replace(settings, config=config)
 
 
 def _prepare(settings, data, folder):

@@ -22,8 +22,8 @@ _POSITIVE = ("learning_rate", "clip_norm", "decay_share", "anchor_size")
 class Config:
     """Faster R-CNN on block 3; the defaults are the paper's and Ren et al.'s.
 
-    Sizes are in pixels of the resized image. An image of shorter side `s` lies in a
-    canvas of sides `s` and 4/3 `s`, see `canvases`.
+    Sizes are in pixels of the resized image: its shorter side, unless the longer one
+    would exceed 5/3 of that, see `canvases`.
 
     Attributes:
       steps, batch_size: of training.

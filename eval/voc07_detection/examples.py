@@ -109,14 +109,9 @@ def _uniform(seed, draw):
 def _on_canvas(batch, size):
     """Resizes a padded batch to the canvas of the shorter side `size`."""
     old = batch["size"]
-    if old.shape[0] == 1:
-        canvas = canvases.for_image(size, old[0])
-    else:
-        canvas = canvases.square(size)
+    canvas = canvases.for_images(size, old)
     images, new = tf.map_fn(
-        lambda one: canvases.place(
-            one[0][: one[1][0], : one[1][1]], canvas, canvases.for_image(size, one[1])
-        ),
+        lambda one: canvases.place(one[0][: one[1][0], : one[1][1]], canvas, size),
         (batch["image"], old),
         fn_output_signature=(tf.float32, tf.float32),
     )
@@ -157,14 +152,20 @@ def whole(serialized, config):
     }
     size = config.test_batch_size
     return examples.group_by_window(
-        lambda one: tf.cast(tf.shape(one["image"])[0], tf.int64),
+        lambda one: _canvas_number(tf.shape(one["image"], tf.int64)),
         lambda _, group: group.padded_batch(size, padding_values=padding),
         window_size=size,
     ).prefetch(2)
 
 
+def _canvas_number(shape):
+    """Another int64 for each height and width."""
+    return shape[0] * (1 << 31) + shape[1]
+
+
 def _test_example(serialized, size):
     record = records.parse(serialized, _FEATURES)
     old = tf.shape(record["image"])[:2]
-    image, new = canvases.place(record["image"], canvases.for_image(size, old))
+    canvas = canvases.for_images(size, old[tf.newaxis])
+    image, new = canvases.place(record["image"], canvas, size)
     return {**record, "image": image, "size": new, "old_size": tf.cast(old, tf.float32)}

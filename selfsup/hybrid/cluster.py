@@ -1,5 +1,7 @@
 """Which processes a cluster has, as TF_CONFIG says; needs no TensorFlow."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import os
@@ -13,6 +15,8 @@ _EXAMPLE = (
     '{"cluster": {"chief": ["host0:2222"], "ps": ["host1:2222"], '
     '"worker": ["host2:2222", "host3:2222"]}, "task": {"type": "worker", "index": 0}}'
 )
+# What the only process of a job of one machine is called.
+_ALONE = (CHIEF, "master", WORKER)
 # Roles of TensorFlow's convention that this loop has no use for, and what to do.
 _UNUSED = {
     "master": "call it chief: the process that runs launch.pretrain",
@@ -93,8 +97,13 @@ def split_address(address):
     return host.strip("[]"), int(port)
 
 
-def from_environment(environ=None):
-    """The `Cluster` that TF_CONFIG describes, or None where it is not set.
+def from_environment(environ=None) -> Cluster | None:
+    """The `Cluster` that TF_CONFIG describes.
+
+    Returns:
+      None where it is not set, and where it names no other process than this one, as
+      Vertex AI and others set it for jobs of one machine: `{}`, or a chief and nothing
+      else.
 
     Raises:
       UserError: when it does not describe a cluster of a chief, parameter servers and
@@ -104,12 +113,14 @@ def from_environment(environ=None):
     return parse(text) if text else None
 
 
-def parse(text):
-    """The `Cluster` of a TF_CONFIG; raises as `from_environment`."""
+def parse(text: str) -> Cluster | None:
+    """The `Cluster` of a TF_CONFIG; returns and raises as `from_environment`."""
     try:
         config = json.loads(text)
     except ValueError as error:
         raise _wrong(f"is not JSON ({error})") from error
+    if _is_of_one_machine(config):
+        return None
     jobs = _field(config, "cluster", dict)
     addresses = {job: _addresses(jobs, job) for job in JOBS}
     for job in jobs:
@@ -120,6 +131,25 @@ def parse(text):
         raise _wrong(f"names {len(addresses[CHIEF])} chiefs; there can be only one")
     _refuse_doubles(addresses)
     return Cluster(addresses, *_own_task(config, addresses))
+
+
+def _is_of_one_machine(config):
+    """Whether a TF_CONFIG names no process, or this one only."""
+    if not isinstance(config, dict):
+        return False
+    jobs = config.get("cluster", {})
+    if not isinstance(jobs, dict):
+        return False
+    try:
+        counts = {job: len(hosts) for job, hosts in jobs.items() if len(hosts)}
+    except TypeError:
+        return False  # Is told by what reads the addresses.
+    if not counts:
+        return True
+    (job, *others) = counts
+    task = config.get("task") or {"type": job}
+    is_this = isinstance(task, dict) and task.get("type") == job
+    return not others and counts[job] == 1 and job in _ALONE and is_this
 
 
 def to_json(addresses, job, index):

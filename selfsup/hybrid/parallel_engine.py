@@ -8,7 +8,7 @@ takes note, writes checkpoints and deals with machines that are lost.
 import queue
 import time
 
-from selfsup.hybrid import executors
+from selfsup.hybrid import executors, loss_log
 from selfsup.hybrid.engine import Engine
 from selfsup.hybrid.host_copy import HostCopy
 from selfsup.hybrid.quota import Quota
@@ -139,7 +139,8 @@ class ParallelEngine(Engine):
             return  # Of a runner that was given up meanwhile.
         if not self._pool.is_loss(failure.error):
             raise failure.error
-        self._lose(failure.runner, str(failure.error).split("\n")[0])
+        loss_log.write(f"{failure.runner.group.name}: {failure.error}")
+        self._lose(failure.runner, _cause(failure.error))
 
     def _watch(self):
         """Finds steps that hang, and groups whose devices are back."""
@@ -160,7 +161,9 @@ class ParallelEngine(Engine):
         name = runner.group.name
         del self._runners[name]
         self.losses += 1
-        self._say(f"{name}: lost a device: {reason}")
+        log = loss_log.path()
+        more = f" (details: {log})" if log else ""
+        self._say(f"{name}: lost a device: {reason}{more}")
         self._pool.check_servers()
         with executors.own():
             runner.group.pass_generation()
@@ -246,3 +249,10 @@ class ParallelEngine(Engine):
         for runner in list(self._runners.values()):
             if not runner.wait_until_held(self._left(runner)):
                 self._lose(runner, "its step does not come back")
+
+
+def _cause(error):
+    """The line of an error that says what happened, past TensorFlow's trace of a graph."""
+    trace = (" ", "\t", "Graph execution error", "Detected at node")
+    lines = (line for line in str(error).splitlines() if line.strip())
+    return next((one for one in lines if not one.startswith(trace)), repr(error))

@@ -48,7 +48,7 @@ class Config(TaskConfig):
     image_size: int = 256
     bins: int = ab_bins.COUNT
     soft_encoding_neighbors: int = ab_encoding.NEIGHBORS
-    prior_file: str = ""
+    prior_file: str = dataclasses.field(default="", metadata={"path": True})
     uniform_share: float = 0.5
     temperature: float = 0.38
     head_channels: int = 4096

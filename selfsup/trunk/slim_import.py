@@ -101,7 +101,7 @@ def _norm(scope, layer):
 
 def _open(prefix):
     try:
-        return tf.train.load_checkpoint(prefix)
+        return tf.compat.v1.train.NewCheckpointReader(prefix)
     except (ValueError, tf.errors.OpError) as error:
         raise UserError(
             f"{prefix}: no readable TensorFlow checkpoint with this prefix "

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from eval import trunks
 from launch import importing
@@ -78,6 +79,16 @@ def test_a_checkpoint_becomes_an_export(slim, tmp_path):
         for one in (given.block4, export.load_block4(output))
     ]
     np.testing.assert_array_equal(*kernels)
+
+
+def test_a_checkpoint_is_read_by_tensorflows_file_system(slim, tmp_path):
+    checkpoint = pathlib.Path(slim.save(tmp_path / "model.ckpt"))
+    tf.io.gfile.makedirs("ram://slim")
+    for path in tmp_path.glob("model.ckpt*"):
+        tf.io.gfile.copy(str(path), f"ram://slim/{path.name}")
+    output = str(tmp_path / "out")
+    importing.import_slim(f"ram://slim/{checkpoint.name}", output, depth="shallow")
+    assert_equals_slim(output, slim, (33, 32), 16)
 
 
 def test_a_failed_import_leaves_no_export(slim, tmp_path):

@@ -65,3 +65,21 @@ def test_bad_flags_end_with_one_line(data, tmp_path, more, message):
     assert "Traceback" not in process.stderr
     (line,) = [one for one in process.stderr.splitlines() if one.startswith("error: ")]
     assert message in line
+
+
+def test_a_tf_config_of_one_machine_is_told(data, tmp_path):
+    """The devices that are counted are this machine's."""
+    lone = (
+        '{"cluster": {"chief": ["host:2222"]}, "task": {"type": "chief", "index": 0}}'
+    )
+    process = subprocess.run(
+        _command(data, tmp_path / "run", "--steps=1", "--groups=rotation:7"),
+        env={**os.environ, "TF_CONFIG": lone, "CUDA_VISIBLE_DEVICES": "-1"},
+        capture_output=True,
+        text=True,
+    )
+    assert (
+        "TF_CONFIG names no other process: training on this machine" in process.stdout
+    )
+    assert process.returncode == 1
+    assert "asks for 7 = 7 devices; there are 1 (/CPU:0)" in process.stderr

@@ -1,11 +1,14 @@
 """A chief that trains the mock tasks on a cluster, as TF_CONFIG says."""
 
 import json
+import os
 import sys
 import time
 
 # Said in the log before the summary of a run.
 SUMMARY = "summary "
+# File in the folder of the checkpoints.
+LOSSES = "lost_devices.log"
 
 
 def main(directory, groups, limits=None, checkpoint_seconds=1e9, **options):
@@ -44,8 +47,9 @@ class _Chief:
     ):
         import mock_tasks
 
-        from selfsup.hybrid import cluster, cluster_pool, placement
+        from selfsup.hybrid import cluster, cluster_pool, loss_log, placement
 
+        loss_log.keep_in(os.path.join(directory, LOSSES))
         found = cluster.from_environment()
         cluster_pool.connect(found, seconds=240.0, listen=listen)
         pool = cluster_pool.ClusterPool(found, probe_seconds, server_seconds)

@@ -13,11 +13,11 @@ import sys
 
 from absl import flags
 
-from selfsup import command
+from selfsup import command, path_flags
 from selfsup.errors import UserError
 
-_PREDICTIONS = flags.DEFINE_string("predictions", None, ".npz file of predictions.")
-_TRUTH = flags.DEFINE_string("truth", None, ".npz file of the true depths.")
+_PREDICTIONS = path_flags.define_path("predictions", None, ".npz file of predictions.")
+_TRUTH = path_flags.define_path("truth", None, ".npz file of the true depths.")
 _CROP = flags.DEFINE_enum(
     "crop",
     "none",
@@ -30,7 +30,7 @@ _MIN_DEPTH = flags.DEFINE_float(
 _MAX_DEPTH = flags.DEFINE_float(
     "max_depth", None, "Metres that larger predictions are lowered to.", lower_bound=0
 )
-_OUTPUT = flags.DEFINE_string("output", None, "JSON file to write as well.")
+_OUTPUT = path_flags.define_path("output", None, "JSON file to write as well.")
 
 
 def main(argv):

@@ -13,10 +13,10 @@ import sys
 
 from absl import flags
 
-from selfsup import command
+from selfsup import command, path_flags
 from selfsup.errors import UserError
 
-_DEVKIT = flags.DEFINE_string(
+_DEVKIT = path_flags.define_path(
     "devkit", None, "VOCdevkit, or a year's folder in it; the tars extracted."
 )
 _YEAR = flags.DEFINE_string(
@@ -25,7 +25,7 @@ _YEAR = flags.DEFINE_string(
 _SET = flags.DEFINE_string(
     "set", "test", "Name of a list in ImageSets/Main; the files are named after it."
 )
-_RESULTS = flags.DEFINE_string("results", None, "Folder of the result files.")
+_RESULTS = path_flags.define_path("results", None, "Folder of the result files.")
 _COMPETITION = flags.DEFINE_string(
     "competition", "comp3", "What the names of the files begin with."
 )
@@ -37,10 +37,12 @@ _IOU = flags.DEFINE_list(
 _METRIC = flags.DEFINE_enum(
     "metric",
     "voc07",
-    ["voc07", "area"],
-    "Mean of precisions at 11 recalls (VOC to 2009), or area under the curve (later).",
+    ["voc07", "voc07_exact", "area"],
+    "voc07: mean of precisions at 11 recalls (VOC to 2009), to the last digit as "
+    "published tools compute it; voc07_exact: the same without their rounding of the "
+    "recalls 0.3, 0.6 and 0.7; area: area under the curve (VOC from 2010).",
 )
-_OUTPUT = flags.DEFINE_string("output", None, "JSON file to write as well.")
+_OUTPUT = path_flags.define_path("output", None, "JSON file to write as well.")
 
 
 def main(argv):

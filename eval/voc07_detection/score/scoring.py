@@ -17,7 +17,7 @@ def score(devkit, set_name, results, *, ious, metric, year, competition):
       devkit, set_name, year: as of `devkit_truth.read`.
       results: folder of the result files.
       ious: least intersections over union of a hit, each its own score.
-      metric: "voc07" or "area".
+      metric: "voc07", "voc07_exact" or "area", as of `mean_average_precision`.
       competition: what the names of the files begin with.
 
     Returns:

@@ -11,9 +11,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from eval import course, metrics_file
+from eval import course, metrics_file, workspace
 from eval.nyuv2_depth import evaluation, examples, testing
-from eval.nyuv2_depth.config import Config
+from eval.nyuv2_depth.config import PRESETS, Config
 from eval.nyuv2_depth.fitting import learning_rate_schedule
 from eval.nyuv2_depth.score import scoring
 from eval.nyuv2_depth.score.depth_metrics import NAMES, DepthMetrics
@@ -59,6 +59,53 @@ def _guess():
     truth, metrics = _truth(), DepthMetrics()
     metrics.add(np.full_like(truth, np.median(truth[truth > 0])), truth, truth > 0)
     return metrics.result()
+
+
+@pytest.mark.parametrize(
+    ("preset", "frames", "steps"),
+    [
+        ("paper", 12_795, 126_351),
+        ("paper", 795, 7_851),
+        ("small", 795, 9_938),
+        ("tiny", 100, 500),
+        ("tiny", 1, 5),
+    ],
+)
+def test_steps_follow_from_the_frames(preset, frames, steps):
+    config = dataclasses.replace(Config(), **PRESETS[preset].config)
+    made = config.with_steps(frames)
+    assert made.steps == steps
+    assert dataclasses.replace(config, steps=7).with_steps(frames).steps == 7
+    # What is trained is `steps` batches, however many epochs these are.
+    assert learning_rate_schedule(made).boundaries[0] == round(0.35 * steps)
+
+
+def test_a_run_of_epochs_tells_its_steps(settings_for, tmp_path, capsys):
+    """8 frames in batches of 4: 3 epochs are 6 steps."""
+    metrics, _ = _evaluate(settings_for(tmp_path, "epochs=3"))
+    said = "training: 6 steps of 4 frames are 3 epochs of the 8 there are"
+    assert said in capsys.readouterr().out
+    assert metrics["settings"]["config"]["steps"] == 6
+    assert metrics["settings"]["config"]["epochs"] == 3.0
+    assert history.read(tmp_path)[-1]["step"] == 6
+    # Finished, and found again under the same settings.
+    assert _evaluate(settings_for(tmp_path, "epochs=3"))[1]
+    with pytest.raises(UserError, match=r"config\.epochs was 3\.0, now 4\.0"):
+        _evaluate(settings_for(tmp_path, "epochs=4"))
+
+
+def test_a_folder_from_before_epochs_goes_on_by_its_steps(settings_for, tmp_path):
+    """As an earlier version wrote it, by a preset that gave steps."""
+    settings = settings_for(tmp_path, "steps=2")
+    assert settings.config.epochs != Config().epochs
+    stored = dataclasses.asdict(settings)
+    del stored["config"]["epochs"]
+    (tmp_path / "config.json").write_text(json.dumps(stored))
+    with workspace.opened(settings):
+        pass
+    without = settings_for(tmp_path)
+    with pytest.raises(UserError, match=r"config\.steps was 2, now 0"):
+        workspace.opened(without).__enter__()
 
 
 def test_it_learns_depth(straight):
@@ -233,7 +280,8 @@ def test_a_crop_has_to_fit(settings_for, tmp_path):
         ("crop_height=40", "crop_height=40: expected a multiple of 16"),
         ("width=0", "width=0: expected a multiple of 16"),
         ("test_split=train", "test_split=train: expected validation or test"),
-        ("steps=0", "steps=0: expected 1 or more"),
+        ("steps=-1", "steps=-1: expected 0"),
+        ("epochs=0", "epochs=0.0: expected more than 0"),
         ("berhu_share=0", "berhu_share=0.0: expected above 0"),
         ("dropout=1.0", "dropout=1.0: expected 0 to less than 1"),
         ("max_scale=0.5", "max_scale=0.5: expected 1 or more"),

@@ -36,24 +36,56 @@ def test_sizes_of_training():
 
 
 @pytest.mark.parametrize(
-    ("image", "canvas", "fitted"),
+    ("image", "canvas", "resized"),
     [
         ((375, 500), (600, 800), (600, 800)),
         ((500, 375), (800, 600), (800, 600)),
-        ((333, 500), (600, 800), (533, 800)),
+        ((333, 500), (600, 1008), (600, 901)),
+        ((500, 333), (1008, 600), (901, 600)),
+        ((374, 500), (600, 1008), (600, 802)),
+        ((281, 500), (600, 1008), (562, 1000)),
         ((500, 500), (600, 800), (600, 600)),
-        ((100, 1000), (600, 800), (80, 800)),
-        ((1, 3000), (600, 800), (1, 800)),
+        ((100, 1000), (600, 1008), (100, 1000)),
+        ((1, 3000), (600, 1008), (1, 1000)),
     ],
 )
-def test_images_fit_their_canvas(image, canvas, fitted):
-    np.testing.assert_array_equal(canvases.for_image(600, tf.constant(image)), canvas)
-    np.testing.assert_array_equal(canvases.fit(image, canvas), fitted)
+def test_images_fit_their_canvas(image, canvas, resized):
+    sizes = tf.constant([image])
+    np.testing.assert_array_equal(canvases.for_images(600, sizes), canvas)
+    np.testing.assert_array_equal(canvases.resized(image, 600), resized)
+
+
+def _published_rule(image, target, limit):
+    """Faster R-CNN's public Python code: the scale, then OpenCV's rounding of sides."""
+    scale = target / min(image)
+    if round(scale * max(image)) > limit:
+        scale = limit / max(image)
+    return tuple(round(side * scale) for side in image)
+
+
+@pytest.mark.parametrize("size", [480, 600, 720])
+def test_sizes_follow_the_published_rule(size):
+    """At 600 with the published limit of 1000, at other sizes in proportion."""
+    rng = np.random.default_rng(0)
+    for image in rng.integers(100, 501, [60, 2]).tolist():
+        expected = _published_rule(image, size, size * 5 // 3)
+        made = canvases.resized(image, size).numpy()
+        # Halves may be rounded to the other side in float32.
+        assert np.max(np.abs(made - expected)) <= 1, image
+        canvas = canvases.for_images(size, tf.constant([image])).numpy()
+        assert np.all(made <= canvas) and min(canvas) == size
+
+
+def test_several_images_share_a_square_that_holds_the_longest():
+    lying, wide = (375, 500), (333, 500)
+    for images, side in [([lying, lying[::-1]], 800), ([lying, wide], 1008)]:
+        canvas = canvases.for_images(600, tf.constant(images))
+        np.testing.assert_array_equal(canvas, [side, side])
 
 
 def test_what_follows_the_image_is_gray():
     image = np.full([40, 40, 3], 255, np.uint8)
-    placed, size = canvases.place(image, tf.constant([64, 96]))
+    placed, size = canvases.place(image, tf.constant([64, 96]), 64)
     np.testing.assert_array_equal(size, [64, 64])
     np.testing.assert_allclose(placed[:, :64], 1.0)
     np.testing.assert_array_equal(placed[:, 64:], np.full([64, 32, 3], 0.5))
@@ -135,8 +167,11 @@ def test_a_batch_of_one_has_the_shape_of_its_image(built):
     assert shapes == {(1, 64, 96, 3), (1, 96, 64, 3)}
 
 
-@pytest.mark.parametrize("shape", [(48, 64), (64, 48), (60, 60), (30, 90)])
-def test_images_of_a_batch_are_as_large_as_alone_and_in_the_test(shape, tmp_path):
+@pytest.mark.parametrize(
+    ("shape", "side"),
+    [((48, 64), 96), ((64, 48), 96), ((60, 60), 96), ((60, 95), 112), ((30, 90), 112)],
+)
+def test_images_of_a_batch_are_as_large_as_alone_and_in_the_test(shape, side, tmp_path):
     images = [object_sets.record("V/a", [RED], size=shape)]
     folder = object_sets.write(tmp_path, {"train": images, "test": images})
     config = dataclasses.replace(CONFIG, min_size=64, max_size=64, test_size=64)
@@ -144,7 +179,7 @@ def test_images_of_a_batch_are_as_large_as_alone_and_in_the_test(shape, tmp_path
         _training(folder, 0, 1, dataclasses.replace(config, batch_size=size))[0]
         for size in (1, 3)
     ]
-    assert batches[1]["image"].shape == (3, 96, 96, 3)
+    assert batches[1]["image"].shape == (3, side, side, 3)
     serialized = whole_split.serialized_records(dataset.find(folder).test)
     tested = next(examples.whole(serialized, config).as_numpy_iterator())
     for batch in batches:

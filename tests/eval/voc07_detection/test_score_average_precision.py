@@ -54,17 +54,26 @@ def _detected(*rows):
     return {"dog": (list(images), np.float32(confidences), np.float32(boxes))}
 
 
-@pytest.mark.parametrize(("metric", "published"), [("voc07", 0.2684), ("area", 0.2457)])
-def test_padilla_et_al(metric, published):
+@pytest.mark.parametrize(
+    ("metric", "iou", "published"),
+    [
+        ("voc07", 0.3, 0.2684),
+        ("area", 0.3, 0.2457),
+        # Here 9 of the 15 objects are found: a recall of 0.6.
+        ("voc07", 0.1, 0.3333),
+        ("voc07_exact", 0.1, 0.3689),
+    ],
+)
+def test_padilla_et_al(metric, iou, published):
     images, _, boxes = _table(PADILLA_TRUTH, 5)
     truth = _one_class({image: boxes[images == image] for image in set(images)})
     images, confidences, boxes = _table(PADILLA_DETECTIONS, 6)
     detections = {"dog": (list(images), confidences[:, 0], boxes)}
-    mean, _ = mean_average_precision(detections, truth, 0.3, metric)
+    mean, _ = mean_average_precision(detections, truth, iou, metric)
     assert mean == pytest.approx(published, abs=5e-5)
 
 
-APART = [(100 * n + 1, 1, 100 * n + 50, 50) for n in range(10)]
+APART = [(100 * n + 1, 1, 100 * n + 50, 50) for n in range(15)]
 FAR = (5000, 5000, 5050, 5050)
 
 
@@ -89,13 +98,27 @@ def test_hui():
 
 
 @pytest.mark.parametrize(
-    ("found", "points"), [(0, 0), (1, 2), (3, 4), (6, 7), (7, 8), (10, 11)]
+    ("found", "objects", "published", "exact"),
+    [
+        (0, 10, 0, 0),
+        (1, 10, 2, 2),
+        # 3 * 0.1, 6 * 0.1 and 7 * 0.1 are more than 0.3, 0.6 and 0.7 in floating point.
+        (3, 10, 3, 4),
+        (6, 10, 6, 7),
+        (7, 10, 7, 8),
+        (8, 10, 9, 9),
+        (10, 10, 11, 11),
+        (9, 15, 6, 7),
+        (12, 15, 9, 9),
+    ],
 )
-def test_recalls_are_compared_exactly(found, points):
-    """3 of 10 reach the recall 0.3, though 3 * 0.1 is more in floating point."""
-    detections, truth = _ranked([1] * found + [0], objects=10)
+def test_recalls_in_floating_point_and_exact(found, objects, published, exact):
+    """How many of the 11 recalls are reached by so many of the objects."""
+    detections, truth = _ranked([1] * found + [0], objects=objects)
     mean, _ = mean_average_precision(detections, truth, 0.5)
-    assert mean == pytest.approx(points / 11)
+    assert mean == pytest.approx(published / 11)
+    mean, _ = mean_average_precision(detections, truth, 0.5, "voc07_exact")
+    assert mean == pytest.approx(exact / 11)
 
 
 def test_last_pixel_counts():
@@ -110,7 +133,8 @@ def test_touching_boxes_share_a_pixel():
     truth = _one_class({"a": [(1, 1, 10, 10)]})
     for corner, precision in [(10, 1.0), (11, 0.0)]:
         detections = _detected(("a", 0.5, (corner, corner, corner, corner)))
-        assert mean_average_precision(detections, truth, 0.01)[0] == precision
+        mean, _ = mean_average_precision(detections, truth, 0.01)
+        assert mean == pytest.approx(precision)
 
 
 def test_second_detection_of_an_object_is_false():
@@ -134,7 +158,7 @@ def test_difficult_objects_are_neither_hit_nor_missed():
     easy, hard = APART[:2]
     truth = _one_class({"a": [easy, hard]}, {"a": [False, True]})
     detections = _detected(("a", 0.9, hard), ("a", 0.8, hard), ("a", 0.7, easy))
-    assert mean_average_precision(detections, truth, 0.5)[0] == 1.0
+    assert mean_average_precision(detections, truth, 0.5)[0] == pytest.approx(1.0)
 
 
 def test_equal_confidences_keep_their_order():
@@ -162,8 +186,9 @@ def test_classes_without_objects_to_find_are_left_out():
     detections = _detected(("a", 0.5, APART[0]))
     detections["cow"] = detections["dog"]
     mean, found = mean_average_precision(detections, truth, 0.5)
-    assert found == {"dog": 1.0, "hen": 0.0}
-    assert mean == 0.5
+    # Eleven elevenths, added up as published tools do.
+    assert found == {"dog": pytest.approx(1.0), "hen": 0.0}
+    assert mean == pytest.approx(0.5)
 
 
 def _iou(a, b):
@@ -197,7 +222,25 @@ def _reference_curve(rows, images, iou):
     return curve
 
 
-def _reference_voc07(curve):
+def _published_voc07(curve):
+    """The 11 points as published tools compute them, step by step in float64.
+
+    For each of the thresholds t = i * 0.1: the largest precision at a recall of at least
+    t, or 0 where none is; a hundredth of these is not rounded. py-faster-rcnn's `voc_ap`
+    with `use_07_metric`, and those made after it, agree to the last bit.
+    """
+    mean = 0.0
+    for i in range(11):
+        threshold, largest = i * 0.1, 0.0
+        for recall, precision in curve:
+            found = float(recall.numerator) / float(recall.denominator)
+            if found >= threshold:
+                largest = max(largest, precision.numerator / precision.denominator)
+        mean = mean + largest / 11.0
+    return mean
+
+
+def _exact_voc07(curve):
     points = [
         max((p for r, p in curve if r >= Fraction(tenth, 10)), default=Fraction(0))
         for tenth in range(11)
@@ -255,13 +298,38 @@ def test_slow_reference():
         iou = rng.choice([0.25, 0.3, 0.5, 0.6, 0.75, 1.0])
         curve = _reference_curve(rows, images, Fraction(str(iou)))
         for metric, reference in [
-            ("voc07", _reference_voc07),
+            ("voc07_exact", _exact_voc07),
             ("area", _reference_area),
         ]:
             mean, _ = mean_average_precision(detections, truth, iou, metric)
             assert mean == pytest.approx(reference(curve), abs=1e-12)
             above_zero += mean > 0
+        mean, _ = mean_average_precision(detections, truth, iou, "voc07")
+        # To the last bit: numbers are compared across tools.
+        assert mean == _published_voc07(curve)
     assert above_zero > 250
+
+
+def test_published_and_exact_recalls_against_references():
+    """Many objects and few false alarms: recalls of exactly 0.3, 0.6 and 0.7 happen."""
+    rng = np.random.default_rng(3)
+    differ = 0
+    for _ in range(60):
+        objects = int(rng.choice([5, 10, 15]))
+        hits = list(rng.permutation([1] * int(rng.integers(0, objects + 1)) + [0] * 3))
+        detections, truth = _ranked(hits, objects)
+        so_far = np.cumsum(hits)
+        curve = [
+            (Fraction(int(found), objects), Fraction(int(found), rank))
+            for rank, found in enumerate(so_far, start=1)
+        ]
+        published, _ = mean_average_precision(detections, truth, 0.5, "voc07")
+        exact, _ = mean_average_precision(detections, truth, 0.5, "voc07_exact")
+        assert published == _published_voc07(curve)
+        assert exact == pytest.approx(_exact_voc07(curve), abs=1e-12)
+        assert published <= exact + 1e-12
+        differ += published < exact - 1e-6
+    assert differ > 10
 
 
 def test_invariances():
@@ -301,7 +369,7 @@ TRUTH = _one_class({"a": BOX})
         ({"dog": (["a", "b"], [0.5], BOX)}, {}, "2 image keys, 1 confidences and 1"),
         ({}, {"iou": 0.0}, "got 0.0"),
         ({}, {"iou": 50}, "got 50"),
-        ({}, {"metric": "coco"}, "unknown 'coco'; known: area, voc07"),
+        ({}, {"metric": "coco"}, "unknown 'coco'; known: area, voc07, voc07_exact"),
         ({}, {"truth": {"dog": {}}}, "no class has an object"),
     ],
 )

@@ -35,9 +35,34 @@ def _config(jobs=None, task=None):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        '{"cluster": {}, "task": {"type": "chief", "index": 0}}',
+        '{"environment": "cloud", "task": {"type": "master", "index": 0}}',
+        # As Vertex AI documents it for one machine.
+        '{"cluster": {"chief": ["cmle-training-workerpool0-0:2222"]}, "environment": '
+        '"cloud", "task": {"type": "chief", "index": 0, "trial": ""}, "job": "{}"}',
+        '{"cluster": {"chief": ["a:1"], "ps": [], "worker": []}}',
+        '{"cluster": {"worker": {"0": "a:1"}}, "task": {"type": "worker", "index": 0}}',
+    ],
+)
+def test_a_process_with_no_other_is_no_cluster(text):
+    assert cluster.parse(text) is None
+    assert cluster.from_environment({"TF_CONFIG": text}) is None
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("{", "is not JSON"),
+        ('{"cluster": {"ps": ["a:1"]}}', "names no chief"),
+        ('{"cluster": {"worker": ["a:1", "b:1"]}}', "names no chief"),
+        ('{"cluster": {"chief": 7}}', "names no chief"),
+        (
+            '{"cluster": {"chief": ["a:1"]}, "task": {"type": "worker", "index": 0}}',
+            "names no ps",
+        ),
         ("[]", "has no 'cluster'"),
         ('{"cluster": {"chief": ["a:1"], "worker": ["b:1"]}}', "names no ps"),
         (_config({"master": ["a:1"]}), "call it chief"),

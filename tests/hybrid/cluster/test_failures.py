@@ -1,9 +1,12 @@
 """Processes that are really killed or stopped, and what the others do."""
 
+import pathlib
+import re
 import signal
 import time
 
 import pytest
+from cluster_chief import LOSSES
 from real_cluster import STARTED, summary, wait_for_steps
 
 GROUPS = {"a": [0, 1], "bb": [2]}
@@ -14,6 +17,11 @@ def _end(chief):
     chief.send(signal.SIGTERM)
     found = summary(chief)
     assert found["steps"] == found["landed"]
+    # The terminal has one line a loss, which names the file of all else.
+    text = chief.text()
+    assert "Exception ignored" not in text and "Traceback" not in text, text
+    for line in re.findall(r"^\w+: lost a device: .*$", text, re.MULTILINE):
+        assert line.endswith(f"/{LOSSES})") and "Graph execution error" not in line
     return found
 
 
@@ -32,6 +40,8 @@ def test_a_killed_worker_leaves_its_group_to_the_others_and_comes_back(start_clu
     )
     wait_for_steps(chief, a=10, bb=10)
     found = _end(chief)
+    (log,) = re.findall(rf"\(details: (\S+{LOSSES})\)", chief.text())
+    assert "a: " in pathlib.Path(log).read_text()
     assert len(found["devices"]["a"]) == 2 and found["generations"]["bb"] == 0
     assert "bb: lost" not in chief.text()
 
@@ -96,6 +106,8 @@ def test_a_stopped_worker_is_given_up_and_its_step_does_not_land(start_cluster):
     )
     wait_for_steps(chief, a=10, bb=10)
     found = _end(chief)
+    (log,) = re.findall(rf"\(details: (\S+{LOSSES})\)", chief.text())
+    assert "a: " in pathlib.Path(log).read_text()
     assert len(found["devices"]["a"]) == 2 and found["generations"]["bb"] == 0
 
 
