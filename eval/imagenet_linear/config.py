@@ -42,9 +42,9 @@ class Config:
       cache_gigabytes: most that they may take there.
     """
 
-    steps: int = 100_000
+    steps: int = 300_000
     batch_size: int = 128
-    learning_rates: tuple = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+    learning_rates: tuple = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
     held_out_share: float = 0.01
     alpha_learning_rate: float = 0.01
     momentum: float = 0.9
@@ -137,16 +137,16 @@ _RANGES = {
 PRESETS = {
     "paper": Preset("the paper's, ResNet-101", "101", {}),
     "small": Preset(
-        "ResNet-50 for one GPU", "50", {"steps": 20_000, "probe_units": True}
+        "ResNet-50 for one GPU",
+        "50",
+        {"steps": 20_000, "held_out_share": 0.05, "probe_units": True},
     ),
     "tiny": Preset(
         "tiny trunk for CPUs",
         "tiny",
         {
-            "steps": 400,
-            "batch_size": 32,
+            "steps": 800,
             "held_out_share": 0.1,
-            "weight_decay": 1e-4,
             "image_size": 112,
             "min_crop_area": 0.5,
             "statistics_images": 512,

@@ -70,16 +70,10 @@ def test_a_share_that_holds_nothing_out_is_refused(found):
 
 
 def test_a_class_that_is_held_out_as_a_whole_is_named(tmp_path):
-    labels = [0] * 40 + [1] * 40
-    made = dataset.find(
-        labelled_photos.write(tmp_path / "set", {"train": labels, "validation": [0, 1]})
-    )
-    held_out = _keys_held_out(b"train/%d.jpg" % number for number in range(80))
-    numbers = sorted(int(key[6:-4]) for key in held_out)
-    labels = [int(number == numbers[0]) for number in range(80)]
-    made = dataset.find(
-        labelled_photos.write(tmp_path / "one", {"train": labels, "validation": [0, 1]})
-    )
+    held_out = sorted(_keys_held_out(b"train/%d.jpg" % number for number in range(80)))
+    labels = [int(b"train/%d.jpg" % number == held_out[0]) for number in range(80)]
+    splits = {"train": labels, "validation": [0, 1]}
+    made = dataset.find(labelled_photos.write(tmp_path / "set", splits))
     with pytest.raises(UserError, match="all photos of across are held out: a lower"):
         dataset.count_labels(made, SHARE)
 
