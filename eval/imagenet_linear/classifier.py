@@ -81,6 +81,11 @@ class LinearEvaluation(tf.Module):
         return self.features(dataset.to_float(images))
 
     @tf.function
+    def look_augmented(self, images, number):
+        """As `look`, of the images mirrored and recoloured as in step `number`."""
+        return self._augmented_features(images, number)
+
+    @tf.function
     def step(self, examples, number):
         """One step of training.
 
@@ -132,9 +137,11 @@ class LinearEvaluation(tf.Module):
     def _training_features(self, examples, number):
         if "features" in examples:
             return tf.transpose(examples["features"], [1, 0, 2])
+        return self._augmented_features(examples["image"], number)
+
+    def _augmented_features(self, images, number):
         seed = tf.stack([tf.constant(self._seed), number])
-        images = dataset.augmented(examples["image"], self._config, seed)
-        return self.features(images)
+        return self.features(dataset.augmented(images, self._config, seed))
 
     def _penalties(self):
         if self.features.combinations is None:

@@ -27,6 +27,9 @@ class Config:
       output_stride: of the trunk, 8 or 16.
       pool_size: cells a side that block 3 is max-pooled to.
       augment: whether training sees random crops and colours; centre crops otherwise.
+      augmented_views: of each photo that features are computed of, once; training goes
+        over them again and again. 0, or so many that training would see each once at
+        most: new views at every step, as with the lasso, whose features change.
       min_crop_area: smallest share of a photo's area that a training crop has.
       min_crop_aspect: narrowest width over height of a crop; the widest is its inverse.
       mirror: whether half of the crops are mirrored.
@@ -53,6 +56,7 @@ class Config:
     output_stride: int = 16
     pool_size: int = 3
     augment: bool = True
+    augmented_views: int = 0
     min_crop_area: float = 0.08
     min_crop_aspect: float = 0.75
     mirror: bool = True
@@ -122,6 +126,7 @@ _RANGES = {
     "weight_decay": (0.0, 1.0),
     "image_size": (32, 4096),
     "pool_size": (1, 64),
+    "augmented_views": (0, _LARGE),
     "min_crop_area": (0.001, 1.0),
     "min_crop_aspect": (0.1, 1.0),
     "brightness": (0.0, 1.0),
@@ -145,7 +150,8 @@ PRESETS = {
         "tiny trunk for CPUs",
         "tiny",
         {
-            "steps": 800,
+            "steps": 1600,
+            "augmented_views": 10,
             "held_out_share": 0.1,
             "image_size": 112,
             "min_crop_area": 0.5,

@@ -12,6 +12,7 @@ from eval.imagenet_linear.classifier import LinearEvaluation
 from eval.imagenet_linear.config import NAME
 from eval.imagenet_linear.feature_cache import FeatureCache
 from eval.imagenet_linear.held_out import is_held_out
+from eval.imagenet_linear.view_cache import ViewCache
 from eval.passes import watched
 from eval.training import TENSORBOARD, Training
 from selfsup.data import pipeline
@@ -51,6 +52,7 @@ class Run:
         classes = len(self._photos.classes)
         self.model = LinearEvaluation(pretrained.trunk, classes, settings)
         self._cache = self._make_cache()
+        self._view_cache = self._make_view_cache()
         self.training = Training(
             folder,
             NAME,
@@ -71,15 +73,30 @@ class Run:
         """
         if not self.training.resume():
             self._prepare()
-        if self._cache is not None:
-            photos = self._in_file_order(self._photos.train, "cached photos")
-            self._cache.fill(self.model.look, photos)
+        self._fill_caches()
         if not self.training.run(self._stop):
             return False
         self._test()
-        if self._cache is not None:
-            self._cache.remove()
+        self._remove_caches()
         return True
+
+    def _fill_caches(self):
+        if self._cache is not None:
+            photos = self._in_file_order(self._photos.train, "cached photos")
+            self._cache.fill(self.model.look, photos)
+        if self._view_cache is not None:
+            views = watched(
+                self._augmented_batches(0),
+                "augmented views",
+                self._view_cache.views,
+                self._stop,
+            )
+            self._view_cache.fill(self.model.look_augmented, views)
+
+    def _remove_caches(self):
+        for cache in (self._cache, self._view_cache):
+            if cache is not None:
+                cache.remove()
 
     def _make_cache(self):
         """The cache, or None: the lasso's combination changes with every step."""
@@ -90,10 +107,20 @@ class Run:
         rows = len(features.names)
         return FeatureCache(self._folder, self._photos, rows, features.size, config)
 
+    def _make_view_cache(self):
+        """The cache, or None where every view would be used once at most."""
+        config, records = self._config, self._photos.train.records
+        views = config.augmented_views * records
+        enough = 0 < views < config.steps * config.batch_size
+        if not (enough and config.augment) or self._settings.lasso:
+            return None
+        features = self.model.features
+        rows = len(features.names)
+        return ViewCache(self._folder, records, rows, features.size, config)
+
     def _prepare(self):
         """What is measured once: labels, BN statistics, scales of the features."""
-        if self._cache is not None:
-            self._cache.remove()
+        self._remove_caches()
         counts = dataset.count_labels(self._photos, self._config.held_out_share)
         chance = dict(zip(("top1", "top5"), _chance(counts.trained, counts.tested)))
         held_out = int(counts.held_out.sum())
@@ -140,9 +167,17 @@ class Run:
         seed, size = self._settings.seed, self._config.batch_size
         if self._cache is not None:
             return self._cache.training_batches(seed, position, size)
-        examples = dataset.TrainingPhotos(self._config)
+        if self._view_cache is not None:
+            return self._view_cache.training_batches(seed, position)
+        return self._augmented_batches(position)
+
+    def _augmented_batches(self, position):
         return pipeline.training_batches(
-            examples, self._photos.train, seed, position, size
+            dataset.TrainingPhotos(self._config),
+            self._photos.train,
+            self._settings.seed,
+            position,
+            self._config.batch_size,
         )
 
     def _test(self):
