@@ -151,7 +151,7 @@ PRESETS = {
         "tiny",
         {
             "steps": 1600,
-            "augmented_views": 10,
+            "augmented_views": 40,
             "held_out_share": 0.1,
             "image_size": 112,
             "min_crop_area": 0.5,
