@@ -7,6 +7,7 @@ import tensorflow as tf
 from eval.imagenet_linear.config import Config
 from eval.imagenet_linear.features import FrozenFeatures
 from eval.imagenet_linear.pooling import max_pool_to
+from selfsup import overrides
 from selfsup.errors import UserError
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
@@ -128,3 +129,11 @@ def test_features_that_are_not_finite_are_an_error(trunk):
 def test_bad_hyperparameters_are_named(changes, message):
     with pytest.raises(UserError, match=message):
         Config(**changes)
+
+
+def test_the_ladder_is_given_on_the_command_line():
+    made = overrides.apply(Config(), ["learning_rates=[1, 3.5]"], "--set")
+    assert made.learning_rates == (1, 3.5)
+    for text in ("3", "fast", "{}"):
+        with pytest.raises(UserError, match="--set=learning_rates="):
+            overrides.apply(Config(), [f"learning_rates={text}"], "--set")
