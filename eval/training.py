@@ -148,7 +148,7 @@ class Training:
         if not np.isfinite(means["loss"]):
             raise UserError(
                 f"{self._name}: the loss was not finite at or before step "
-                f"{self.number}; a lower --set=learning_rate is the usual cure"
+                f"{self.number}; a lower learning rate (--set) is the usual cure"
             )
         history.add(self._name, "train", self.number, self.number, means)
         history.flush()

@@ -42,19 +42,6 @@ class TrunkFeatures(tf.Module):
             unit_weights=self.unit_weights(),
         )
 
-    def with_units(self, images, training=False, output_stride=None):
-        """What a call returns, and the outputs of all block 3 units beside it.
-
-        Returns:
-          (float32 [B, H / s, W / s, C], list of M of them, the shallowest first).
-        """
-        units = self.trunk.unit_outputs(images, training, output_stride)
-        weights = self.unit_weights()
-        if weights is None:
-            return units[-1], units
-        terms = zip(tf.unstack(weights, num=len(units)), units)
-        return sum(weight * unit for weight, unit in terms), units
-
     def unit_weights(self):
         """The row of alpha, float32 [M] of unit L2 norm, or None without the lasso."""
         if self.combination is None:

@@ -28,7 +28,7 @@ _SEEDS = flags.DEFINE_integer(
     "seeds", 1, "Runs of all with seeds from 0 on, from one world.", lower_bound=1
 )
 _SHORT = flags.DEFINE_boolean(
-    "short", True, "Train detection and depth for fewer steps than their presets do."
+    "short", True, "Train for fewer steps than the presets do."
 )
 
 # Evaluation: the folder of the data set that it is made on.
@@ -38,7 +38,7 @@ EVALUATIONS = {
     "nyuv2_depth": "nyuv2",
 }
 # With --short, to be done within minutes.
-_SHORT_STEPS = {"voc07_detection": 400, "nyuv2_depth": 200}
+_SHORT_STEPS = {"imagenet_linear": 100, "voc07_detection": 400, "nyuv2_depth": 200}
 
 
 def main(_):

@@ -80,5 +80,5 @@ def parse(text, kind, flag):
             return kind(text)
         value = json.loads(text)
         return tuple(value) if kind is tuple else value
-    except (ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError) as error:
         raise UserError(f"{flag}: expected {kind.__name__}, got {text!r}") from error

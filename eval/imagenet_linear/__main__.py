@@ -3,7 +3,8 @@
   python -m eval.imagenet_linear --trunk=DIR --data=DIR --output=DIR [--preset=tiny]
 
 Takes a labelled set of photos (data_prep.imagenet, or data_prep.photos with
---labels=folders). Trains on its split train, tests on single centre crops of validation,
+--labels=folders). Trains layers at a ladder of learning rates on its split train, chooses
+among them by training photos held out, tests on single centre crops of validation,
 or of test where there is no validation: top-1 and top-5 accuracy, nearest neighbours on
 the same features, and with --set=probe_units=true a linear layer on each unit of block 3.
 Running the same command again goes on where an interrupted one stopped.

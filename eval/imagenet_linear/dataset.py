@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from eval import whole_split
+from eval.imagenet_linear.held_out import is_held_out
 from selfsup.data import manifest, pipeline, records
 from selfsup.errors import UserError
 from selfsup.images import inception_augmentation
@@ -15,6 +16,8 @@ from selfsup.progress import Progress
 TRAIN = "train"
 _TEST_SPLITS = ("validation", "test")
 _SCAN_BATCH = 1024
+# Of TF-Slim's preprocessing for evaluation (inception_preprocessing.py).
+_CENTRAL_FRACTION = 0.875
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,47 +96,86 @@ def _open(one):
     )
 
 
-def count_labels(photos):
-    """Photos of each class in both splits: (train, test), int64 [classes] each.
+@dataclasses.dataclass(frozen=True)
+class LabelCounts:
+    """Photos of each class, int64 [classes] each.
 
-    Reads every record once, without decoding photos.
+    Attributes:
+      trained: of the training split, without those held out.
+      held_out: of the training split, to choose learning rates by.
+      tested: of the test split.
+    """
+
+    trained: np.ndarray
+    held_out: np.ndarray
+    tested: np.ndarray
+
+
+def count_labels(photos: LabelledPhotos, held_out_share: float) -> LabelCounts:
+    """Reads every record of both splits once, without decoding photos.
+
+    Args:
+      photos: the labelled photos.
+      held_out_share: of the training photos; as of `held_out.is_held_out`.
 
     Raises:
       UserError: for a damaged shard, a photo without a label, a class that is tested
-        and not trained, or a single class.
+        and not trained, a single class, or no held-out photo where there is a share.
     """
-    counts = [
-        _count(source, len(photos.classes), f"{photos.directory}, split {split}")
-        for source, split in (
-            (photos.train, TRAIN),
-            (photos.test, photos.test_split),
+    trained, held_out = _count(photos, photos.train, TRAIN, held_out_share)
+    tested, _ = _count(photos, photos.test, photos.test_split, 0.0)
+    _check_trained(photos, trained, held_out, tested)
+    if held_out_share and not np.any(held_out):
+        raise UserError(
+            f"{photos.directory}: none of the {photos.train.records} training photos is "
+            f"held out at held_out_share={held_out_share:g}, so nothing could choose the "
+            "learning rate; a larger --set=held_out_share, or one rate in "
+            "--set=learning_rates=[...] with held_out_share=0"
         )
-    ]
-    train, test = counts
-    untrained = [photos.classes[index] for index in np.flatnonzero(test * (train == 0))]
-    if untrained:
+    return LabelCounts(trained, held_out, tested)
+
+
+def _check_trained(photos, trained, held_out, tested):
+    names = np.array(photos.classes)
+    untrained = names[tested * (trained == 0) > 0]
+    if len(untrained):
+        lost = names[tested * (trained == 0) * held_out > 0]
+        why = (
+            f" (all photos of {', '.join(lost[:5])} are held out: a lower "
+            "--set=held_out_share, or more photos)"
+            if len(lost)
+            else ""
+        )
         raise UserError(
             f"{photos.directory}: the classes of {TRAIN} and {photos.test_split} do not "
             f"match: {len(untrained)} are tested and have no training photo: "
-            f"{', '.join(untrained[:5])}"
+            f"{', '.join(untrained[:5])}{why}"
         )
-    if np.count_nonzero(train) < 2:
+    if np.count_nonzero(trained) < 2:
         raise UserError(f"{photos.directory}: all training photos are of one class")
-    return train, test
 
 
-def _count(source, classes, where):
-    spec = {"image/label": tf.io.FixedLenFeature([], tf.int64)}
-    stream = whole_split.serialized_records(source).batch(_SCAN_BATCH)
-    stream = stream.map(lambda batch: tf.io.parse_example(batch, spec)["image/label"])
-    counts, done = np.zeros(classes, np.int64), 0
+def _count(photos, source, split, held_out_share):
+    """Photos of each class: (those not held out, those held out), int64 [classes]."""
+    spec = {
+        "image/label": tf.io.FixedLenFeature([], tf.int64),
+        "image/key": tf.io.FixedLenFeature([], tf.string),
+    }
+
+    def read(batch):
+        values = tf.io.parse_example(batch, spec)
+        return values["image/label"], is_held_out(values["image/key"], held_out_share)
+
+    classes, where = len(photos.classes), f"{photos.directory}, split {split}"
+    stream = whole_split.serialized_records(source).batch(_SCAN_BATCH).map(read)
+    counts, done = np.zeros([2, classes], np.int64), 0
     with (
         whole_split.damage_explained(source),
         Progress("labels", source.records) as bar,
     ):
-        for labels in stream.prefetch(1).as_numpy_iterator():
+        for labels, held_out in stream.prefetch(1).as_numpy_iterator():
             _check_range(labels, classes, where)
-            counts += np.bincount(labels, minlength=classes)
+            np.add.at(counts, (held_out.astype(int), labels), 1)
             done += len(labels)
             bar.update(done)
     return counts
@@ -158,7 +200,7 @@ class TrainingPhotos:
         self._config = config
 
     def preprocess_example(self, record, seed):
-        """ "image" uint8 [S, S, 3] and "label" int64 []."""
+        """ "image" uint8 [S, S, 3], "label" int64 [] and "held_out" bool []."""
         if self._config.augment:
             image = inception_augmentation.random_crop(
                 record["encoded"],
@@ -169,7 +211,12 @@ class TrainingPhotos:
             )
         else:
             image = centre_crop(record["image"], self._config.image_size)
-        return {"image": image, "label": record["label"]}
+        return {"image": image, **_label(record, self._config)}
+
+
+def _label(record, config):
+    held_out = is_held_out(record["key"], config.held_out_share)
+    return {"label": record["label"], "held_out": held_out}
 
 
 def augmented(images, config, seed):
@@ -209,34 +256,57 @@ class TrainingKeys:
 
     features = (records.LABEL,)
 
+    def __init__(self, config):
+        self._config = config
+
     def preprocess_example(self, record, seed):
-        """ "key", scalar string, and "label" int64 []."""
+        """ "key", scalar string, "label" int64 [] and "held_out" bool []."""
         del seed
-        return {"key": record["key"], "label": record["label"]}
+        return {"key": record["key"], **_label(record, self._config)}
 
 
-def centre_crop(image, size):
-    """The square in the middle: uint8 [H, W, 3] -> uint8 [size, size, 3]."""
-    return tf.cast(tf.round(255.0 * pipeline.centre_crop(image, size)), tf.uint8)
+def centre_crop(image: tf.Tensor, size: int) -> tf.Tensor:
+    """The middle of a photo, as in the evaluation of TF-Slim's Inception preprocessing.
+
+    The middle 0.875 of its height and of its width, resized to a square whatever its
+    aspect is. Unlike Slim's, the resize averages where it makes smaller (antialias).
+
+    Args:
+      image: uint8 [H, W, 3].
+      size: pixels.
+
+    Returns:
+      uint8 [size, size, 3].
+    """
+    image = tf.image.central_crop(image, _CENTRAL_FRACTION)
+    image = tf.image.resize(image, [size, size], antialias=True)
+    return tf.cast(tf.clip_by_value(tf.round(image), 0.0, 255.0), tf.uint8)
 
 
-def in_file_order(source, size, batch_size):
+def in_file_order(source, size, batch_size, keep=None):
     """One pass over a split as centre crops: a generator of dicts of batches.
 
     "image" uint8 [B, size, size, 3], "label" int64 [B] and "key" string [B], tensors.
+
+    Args:
+      source: a `pipeline.Source`.
+      size: pixels, side of the crops.
+      batch_size: photos a batch; the last may have fewer.
+      keep: key, scalar string tensor -> bool: which photos are read; None for all.
 
     Raises:
       UserError: for a damaged shard, as it is iterated.
     """
     stream = whole_split.serialized_records(source).map(lambda record: (record, -1))
     with whole_split.damage_explained(source):
-        for batch in _centre_crops(stream, size, batch_size):
+        for batch in _centre_crops(_kept(stream, keep), size, batch_size):
             yield pipeline.split_stand_in(batch)[0]
 
 
-def sample(source, size, batch_size, count, seed):
+def sample(source, size, batch_size, count, seed, keep=None):
     """As `in_file_order`, of `count` photos in random order, or of all if it has fewer."""
-    stream = pipeline.record_stream(source, seed, 0).take(min(count, source.records))
+    stream = pipeline.record_stream(source, seed, 0).take(source.records)
+    stream = _kept(stream, keep).take(count)
     for batch in _centre_crops(stream, size, batch_size):
         batch, stand_ins = pipeline.split_stand_in(batch)
         if tf.reduce_any(stand_ins >= 0):
@@ -245,6 +315,18 @@ def sample(source, size, batch_size, count, seed):
                 "was measured; delete it and run its builder's command again"
             )
         yield batch
+
+
+def _kept(stream, keep):
+    if keep is None:
+        return stream
+    spec = {"image/key": tf.io.FixedLenFeature([], tf.string)}
+
+    def is_kept(serialized, stand_in):
+        del stand_in
+        return keep(tf.io.parse_single_example(serialized, spec)["image/key"])
+
+    return stream.filter(is_kept)
 
 
 def _centre_crops(stream, size, batch_size):

@@ -7,10 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from eval import metrics_file, pictures, trunks
-from eval.imagenet_linear import dataset, drawing, testing
+from eval.imagenet_linear import dataset, drawing, ladder, testing
 from eval.imagenet_linear.classifier import LinearEvaluation
 from eval.imagenet_linear.config import NAME
 from eval.imagenet_linear.feature_cache import FeatureCache
+from eval.imagenet_linear.held_out import is_held_out
+from eval.imagenet_linear.view_cache import ViewCache
 from eval.passes import watched
 from eval.training import TENSORBOARD, Training
 from selfsup.data import pipeline
@@ -50,6 +52,7 @@ class Run:
         classes = len(self._photos.classes)
         self.model = LinearEvaluation(pretrained.trunk, classes, settings)
         self._cache = self._make_cache()
+        self._view_cache = self._make_view_cache()
         self.training = Training(
             folder,
             NAME,
@@ -70,15 +73,30 @@ class Run:
         """
         if not self.training.resume():
             self._prepare()
-        if self._cache is not None:
-            photos = self._in_file_order(self._photos.train, "cached photos")
-            self._cache.fill(self.model.look, photos)
+        self._fill_caches()
         if not self.training.run(self._stop):
             return False
         self._test()
-        if self._cache is not None:
-            self._cache.remove()
+        self._remove_caches()
         return True
+
+    def _fill_caches(self):
+        if self._cache is not None:
+            photos = self._in_file_order(self._photos.train, "cached photos")
+            self._cache.fill(self.model.look, photos)
+        if self._view_cache is not None:
+            views = watched(
+                self._augmented_batches(0),
+                "augmented views",
+                self._view_cache.views,
+                self._stop,
+            )
+            self._view_cache.fill(self.model.look_augmented, views)
+
+    def _remove_caches(self):
+        for cache in (self._cache, self._view_cache):
+            if cache is not None:
+                cache.remove()
 
     def _make_cache(self):
         """The cache, or None: the lasso's combination changes with every step."""
@@ -87,17 +105,26 @@ class Run:
             return None
         features = self.model.features
         rows = len(features.names)
-        return FeatureCache(
-            self._folder, self._photos, rows, features.size, config.cache_gigabytes
-        )
+        return FeatureCache(self._folder, self._photos, rows, features.size, config)
+
+    def _make_view_cache(self):
+        """The cache, or None where every view would be used once at most."""
+        config, records = self._config, self._photos.train.records
+        views = config.augmented_views * records
+        enough = 0 < views < config.steps * config.batch_size
+        if not (enough and config.augment) or self._settings.lasso:
+            return None
+        features = self.model.features
+        rows = len(features.names)
+        return ViewCache(self._folder, records, rows, features.size, config)
 
     def _prepare(self):
         """What is measured once: labels, BN statistics, scales of the features."""
-        if self._cache is not None:
-            self._cache.remove()
-        train, test = dataset.count_labels(self._photos)
-        chance = dict(zip(("top1", "top5"), _chance(train, test)))
-        self.training.notes["data"]["chance"] = chance
+        self._remove_caches()
+        counts = dataset.count_labels(self._photos, self._config.held_out_share)
+        chance = dict(zip(("top1", "top5"), _chance(counts.trained, counts.tested)))
+        held_out = int(counts.held_out.sum())
+        self.training.notes["data"].update(chance=chance, held_out=held_out)
         count = self._config.statistics_images
         recalibrate_batch_norm(
             self.model.trunk,
@@ -114,40 +141,82 @@ class Run:
                 return
             yield dataset.to_float(batch["image"])
 
-    def _sample(self, count, what):
+    def _sample(self, count, what, keep=None):
         config, source = self._config, self._photos.train
         batches = dataset.sample(
-            source, config.image_size, config.batch_size, count, self._settings.seed
+            source,
+            config.image_size,
+            config.batch_size,
+            count,
+            self._settings.seed,
+            keep,
         )
         return watched(batches, what, min(count, source.records), self._stop)
 
-    def _in_file_order(self, source, what):
+    def _in_file_order(self, source, what, keep=None, count=None):
         batches = dataset.in_file_order(
-            source, self._config.image_size, self._config.batch_size
+            source, self._config.image_size, self._config.batch_size, keep
         )
-        return watched(batches, what, source.records, self._stop)
+        total = source.records if count is None else count
+        return watched(batches, what, total, self._stop)
+
+    def _is_held_out(self, key):
+        return is_held_out(key, self._config.held_out_share)
 
     def _training_batches(self, position):
         seed, size = self._settings.seed, self._config.batch_size
         if self._cache is not None:
             return self._cache.training_batches(seed, position, size)
-        examples = dataset.TrainingPhotos(self._config)
+        if self._view_cache is not None:
+            return self._view_cache.training_batches(seed, position)
+        return self._augmented_batches(position)
+
+    def _augmented_batches(self, position):
         return pipeline.training_batches(
-            examples, self._photos.train, seed, position, size
+            dataset.TrainingPhotos(self._config),
+            self._photos.train,
+            self._settings.seed,
+            position,
+            self._config.batch_size,
         )
 
     def _test(self):
-        config, neighbours, counted = self._config, None, 0
-        if config.neighbours:
-            sample = self._sample(config.neighbour_images, "photos for neighbours")
-            neighbours, counted = testing.fit_neighbours(
-                self.model, sample, config.neighbours
-            )
+        held_out, chosen = self._choose()
+        neighbours, counted = self._fit_neighbours(int(chosen[-1]))
         tested = self._in_file_order(self._photos.test, "test photos")
-        results = testing.run(self.model, tested, neighbours)
+        results = testing.run(self.model, tested, chosen, neighbours)
         self._draw(results)
         testing.save_predictions(self._folder, results, self._photos.classes)
-        self._write(results, counted)
+        self._write(results, counted, held_out, chosen)
+
+    def _choose(self):
+        """The best rate of each row, by photos that no layer was trained on.
+
+        Returns:
+          (`ladder.Scores` of the held-out photos, or None where there is but one rate;
+          int64 [R], indices of rates).
+        """
+        if len(self._config.learning_rates) == 1:
+            return None, np.zeros(len(self.model.features.names), np.int64)
+        photos = self._in_file_order(
+            self._photos.train,
+            "held-out photos",
+            keep=self._is_held_out,
+            count=self.training.notes["data"]["held_out"],
+        )
+        scores = testing.compare_rates(self.model, photos)
+        return scores, ladder.choose(scores)
+
+    def _fit_neighbours(self, rate):
+        """A classifier on the photos that layers are trained on, and their number."""
+        if not self._config.neighbours:
+            return None, 0
+        sample = self._sample(
+            self._config.neighbour_images,
+            "photos for neighbours",
+            keep=lambda key: tf.logical_not(self._is_held_out(key)),
+        )
+        return testing.fit_neighbours(self.model, sample, self._config.neighbours, rate)
 
     def _draw(self, results):
         classes = self._photos.classes
@@ -173,13 +242,16 @@ class Run:
                 break
         return found
 
-    def _write(self, results, counted):
+    def _write(self, results, counted, held_out, chosen):
         metrics = results.metrics()
         path = os.path.join(self._folder, TENSORBOARD)
         with tf.summary.create_file_writer(path).as_default(self._config.steps):
             for name, value in metrics.items():
                 tf.summary.scalar(f"{NAME}/test/{name}", value)
-        notes = self.training.notes
+        notes, rates = self.training.notes, self._config.learning_rates
+        remarks = _remarks(len(self._photos.classes))
+        if held_out is not None:
+            remarks += ladder.remarks(rates, held_out, chosen)
         metrics_file.write(
             self._folder,
             evaluation=NAME,
@@ -188,16 +260,24 @@ class Run:
             trunk=notes["trunk"],
             settings=dataclasses.asdict(self._settings),
             data=notes["data"],
-            alpha=self.model.row.alpha(),
+            alpha=self._alpha(int(chosen[-1])),
             details={
                 "rows": list(self.model.features.names),
                 "top1": [float(value) for value in results.hits1.mean(axis=1)],
                 "top5": [float(value) for value in results.hits5.mean(axis=1)],
                 "chance": notes["data"]["chance"],
                 "neighbour_images": counted,
-                "remarks": _remarks(len(self._photos.classes)),
+                "ladder": ladder.report(rates, chosen, held_out, results.ladder),
+                "remarks": remarks,
             },
         )
+
+    def _alpha(self, rate):
+        """The row of alpha that was learned at a rate, as floats; None without one."""
+        combinations = self.model.features.combinations
+        if combinations is None:
+            return None
+        return [float(weight) for weight in combinations.alpha()[rate]]
 
 
 def _remarks(classes):

@@ -22,25 +22,27 @@ _KEYS = "keys.npy"
 class FeatureCache:
     """Features float32 [photos, R, F] in a memory-mapped file, and the photos' keys."""
 
-    def __init__(self, output, photos, rows, size, gigabytes):
+    def __init__(self, output, photos, rows, size, config):
         """
         Args:
           output: the evaluation's folder.
           photos: `LabelledPhotos`, of whose training split it is.
           rows, size: of the features.
-          gigabytes: most that the file may take.
+          config: a `Config`; its `cache_gigabytes` is the most that the file may take.
 
         Raises:
           UserError: when it would take more.
         """
         self._folder = os.path.join(output, FOLDER)
         self._source = photos.train
+        self._config = config
         self._shape = (photos.train.records, rows, size)
         need = 4 * np.prod(self._shape, dtype=np.float64) / 1e9
-        if need > gigabytes:
+        if need > config.cache_gigabytes:
             raise UserError(
                 f"--set=cache_features=true: features of {photos.train.records} photos "
-                f"take {need:.3g} GB, more than cache_gigabytes={gigabytes:g}"
+                f"take {need:.3g} GB, more than "
+                f"cache_gigabytes={config.cache_gigabytes:g}"
             )
 
     def remove(self):
@@ -108,6 +110,6 @@ class FeatureCache:
             return {**batch, "features": tf.ensure_shape(features, shape)}
 
         batches = pipeline.training_batches(
-            dataset.TrainingKeys(), self._source, seed, position, batch_size
+            dataset.TrainingKeys(self._config), self._source, seed, position, batch_size
         )
         return batches.map(with_features).prefetch(2)

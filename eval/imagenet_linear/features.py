@@ -1,113 +1,148 @@
 """Features for linear layers: block 3, max-pooled and standardised (paper section 5)."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
 import numpy as np
 import tensorflow as tf
 
+from eval.imagenet_linear.combinations import Combinations
+from eval.imagenet_linear.pooling import max_pool_to
 from selfsup.errors import UserError
 from selfsup.trunk.batch_norm import PooledMoments
 from selfsup.trunk.residual import BATCH_NORM_EPSILON
 
 
-def max_pool_to(net, cells):
-    """Max-pools a map to `cells` x `cells` by equal windows that cover all of it.
-
-    The windows are floor(H / cells) apart and as large as it takes to reach the end, so
-    that they overlap where H is no multiple: 14 to 3 by windows of 6 at stride 4.
-
-    Args:
-      net: [B, H, W, C], H and W static and at least `cells`.
-
-    Returns:
-      [B, cells, cells, C].
-    """
-    strides = [side // cells for side in net.shape[1:3]]
-    windows = [
-        side - (cells - 1) * stride for side, stride in zip(net.shape[1:3], strides)
-    ]
-    return tf.nn.max_pool2d(net, windows, strides, padding="VALID")
-
-
 class FrozenFeatures(tf.Module):
-    """Rows of features of a frozen trunk, each for a linear layer of its own.
+    """Rows of features of a frozen trunk, for linear layers.
 
     The last row is the evaluation's: of block 3's last unit, or of the lasso's
     combination. With probes the rows before it are of block 3's units, so that with or
-    without the lasso row m is of unit m.
+    without the lasso row m is of unit m. A combination has a row of alpha for each
+    learning rate, and so features for each of them.
 
     Block 3 ends in an un-normalised sum whose scale differs by orders of magnitude
-    between trunks. Each channel is standardised by constants measured on training
+    between trunks. Each channel is standardised by moments measured on training
     photos: a linear layer can express the same functions with and without, but only so
-    does one learning rate suit all trunks. Features are divided by the square root of
-    their number, so that their mean squared norm is 1.
+    does one ladder of learning rates suit all trunks. Features are divided by the square
+    root of their number, so that their mean squared norm is 1.
 
     Attributes:
       names: of the rows.
+      unit_rows: how many of them are of units.
+      combinations: the lasso's `Combinations`, or None.
     """
 
-    def __init__(self, features, config):
+    def __init__(self, trunk, config, lasso: float = 0.0):
         """
         Args:
-          features: a `TrunkFeatures`.
+          trunk: a `Trunk`.
           config: a `Config`.
+          lasso: weight of the L1 penalty on alpha; 0 for the last unit.
         """
         super().__init__(name="frozen_features")
-        self._features = features
-        self._pool_size = config.pool_size
+        self._trunk = trunk
+        self._cells = config.pool_size
         self._stride = config.output_stride
-        self._all_units = config.probe_units
-        self.names = self._row_names()
-        shape = [len(self.names), features.trunk.channels]
+        self.combinations = None
+        count = trunk.num_units
+        numbers = range(1, count + 1)
+        if lasso:
+            numbers = numbers if config.probe_units else ()
+            self.combinations = Combinations(
+                len(config.learning_rates), count, trunk.channels, lasso, self._cells
+            )
+        elif not config.probe_units:
+            numbers = (count,)
+        self.unit_rows = len(numbers)
+        self.names = [f"unit_{number}" for number in numbers]
+        if lasso:
+            self.names.append("combination")
+        shape = [self.unit_rows, trunk.channels]
         self._mean = tf.Variable(tf.zeros(shape), trainable=False)
         self._deviation = tf.Variable(tf.ones(shape), trainable=False)
 
     @property
-    def size(self):
-        """Features of a photo in each row."""
-        return self._pool_size**2 * self._features.trunk.channels
+    def size(self) -> int:
+        """F, features of a photo in each row."""
+        return self._cells**2 * self._trunk.channels
 
-    def _row_names(self):
-        count = self._features.trunk.num_units
-        units = [f"unit_{number}" for number in range(1, count + 1)]
-        if self._features.combination is not None:
-            return (units if self._all_units else []) + ["combination"]
-        return units if self._all_units else units[-1:]
-
-    def _pooled(self, images):
-        """Float32 [R, B, cells * cells, C] of images float32 [B, S, S, 3] in [0, 1]."""
-        if self._all_units:
-            net, units = self._features.with_units(images, output_stride=self._stride)
-        else:
-            net, units = self._features(images, output_stride=self._stride), []
-        rows = units if self._features.combination is not None else units[:-1]
-        pooled = [max_pool_to(row, self._pool_size) for row in [*rows, net]]
-        cells = self._pool_size**2
-        return tf.stack([tf.reshape(row, [-1, cells, row.shape[-1]]) for row in pooled])
-
-    def __call__(self, images):
-        """Images float32 [B, S, S, 3] in [0, 1] -> float32 [R, B, F]."""
-        pooled = self._pooled(images)
-        scale = 1.0 / (self._deviation * self.size**0.5)
-        net = (pooled - self._mean[:, None, None]) * scale[:, None, None]
-        return tf.reshape(net, [len(self.names), -1, self.size])
-
-    def measure(self, batches):
-        """Sets the constants to those of the pooled features of some images.
-
-        With the lasso these are of the combination that training begins from.
+    def own(self, features: tf.Tensor, rate: int) -> tf.Tensor:
+        """What the evaluation's layer at the learning rate of index `rate` reads.
 
         Args:
-          batches: iterable of float32 [B, S, S, 3] in [0, 1].
+          features: float32 [G, B, F] of a call.
+          rate: index in the ladder.
+
+        Returns:
+          float32 [B, F].
         """
-        moments = [PooledMoments() for _ in self.names]
-        pooled = tf.function(self._pooled, reduce_retracing=True)
-        for images in batches:
-            for one, rows in zip(moments, pooled(images)):
-                one(rows)
-        means = np.stack([one.mean for one in moments])
-        variances = np.stack([one.variance for one in moments])
-        if not (np.all(np.isfinite(means)) and np.all(np.isfinite(variances))):
+        return features[-1 if self.combinations is None else self.unit_rows + rate]
+
+    def _units(self, images):
+        """List of float32 [B, H, W, C] of the units that are read."""
+        if len(self.names) == 1 and self.combinations is None:
+            return [self._trunk(images, output_stride=self._stride)]
+        return self._trunk.unit_outputs(images, output_stride=self._stride)
+
+    def _pooled(self, units):
+        """Float32 [unit rows, B, cells * cells, C] of the outputs of units."""
+        pooled = [max_pool_to(unit, self._cells) for unit in units[: self.unit_rows]]
+        shape = [self.unit_rows, -1, self._cells**2, self._trunk.channels]
+        return tf.reshape(tf.stack(pooled), shape)
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        """Features of images float32 [B, S, S, 3] in [0, 1].
+
+        Returns:
+          float32 [G, B, F]: the G are the unit rows, then a combination for each rate.
+        """
+        units, groups = self._units(images), []
+        if self.unit_rows:
+            mean, deviation = self._mean[:, None, None], self._deviation[:, None, None]
+            groups.append((self._pooled(units) - mean) / deviation)
+        if self.combinations is not None:
+            groups.append(self.combinations(tf.stack(units)))
+        groups = [tf.reshape(one, [one.shape[0], -1, self.size]) for one in groups]
+        return tf.concat(groups, axis=0) / self.size**0.5
+
+    def measure(self, batches: Iterable[tf.Tensor]):
+        """Sets the moments to those of some photos.
+
+        Args:
+          batches: of float32 [B, S, S, 3] in [0, 1].
+
+        Raises:
+          UserError: when features are not finite.
+        """
+        units = tf.function(self._units, reduce_retracing=True)
+        stream = (units(images) for images in batches)
+        moments = [PooledMoments() for _ in range(self.unit_rows)]
+        stream = self._observed(moments, stream)
+        if self.combinations is None:
+            for _ in stream:
+                pass
+        else:
+            self.combinations.measure(tf.stack(one) for one in stream)
+        self._check_finite(moments)
+        for row, one in enumerate(moments):
+            self._mean[row].assign(one.mean)
+            self._deviation[row].assign(np.sqrt(one.variance + BATCH_NORM_EPSILON))
+
+    def _observed(self, moments, stream):
+        """Yields what `stream` does, after adding it to the moments of the rows."""
+        for units in stream:
+            if moments:
+                for one, pooled in zip(moments, self._pooled(units)):
+                    one(pooled)
+            yield units
+
+    def _check_finite(self, moments):
+        measured = [value for one in moments for value in (one.mean, one.variance)]
+        if self.combinations is not None:
+            measured += [variable.numpy() for variable in self.combinations.variables]
+        if not all(np.all(np.isfinite(values)) for values in measured):
             raise UserError(
                 "the trunk's features are not finite: its weights hold NaN or infinity"
             )
-        self._mean.assign(means)
-        self._deviation.assign(np.sqrt(variances + BATCH_NORM_EPSILON))

@@ -1,4 +1,6 @@
-"""The pass over the test split: accuracies, predictions, neighbours."""
+"""Passes over photos with trained layers: accuracies, predictions, neighbours."""
+
+from __future__ import annotations
 
 import dataclasses
 import functools
@@ -8,7 +10,8 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from eval.imagenet_linear.classifier import hits
+from eval.imagenet_linear.ladder import Scores
+from eval.imagenet_linear.layers import cross_entropies, hits
 from selfsup.data import files
 
 TOP = 5
@@ -28,6 +31,7 @@ class Results:
         best first.
       scores: float32 [N, k], their probabilities.
       neighbours: int64 [N], class by the nearest neighbours, or None.
+      ladder: `Scores` of the layers at all rates.
     """
 
     keys: np.ndarray
@@ -38,6 +42,7 @@ class Results:
     classes: np.ndarray
     scores: np.ndarray
     neighbours: np.ndarray
+    ladder: Scores
 
     def metrics(self):
         """Dict of shares in [0, 1] by name, and of the cross-entropy in nats."""
@@ -51,59 +56,96 @@ class Results:
         return {name: float(value) for name, value in found.items()}
 
 
-def _judge(layers, features, labels):
-    """Tensors by name with the batch last in "hits1" and "hits5", else first."""
-    logits = layers(features)
-    own = logits[-1]
-    scores, classes = tf.math.top_k(tf.nn.softmax(own), min(TOP, own.shape[-1]))
+def _judge(logits, labels):
+    """Tensors [R, rates, B] by name."""
     return {
         "hits1": hits(logits, labels, 1) > 0,
         "hits5": hits(logits, labels, TOP) > 0,
-        "losses": tf.nn.sparse_softmax_cross_entropy_with_logits(labels, own),
-        "classes": classes,
-        "scores": scores,
+        "losses": cross_entropies(logits, labels),
     }
 
 
-def run(evaluation, batches, neighbours=None):
+def _joined(rows, name, axis=0):
+    return np.concatenate([row[name] for row in rows], axis)
+
+
+def _summary(rows):
+    """`Scores` of judged batches."""
+    top1, top5, nats = (
+        _joined(rows, name, axis=2).mean(axis=2, dtype=np.float64)
+        for name in ("hits1", "hits5", "losses")
+    )
+    photos = sum(row["hits1"].shape[2] for row in rows)
+    return Scores(photos, top1, top5, nats)
+
+
+def compare_rates(evaluation, batches) -> Scores:
+    """What the layers at all rates reach.
+
+    Args:
+      evaluation: a trained `LinearEvaluation`.
+      batches: iterable of dicts of photos that no layer was trained on.
+    """
+
+    @tf.function(reduce_retracing=True)
+    def judged(features, labels):
+        return _judge(evaluation.logits(features), labels)
+
+    rows = []
+    for batch in batches:
+        found = judged(evaluation.look(batch["image"]), batch["label"])
+        rows.append({name: value.numpy() for name, value in found.items()})
+    return _summary(rows)
+
+
+def _predict(evaluation, rate, features, labels):
+    """As `_judge`; and "classes" and "scores" [B, k] of the evaluation's own layer."""
+    logits = evaluation.logits(features)
+    own = logits[-1, rate]
+    scores, classes = tf.math.top_k(tf.nn.softmax(own), min(TOP, own.shape[-1]))
+    return {**_judge(logits, labels), "classes": classes, "scores": scores}
+
+
+def run(evaluation, batches, chosen, neighbours=None) -> Results:
     """Tests a trained `LinearEvaluation`.
 
     Args:
       evaluation: the `LinearEvaluation`.
       batches: iterable of dicts of the test split.
+      chosen: int [R], index of the learning rate of each row.
       neighbours: a fitted scikit-learn classifier on features of the evaluation's row,
         or None.
-
-    Returns:
-      `Results`.
     """
-    judge = functools.partial(_judge, evaluation.layers)
-    judge, rows = tf.function(judge, reduce_retracing=True), []
+    own = int(chosen[-1])
+    predict = functools.partial(_predict, evaluation, own)
+    predict, rows = tf.function(predict, reduce_retracing=True), []
     for batch in batches:
         features = evaluation.look(batch["image"])
-        judged = judge(features, batch["label"])
+        judged = predict(features, batch["label"])
         row = {key: value.numpy() for key, value in judged.items()}
         row["keys"], row["labels"] = batch["key"].numpy(), batch["label"].numpy()
         if neighbours is not None:
-            row["neighbours"] = neighbours.predict(features[-1].numpy())
+            read = evaluation.features.own(features, own)
+            row["neighbours"] = neighbours.predict(read.numpy())
         rows.append(row)
 
-    def joined(name, axis=0):
-        return np.concatenate([row[name] for row in rows], axis)
-
+    ladder, picked = _summary(rows), np.arange(len(chosen))
     return Results(
-        keys=np.array([key.decode("utf-8", "replace") for key in joined("keys")]),
-        labels=joined("labels"),
-        hits1=joined("hits1", axis=1),
-        hits5=joined("hits5", axis=1),
-        cross_entropy=float(joined("losses").mean()),
-        classes=joined("classes"),
-        scores=joined("scores"),
-        neighbours=None if neighbours is None else joined("neighbours"),
+        keys=np.array(
+            [key.decode("utf-8", "replace") for key in _joined(rows, "keys")]
+        ),
+        labels=_joined(rows, "labels"),
+        hits1=_joined(rows, "hits1", axis=2)[picked, chosen],
+        hits5=_joined(rows, "hits5", axis=2)[picked, chosen],
+        cross_entropy=float(ladder.cross_entropy[-1, own]),
+        classes=_joined(rows, "classes"),
+        scores=_joined(rows, "scores"),
+        neighbours=None if neighbours is None else _joined(rows, "neighbours"),
+        ladder=ladder,
     )
 
 
-def fit_neighbours(evaluation, batches, count):
+def fit_neighbours(evaluation, batches, count, rate=0):
     """A nearest-neighbour classifier on the features of some training photos.
 
     Neighbours are the nearest by cosine, and vote by how near they are.
@@ -112,6 +154,7 @@ def fit_neighbours(evaluation, batches, count):
       evaluation: the `LinearEvaluation`.
       batches: iterable of dicts of training photos.
       count: of neighbours; all of the photos where these are fewer.
+      rate: index of the learning rate of the evaluation's row.
 
     Returns:
       (a fitted `sklearn.neighbors.KNeighborsClassifier`, photos that it has).
@@ -120,7 +163,8 @@ def fit_neighbours(evaluation, batches, count):
 
     features, labels = [], []
     for batch in batches:
-        features.append(evaluation.look(batch["image"])[-1].numpy())
+        found = evaluation.look(batch["image"])
+        features.append(evaluation.features.own(found, rate).numpy())
         labels.append(batch["label"].numpy())
     features, labels = np.concatenate(features), np.concatenate(labels)
     classifier = KNeighborsClassifier(

@@ -32,6 +32,7 @@ def settings_for(photos):
             "image_size": 48,
             "statistics_images": 32,
             "neighbours": 3,
+            "held_out_share": 0.2,
             **changes,
         }
         settings = resolve(

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from eval.imagenet_linear import dataset
 from eval.imagenet_linear.config import Config
+from eval.imagenet_linear.held_out import is_held_out
 from selfsup.data import manifest, pipeline
 from selfsup.errors import UserError
 
@@ -21,9 +22,81 @@ def found(photos):
 def test_what_a_set_holds(found):
     assert found.classes == CLASSES
     assert found.description()["classes"] == 6
-    train, test = dataset.count_labels(found)
-    np.testing.assert_array_equal(train, [12] * 6)
-    np.testing.assert_array_equal(test, [5] * 6)
+    counts = dataset.count_labels(found, 0.0)
+    np.testing.assert_array_equal(counts.trained, [12] * 6)
+    np.testing.assert_array_equal(counts.held_out, [0] * 6)
+    np.testing.assert_array_equal(counts.tested, [5] * 6)
+
+
+SHARE = 0.2
+
+
+def _keys_held_out(keys):
+    return {key for key in keys if is_held_out(tf.constant(key), SHARE)}
+
+
+def test_what_is_held_out_is_read_and_trained_on_apart(found):
+    every = {b"train/%d.jpg" % number for number in range(72)}
+    expected = _keys_held_out(every)
+    assert 5 < len(expected) < 30
+    counts = dataset.count_labels(found, SHARE)
+    assert counts.held_out.sum() == len(expected)
+    np.testing.assert_array_equal(counts.trained + counts.held_out, [12] * 6)
+    assert counts.tested.sum() == 30
+    held_out = dataset.in_file_order(
+        found.train, 48, 8, keep=lambda key: is_held_out(key, SHARE)
+    )
+    assert sorted(_keys(held_out)) == sorted(expected)
+    others = dataset.sample(
+        found.train, 48, 8, 1000, 0, keep=lambda key: ~is_held_out(key, SHARE)
+    )
+    assert sorted(_keys(others)) == sorted(every - expected)
+
+
+@pytest.mark.parametrize("task", [dataset.TrainingPhotos, dataset.TrainingKeys])
+def test_examples_say_whether_they_are_held_out(found, task):
+    examples = task(Config(image_size=48, held_out_share=SHARE))
+    batch = next(iter(pipeline.training_batches(examples, found.train, 0, 0, 72)))
+    keys = dataset.TrainingKeys(Config(held_out_share=SHARE))
+    keys = next(iter(pipeline.training_batches(keys, found.train, 0, 0, 72)))["key"]
+    expected = is_held_out(keys, SHARE)
+    np.testing.assert_array_equal(batch["held_out"], expected)
+    assert np.any(expected)
+
+
+def test_a_share_that_holds_nothing_out_is_refused(found):
+    with pytest.raises(UserError, match="none of the 72 training photos is held out"):
+        dataset.count_labels(found, 1e-5)
+
+
+def test_a_class_that_is_held_out_as_a_whole_is_named(tmp_path):
+    held_out = sorted(_keys_held_out(b"train/%d.jpg" % number for number in range(80)))
+    labels = [int(b"train/%d.jpg" % number == held_out[0]) for number in range(80)]
+    splits = {"train": labels, "validation": [0, 1]}
+    made = dataset.find(labelled_photos.write(tmp_path / "set", splits))
+    with pytest.raises(UserError, match="all photos of across are held out: a lower"):
+        dataset.count_labels(made, SHARE)
+
+
+def _slow_centre(image, size):
+    """The middle 7/8 of each side, averaged to a square by areas."""
+    height, width = image.shape[:2]
+    rows, columns = height // 16, width // 16
+    image = image[rows : height - rows, columns : width - columns].astype(np.float64)
+    taller, wider = image.shape[0] // size, image.shape[1] // size
+    return image.reshape(size, taller, size, wider, 3).mean(axis=(1, 3))
+
+
+def test_tests_see_the_middle_that_slims_evaluation_sees():
+    y, x = np.mgrid[:256, :512] / 255.0
+    image = np.stack([60 + 120 * y, 60 + 50 * x, 200 - 90 * y * x / 2], axis=-1)
+    found = dataset.centre_crop(tf.constant(np.uint8(image)), 56)
+    assert found.dtype == tf.uint8
+    assert found.shape == (56, 56, 3)
+    np.testing.assert_allclose(found, _slow_centre(np.uint8(image), 56), atol=2.0)
+    # Photos that are smaller than the crop are made larger.
+    tiny = dataset.centre_crop(tf.fill([8, 16, 3], tf.constant(7, tf.uint8)), 56)
+    np.testing.assert_array_equal(tiny, np.full([56, 56, 3], 7))
 
 
 def test_test_stands_in_for_validation(tmp_path):
@@ -77,7 +150,7 @@ def test_labels_that_cannot_be_used_are_named(
     splits = {"train": train, "validation": test}
     made = dataset.find(labelled_photos.write(tmp_path / "set", splits))
     with pytest.raises(UserError, match=message):
-        dataset.count_labels(made)
+        dataset.count_labels(made, 0.0)
 
 
 def test_a_damaged_shard_ends_every_pass(tmp_path):
@@ -87,7 +160,7 @@ def test_a_damaged_shard_ends_every_pass(tmp_path):
     shard.write_bytes(shard.read_bytes()[:-9])
     made = dataset.find(folder)
     with pytest.raises(UserError, match=r"shard is damaged.*train-00001"):
-        dataset.count_labels(made)
+        dataset.count_labels(made, 0.0)
     with pytest.raises(UserError, match="damaged"):
         list(dataset.in_file_order(made.train, 48, 2))
     with pytest.raises(UserError, match=r"train-00001.tfrecord: is damaged"):

@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from eval.imagenet_linear.config import Config
-from eval.imagenet_linear.features import FrozenFeatures, max_pool_to
-from eval.trunk_features import TrunkFeatures
+from eval.imagenet_linear.features import FrozenFeatures
+from eval.imagenet_linear.pooling import max_pool_to
+from selfsup import overrides
 from selfsup.errors import UserError
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
@@ -46,7 +47,7 @@ def trunk():
 
 def _features(trunk, lasso=0.0, **changes):
     config = Config(image_size=48, **changes)
-    made = FrozenFeatures(TrunkFeatures(trunk, "imagenet_linear", lasso), config)
+    made = FrozenFeatures(trunk, config, lasso)
     made.measure([IMAGES[:4], IMAGES[4:]])
     return made
 
@@ -73,18 +74,26 @@ def test_the_last_row_is_the_last_unit_with_and_without_probes(trunk, probed):
     np.testing.assert_allclose(plain(IMAGES)[-1], found[-1], atol=1e-6)
 
 
-def test_the_lassos_combination_is_the_last_row(trunk):
-    made = _features(trunk, lasso=0.1, probe_units=True)
+def test_the_lassos_combinations_are_the_last_groups(trunk):
+    made = _features(trunk, 0.1, probe_units=True, learning_rates=(1.0, 3.0))
     assert made.names == [*(f"unit_{n}" for n in range(1, 6)), "combination"]
-    without = TrunkFeatures(trunk, "imagenet_linear", 0.1)
-    assert FrozenFeatures(without, Config()).names == ["combination"]
+    assert FrozenFeatures(trunk, Config(), 0.1).names == ["combination"]
     units = trunk.unit_outputs(IMAGES)
     mixed = max_pool_to(sum(units) / 5**0.5, 3).numpy().reshape(6, 9, -1)
     deviation = np.sqrt(mixed.var(axis=(0, 1)) + 1e-5)
     expected = (mixed - mixed.mean(axis=(0, 1))) / deviation / made.size**0.5
-    np.testing.assert_allclose(
-        made(IMAGES)[-1].numpy().reshape(expected.shape), expected, atol=1e-5
-    )
+    found = made(IMAGES).numpy()
+    assert found.shape == (7, 6, made.size)
+    for group in (5, 6):
+        np.testing.assert_allclose(
+            found[group].reshape(expected.shape), expected, atol=1e-5
+        )
+    np.testing.assert_array_equal(made.own(found, 1), found[6])
+
+
+def test_probes_beside_the_lasso_are_those_without(trunk, probed):
+    made = _features(trunk, 0.1, probe_units=True)
+    np.testing.assert_allclose(made(IMAGES)[:5], probed[1], atol=1e-6)
 
 
 def test_features_that_are_not_finite_are_an_error(trunk):
@@ -105,7 +114,14 @@ def test_features_that_are_not_finite_are_an_error(trunk):
         ({"image_size": 32}, "2 cells at stride 16 cannot be pooled to 3"),
         ({"output_stride": 32}, "output_stride=32: expected 8 or 16"),
         ({"cache_features": True}, "goes with augment=false alone"),
-        ({"learning_rate": 0.0}, "learning_rate=0.0: expected above 0"),
+        ({"alpha_learning_rate": 0.0}, "alpha_learning_rate=0.0: expected above 0"),
+        ({"learning_rates": ()}, r"learning_rates=\[\]: expected numbers above 0"),
+        ({"learning_rates": (0.0, 1.0)}, r"=\[0.0, 1.0\]: expected numbers above 0"),
+        ({"learning_rates": (3.0, 1.0)}, "each above the one before it"),
+        ({"learning_rates": (1.0, "3")}, "expected numbers above 0"),
+        ({"learning_rates": (1.0, np.inf)}, "expected numbers above 0"),
+        ({"held_out_share": 0.0}, "nothing would choose among the learning rates"),
+        ({"held_out_share": 0.6}, "held_out_share=0.6: expected 0.0 to 0.5"),
         ({"min_crop_area": 0.0}, r"min_crop_area=0.0: expected 0.001 to 1.0"),
         ({"neighbours": -1}, "neighbours=-1: expected 0 to"),
     ],
@@ -113,3 +129,11 @@ def test_features_that_are_not_finite_are_an_error(trunk):
 def test_bad_hyperparameters_are_named(changes, message):
     with pytest.raises(UserError, match=message):
         Config(**changes)
+
+
+def test_the_ladder_is_given_on_the_command_line():
+    made = overrides.apply(Config(), ["learning_rates=[1, 3.5]"], "--set")
+    assert made.learning_rates == (1, 3.5)
+    for text in ("3", "fast", "{}"):
+        with pytest.raises(UserError, match="--set=learning_rates="):
+            overrides.apply(Config(), [f"learning_rates={text}"], "--set")

@@ -12,7 +12,8 @@ import pytest
 from eval import course, metrics_file, trunks, workspace
 from eval.imagenet_linear import config, evaluation
 from eval.imagenet_linear.evaluation import Run
-from selfsup import history
+from eval.imagenet_linear.ladder import Scores, choose
+from selfsup import config_file, history
 from selfsup.data import manifest
 from selfsup.errors import UserError
 from selfsup.hybrid.stop import StopSignals
@@ -27,7 +28,7 @@ def _run(settings):
 
 
 def _weights(run):
-    return run.model.layers.kernel.numpy()
+    return run.model.weights()[0].numpy()
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,6 @@ def test_it_learns_what_can_be_told_apart(finished):
     assert fields["trunk"]["kind"] == "random"
     assert fields["settings"]["config"]["image_size"] == 48
     assert fields["data"]["test"] == {"split": "validation", "records": 30}
-    assert fields["details"]["neighbour_images"] == 72
 
 
 def test_predictions_are_those_that_the_metrics_count(finished):
@@ -95,6 +95,54 @@ def test_the_trunk_stays_as_it_was_but_for_its_statistics(finished):
         np.testing.assert_array_equal(ours, theirs)
     moved = run.model.trunk.block3[0].preact.moving_mean
     assert np.any(moved.numpy() != random.block3[0].preact.moving_mean.numpy())
+
+
+def test_the_whole_ladder_is_in_the_metrics_and_the_choice_is_the_held_out_photos(
+    finished,
+):
+    folder, run = finished
+    fields = metrics_file.read(folder)
+    ladder, rates = fields["details"]["ladder"], run.model._config.learning_rates
+    assert ladder["learning_rates"] == list(rates)
+    assert ladder["held_out"]["photos"] == fields["data"]["held_out"] > 0
+    assert fields["details"]["neighbour_images"] == 72 - fields["data"]["held_out"]
+    assert ladder["test"]["photos"] == 30
+    for part in ("held_out", "test"):
+        for name in ("top1", "top5", "cross_entropy"):
+            assert np.shape(ladder[part][name]) == (5, len(rates))
+    scores = Scores(
+        0,
+        *(
+            np.array(ladder["held_out"][name])
+            for name in ("top1", "top5", "cross_entropy")
+        ),
+    )
+    chosen = choose(scores)
+    assert ladder["chosen"] == [rates[index] for index in chosen]
+    picked = np.array(ladder["test"]["top1"])[range(5), chosen]
+    np.testing.assert_allclose(fields["details"]["top1"], picked)
+    nats = ladder["test"]["cross_entropy"][-1][chosen[-1]]
+    assert fields["metrics"]["cross_entropy"] == pytest.approx(nats)
+    remarks = " ".join(fields["details"]["remarks"])
+    assert f"learning rate {rates[chosen[-1]]:g} of " in remarks
+    row = history.read(folder)[-1]
+    assert all(f"loss_rate_{rate:g}" in row for rate in rates)
+
+
+def test_a_folder_of_the_version_with_one_learning_rate_is_refused(
+    tmp_path, settings_for
+):
+    settings = settings_for(tmp_path, **PLAIN)
+    config_file.save(settings, tmp_path, "--output")
+    stored = json.loads((tmp_path / config_file.FILE_NAME).read_text())
+    del stored["config"]["learning_rates"], stored["config"]["held_out_share"]
+    stored["config"]["learning_rate"] = 1.0
+    (tmp_path / config_file.FILE_NAME).write_text(json.dumps(stored))
+    with (
+        pytest.raises(UserError, match=r"another configuration: .*learning_rate was 1"),
+        workspace.opened(settings),
+    ):
+        pass
 
 
 def test_a_finished_run_says_so(finished, settings_for, capsys):

@@ -1,0 +1,144 @@
+"""The lasso's combinations of block 3's units, standardised whatever alpha is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import tensorflow as tf
+
+from eval.imagenet_linear.pooling import max_pool_to
+from selfsup.combination import Combination
+from selfsup.trunk.batch_norm import PooledMoments
+from selfsup.trunk.residual import BATCH_NORM_EPSILON
+
+
+class UnitMoments:
+    """Mean of each unit and covariance between units, channel by channel.
+
+    Over all positions of all batches, which are pooled by the parallel form of
+    Welford's update as in `PooledMoments`.
+    """
+
+    def __init__(self):
+        self._count = 0
+        self.mean = 0.0
+        self._products = 0.0
+
+    def __call__(self, units: tf.Tensor):
+        """Adds `units`, float32 [M, B, H, W, C]."""
+        mean, covariance = (value.numpy() for value in _moments(units))
+        mean, covariance = mean.astype(np.float64), covariance.astype(np.float64)
+        count = int(np.prod(units.shape[1:4]))
+        total = self._count + count
+        delta = mean - self.mean
+        between = np.einsum("mc,nc->cmn", delta, delta)
+        self._products += covariance * count + between * self._count * count / total
+        self.mean += delta * count / total
+        self._count = total
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """Population covariance, float64 [C, M, M]."""
+        return self._products / self._count
+
+
+def _moments(units):
+    """Mean [M, C] and covariance [C, M, M] of [M, B, H, W, C]."""
+    channels = tf.transpose(units, [4, 0, 1, 2, 3])
+    channels = tf.reshape(channels, [*channels.shape[:2], -1])
+    mean = tf.reduce_mean(channels, axis=2, keepdims=True)
+    channels -= mean
+    count = tf.cast(tf.shape(channels)[2], tf.float32)
+    covariance = tf.matmul(channels, channels, transpose_b=True) / count
+    return tf.transpose(mean[..., 0]), covariance
+
+
+class Combinations(tf.Module):
+    """Weighted sums of units, max-pooled and standardised, each with its own alpha.
+
+    Before pooling, a sum's mean and variance follow exactly from its row of alpha, from
+    the units' means and from the covariance between them (a and a'Ca). Subtracting a
+    number from a channel and dividing it by a positive number may as well be done after
+    max-pooling. What pooling adds (a maximum of standardised values is above 0, and
+    varies less) hardly depends on alpha and is measured for the first row.
+
+    All of it is a function of alpha through which gradients pass. With constants, alpha
+    would be rewarded for a larger scale of the features.
+    """
+
+    def __init__(self, count: int, units: int, channels: int, l1: float, cells: int):
+        """
+        Args:
+          count: of combinations.
+          units: M, units of block 3.
+          channels: C of them.
+          l1: weight of the penalty on each row of alpha.
+          cells: a side that combinations are max-pooled to.
+        """
+        super().__init__(name="combinations")
+        self._names = [f"row_{number}" for number in range(count)]
+        self._combination = Combination(self._names, units, l1=l1)
+        self._cells = cells
+        self._mean = _constant(tf.zeros([units, channels]))
+        self._covariance = _constant(tf.zeros([channels, units, units]))
+        self._pooled_mean = _constant(tf.zeros([channels]))
+        self._pooled_deviation = _constant(tf.ones([channels]))
+
+    def alpha_variables(self) -> list[tf.Variable]:
+        """The variables from which the rows of alpha are computed."""
+        return [self._combination.variable(name) for name in self._names]
+
+    def penalties(self) -> tf.Tensor:
+        """L1 penalty on each row: float32 [count]."""
+        return tf.stack([self._combination.penalty(name) for name in self._names])
+
+    def alpha(self) -> tf.Tensor:
+        """Rows of unit L2 norm: float32 [count, M]."""
+        return self._combination.alpha()
+
+    def pooled(self, units: tf.Tensor) -> tf.Tensor:
+        """Sums of `units` [M, B, H, W, C], pooled: float32 [count, B, cells^2, C]."""
+        sums = tf.tensordot(self.alpha(), units, 1)
+        count, channels = len(self._names), units.shape[-1]
+        pooled = max_pool_to(
+            tf.reshape(sums, [-1, *units.shape[2:4], channels]), self._cells
+        )
+        return tf.reshape(pooled, [count, -1, self._cells**2, channels])
+
+    def __call__(self, units: tf.Tensor) -> tf.Tensor:
+        """As `pooled`, with mean 0 and variance 1 in each channel."""
+        mean, deviation = self._map_moments()
+        net = (self.pooled(units) - mean[:, None, None]) / deviation[:, None, None]
+        return (net - self._pooled_mean) / self._pooled_deviation
+
+    def _map_moments(self):
+        """Mean and deviation of the sums before pooling, float32 [count, C] each."""
+        alpha = self.alpha()
+        variance = tf.einsum("km,cmn,kn->kc", alpha, self._covariance, alpha)
+        deviation = tf.sqrt(tf.nn.relu(variance) + BATCH_NORM_EPSILON)
+        return tf.matmul(alpha, self._mean), deviation
+
+    def measure(self, batches: Iterable[tf.Tensor]):
+        """Sets the constants to those of some photos, all rows of alpha being equal.
+
+        Args:
+          batches: of units, float32 [M, B, H, W, C].
+        """
+        moments, pooled_moments = UnitMoments(), PooledMoments()
+        for units in batches:
+            moments(units)
+            pooled_moments(self.pooled(units)[0])
+        self._set(moments, pooled_moments)
+
+    def _set(self, moments, pooled_moments):
+        self._mean.assign(moments.mean)
+        self._covariance.assign(moments.covariance)
+        mean, deviation = (moment[0].numpy() for moment in self._map_moments())
+        pooled_deviation = np.sqrt(pooled_moments.variance + BATCH_NORM_EPSILON)
+        self._pooled_mean.assign((pooled_moments.mean - mean) / deviation)
+        self._pooled_deviation.assign(pooled_deviation / deviation)
+
+
+def _constant(values):
+    return tf.Variable(values, trainable=False)
