@@ -52,5 +52,15 @@ class Group(Replicated, Counters):
         logs = self.step()
         return None if logs is None else {self.workload.name: logs}
 
+    def last_updates(self):
+        """What the last step that was applied subtracted from the master variables.
+
+        RMSProp's momentum is just that, so nothing has to be kept or compared.
+
+        Returns:
+          list of pairs (variable, its momentum); of zeros before the first step.
+        """
+        return self.updates_of(self.workload.name)
+
     def _count_landed(self, steps):
         self.steps = steps

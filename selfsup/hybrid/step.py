@@ -151,12 +151,14 @@ class CommonStep:
     def _rate(self, number):
         """The learning rate, which is that of all tasks, float32."""
         with tf.device(self._current.device):
-            return tf.cast(self._sets[0].workload.rate(number), tf.float32)
+            rate = tf.cast(self._sets[0].workload.rate(number), tf.float32)
+            return rate * self._optimizer.config.warmup(number)
 
     def _with_rate(self, logs, rate):
         """The learning rate beside a task's scalars where it changes along the run."""
-        scheduled = self._sets[0].workload.has_schedule
-        return {**logs, "learning_rate": rate} if scheduled else logs
+        warmed_up = self._optimizer.config.warmup_steps > 0
+        changes = warmed_up or self._sets[0].workload.has_schedule
+        return {**logs, "learning_rate": rate} if changes else logs
 
     def _apply(self, gradients, applied, rate):
         """Applies RMSProp on each server, if `applied` says so."""

@@ -69,6 +69,10 @@ class WorkerGroups:
         """The mean over the workers."""
         return self.workload.batch_size / len(self.workers)
 
+    def last_updates(self):
+        """As `Group.last_updates`, of the worker that stepped last."""
+        return self.workers[0].last_updates()
+
     def counters(self):
         """As `Counters.counters`, with those of each worker."""
         sums = {name: self._sum(name) for name in _SUMMED}
