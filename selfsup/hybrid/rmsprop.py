@@ -34,7 +34,7 @@ class RMSPropConfig:
     momentum: float = 0.9
     epsilon: float = 1e-16
     initial_square: float = 0.0
-    warmup_steps: int = 100
+    warmup_steps: int = 20
 
     def warmup(self, number):
         """Factor of the learning rate at step `number`, counted from 0.

@@ -56,7 +56,7 @@ def test_the_papers_imagenet_baseline_takes_a_step_and_exports_block4(tmp_path):
     (row,) = [row for row in history.read(run) if "loss" in row]
     # Three classes, at first about equally likely.
     assert row["loss"] == pytest.approx(np.log(3), abs=1.5)
-    assert row["learning_rate"] == pytest.approx(1e-4 / RMSPropConfig().warmup_steps)
+    assert row["learning_rate"] == pytest.approx(2e-5 / RMSPropConfig().warmup_steps)
 
     output = str(tmp_path / "trunk")
     exporting.export_run(run, output, output_stride=32)
