@@ -21,9 +21,10 @@ _RECTIFIERS = ("Relu", "Relu6")
 _PASS_ON = ("Cast", "Identity")
 # Shares of a layer's units that are worth a warning.
 MANY_DEAD = 0.25
-# Ratios of update to weights outside of which they are worth a warning. About 1e-3 is
+# Ratios of update to weights, of a whole trunk or head, outside of which there is a
+# warning; a last layer alone has a larger one, as it starts near zero. About 1e-3 is
 # usual (https://cs231n.github.io/neural-networks-3/#ratio).
-LEAST_RATIO, MOST_RATIO = 1e-6, 0.1
+LEAST_RATIO, MOST_RATIO = 1e-6, 0.03
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,20 +82,17 @@ class Health:
                 "gave zero everywhere in a held-out batch. They rarely recover. Start "
                 f"again with a lower {setting}"
             )
-        sizes = [(_share(*norms), layer) for layer, norms in self.updates.items()]
-        if sizes and max(sizes)[0] > MOST_RATIO:
-            ratio, layer = max(sizes)
-            found["large updates"] = (
-                f"a step changes the weights of {layer} by {ratio:.2g} of their norm; "
-                f"about 0.001 is usual. Try a lower {setting}"
-            )
         for part in ("trunk", "head"):
-            ratio = scalars.get(f"update_ratio/{part}", 1.0)
-            if ratio < LEAST_RATIO:
-                found["small updates"] = (
-                    f"a step changes the weights of the {part} by {ratio:.2g} of their "
-                    f"norm; about 0.001 is usual. Try a higher {setting}"
-                )
+            ratio = scalars.get(f"update_ratio/{part}")
+            if ratio is None or LEAST_RATIO <= ratio <= MOST_RATIO:
+                continue
+            size, other = (
+                ("large", "lower") if ratio > MOST_RATIO else ("small", "higher")
+            )
+            found[f"{size} updates of the {part}"] = (
+                f"a step changes the weights of the {part} by {ratio:.2g} of their "
+                f"norm; about 0.001 is usual. Try a {other} {setting}"
+            )
         return found
 
 

@@ -137,8 +137,16 @@ def test_trunk_and_head_are_summed_up():
     ("health", "sign", "text"),
     [
         (_health(dead=3), "dead units", r"30% of the 10 units of head/conv1 are dead"),
-        (_health(update=0.2), "large updates", r"weights of head/conv1 by 0\.2 of"),
-        (_health(update=1e-8), "small updates", "weights of the head by 8e-09 of"),
+        (
+            _health(update=0.2),
+            "large updates of the head",
+            r"the weights of the head by 0\.16 of .* Try a lower",
+        ),
+        (
+            _health(update=1e-8),
+            "small updates of the head",
+            "the weights of the head by 8e-09 of .* Try a higher",
+        ),
     ],
 )
 def test_what_is_out_of_order_is_named_with_what_to_try(health, sign, text):
