@@ -107,10 +107,10 @@ class Reports:
             counts = {"skipped": group.skipped, "stand_ins": group.stand_ins}
             self._add(name, "train", {**mean, **counts})
             self._add_alpha(name)
-        if name in self._validators and self._due(name, self._config.validation_steps):
-            self._validate(name)
         if self._health_is_due(name):
             self._validated()
+            if self._due(name, self._config.validation_steps):
+                self._validate(name)
             self._add(name, "health", self._health.look(name))
 
     def _watch_losses(self, name, group):
@@ -150,7 +150,8 @@ class Reports:
         return draw(self._network.combination.alpha().numpy(), tuple(self._limits))
 
     def _validate(self, name):
-        self._validated()
+        if name not in self._validators:
+            return
         self._add(name, "validation", self._validators[name].measure())
         pictures = self._validators[name].pictures()
         self._summaries.pictures(name, self._steps[name], pictures)

@@ -42,9 +42,12 @@ class Health:
     updates: dict[str, tuple[float, float]]
 
     def scalars(self) -> dict[str, float]:
-        """ "dead_units/LAYER" and "update_ratio/LAYER", for trunk and head as a whole too.
+        """What goes into the log: shares of dead units and ratios of updates to weights.
 
-        Both are 0 to 1; of no unit and of a kernel that is zero they are 0.
+        Returns:
+          dict of "dead_units/LAYER", 0 to 1, and "update_ratio/LAYER", 0 or more; the
+          layers "trunk" and "head" are all of theirs together. Without units, or of
+          weights that are zero, they are 0.
         """
         dead = {layer: _share(*counts) for layer, counts in self.dead_units.items()}
         ratios = {layer: _share(*norms) for layer, norms in self.updates.items()}
@@ -87,7 +90,7 @@ class Health:
             if ratio is None or LEAST_RATIO <= ratio <= MOST_RATIO:
                 continue
             size, other = (
-                ("large", "lower") if ratio > MOST_RATIO else ("small", "higher")
+                ("large", "lower") if not ratio <= MOST_RATIO else ("small", "higher")
             )
             found[f"{size} updates of the {part}"] = (
                 f"a step changes the weights of the {part} by {ratio:.2g} of their "
