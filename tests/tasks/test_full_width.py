@@ -8,7 +8,7 @@ from selfsup.health import MANY_DEAD, Rectifiers
 from selfsup.hybrid.rmsprop import RMSProp, RMSPropConfig
 from selfsup.tasks import task_class
 
-STEPS = 150
+STEPS = 50
 
 
 def _dead_after_training(config, rate, steps):
