@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from mock_tasks import Network, engine, workload
+from mock_tasks import BATCH, Network, engine, workload
 
 from selfsup.errors import UserError
 from selfsup.hybrid.group import Group
@@ -12,8 +12,9 @@ from selfsup.hybrid.rmsprop import RMSPropConfig
 from selfsup.hybrid.stop import StopSignals
 
 
-def _halved_every_4(number):
-    return 0.01 * 0.5 ** tf.cast(tf.cast(number, tf.int32) // 4, tf.float64)
+def _halved_every_4(examples):
+    """A rate that halves every 4 steps of `BATCH` examples."""
+    return 0.01 * 0.5 ** tf.cast(tf.cast(examples, tf.int32) // (4 * BATCH), tf.float64)
 
 
 WARMUP = 8
@@ -61,7 +62,7 @@ def test_the_rate_is_the_one_applied(devices):
             yield network.shared.numpy() - before
 
     first, *_ = moves(0.02)
-    doubled, second, third = moves(lambda n: tf.gather([0.04, 0.02, 0.0], n))
+    doubled, second, third = moves(lambda n: tf.gather([0.04, 0.02, 0.0], n // BATCH))
     np.testing.assert_allclose(doubled, 2 * first, rtol=1e-3)
     assert np.abs(second).max() > 0
     np.testing.assert_array_equal(third, 0.0)
