@@ -1,5 +1,10 @@
 """The pinned packages load together and work: some half-break without a sound."""
 
+import os
+import pathlib
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -48,3 +53,26 @@ def test_tensorflow_models_cut_anchors():
     boxes = anchors.multilevel_boxes["4"]
     assert boxes.shape == (2, 2, 4)
     np.testing.assert_allclose(boxes[0, 0], [-24, -24, 40, 40])
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "selfsup.images.augmentation",
+        "eval.voc07_detection.fitting",
+        "launch.finetuning",
+    ],
+)
+def test_imports_warn_of_nothing(module):
+    """Neither of Addons' end, nor of pkg_resources, nor of Google's Python versions."""
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment.pop("PYTHONWARNINGS", None)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {module}"],
+        capture_output=True,
+        text=True,
+        cwd=pathlib.Path(__file__).resolve().parent.parent,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
