@@ -9,13 +9,21 @@ EVALUATIONS_OUTPUT ?= demo-evaluations-output
 # `current`: TensorFlow 2.20 on Python 3.12 or 3.13, also where there is an older Python.
 STACK ?=
 
-.PHONY: demo demo-evaluations test test-slow lint lock clean help
+EDGES := tests/test_stack.py tests/test_export.py tests/trunk tests/tasks \
+  tests/images/test_stand_ins.py tests/images/test_color.py tests/hybrid \
+  tests/eval/imagenet_linear/test_linear_run.py \
+  tests/eval/nyuv2_depth/test_depth_run.py \
+  tests/eval/voc07_detection/test_detection_run.py \
+  tests/data_prep/test_photos.py tests/data_prep/test_videos.py
+
+.PHONY: demo demo-evaluations test test-slow test-edges test-all lint lock clean help
 
 help:
 	@echo "make demo       pretrain, export and fine-tune on bundled data (minutes)"
 	@echo "make demo-evaluations  the three evaluations of a made-up world (10 minutes)"
 	@echo "make test       the tests"
 	@echo "make test-slow  the tests marked slow"
+	@echo "make test-all   all tests on both sets of packages (README: Which TensorFlow)"
 	@echo "make lint       ruff"
 	@echo "make lock       write constraints.txt anew from setup.py (needs uv)"
 
@@ -30,6 +38,14 @@ test: $(INSTALLED)
 
 test-slow: $(INSTALLED)
 	$(PYTHON) -m pytest -q -m slow
+
+# What touches TensorFlow's, Keras's and tf-models' edges.
+test-edges: $(INSTALLED)
+	$(PYTHON) -m pytest -q -n 2 --dist loadfile $(EDGES)
+
+# Everything, on both sets of packages.
+test-all: test test-slow
+	$(MAKE) test test-slow STACK=current VENV=$(VENV)-current
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
