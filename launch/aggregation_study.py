@@ -14,6 +14,7 @@ from selfsup.hybrid.checkpoint import Store
 from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.device_pool import LocalPool
 from selfsup.hybrid.parallel_engine import ParallelEngine
+from selfsup.hybrid.rmsprop import RMSPropConfig
 
 _SERVER = "/CPU:0"
 DEVICES = {TASKS[0]: ("/CPU:1", "/CPU:2"), TASKS[1]: ("/CPU:3", "/CPU:4")}
@@ -23,6 +24,8 @@ _THREADS = 32
 _MEASURE_SECONDS = 0.25
 MODES = ("hybrid", "sync", "async")
 _ENDLESS = 10**9
+# Of the three modes, one takes a few dozen steps only.
+_FULL_RATE = RMSPropConfig(warmup_steps=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,7 +198,7 @@ def _aggregated(problem, network, mode, learning_rate, setting, updates):
         )
         for task in TASKS
     ]
-    made = aggregation.MODES[mode](workloads, None, DEVICES)
+    made = aggregation.MODES[mode](workloads, _FULL_RATE, DEVICES)
     updates.groups = made.groups
     return made
 

@@ -7,6 +7,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from launch.health_report import HealthReport
 from launch.progress import Progress, TaskProgress
 from launch.summaries import Summaries
 from selfsup import pretraining_run
@@ -69,6 +70,9 @@ class Reports:
             )
             for name, source in held_out.items()
         }
+        self._health = HealthReport(
+            network, engine.groups, self._validators, self.progress.say
+        )
 
     def _new_progress(self):
         return Progress(
@@ -112,8 +116,11 @@ class Reports:
             counts = {"skipped": group.skipped, "stand_ins": group.stand_ins}
             self._add(name, "train", {**mean, **counts})
             self._add_alpha(name)
-        if name in self._validators and self._due(name, self._config.validation_steps):
-            self._validate(name)
+        if self._health_is_due(name):
+            self._validated()
+            if self._due(name, self._config.validation_steps):
+                self._validate(name)
+            self._add(name, "health", self._health.look(name))
 
     def _watch_losses(self, name, group):
         """Names each damaged shard when it is met; ends the run beyond the limit."""
@@ -125,6 +132,12 @@ class Reports:
     def _due(self, name, every):
         steps = self._steps[name]
         return steps % every == 0 or steps == self._limits[name]
+
+    def _health_is_due(self, name):
+        """With each validation, and early: what dies does so in the first steps."""
+        periods, rest = divmod(self._steps[name], self._config.log_steps)
+        doubled = rest == 0 and periods & (periods - 1) == 0
+        return doubled or self._due(name, self._config.validation_steps)
 
     def _add(self, name, split, values):
         step, total = self._steps[name], sum(self._steps.values())
@@ -146,7 +159,8 @@ class Reports:
         return draw(self._network.combination.alpha().numpy(), tuple(self._limits))
 
     def _validate(self, name):
-        self._validated()
+        if name not in self._validators:
+            return
         self._add(name, "validation", self._validators[name].measure())
         pictures = self._validators[name].pictures()
         self._summaries.pictures(name, self._steps[name], pictures)

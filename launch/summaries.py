@@ -12,7 +12,7 @@ class Summaries:
         folder = os.path.join(model_dir, "tensorboard")
         self._writers = {
             split: tf.summary.create_file_writer(os.path.join(folder, split))
-            for split in ("train", "validation")
+            for split in ("train", "validation", "health")
         }
 
     def scalars(self, task, split, step, values):

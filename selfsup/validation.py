@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from selfsup.data import pipeline
+from selfsup.health import Rectifiers
 from selfsup.multitask import scalars
 
 
@@ -44,11 +45,13 @@ class Validator:
         before = [tf.identity(variable) for variable in statistics]
         seed = self._seed + tf.stack([0, number])
         images, targets = task.preprocess_batch(examples, seed)
-        outputs = network(name, images, training=True)
+        with Rectifiers() as rectifiers:
+            outputs = network(name, images, training=True)
         for variable, value in zip(statistics, before):
             variable.assign(value)
         loss = task.loss(outputs, targets)
-        return scalars(task, loss, outputs, targets), (images, outputs, targets)
+        values = scalars(task, loss, outputs, targets)
+        return values, (images, outputs, targets), rectifiers.dead_units()
 
     def measure(self):
         """Mean of each scalar of `multitask.scalars` over the batches: dict of floats."""
@@ -57,13 +60,25 @@ class Validator:
         for number, batch in enumerate(self._batches):
             examples, stand_ins = pipeline.split_stand_in(batch)
             self.stand_ins += int(np.sum(stand_ins.numpy() >= 0))
-            values, _ = self._forward(examples, tf.constant(number, tf.int32))
+            values, _, _ = self._forward(examples, tf.constant(number, tf.int32))
             rows.append({key: float(value) for key, value in values.items()})
         return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
 
     def pictures(self):
         """The task's pictures of the first batch: dict of uint8 [H, W, 3]."""
-        examples, _ = pipeline.split_stand_in(next(iter(self._batches)))
-        _, seen = self._forward(examples, tf.constant(0, tf.int32))
+        _, seen, _ = self._first_batch()
         images, outputs, targets = tf.nest.map_structure(lambda one: one.numpy(), seen)
         return self._network.tasks[self._name].pictures(images, outputs, targets)
+
+    def dead_units(self):
+        """The units that are zero at all positions of the first batch.
+
+        Returns:
+          dict of bool [C] by layer, as of `health.Rectifiers`.
+        """
+        _, _, dead = self._first_batch()
+        return {layer: units.numpy() for layer, units in dead.items()}
+
+    def _first_batch(self):
+        examples, _ = pipeline.split_stand_in(next(iter(self._batches)))
+        return self._forward(examples, tf.constant(0, tf.int32))

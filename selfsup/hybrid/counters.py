@@ -84,7 +84,8 @@ class Counters:
         self.skipped += 1
         self._skipped_in_a_row += 1
         if self._skipped_in_a_row >= self.MAX_SKIPPED_IN_A_ROW:
-            rate = float(self.workload.rate(self.examples))
+            before = self.examples - len(result.stand_ins)
+            rate = float(self.workload.rate(before))
             raise UserError(
                 f"{self.workload.name}: gradients were not finite "
                 f"{self._skipped_in_a_row} steps in a row, the last at step "

@@ -60,5 +60,15 @@ class Group(Replicated, Counters):
     def examples_per_step(self) -> int:
         return self._common_step.sets[0].examples
 
+    def last_updates(self):
+        """What the last step that was applied subtracted from the master variables.
+
+        RMSProp's momentum is just that, so nothing has to be kept or compared.
+
+        Returns:
+          list of pairs (variable, its momentum); of zeros before the first step.
+        """
+        return self.updates_of(self.workload.name)
+
     def _count_landed(self, steps):
         self.count_landed(steps)

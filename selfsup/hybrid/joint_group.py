@@ -86,3 +86,7 @@ class _Member(Counters):
     def restore(self, counters):
         super().restore(counters)
         self._group.restart(self.steps)
+
+    def last_updates(self):
+        """As `Group.last_updates`: the update that all tasks' gradients made together."""
+        return self._group.updates_of(self.workload.name)

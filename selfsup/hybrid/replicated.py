@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from selfsup.hybrid.replica_set import replica_set
-from selfsup.hybrid.step import CommonStep
+from selfsup.hybrid.step import CommonStep, all_variables
 
 
 class Replicated:
@@ -72,6 +72,19 @@ class Replicated:
             for task, its in self._assigned.items()
         }
         self._common_step = self._new_step(generation, left)
+
+    def updates_of(self, task):
+        """As `Group.last_updates`, for one of the tasks."""
+        variables = all_variables(self._workloads)
+        momenta = {
+            variable.ref(): momentum
+            for variable, momentum in zip(variables, self.optimizer.momenta)
+        }
+        (workload,) = [one for one in self._workloads if one.name == task]
+        return [
+            (variable, momenta[variable.ref()])
+            for variable in workload.master.variables
+        ]
 
     def _count_landed(self, steps):
         """Sets the counters to the number of steps that landed."""

@@ -15,22 +15,46 @@ class RMSPropConfig:
         mom <- momentum mom + learning_rate g / sqrt(ms + epsilon)
         w   <- w - mom
 
+    Slots at zero make the first updates too long: 1 / sqrt(1 - decay) times the rate,
+    before the momentum adds them up. So the rate rises from near zero in a straight
+    line. That leaves the update independent of the loss's scale, which slots that start
+    at ones do not: with these, the first updates go with the gradient itself.
+
     Attributes:
       decay: of the moving average of squared gradients.
       momentum: of the update.
       epsilon: small by default, so that multiplying a loss by a constant does not
         change the update, which is why the paper uses RMSProp.
       initial_square: what the moving average of squared gradients starts from.
+      warmup_steps: first steps of a task, over which its learning rate rises to its
+        full value; 0 for the full rate from the first step on.
     """
 
     decay: float = 0.9
     momentum: float = 0.9
     epsilon: float = 1e-16
     initial_square: float = 0.0
+    warmup_steps: int = 20
+
+    def warmup(self, number):
+        """Factor of the learning rate at step `number`, counted from 0.
+
+        Args:
+          number: int, or an int32 scalar tensor.
+
+        Returns:
+          float32 scalar tensor, above 0 and at most 1.
+        """
+        if not self.warmup_steps:
+            return tf.constant(1.0)
+        return tf.minimum(1.0, tf.cast(number + 1, tf.float32) / self.warmup_steps)
 
 
 # Slim's train_image_classifier defaults and TF1's slots, which start at ones.
-SLIM = RMSPropConfig(decay=0.9, momentum=0.9, epsilon=1.0, initial_square=1.0)
+# Those ones and that epsilon keep the first updates small; Slim has no warm-up.
+SLIM = RMSPropConfig(
+    decay=0.9, momentum=0.9, epsilon=1.0, initial_square=1.0, warmup_steps=0
+)
 NAMED = {"scale_invariant": RMSPropConfig(), "slim": SLIM}
 
 

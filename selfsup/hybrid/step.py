@@ -130,7 +130,7 @@ class CommonStep:
         # Looked at when all gradients are there: a step may have been long on its way.
         with tf.device(self._current.device), tf.control_dependencies([finite]):
             current = tf.equal(self._current.read_value(), self.generation)
-        rate = self._rate(examples)
+        rate = self._rate(number, examples)
         gradients = self._summed([part.gradients for part in parts])
         self._apply(gradients, finite & current, rate)
         for one, part in zip(self.sets, parts):
@@ -157,15 +157,17 @@ class CommonStep:
             for variable in self._variables
         ]
 
-    def _rate(self, examples):
+    def _rate(self, number, examples):
         """The learning rate, which is that of all tasks, float32."""
         with tf.device(self._current.device):
-            return tf.cast(self.sets[0].workload.rate(examples[0]), tf.float32)
+            rate = tf.cast(self.sets[0].workload.rate(examples[0]), tf.float32)
+            return rate * self._optimizer.config.warmup(number)
 
     def _with_rate(self, logs, rate):
         """The learning rate beside a task's scalars where it changes along the run."""
-        scheduled = self.sets[0].workload.has_schedule
-        return {**logs, "learning_rate": rate} if scheduled else logs
+        warmed_up = self._optimizer.config.warmup_steps > 0
+        changes = warmed_up or self.sets[0].workload.has_schedule
+        return {**logs, "learning_rate": rate} if changes else logs
 
     def _apply(self, gradients, applied, rate):
         """Applies RMSProp on each server, if `applied` says so."""

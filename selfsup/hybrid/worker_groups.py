@@ -74,6 +74,10 @@ class WorkerGroups:
         """The mean over the workers."""
         return self._sum("examples_per_step") / len(self.workers)
 
+    def last_updates(self):
+        """As `Group.last_updates`, of the worker that stepped last."""
+        return self.workers[0].last_updates()
+
     def counters(self):
         """As `Counters.counters`, with those of each worker."""
         sums = {name: self._sum(name) for name in _SUMMED}

@@ -178,6 +178,8 @@ class RelativePosition(Task):
     @property
     def least_batch_size(self) -> int:
         """Photos with patches enough for batch statistics, of two photos or more."""
+        if self.config.patches_per_photo < 1:
+            return 2  # Such grids are refused by their own names.
         return max(2, -(-_LEAST_PATCHES // self.config.patches_per_photo))
 
     def __init__(self, config=None):

@@ -29,7 +29,7 @@ class TaskConfig:
     """
 
     batch_size: int = 32
-    learning_rate: float = 1e-4
+    learning_rate: float = 2e-5
     step_cost: float = 0.0
     weight_decay: float = 1e-4
 

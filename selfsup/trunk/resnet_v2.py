@@ -11,6 +11,7 @@ exact only when the size is a multiple of the rate (a padded row would not stay 
 behind a batch normalisation); other sizes run dilated convolutions.
 """
 
+import contextlib
 import dataclasses
 
 import tensorflow as tf
@@ -159,11 +160,16 @@ class PhaseSpace:
         return tf.batch_to_space(net, [self._block] * 2, [[0, 0], [0, 0]])
 
 
-def run_units(units, net, training, stride=1, rate=1):
-    """Yields the raw output of each unit in turn; the last one has the stride."""
+def run_units(units, net, training, stride=1, rate=1, scope=None):
+    """Yields the raw output of each unit in turn; the last one has the stride.
+
+    `scope` names the block in the graph, as blocks' units have the same names.
+    """
     for unit in units:
         unit_stride = stride if unit is units[-1] else 1
-        net = unit(net, training=training, stride=unit_stride, rate=rate)
+        # The name that comes back enters the same scope again, not another like it.
+        with tf.name_scope(scope) if scope else contextlib.nullcontext() as scope:
+            net = unit(net, training=training, stride=unit_stride, rate=rate)
         yield net
 
 
@@ -261,11 +267,13 @@ class Trunk(keras.Model):
         plan = geometry(self._stride(output_stride))
         net = self.conv1(2.0 * images - 1.0, stride=2)
         net = tf.nn.max_pool2d(net, 3, 2, padding="SAME")
-        for units, block in zip((self.block1, self.block2), plan):
-            *_, net = run_units(units, net, training, block.stride)
+        for number, units in enumerate((self.block1, self.block2), start=1):
+            stride, scope = plan[number - 1].stride, f"block{number}"
+            *_, net = run_units(units, net, training, stride, scope=scope)
         space = PhaseSpace(net, plan[2].rate, self.config.phases)
+        net = space.enter(net)
         return space, run_units(
-            self.block3, space.enter(net), training, plan[2].stride, space.rate
+            self.block3, net, training, plan[2].stride, space.rate, "block3"
         )
 
     def get_config(self):

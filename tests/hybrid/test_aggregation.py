@@ -6,7 +6,7 @@ import mock_tasks
 import numpy as np
 import pytest
 import tensorflow as tf
-from mock_tasks import BATCH, Network, workload
+from mock_tasks import BATCH, FULL_RATE, Network, workload
 
 from selfsup.errors import UserError
 from selfsup.hybrid import aggregation, assignment
@@ -19,7 +19,7 @@ RATE = 0.01
 def _made(mode, devices, **options):
     network = Network(TASKS)
     workloads = [workload(network, name, **options) for name in TASKS]
-    return network, aggregation.MODES[mode](workloads, None, devices)
+    return network, aggregation.MODES[mode](workloads, FULL_RATE, devices)
 
 
 def _assert_same(ours, theirs):
@@ -94,7 +94,7 @@ def test_a_sync_step_with_one_bad_task_leaves_no_trace():
         workload(network, "a"),
         workload(network, "bb", poisoned_steps=(1,)),
     ]
-    made = aggregation.synchronous(workloads, None, devices)
+    made = aggregation.synchronous(workloads, FULL_RATE, devices)
     (joint,) = made.steppers
     joint.advance()
     state = [*network.variables, *joint.optimizer.variables]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from mock_tasks import Network, engine, workload
+from mock_tasks import BATCH, Network, engine, workload
 
 from selfsup.errors import UserError
 from selfsup.hybrid.group import Group
@@ -12,11 +12,18 @@ from selfsup.hybrid.rmsprop import RMSPropConfig
 from selfsup.hybrid.stop import StopSignals
 
 
-def _halved_every_4(number):
-    return 0.01 * 0.5 ** tf.cast(tf.cast(number, tf.int32) // 4, tf.float64)
+def _halved_every_4(examples):
+    """A rate that halves every 4 steps of `BATCH` examples."""
+    return 0.01 * 0.5 ** tf.cast(tf.cast(examples, tf.int32) // (4 * BATCH), tf.float64)
 
 
-EXPECTED = [0.01] * 4 + [0.005] * 4 + [0.0025] * 2
+WARMUP = 8
+# Halved every 4 steps, under a factor that rises for the first 8.
+EXPECTED = np.array([0.01] * 4 + [0.005] * 4 + [0.0025] * 2) * [
+    *np.arange(1, WARMUP + 1) / WARMUP,
+    1,
+    1,
+]
 
 
 def _run(made):
@@ -26,7 +33,8 @@ def _run(made):
 
 
 def test_the_rate_follows_the_steps_through_a_resume(tmp_path):
-    options = {"learning_rate": _halved_every_4}
+    config = RMSPropConfig(warmup_steps=WARMUP)
+    options = {"learning_rate": _halved_every_4, "rmsprop_config": config}
     network, straight = engine(tmp_path / "straight", {"a": 10}, **options)
     rates = [logs["learning_rate"] for logs in _run(straight)]
     np.testing.assert_allclose(rates, EXPECTED, rtol=1e-6)
@@ -42,7 +50,7 @@ def test_the_rate_follows_the_steps_through_a_resume(tmp_path):
 @pytest.mark.parametrize("devices", [(), ("/CPU:1", "/CPU:2")])
 def test_the_rate_is_the_one_applied(devices):
     """Without momentum, the distance that weights go is in proportion to it."""
-    config = RMSPropConfig(momentum=0.0)
+    config = RMSPropConfig(momentum=0.0, warmup_steps=0)
 
     def moves(learning_rate):
         network = Network(("a",))
@@ -54,15 +62,45 @@ def test_the_rate_is_the_one_applied(devices):
             yield network.shared.numpy() - before
 
     first, *_ = moves(0.02)
-    doubled, second, third = moves(lambda n: tf.gather([0.04, 0.02, 0.0], n))
+    doubled, second, third = moves(lambda n: tf.gather([0.04, 0.02, 0.0], n // BATCH))
     np.testing.assert_allclose(doubled, 2 * first, rtol=1e-3)
     assert np.abs(second).max() > 0
     np.testing.assert_array_equal(third, 0.0)
 
 
+@pytest.mark.parametrize("devices", [(), ("/CPU:1", "/CPU:2")])
+def test_the_first_steps_are_warmed_up_with_the_steps_of_the_group(devices):
+    """Against RMSProp at the full rate: the first update is a quarter of its length."""
+    moves = []
+    for steps in (0, 4):
+        network = Network(("a",))
+        before = network.shared.numpy()
+        config = RMSPropConfig(warmup_steps=steps)
+        group = Group(workload(network, "a"), config, devices)
+        logs = group.step()
+        moves.append(network.shared.numpy() - before)
+    np.testing.assert_allclose(moves[1], moves[0] / 4, rtol=1e-3)
+    rates = [logs["learning_rate"]] + [group.step()["learning_rate"] for _ in range(4)]
+    np.testing.assert_allclose(rates, [0.0025, 0.005, 0.0075, 0.01, 0.01], rtol=1e-6)
+
+
 def test_a_constant_rate_is_not_logged():
-    group = Group(workload(Network(("a",)), "a"))
+    config = RMSPropConfig(warmup_steps=0)
+    group = Group(workload(Network(("a",)), "a"), config)
     assert "learning_rate" not in group.step()
+
+
+def test_a_checkpoint_from_before_there_was_a_warmup_goes_on_at_the_full_rate(tmp_path):
+    """The warm-up follows from the number of steps: checkpoints hold nothing of it."""
+    old, new = RMSPropConfig(warmup_steps=0), RMSPropConfig(warmup_steps=4)
+    network, straight = engine(tmp_path / "straight", {"a": 9}, rmsprop_config=old)
+    _run(straight)
+    _run(engine(tmp_path / "cut", {"a": 5}, rmsprop_config=old)[1])
+    resumed_network, second = engine(tmp_path / "cut", {"a": 9}, rmsprop_config=new)
+    assert second.resume() == "checkpoint-000000005"
+    rates = [logs["learning_rate"] for logs in _run(second)]
+    np.testing.assert_allclose(rates, [0.01] * 4, rtol=1e-6)
+    np.testing.assert_array_equal(network.shared, resumed_network.shared)
 
 
 def test_the_rate_of_the_step_is_named_when_gradients_stay_bad(tmp_path):

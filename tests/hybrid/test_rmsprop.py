@@ -10,7 +10,10 @@ def _loop_reference(weights, gradients, rate, config):
     weights = weights.copy()
     mean_square = np.full(weights.shape, config.initial_square)
     momentum = np.zeros(weights.shape)
-    for gradient in gradients:
+    full_rate = rate
+    for number, gradient in enumerate(gradients):
+        if config.warmup_steps:
+            rate = full_rate * min(1.0, (number + 1) / config.warmup_steps)
         for i in range(weights.size):
             mean_square[i] = (
                 config.decay * mean_square[i] + (1 - config.decay) * gradient[i] ** 2
@@ -24,8 +27,9 @@ def _loop_reference(weights, gradients, rate, config):
 def _run(weights, gradients, rate, config):
     variable = tf.Variable(weights)
     optimizer = rmsprop.RMSProp([variable], config)
-    for gradient in gradients:
-        optimizer.apply([variable], [tf.constant(gradient)], rate)
+    for number, gradient in enumerate(gradients):
+        factor = config.warmup(tf.constant(number))
+        optimizer.apply([variable], [tf.constant(gradient)], rate * factor)
     return variable.numpy()
 
 
@@ -75,6 +79,25 @@ def test_scaling_the_loss_does_not_change_the_update(problem, factor):
     slim = _run(weights, gradients, 0.01, rmsprop.SLIM)
     slim_scaled = _run(weights, gradients * np.float32(factor), 0.01, rmsprop.SLIM)
     assert np.abs(slim_scaled - slim).max() > 1e-3
+
+
+def test_the_warmup_rises_to_one_and_stays():
+    config = rmsprop.RMSPropConfig(warmup_steps=4)
+    factors = [float(config.warmup(number)) for number in (0, 1, 2, 3, 4, 2**31 - 2)]
+    assert factors == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+    assert float(rmsprop.SLIM.warmup(0)) == 1.0
+
+
+def test_the_first_update_is_a_small_part_of_the_rate():
+    """Without a warm-up it is 3.16 times the rate, whatever the gradient is."""
+    lengths = []
+    for config in (rmsprop.RMSPropConfig(warmup_steps=0), rmsprop.RMSPropConfig()):
+        moved = _run(
+            np.zeros(3, np.float32), np.float32([[1e-6, 1.0, 1e6]]), 1.0, config
+        )
+        np.testing.assert_allclose(moved, moved[0], rtol=1e-3)
+        lengths.append(-moved[0])
+    np.testing.assert_allclose(lengths, [10**0.5, 10**0.5 / 20], rtol=1e-3)
 
 
 def test_a_variable_without_gradient_is_left_alone():

@@ -24,7 +24,7 @@ from selfsup.hybrid.stop import StopSignals
 from selfsup.tasks import task_class
 
 _OVERRIDES = (
-    "relative_position.batch_size=2",
+    "relative_position.batch_size=4",
     "colorization.batch_size=2",
     "colorization.image_size=64",
     "exemplar.batch_size=4",

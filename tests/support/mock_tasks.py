@@ -7,10 +7,13 @@ from selfsup.hybrid.checkpoint import Store
 from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.engine import Engine
 from selfsup.hybrid.group import Group
+from selfsup.hybrid.rmsprop import RMSPropConfig
 from selfsup.hybrid.worker_groups import share_of
 from selfsup.hybrid.workload import Model, Replica, Workload
 
 BATCH = 4
+# Runs of a few steps would be over before a warm-up.
+FULL_RATE = RMSPropConfig(warmup_steps=0)
 
 
 class Network(tf.Module):
@@ -106,11 +109,15 @@ def workload(
     )
 
 
-def groups(network, devices=None, **options):
+def groups(network, devices=None, rmsprop_config=FULL_RATE, **options):
     """A `Group` for each head; `devices` by name, or on the master itself."""
     devices = devices or {}
     return {
-        name: Group(workload(network, name, **options), devices=devices.get(name, ()))
+        name: Group(
+            workload(network, name, **options),
+            rmsprop_config,
+            devices=devices.get(name, ()),
+        )
         for name in network.heads
     }
 

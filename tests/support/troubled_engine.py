@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import tensorflow as tf
-from mock_tasks import Network, workload
+from mock_tasks import FULL_RATE, Network, workload
 
 from selfsup.hybrid import aggregation
 from selfsup.hybrid.checkpoint import Store
@@ -94,7 +94,7 @@ def parallel_engine(
     devices = devices or DEVICES
     network = Network(tuple(limits))
     workloads = [_troubled(workload(network, name), trouble) for name in limits]
-    made = aggregation.MODES[mode](workloads, None, devices)
+    made = aggregation.MODES[mode](workloads, FULL_RATE, devices)
     lines = []
     engine = ParallelEngine(
         made.groups,

@@ -123,9 +123,9 @@ def test_batch_shapes_are_static(task, batch_of):
         assert tensor.shape.is_fully_defined()
 
 
-def test_a_replica_can_do_with_the_least_examples(task, batch_of, features):
+def test_a_replica_can_do_with_the_least_batch(task, batch_of, features):
     examples = {
-        key: batch[: task.least_examples] for key, batch in batch_of(task).items()
+        key: batch[: task.least_batch_size] for key, batch in batch_of(task).items()
     }
     images, targets = task.preprocess_batch(examples, tf.constant([3, 4]))
     outputs = task.build_head()(features(images), training=True)

@@ -1,0 +1,68 @@
+"""The paper's widest head survives its first steps at the rate that it comes with."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from selfsup.health import MANY_DEAD, Rectifiers
+from selfsup.hybrid.rmsprop import RMSProp, RMSPropConfig
+from selfsup.tasks import task_class
+
+STEPS = 50
+
+
+def _dead_after_training(config, rate, steps):
+    """Share of dead units by layer of colorization's head, on features of a fixed kind.
+
+    Features are normalised by the head itself, so random ones will do; targets are
+    skewed, as the frequencies of colours are.
+    """
+    tf.keras.utils.set_random_seed(1)
+    task = task_class("colorization")()
+    head = task.build_head()
+    random = np.random.default_rng(0)
+    frequencies = random.dirichlet(np.full(task.config.bins, 0.1))
+
+    def batch(photos):
+        features = random.normal(size=(photos, 2, 2, 1024)).astype(np.float32)
+        labels = random.choice(task.config.bins, size=(photos, 2, 2), p=frequencies)
+        return tf.constant(features), tf.constant(labels, tf.int32)
+
+    features, _ = batch(64)
+    head(features)
+    variables = head.trainable_variables
+    optimizer = RMSProp(variables, config)
+
+    @tf.function
+    def step(features, labels, number):
+        with tf.GradientTape() as tape:
+            logits = head(features, training=True)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            total = tf.reduce_mean(losses) + tf.add_n(head.losses)
+        gradients = tape.gradient(total, variables)
+        optimizer.apply(variables, gradients, rate * config.warmup(number))
+
+    @tf.function
+    def dead_units():
+        with Rectifiers() as rectifiers:
+            head(features, training=True)
+        return rectifiers.dead_units()
+
+    for number in range(steps):
+        step(*batch(4), tf.constant(number))
+    return {layer: float(np.mean(units)) for layer, units in dead_units().items()}
+
+
+@pytest.mark.slow
+def test_no_layer_of_the_full_width_head_dies():
+    rate = task_class("colorization").Config().learning_rate
+    shares = _dead_after_training(RMSPropConfig(), rate, STEPS)
+    assert len(shares) == 3
+    assert max(shares.values()) < MANY_DEAD / 2
+
+
+@pytest.mark.slow
+def test_without_a_warmup_and_at_a_higher_rate_it_does():
+    """What the test above is against: it happens within 40 steps."""
+    shares = _dead_after_training(RMSPropConfig(warmup_steps=0), 1e-4, 40)
+    assert max(shares.values()) > MANY_DEAD
