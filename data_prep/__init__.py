@@ -1,1 +1,3 @@
 """Builders of TFRecord data sets."""
+
+import selfsup.quiet  # noqa: F401

@@ -4,10 +4,9 @@ import dataclasses
 import os
 from typing import Any
 
-import tensorflow as tf
-
 from selfsup import config_file, export, model_card, pretraining_run
 from selfsup.errors import UserError
+from selfsup.keras import keras
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
 RANDOM = "random"
@@ -89,7 +88,7 @@ def load(source, *, checkpoint, depth, output_stride, seed, mixed_precision=Fals
 
 
 def _random(depth, seed, settings):
-    tf.keras.utils.set_random_seed(seed + 1)
+    keras.utils.set_random_seed(seed + 1)
     trunk = Trunk(TrunkConfig(depth=depth, **settings))
     return Pretrained(trunk, None, {"kind": "random", "depth": depth, "seed": seed})
 

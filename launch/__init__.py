@@ -1,1 +1,3 @@
 """Command-line binaries."""
+
+import selfsup.quiet  # noqa: F401

@@ -7,6 +7,7 @@ import tensorflow as tf
 import tensorflow_hub as hub
 
 from selfsup.data import manifest, pipeline, records
+from selfsup.keras import keras
 
 IMAGE_SIZE = 128
 BATCH = 16
@@ -41,20 +42,20 @@ def finetune(trunk_dir, data_dir, steps):
     """
     sets = manifest.find(data_dir)
     classes = len(sets[0].labels)
-    tf.keras.utils.set_random_seed(1)
-    model = tf.keras.Sequential(
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(
         [
             hub.KerasLayer(trunk_dir, trainable=True),
             # Block 3 ends in sums that nothing has normalised (pre-activation units).
-            tf.keras.layers.BatchNormalization(),
-            tf.keras.layers.ReLU(),
-            tf.keras.layers.GlobalAveragePooling2D(),
-            tf.keras.layers.Dense(classes),
+            keras.layers.BatchNormalization(),
+            keras.layers.ReLU(),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(classes),
         ]
     )
     model.compile(
-        tf.keras.optimizers.Adam(LEARNING_RATE),
-        tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        keras.optimizers.Adam(LEARNING_RATE),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     batches = _labelled(sets, "train").shuffle(1024, seed=1).repeat().batch(BATCH)
     losses = [model.train_on_batch(*batch) for batch in batches.take(steps)]

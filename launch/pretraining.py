@@ -29,6 +29,7 @@ from selfsup.hybrid.placement import own_cpu, spread_over
 from selfsup.hybrid.rmsprop import NAMED
 from selfsup.hybrid.wire import Wire
 from selfsup.hybrid.workload import Model, Replica, Workload
+from selfsup.keras import keras
 from selfsup.multitask import MultiTaskNetwork
 from selfsup.trunk.resnet_v2 import Trunk
 
@@ -44,7 +45,7 @@ def build_network(config, names=None):
       names: of the tasks to have heads for; all when None.
     """
     # Dataset.shuffle takes no tensor as its seed under a global seed of 0.
-    tf.keras.utils.set_random_seed(config.seed + 1)
+    keras.utils.set_random_seed(config.seed + 1)
     tasks = {
         name: task_registry.task_class(name)(config.tasks[name])
         for name in names or config.tasks

@@ -3,9 +3,10 @@
 import tensorflow as tf
 
 from selfsup.errors import UserError
+from selfsup.keras import keras
 
 
-class Combination(tf.keras.layers.Layer):
+class Combination(keras.layers.Layer):
     """The matrix alpha: for each task, the weights of the M units it reads.
 
     Row n is `raw_n / ||raw_n||`, so its L2 norm is 1 by construction. It starts at
@@ -35,7 +36,7 @@ class Combination(tf.keras.layers.Layer):
                 task: self.add_weight(
                     name=task,
                     shape=[num_units],
-                    initializer=tf.keras.initializers.Constant(num_units**-0.5),
+                    initializer=keras.initializers.Constant(num_units**-0.5),
                 )
                 for task in self.tasks
             }

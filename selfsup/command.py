@@ -2,7 +2,6 @@
 
 import os
 import sys
-import warnings
 
 from absl import app, flags, logging
 
@@ -10,16 +9,11 @@ from selfsup.errors import UserError
 
 # Set before anything can import TensorFlow, and in the environment, so that worker
 # processes are quiet too: its start-up notices, and a notice of a Google library
-# about the future of this Python.
+# about the future of this Python (`selfsup.quiet` is for this process).
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault(
     "PYTHONWARNINGS", "ignore::FutureWarning:google.api_core._python_version_support"
 )
-warnings.filterwarnings("ignore", category=FutureWarning, module="google.api_core")
-# That it gets no more releases is known: one module of ours imports it.
-warnings.filterwarnings("ignore", category=UserWarning, module="tensorflow_addons")
-# tensorflow_hub's; setup.py keeps setuptools below the version without it.
-warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
 _HELP_FLAGS = {"-help", "--help", "--helpshort", "--helpfull"}
 

@@ -20,11 +20,15 @@ normalised, so a layer that begins with a convolution or a mean wants both lines
 ```python
 import tensorflow as tf
 import tensorflow_hub as hub
+import tf_keras as keras  # From TensorFlow 2.16 on; before: from tensorflow import keras.
 
 layer = hub.KerasLayer("DIRECTORY", trainable=True)
 features = layer(images)  # float32 [B, H, W, 3] in [0, 1] -> {shape}
-features = tf.nn.relu(tf.keras.layers.BatchNormalization()(features, training=True))
+features = tf.nn.relu(keras.layers.BatchNormalization()(features, training=True))
 ```
+
+`hub.KerasLayer` is a layer of Keras 2, and so must be the layers around it: `tf.keras` is
+Keras 3 from TensorFlow 2.16 on, where the package tf-keras has Keras 2.
 
 It takes float32, float16 and bfloat16 in [0, 1], uint8 in 0 to 255, and gray images
 [B, H, W, 1] of these, and computes in float32, under a mixed-precision policy too. An

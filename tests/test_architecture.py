@@ -25,22 +25,26 @@ MAY_IMPORT = {
         "selfsup.path_flags",
         "selfsup.paths",
         "selfsup.progress",
+        "selfsup.quiet",
         "selfsup.versions",
     ),
     "selfsup": ("selfsup",),
     "selfsup.command": ("selfsup.errors",),
     "selfsup.errors": (),
+    "selfsup.keras": (),
     "selfsup.path_flags": ("selfsup.errors", "selfsup.paths"),
     "selfsup.paths": ("selfsup.errors",),
     "selfsup.progress": (),
+    "selfsup.quiet": (),
     "selfsup.versions": (),
     "selfsup.data": ("selfsup.data", "selfsup.errors"),
     "selfsup.images": ("selfsup.images", "selfsup.errors"),
-    "selfsup.trunk": ("selfsup.trunk", "selfsup.errors"),
+    "selfsup.trunk": ("selfsup.trunk", "selfsup.errors", "selfsup.keras"),
     "selfsup.tasks": (
         "selfsup.data.records",
         "selfsup.errors",
         "selfsup.images",
+        "selfsup.keras",
         "selfsup.tasks",
         # Parts of heads, and what they are made to; the trunk itself is not a task's.
         "selfsup.trunk.block4",
@@ -50,8 +54,13 @@ MAY_IMPORT = {
         "selfsup.trunk.resnet_v2.TrunkConfig",
     ),
 }
-# Both packages get no more releases: one module each to replace.
-ONE_IMPORTER = ("tensorflow_addons", "tensorflow_io")
+# Neither TensorFlow Addons nor TensorFlow I/O loads on a current TensorFlow, and Keras 2
+# has another name there: one module each knows of it.
+ONE_IMPORTER = {
+    "tensorflow_addons": "selfsup.images.projection",
+    "tensorflow_io": "selfsup.images.color",
+    "tf_keras": "selfsup.keras",
+}
 SLOW_TO_IMPORT = ("tensorflow", "av", "cv2", "scipy", "sklearn", "matplotlib")
 
 
@@ -120,7 +129,34 @@ def test_one_module_imports(package):
     users = [
         name for name in MODULES if any(_within(i, [package]) for i in _imports(name))
     ]
-    assert len(users) == 1, users
+    assert users == [ONE_IMPORTER[package]]
+
+
+def _names_of_keras(path):
+    """Lines of a file that reach Keras by a name which is Keras 3 on some TensorFlow."""
+    wrong = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Attribute) and node.attr == "keras":
+            names = [ast.unparse(node)]
+        other = ("tf.keras", "tensorflow.keras", "keras", "tf_keras")
+        if any(_within(name, other) for name in names):
+            wrong.append(node.lineno)
+    return wrong
+
+
+def test_keras_is_imported_from_our_module():
+    ours = [*MODULES.values(), *(ROOT / "tests").rglob("*.py")]
+    found = {
+        str(path.relative_to(ROOT)): lines
+        for path in ours
+        if path != MODULES["selfsup.keras"] and (lines := _names_of_keras(path))
+    }
+    assert not found, "use `from selfsup.keras import keras`"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import tensorflow as tf
 from selfsup.combination import Combination
 from selfsup.combination_figure import draw
 from selfsup.errors import UserError
+from selfsup.keras import keras
 
 TASKS = ("relative_position", "colorization", "exemplar")
 
@@ -56,7 +57,7 @@ def test_penalty_makes_the_row_sparse():
 
     def small_entries(l1):
         layer = Combination(["task"], 8, l1=l1)
-        optimizer = tf.keras.optimizers.SGD(0.02)
+        optimizer = keras.optimizers.SGD(0.02)
         for _ in range(300):
             with tf.GradientTape() as tape:
                 mixed = tf.linalg.matvec(units, layer.row("task"), transpose_a=True)

@@ -10,6 +10,7 @@ import tensorflow_hub as hub
 
 from selfsup import export
 from selfsup.errors import UserError
+from selfsup.keras import keras
 from selfsup.trunk.block4 import Block4, Classifier
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
@@ -29,7 +30,7 @@ def images(*size, batch=2, seed=0):
 
 @pytest.fixture(scope="module")
 def parts():
-    tf.keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(0)
     trunk = Trunk(TrunkConfig("tiny", mixed_precision=True))
     block4 = Block4(trunk.config)
     export.recalibrate_batch_norm(trunk, [images(48, 48, batch=4)], block4=block4)
@@ -145,11 +146,11 @@ def test_two_channels_are_refused(loaded):
 def fine_tuned(directory, dtype="float32", channels=3):
     """A Keras model on the export, after four steps of training."""
     layer = hub.KerasLayer(directory, trainable=True)
-    inputs = tf.keras.Input([None, None, channels], dtype=dtype)
-    features = tf.keras.layers.GlobalAveragePooling2D()(layer(inputs))
-    model = tf.keras.Model(inputs, tf.keras.layers.Dense(2, dtype="float32")(features))
-    loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(tf.keras.optimizers.SGD(1e-3), loss)
+    inputs = keras.Input([None, None, channels], dtype=dtype)
+    features = keras.layers.GlobalAveragePooling2D()(layer(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(2, dtype="float32")(features))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(1e-3), loss)
     batch = images(48, 48, batch=8)[..., :channels]
     batch = (batch * 255).astype(dtype) if dtype == "uint8" else batch
     model.fit(batch, np.arange(8) % 2, batch_size=4, epochs=2, verbose=0)
@@ -170,7 +171,7 @@ def test_fine_tunes_as_a_hub_layer(directory, tmp_path):
     assert unmoved == []
 
     model.save(tmp_path / "tuned", save_format="tf")
-    again = tf.keras.models.load_model(tmp_path / "tuned")
+    again = keras.models.load_model(tmp_path / "tuned")
     batch = images(40, 56)
     assert_close(again(batch), model(batch))
 
@@ -186,11 +187,11 @@ def test_fine_tunes_as_a_hub_layer(directory, tmp_path):
 def test_fine_tunes_under_any_policy_and_on_any_images(
     directory, policy, dtype, channels
 ):
-    tf.keras.mixed_precision.set_global_policy(policy)
+    keras.mixed_precision.set_global_policy(policy)
     try:
         model, layer = fine_tuned(directory, dtype, channels)
     finally:
-        tf.keras.mixed_precision.set_global_policy("float32")
+        keras.mixed_precision.set_global_policy("float32")
     fresh = {one.name: one.numpy() for one in hub.load(directory).trainable_variables}
     assert all(one.dtype == tf.float32 for one in layer.trainable_weights)
     moved = [np.any(one != fresh[one.name]) for one in layer.trainable_weights]

@@ -9,6 +9,7 @@ from mock_tasks import FULL_RATE, Network, workload
 
 from selfsup.health import Health, Rectifiers, update_norms
 from selfsup.hybrid import aggregation
+from selfsup.keras import keras
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
 
@@ -32,9 +33,9 @@ def _dead_units(function, *arguments):
 def test_dead_units_are_those_that_are_zero_at_every_position(policy):
     """In layers of Keras's own, called through an outer one, against NumPy."""
     random = np.random.default_rng(0)
-    dense = tf.keras.layers.Dense(6, activation="relu", dtype=policy, name="dense")
-    conv = tf.keras.layers.Conv2D(5, 1, dtype=policy, name="conv")
-    model = tf.keras.Sequential([conv, tf.keras.layers.ReLU(), dense], name="head")
+    dense = keras.layers.Dense(6, activation="relu", dtype=policy, name="dense")
+    conv = keras.layers.Conv2D(5, 1, dtype=policy, name="conv")
+    model = keras.Sequential([conv, keras.layers.ReLU(), dense], name="head")
     images = random.normal(size=(2, 3, 3, 4)).astype(np.float32)
     model(images)
     conv.bias.assign([0.0, -100.0, 0.0, -100.0, 0.0])
@@ -51,8 +52,8 @@ def test_dead_units_are_those_that_are_zero_at_every_position(policy):
 
 
 def test_of_a_layer_called_twice_a_unit_is_dead_where_it_is_both_times():
-    layer = tf.keras.layers.Dense(
-        3, activation="relu", kernel_initializer=tf.keras.initializers.Identity()
+    layer = keras.layers.Dense(
+        3, activation="relu", kernel_initializer=keras.initializers.Identity()
     )
     first = [[1.0, -1.0, -1.0]]
     second = [[-1.0, 1.0, -1.0]]
@@ -105,7 +106,7 @@ def test_the_last_update_is_what_the_last_step_took_away(mode, devices):
 
 
 def test_norms_are_of_kernels_by_layer():
-    layer = tf.keras.layers.Dense(3, name="layer")
+    layer = keras.layers.Dense(3, name="layer")
     layer.build([None, 4])
     layer.kernel.assign(np.arange(12.0).reshape(4, 3))
     layer.bias.assign([1.0, 1.0, 1.0])

@@ -1,6 +1,12 @@
 """The pinned packages load together and work: some half-break without a sound."""
 
+import os
+import pathlib
+import subprocess
+import sys
+
 import numpy as np
+import pytest
 import tensorflow as tf
 
 
@@ -18,7 +24,7 @@ def test_tensorflow_datasets_builds(tmp_path):
 
 
 def test_tensorflow_addons_rotates():
-    import tensorflow_addons as tfa
+    tfa = pytest.importorskip("tensorflow_addons")
 
     image = np.arange(48, dtype=np.float32).reshape(4, 4, 3)
     rotated = tfa.image.rotate(image, np.pi / 2, "nearest")
@@ -26,7 +32,7 @@ def test_tensorflow_addons_rotates():
 
 
 def test_tensorflow_io_converts_colors():
-    import tensorflow_io as tfio
+    tfio = pytest.importorskip("tensorflow_io")
 
     red = tf.constant([[[1.0, 0.0, 0.0]]])
     lab = tfio.experimental.color.rgb_to_lab(red)
@@ -47,3 +53,26 @@ def test_tensorflow_models_cut_anchors():
     boxes = anchors.multilevel_boxes["4"]
     assert boxes.shape == (2, 2, 4)
     np.testing.assert_allclose(boxes[0, 0], [-24, -24, 40, 40])
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "selfsup.images.augmentation",
+        "eval.voc07_detection.fitting",
+        "launch.finetuning",
+    ],
+)
+def test_imports_warn_of_nothing(module):
+    """Neither of Addons' end, nor of pkg_resources, nor of Google's Python versions."""
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment.pop("PYTHONWARNINGS", None)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {module}"],
+        capture_output=True,
+        text=True,
+        cwd=pathlib.Path(__file__).resolve().parent.parent,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr

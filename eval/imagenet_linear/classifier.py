@@ -7,6 +7,7 @@ import tensorflow as tf
 from eval.imagenet_linear import dataset
 from eval.imagenet_linear.features import FrozenFeatures
 from eval.imagenet_linear.layers import SoftmaxLayers, cross_entropies, hits
+from selfsup.keras import keras
 
 
 class LinearEvaluation(tf.Module):
@@ -162,8 +163,8 @@ class LinearEvaluation(tf.Module):
 
 def _descent(rate, config, variables):
     """Nesterov's gradient descent along a half cosine to 0, its slots made."""
-    schedule = tf.keras.optimizers.schedules.CosineDecay(rate, config.steps)
-    optimizer = tf.keras.optimizers.SGD(schedule, config.momentum, nesterov=True)
+    schedule = keras.optimizers.schedules.CosineDecay(rate, config.steps)
+    optimizer = keras.optimizers.SGD(schedule, config.momentum, nesterov=True)
     optimizer.build(variables)
     return optimizer
 

@@ -13,6 +13,7 @@ from eval.passes import watched
 from eval.training import TENSORBOARD, Training
 from eval.trunk_features import TrunkFeatures
 from selfsup.data import files
+from selfsup.keras import keras
 from selfsup.trunk.batch_norm import recalibrate_batch_norm
 
 NAME = "nyuv2_depth"
@@ -66,7 +67,7 @@ def _prepare(settings, data, folder):
     config = settings.config
     pretrained = trunks.load_for(settings, network.OUTPUT_STRIDE)
     # The decoder is the same for all trunks of a depth that are compared.
-    tf.keras.utils.set_random_seed(settings.seed + 2)
+    keras.utils.set_random_seed(settings.seed + 2)
     features = TrunkFeatures(pretrained.trunk, NAME, settings.lasso)
     fitting = Fitting(
         network.DepthNetwork(features, config.channels, config.dropout),

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from eval.nyuv2_depth.augmentation import augment
 from eval.nyuv2_depth.berhu import berhu
+from selfsup.keras import keras
 
 
 class Fitting(tf.Module):
@@ -24,7 +25,7 @@ class Fitting(tf.Module):
         self.network = network
         self._config = config
         self._seed = seed
-        self.optimizer = tf.keras.optimizers.SGD(
+        self.optimizer = keras.optimizers.SGD(
             learning_rate_schedule(config), momentum=config.momentum
         )
         self.optimizer.build(network.trained_variables())
@@ -62,7 +63,7 @@ def learning_rate_schedule(config):
     ]
     if not ends:
         return config.learning_rate
-    return tf.keras.optimizers.schedules.PiecewiseConstantDecay(ends, rates)
+    return keras.optimizers.schedules.PiecewiseConstantDecay(ends, rates)
 
 
 def _share_close(predicted, depths):

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from eval.nyuv2_depth.up_projection import UpProjection
+from selfsup.keras import keras
 from selfsup.trunk.residual import BatchNorm, Conv2D, build_sublayer
 
 OUTPUT_STRIDE = 16
@@ -10,7 +11,7 @@ OUTPUT_STRIDE = 16
 DEPTH_STRIDE = 2
 
 
-class DepthDecoder(tf.keras.layers.Layer):
+class DepthDecoder(keras.layers.Layer):
     """Block 3 features, raw sums [N, h, w, C] -> depth [N, 8h, 8w, 1] in metres.
 
     The features are normalised and rectified first, as TF-Slim does behind its last

@@ -9,6 +9,7 @@ column alone. So the taps of each parity are a small convolution of their own (3
 
 import tensorflow as tf
 
+from selfsup.keras import keras
 from selfsup.trunk.residual import BatchNorm, Conv2D, build_sublayer
 
 KERNEL_SIZE = 5
@@ -37,7 +38,7 @@ def unpool_conv2d(inputs, kernel):
     return tf.nn.depth_to_space(tf.concat(maps, axis=-1), 2)
 
 
-class UpProjection(tf.keras.layers.Layer):
+class UpProjection(keras.layers.Layer):
     """Doubles the resolution: [N, H, W, C] -> [N, 2H, 2W, channels], rectified.
 
     The sum of two branches: an up-sampling, ReLU and a 3x3 convolution; and an

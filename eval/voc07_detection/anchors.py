@@ -4,9 +4,15 @@ import functools
 
 import tensorflow as tf
 from official.vision.ops.anchor import AnchorLabeler
-from official.vision.ops.anchor_generator import AnchorGenerator
 
 from eval.voc07_detection import canvases, sampling
+
+try:
+    from official.vision.ops.anchor_generator import AnchorGenerator
+except ImportError:  # tf-models 2.16 renamed it.
+    from official.vision.ops.anchor_generator import (
+        AnchorGeneratorv1 as AnchorGenerator,
+    )
 
 # Block 3 as tf-models calls it: pixels a feature, as a power of two.
 LEVEL = "4"

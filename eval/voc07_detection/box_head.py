@@ -4,6 +4,7 @@ import tensorflow as tf
 from official.vision.modeling.layers.roi_aligner import MultilevelROIAligner
 
 from eval.voc07_detection.anchors import LEVEL
+from selfsup.keras import keras
 
 # Of the trunk's output as block 4 sees it: without atrous rates, at stride 1.
 _PLAIN_STRIDE = 32
@@ -54,8 +55,8 @@ class BoxHead(tf.Module):
 
 
 def _dense(units, deviation, name, channels):
-    initializer = tf.keras.initializers.RandomNormal(stddev=deviation)
-    layer = tf.keras.layers.Dense(units, kernel_initializer=initializer, name=name)
+    initializer = keras.initializers.RandomNormal(stddev=deviation)
+    layer = keras.layers.Dense(units, kernel_initializer=initializer, name=name)
     with tf.name_scope(name):
         layer.build([None, channels])
     return layer

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from eval.voc07_detection import examples
 from eval.voc07_detection.detector import Detector
+from selfsup.keras import keras
 from selfsup.trunk.block4 import Block4
 
 NAME = "voc07_detection"
@@ -20,7 +21,7 @@ def build(pretrained, features, dataset, settings):
       dataset: a `Dataset`.
       settings: an `eval.settings.Settings`.
     """
-    tf.keras.utils.set_random_seed(settings.seed + 2)
+    keras.utils.set_random_seed(settings.seed + 2)
     # Made in any case, so that what follows draws the same numbers.
     block4 = Block4(pretrained.trunk.config)
     if pretrained.block4 is not None:
@@ -44,8 +45,8 @@ class Fitting(tf.Module):
         self._seed = seed
         drop = round(config.decay_share * config.steps)
         rates = [config.learning_rate, config.learning_rate * config.decay_factor]
-        schedule = tf.keras.optimizers.schedules.PiecewiseConstantDecay([drop], rates)
-        self.optimizer = tf.keras.optimizers.SGD(
+        schedule = keras.optimizers.schedules.PiecewiseConstantDecay([drop], rates)
+        self.optimizer = keras.optimizers.SGD(
             schedule, config.momentum, global_clipnorm=config.clip_norm
         )
         self._variables = list(detector.trainable_variables)

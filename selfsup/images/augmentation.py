@@ -1,13 +1,14 @@
 """The exemplar task's random transformations, after Dosovitskiy et al. (NIPS 2014).
 
-The one module that imports TensorFlow Addons. Ranges are those of the publication.
+Ranges are those of the publication.
 Every random number is drawn here by a stateless op and handed over explicitly.
 """
 
 import math
 
 import tensorflow as tf
-import tensorflow_addons as tfa
+
+from selfsup.images import projection
 
 TRANSLATION = 0.2  # Of the patch size, either way, in x and y.
 SCALE = (0.7, 1.4)
@@ -91,7 +92,7 @@ def warp(images, warps, size):
     Returns:
       float32 [N, size, size, 3], bilinear; reflected beyond the image's border.
     """
-    patches = tfa.image.transform(
+    patches = projection.transform(
         images,
         warps,
         interpolation="bilinear",

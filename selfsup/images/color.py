@@ -1,10 +1,17 @@
 """Colour spaces and the removal of colour: Lab, lightness only, color dropping.
 
-The one module that imports TensorFlow I/O. Colours are sRGB under D65.
+The one module that imports TensorFlow I/O, which has no builds for TensorFlow 2.17 and
+newer: there `selfsup.images.lab` stands in for it. Colours are sRGB under D65.
 """
 
 import tensorflow as tf
-import tensorflow_io as tfio
+
+try:
+    from tensorflow_io import experimental
+
+    _lab = experimental.color
+except ImportError:
+    from selfsup.images import lab as _lab
 
 # Standard deviation of the noise in dropped channels, as a fraction of that of the
 # channel kept (Doersch et al., ICCV 2015).
@@ -20,12 +27,12 @@ def rgb_to_lab(images):
     Returns:
       float32 of the same shape: L in [0, 100], a and b within [-110, 110].
     """
-    return tfio.experimental.color.rgb_to_lab(images)
+    return _lab.rgb_to_lab(images)
 
 
 def lab_to_rgb(lab):
     """Converts CIE Lab to sRGB in [0, 1]; colours out of the gamut are clipped."""
-    return tfio.experimental.color.lab_to_rgb(lab)
+    return _lab.lab_to_rgb(lab)
 
 
 def replicate_lightness(lab):

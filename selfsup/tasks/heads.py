@@ -4,6 +4,7 @@ import dataclasses
 
 import tensorflow as tf
 
+from selfsup.keras import keras
 from selfsup.trunk.residual import BatchNorm, Conv2D, ResidualUnit
 
 
@@ -12,16 +13,16 @@ def logits_layer(outputs, weight_decay, name="logits"):
 
     Its small initial weights make an untrained head start at the loss of guessing.
     """
-    return tf.keras.layers.Dense(
+    return keras.layers.Dense(
         outputs,
-        kernel_initializer=tf.keras.initializers.RandomNormal(stddev=0.01),
-        kernel_regularizer=tf.keras.regularizers.L2(weight_decay / 2),
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+        kernel_regularizer=keras.regularizers.L2(weight_decay / 2),
         dtype="float32",
         name=name,
     )
 
 
-class ConfiguredHead(tf.keras.layers.Layer):
+class ConfiguredHead(keras.layers.Layer):
     """A head that is made from its task's config.
 
     Attributes:
@@ -43,7 +44,7 @@ class ConfiguredHead(tf.keras.layers.Layer):
         return cls(**{**config, "config": cls.Config(**config["config"])})
 
 
-class PatchEmbedding(tf.keras.layers.Layer):
+class PatchEmbedding(keras.layers.Layer):
     """Two residual units of stride 2, flattened: a vector for each patch.
 
     `[N, 12, 12, 1024]` features of a 96x96 patch become `[N, 3 * 3 * 512]`.
@@ -78,7 +79,7 @@ class PatchEmbedding(tf.keras.layers.Layer):
             )
             for index, width in enumerate(self.channels, start=1)
         ]
-        self.flatten = tf.keras.layers.Flatten(dtype=dtype)
+        self.flatten = keras.layers.Flatten(dtype=dtype)
 
     def call(self, features, training=False):
         for unit in self.units:
@@ -99,7 +100,7 @@ class PatchEmbedding(tf.keras.layers.Layer):
         }
 
 
-class DenseHead(tf.keras.layers.Layer):
+class DenseHead(keras.layers.Layer):
     """Wide convolutions at the features' resolution, then logits for each place.
 
     The trunk's raw sums are normalised and rectified first, as TF-Slim does behind

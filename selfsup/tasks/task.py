@@ -174,7 +174,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def build_head(self, dtype=None):
-        """Returns a new `tf.keras.layers.Layer`: call(features, training) -> outputs.
+        """Returns a new `keras.layers.Layer`: call(features, training) -> outputs.
 
         Features are `[N, h/8, w/8, C]`, raw sums of block 3 units (not normalised,
         not rectified). Siamese heads re-arrange the batch themselves.

@@ -8,6 +8,7 @@ import dataclasses
 
 import tensorflow as tf
 
+from selfsup.keras import keras
 from selfsup.trunk.residual import BatchNorm, build_sublayer
 from selfsup.trunk.resnet_v2 import (
     DEPTHS,
@@ -21,7 +22,7 @@ from selfsup.trunk.resnet_v2 import (
 )
 
 
-class Block4(tf.keras.Model):
+class Block4(keras.Model):
     """Block 4 with Slim's `postnorm` and ReLU behind it.
 
     `block4(features)`: raw block 3 output [B, h, w, C] -> [B, h, w, 2C] float32.
@@ -73,7 +74,7 @@ class Block4(tf.keras.Model):
         return cls(TrunkConfig(**config["config"]), name=config["name"])
 
 
-class Classifier(tf.keras.Model):
+class Classifier(keras.Model):
     """Slim's `logits`: the mean over the map, then a linear layer.
 
     `classifier(block4_output)`: [B, h, w, C] -> [B, classes] float32.
@@ -89,10 +90,10 @@ class Classifier(tf.keras.Model):
         self.classes = classes
         self.channels = channels
         self.weight_decay = weight_decay
-        self.dense = tf.keras.layers.Dense(
+        self.dense = keras.layers.Dense(
             classes,
             kernel_initializer="he_normal",
-            kernel_regularizer=tf.keras.regularizers.L2(weight_decay / 2),
+            kernel_regularizer=keras.regularizers.L2(weight_decay / 2),
             name="dense",
         )
         with tf.name_scope(name):

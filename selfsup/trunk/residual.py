@@ -6,11 +6,13 @@ The trunk is a stack of them (paper section 3.1), and so are several heads (sect
 
 import tensorflow as tf
 
+from selfsup.keras import keras
+
 BATCH_NORM_MOMENTUM = 0.997
 BATCH_NORM_EPSILON = 1e-5
 
 
-class BatchNorm(tf.keras.layers.BatchNormalization):
+class BatchNorm(keras.layers.BatchNormalization):
     """Batch normalisation at Slim's settings.
 
     Attributes:
@@ -59,7 +61,7 @@ def atrous_conv2d(inputs, kernel, rate):
     return tf.batch_to_space(net, [rate, rate], [[0, more] for more in extra])
 
 
-class Conv2D(tf.keras.layers.Conv2D):
+class Conv2D(keras.layers.Conv2D):
     """Convolution whose stride and atrous rate are chosen at each call.
 
     Strided convolutions pad as Slim's `conv2d_same`: by (k - 1) / 2 on all sides,
@@ -77,7 +79,7 @@ class Conv2D(tf.keras.layers.Conv2D):
             filters,
             kernel_size,
             kernel_initializer="he_normal",
-            kernel_regularizer=tf.keras.regularizers.L2(weight_decay / 2),
+            kernel_regularizer=keras.regularizers.L2(weight_decay / 2),
             **kwargs,
         )
         self.weight_decay = weight_decay
@@ -95,7 +97,7 @@ class Conv2D(tf.keras.layers.Conv2D):
         return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
 
     def get_config(self):
-        base = tf.keras.layers.Layer.get_config(self)
+        base = keras.layers.Layer.get_config(self)
         return {
             **base,
             "filters": self.filters,
@@ -111,7 +113,7 @@ def build_sublayer(layer, input_shape):
         layer.build(input_shape)
 
 
-class ResidualUnit(tf.keras.layers.Layer):
+class ResidualUnit(keras.layers.Layer):
     """Full pre-activation bottleneck unit: [N, H, W, C] -> [N, H/s, W/s, channels].
 
     The output is the raw sum of shortcut and residual, not normalised and not

@@ -17,6 +17,7 @@ import dataclasses
 import tensorflow as tf
 
 from selfsup.errors import UserError
+from selfsup.keras import keras
 from selfsup.trunk.residual import Conv2D, ResidualUnit, build_sublayer
 
 EXPANSION = 4
@@ -172,7 +173,7 @@ def run_units(units, net, training, stride=1, rate=1, scope=None):
         yield net
 
 
-class Trunk(tf.keras.Model):
+class Trunk(keras.Model):
     """ResNet-v2 to block 3: `trunk(images)` -> [B, ceil(H/s), ceil(W/s), C] float32.
 
     The output is the raw sum that leaves block 3, without Slim's `postnorm`.

@@ -8,6 +8,7 @@ import tensorflow as tf
 from selfsup.hybrid.checkpoint import Store
 from selfsup.hybrid.host_copy import HostCopy
 from selfsup.hybrid.rmsprop import RMSProp
+from selfsup.keras import keras
 
 NAME = "checkpoint-000000001"
 
@@ -15,9 +16,9 @@ NAME = "checkpoint-000000001"
 def _original(value):
     """Lists, dicts, Keras layers, integers, a variable found by two ways, and a cycle."""
     network = mock_tasks.Network(("a", "bb"))
-    dense = tf.keras.layers.Dense(3)
+    dense = keras.layers.Dense(3)
     dense.build([None, 2])
-    network.layers = [dense, tf.keras.Sequential([dense])]
+    network.layers = [dense, keras.Sequential([dense])]
     network.again = network.shared
     network.me = network
     network.count = tf.Variable(value, dtype=tf.int64, trainable=False)

@@ -8,6 +8,7 @@ import skimage.data
 import tensorflow as tf
 
 from selfsup.data import pipeline, records
+from selfsup.keras import keras
 from selfsup.tasks import task_class
 
 # By field, not by task: a new task of like fields is made tiny too.
@@ -101,13 +102,13 @@ def batch_of(dataset_of):
     return lambda task, seed=0: next(iter(dataset_of(task, seed).batch(4)))
 
 
-class Features(tf.keras.layers.Layer):
+class Features(keras.layers.Layer):
     """Strided convolutions that stand for the tiny trunk: 192 channels at stride 8."""
 
     def __init__(self):
         super().__init__()
         self.convs = [
-            tf.keras.layers.Conv2D(width, 5, strides, "same", activation=activation)
+            keras.layers.Conv2D(width, 5, strides, "same", activation=activation)
             for width, strides, activation in ((16, 4, "relu"), (192, 2, None))
         ]
 
@@ -119,7 +120,7 @@ class Features(tf.keras.layers.Layer):
 
 @pytest.fixture(scope="session")
 def features():
-    tf.keras.utils.set_random_seed(1)
+    keras.utils.set_random_seed(1)
     return Features()
 
 
@@ -133,10 +134,10 @@ def train(batch_of):
     """`train(task)`: losses of twenty steps on one batch, stand-in trunk included."""
 
     def run(task, steps=20):
-        tf.keras.utils.set_random_seed(1)
+        keras.utils.set_random_seed(1)
         features, head = Features(), task.build_head()
         images, targets = task.preprocess_batch(batch_of(task), tf.constant([1, 2]))
-        optimizer = tf.keras.optimizers.Adam(1e-2)
+        optimizer = keras.optimizers.Adam(1e-2)
 
         @tf.function
         def step():

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from selfsup.health import MANY_DEAD, Rectifiers
 from selfsup.hybrid.rmsprop import RMSProp, RMSPropConfig
+from selfsup.keras import keras
 from selfsup.tasks import task_class
 
 STEPS = 50
@@ -17,7 +18,7 @@ def _dead_after_training(config, rate, steps):
     Features are normalised by the head itself, so random ones will do; targets are
     skewed, as the frequencies of colours are.
     """
-    tf.keras.utils.set_random_seed(1)
+    keras.utils.set_random_seed(1)
     task = task_class("colorization")()
     head = task.build_head()
     random = np.random.default_rng(0)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from selfsup.errors import UserError
 from selfsup.images import patches
+from selfsup.keras import keras
 from selfsup.tasks import relative_position
 from selfsup.tasks.relative_position import (
     DIRECTIONS,
@@ -108,7 +109,7 @@ def _head_input(head_patches, channels=8):
 
 @pytest.fixture
 def head(tiny):
-    tf.keras.utils.set_random_seed(3)
+    keras.utils.set_random_seed(3)
     return tiny("relative_position").build_head()
 
 

@@ -8,6 +8,7 @@ import zlib
 import numpy as np
 import tensorflow as tf
 
+from selfsup.keras import keras
 from selfsup.trunk.resnet_v2 import Depth
 
 
@@ -20,6 +21,12 @@ def _restore_legacy_layers():
         sys.modules[f"tf_keras.legacy_tf_layers.{module.name}"] = (
             importlib.import_module(f"{new}.{module.name}")
         )
+
+
+def _restore_layers():
+    """Keras's classes change their bases where one is made in a TF1 graph, and back."""
+    keras.layers.Conv2D(1, 1)
+    keras.layers.BatchNormalization()
 
 
 _restore_legacy_layers()
@@ -94,7 +101,9 @@ class SlimNetwork:
             (block3,) = (points[key] for key in points if key.endswith("block3"))
             self._randomise()
             outputs = {"block3": block3, "block4": net, "logits": logits[:, 0, 0]}
-            return self._session.run(outputs)
+            outputs = self._session.run(outputs)
+        _restore_layers()
+        return outputs
 
     def _randomise(self):
         for variable in self._graph.get_collection("variables"):

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from selfsup.errors import UserError
+from selfsup.keras import keras
 from selfsup.trunk.block4 import Block4, Classifier
 from selfsup.trunk.resnet_v2 import DEPTHS, Trunk, TrunkConfig
 
@@ -26,7 +27,7 @@ def images(*shape, seed=0):
 
 def trained(config, seed=0):
     """A trunk whose statistics, scales and biases are not the initial ones."""
-    tf.keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(seed)
     trunk = Trunk(config)
     rng = np.random.default_rng(seed)
     for variable in trunk.variables:
@@ -126,7 +127,7 @@ def test_phases_equal_dilation(size):
 
 def test_block4_phases_equal_dilation():
     config = TrunkConfig("tiny")
-    tf.keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(0)
     ours, plain = Block4(config), Block4(TrunkConfig("tiny", phases=False))
     plain.set_weights(ours.get_weights())
     features = tf.random.stateless_normal([2, 8, 12, 192], [0, 1])
@@ -172,7 +173,7 @@ def test_mixed_precision(tiny):
     outputs, expected = mixed(batch), tiny(batch)
     assert outputs.dtype == tf.float32
     assert {variable.dtype for variable in mixed.variables} == {tf.float32}
-    assert tf.keras.mixed_precision.global_policy().name == "float32"
+    assert keras.mixed_precision.global_policy().name == "float32"
     error = np.linalg.norm(outputs - expected) / np.linalg.norm(expected)
     assert 0 < error < 0.05
     weights = tf.fill([mixed.num_units], 0.4)

@@ -7,6 +7,7 @@ import tensorflow as tf
 from eval.imagenet_linear import testing
 from eval.imagenet_linear.classifier import LinearEvaluation
 from eval.imagenet_linear.layers import hits
+from selfsup.keras import keras
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
 CLASSES, BATCH, ROWS = 4, 6, 5
@@ -37,7 +38,7 @@ def test_with_fewer_classes_than_five_all_hit():
 
 @pytest.fixture(scope="module")
 def trunk():
-    tf.keras.utils.set_random_seed(3)
+    keras.utils.set_random_seed(3)
     return Trunk(TrunkConfig(depth="tiny", output_stride=16))
 
 

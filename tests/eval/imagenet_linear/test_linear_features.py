@@ -9,6 +9,7 @@ from eval.imagenet_linear.features import FrozenFeatures
 from eval.imagenet_linear.pooling import max_pool_to
 from selfsup import overrides
 from selfsup.errors import UserError
+from selfsup.keras import keras
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
 IMAGES = np.random.default_rng(0).random([6, 48, 48, 3], np.float32)
@@ -41,7 +42,7 @@ def test_windows_are_equal_and_cover_the_map(side, window, stride):
 
 @pytest.fixture(scope="module")
 def trunk():
-    tf.keras.utils.set_random_seed(3)
+    keras.utils.set_random_seed(3)
     return Trunk(TrunkConfig(depth="tiny", output_stride=16))
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from selfsup.errors import UserError
 from selfsup.hybrid import cluster, loopback
 from selfsup.hybrid.placement import spread_over
+from selfsup.keras import keras
 
 ADDRESSES = {
     "chief": ("127.0.0.1:1",),
@@ -112,7 +113,7 @@ def test_variables_are_spread_by_bytes():
     sizes = np.random.default_rng(0).integers(1, 1000, 40)
     with spread_over(devices) as held:
         made = [tf.Variable(tf.zeros([int(size)])) for size in sizes]
-        layer = tf.keras.layers.Dense(50)
+        layer = keras.layers.Dense(50)
         layer.build([None, 20])
     by_device = dict.fromkeys(devices, 0)
     for variable in [*made, *layer.variables]:
