@@ -68,7 +68,8 @@ def test_truth_is_what_the_files_say(devkit):
 
 def test_report(devkit, results):
     report, notes = scoring.score(devkit, "test", results, **OPTIONS)
-    dog = {"objects": 3, "difficult": 1, "detections": 4, "AP_0.5": 1.0}
+    # Eleven elevenths added up, as in published tools, are not quite 1.
+    dog = {"objects": 3, "difficult": 1, "detections": 4, "AP_0.5": pytest.approx(1)}
     assert report["classes"]["dog"] == {**dog, "AP_0.75": pytest.approx(6 / 11)}
     cat = {"objects": 1, "difficult": 0, "detections": 1, "AP_0.5": 0.0, "AP_0.75": 0.0}
     assert report["classes"] == {"cat": cat, "dog": report["classes"]["dog"]}
@@ -124,7 +125,8 @@ BOMB = b"""<!DOCTYPE annotation [<!ENTITY a "ha">]><annotation>&a;</annotation>"
         ("", b"", {"year": "2012"}, "--year=VOC2012: is not in .* has VOC2007"),
         ("", b"", {"set_name": "val"}, "val.txt: no such list; .* one of test, train"),
         ("ImageSets/Main/test.txt", b"\n", {}, "test.txt: lists no image"),
-        ("ImageSets/Main/test.txt", b"\xff\xfe\n", {}, "test.txt: cannot be read"),
+        ("ImageSets/Main/test.txt", b"a\0\n", {}, "test.txt: cannot be read"),
+        ("ImageSets/Main/test.txt", b"\xff\xfe\n", {}, ".xml: no such annotation"),
         ("ImageSets/Main/test.txt", b"a\ne\n", {}, "e.xml: no such annotation"),
         ("ImageSets/Main/test.txt", b"c\n", {}, "set test has an object"),
         ("Annotations/b.xml", BROKEN, {}, "b.xml: cannot be read: .*mismatched tag"),
