@@ -122,3 +122,12 @@ def test_a_process_grows_by_what_the_model_says(name):
     model = cost_tables.row_of(config, name).example_bytes
     print(f"{name}: measured {measured / 1e6:.0f} MB, model {model / 1e6:.0f} MB each")
     assert 0.95 <= measured / model <= 1.4
+
+
+def test_the_command_prints_both_tables():
+    flags = ["--preset=tiny", "--tasks=colorization", "--gigabytes=4"]
+    command = [sys.executable, "-m", "launch.costs", *flags]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "counted: colorization" in done.stdout
+    assert "| colorization | 16 | 1 |" in done.stdout
+    assert "| most at 4 GB |" in done.stdout
