@@ -1,3 +1,3 @@
 """Builders of TFRecord data sets."""
 
-import selfsup.quiet  # noqa: F401
+import selfsup.common.quiet  # noqa: F401

@@ -11,7 +11,7 @@ import sys
 
 from absl import flags
 
-from selfsup import command, path_flags
+from selfsup.command_line import command, path_flags
 
 _DATA = path_flags.define_path("data", None, "Folder with data sets built before.")
 _OUTPUT = path_flags.define_path("output", None, "CSV file to write.")
@@ -22,7 +22,7 @@ def main(argv):
     from selfsup.data import manifest
 
     sets = manifest.find(_DATA.value)
-    from data_prep import ab_histogram
+    from data_prep.inspection import ab_histogram
 
     prior = ab_histogram.write_color_prior(sets, _OUTPUT.value)
     print(

@@ -14,9 +14,9 @@ command again after an interruption: finished shards are kept.
 
 from absl import flags
 
-from data_prep import builder_flags, photo_flags
-from selfsup import command, path_flags
-from selfsup.errors import UserError
+from data_prep.flags import builders, photos
+from selfsup.command_line import command, path_flags
+from selfsup.common.errors import UserError
 
 _TRAIN = path_flags.define_path(
     "train",
@@ -42,35 +42,35 @@ _SYNSETS = path_flags.define_path(
     "For ILSVRC2012_validation_ground_truth.txt alone: the devkit's meta.mat, or a text "
     "file whose line k is the WNID of ILSVRC2012_ID k.",
 )
-flags.adopt_module_key_flags(photo_flags)
+flags.adopt_module_key_flags(photos)
 # All of the builders' but --input, which the first two stand in for.
-for _flag in flags.FLAGS.get_key_flags_for_module(builder_flags):
+for _flag in flags.FLAGS.get_key_flags_for_module(builders):
     if _flag.name != "input":
         flags.declare_key_flag(_flag.name)
 
 
 def main(argv):
     del argv
-    if builder_flags.INPUT.value is not None:
+    if builders.INPUT.value is not None:
         raise UserError("--input: give --train and --validation in its place")
     if _VALIDATION.value and flags.FLAGS["validation_fraction"].present:
         raise UserError("--validation_fraction: goes without --validation only")
-    from data_prep import imagenet_builder
+    from data_prep.sources import imagenet_builder
 
     imagenet_builder.build_imagenet(
         train=_TRAIN.value,
-        output=builder_flags.OUTPUT.value,
+        output=builders.OUTPUT.value,
         validation=_VALIDATION.value,
         validation_labels=_VALIDATION_LABELS.value,
         synsets=_SYNSETS.value,
-        **photo_flags.limits(),
-        validation_fraction=builder_flags.VALIDATION_FRACTION.value,
-        **builder_flags.build_options(),
+        **photos.limits(),
+        validation_fraction=builders.VALIDATION_FRACTION.value,
+        **builders.build_options(),
     )
 
 
 def run():
-    builder_flags.required("train", "output")
+    builders.required("train", "output")
     command.run(main, "data_prep.imagenet")
 
 

@@ -12,7 +12,7 @@ something is wrong, and names the shards.
 
 from absl import flags
 
-from selfsup import command, path_flags
+from selfsup.command_line import command, path_flags
 
 _VERIFY = flags.DEFINE_bool(
     "verify", False, "Check every shard and every record; slower than the statistics."
@@ -45,20 +45,20 @@ def main(argv):
 
     root = path_flags.positional("DIR", argv[1]).rstrip("/") or "/"
     sets = manifests.find(root)
-    from data_prep import inspection_report
+    from data_prep.inspection import report
 
     failed = False
     for one in sets:
-        output = inspection_report.sheet_path(
+        output = report.sheet_path(
             _OUTPUT.value, os.path.abspath(one.directory), len(sets)
         )
-        problems = inspection_report.show(
+        problems = report.show(
             one, max_records=_MAX_RECORDS.value, workers=_WORKERS.value
         )
         if _SAMPLE.value:
-            inspection_report.save_sheet(one, output, _SAMPLE.value, _SEED.value)
+            report.save_sheet(one, output, _SAMPLE.value, _SEED.value)
         if _VERIFY.value:
-            problems = inspection_report.verify(one, _WORKERS.value)
+            problems = report.verify(one, _WORKERS.value)
         failed = failed or bool(problems)
     return 1 if failed else 0
 

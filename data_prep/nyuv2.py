@@ -18,9 +18,9 @@ import functools
 
 from absl import flags
 
-from data_prep import builder_flags
-from selfsup import command, path_flags
-from selfsup.errors import UserError
+from data_prep.flags import builders
+from selfsup.command_line import command, path_flags
+from selfsup.common.errors import UserError
 
 _LABELLED = path_flags.define_path(
     "labelled", None, "nyu_depth_v2_labeled.mat, or a file of its format."
@@ -102,15 +102,15 @@ def main(argv):
     del argv
     build = _chosen()
     build(
-        output=builder_flags.OUTPUT.value,
+        output=builders.OUTPUT.value,
         min_valid=_MIN_VALID.value,
-        **builder_flags.build_options(),
+        **builders.build_options(),
     )
 
 
 def _chosen():
     """The builder that the flags ask for, with its own arguments."""
-    if builder_flags.INPUT.value is not None:
+    if builders.INPUT.value is not None:
         raise UserError("--input: not here; give --labelled, --raw or --rgb")
     if _RAW.value and _RGB.value:
         raise UserError("--raw and --rgb: give one of them a build")
@@ -136,7 +136,7 @@ def _check_way():
 def _labelled():
     if not _SPLITS.value:
         raise UserError("--labelled: needs --splits, the data set's splits.mat")
-    from data_prep.nyu import labelled
+    from data_prep.sources.nyu import labelled
 
     return functools.partial(
         labelled.build_labelled,
@@ -147,7 +147,7 @@ def _labelled():
 
 
 def _raw():
-    from data_prep.nyu import raw
+    from data_prep.sources.nyu import raw
 
     return functools.partial(
         raw.build_raw,
@@ -167,7 +167,7 @@ def _folders():
         raise UserError("--labelled: goes with --raw or alone, not with --rgb")
     if not _DEPTH_UNIT.value > 0:
         raise UserError(f"--depth_unit={_DEPTH_UNIT.value}: expected above 0 (metres)")
-    from data_prep.nyu import folders
+    from data_prep.sources.nyu import folders
 
     return functools.partial(
         folders.build_folders,
@@ -177,12 +177,12 @@ def _folders():
         invalid=tuple(_INVALID.value),
         resize_depth=_RESIZE_DEPTH.value,
         split_list=_SPLITS.value,
-        validation_fraction=builder_flags.VALIDATION_FRACTION.value,
+        validation_fraction=builders.VALIDATION_FRACTION.value,
     )
 
 
 def run():
-    builder_flags.required("output")
+    builders.required("output")
     command.run(main, "data_prep.nyuv2")
 
 

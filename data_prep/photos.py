@@ -12,8 +12,8 @@ command again after an interruption: finished shards are kept.
 
 from absl import flags
 
-from data_prep import builder_flags, photo_flags
-from selfsup import command
+from data_prep.flags import builders, photos
+from selfsup.command_line import command
 
 _LABELS = flags.DEFINE_enum(
     "labels",
@@ -21,26 +21,26 @@ _LABELS = flags.DEFINE_enum(
     ["none", "folders"],
     "none: unlabelled. folders: the first folder below --input names the class.",
 )
-flags.adopt_module_key_flags(photo_flags)
-flags.adopt_module_key_flags(builder_flags)
+flags.adopt_module_key_flags(photos)
+flags.adopt_module_key_flags(builders)
 
 
 def main(argv):
     del argv
-    from data_prep import photo_builder
+    from data_prep.sources import photo_builder
 
     photo_builder.build_photos(
-        directory=builder_flags.input_folder(),
-        output=builder_flags.OUTPUT.value,
+        directory=builders.input_folder(),
+        output=builders.OUTPUT.value,
         labels=_LABELS.value,
-        **photo_flags.limits(),
-        validation_fraction=builder_flags.VALIDATION_FRACTION.value,
-        **builder_flags.build_options(),
+        **photos.limits(),
+        validation_fraction=builders.VALIDATION_FRACTION.value,
+        **builders.build_options(),
     )
 
 
 def run():
-    builder_flags.required("input", "output")
+    builders.required("input", "output")
     command.run(main, "data_prep.photos")
 
 

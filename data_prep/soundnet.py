@@ -13,8 +13,10 @@ else, and to go on after an interruption, see data_prep.videos.
 
 from absl import flags
 
-from data_prep import builder_flags, video_builder, videos
-from selfsup import command, path_flags
+from data_prep import videos
+from data_prep.flags import builders
+from data_prep.sources import video_builder
+from selfsup.command_line import command, path_flags
 
 _LIST = path_flags.define_path(
     "list", "", "Text file with a path, id or address a line; without it, all videos."
@@ -34,18 +36,18 @@ flags.FLAGS.set_default("max_foreground", 0.8)
 def main(argv):
     del argv
     video_builder.build_videos(
-        directory=builder_flags.input_folder(),
-        output=builder_flags.OUTPUT.value,
+        directory=builders.input_folder(),
+        output=builders.OUTPUT.value,
         list_file=_LIST.value,
         max_videos=_MAX_VIDEOS.value,
         conversion=videos.conversion(),
-        validation_fraction=builder_flags.VALIDATION_FRACTION.value,
-        **builder_flags.build_options(),
+        validation_fraction=builders.VALIDATION_FRACTION.value,
+        **builders.build_options(),
     )
 
 
 def run():
-    builder_flags.required("input", "output")
+    builders.required("input", "output")
     command.run(main, "data_prep.soundnet")
 
 

@@ -13,8 +13,9 @@ command again after an interruption: finished shards are kept.
 
 from absl import flags
 
-from data_prep import builder_flags, video_builder
-from selfsup import command
+from data_prep.flags import builders
+from data_prep.sources import video_builder
+from selfsup.command_line import command
 
 _FRAMES = flags.DEFINE_integer(
     "frames_per_video",
@@ -59,7 +60,7 @@ _MIN_SECONDS = flags.DEFINE_float(
 _JPEG_QUALITY = flags.DEFINE_integer(
     "jpeg_quality", 95, "Of the frames.", lower_bound=1, upper_bound=100
 )
-flags.adopt_module_key_flags(builder_flags)
+flags.adopt_module_key_flags(builders)
 
 
 def conversion():
@@ -79,16 +80,16 @@ def conversion():
 def main(argv):
     del argv
     video_builder.build_videos(
-        directory=builder_flags.input_folder(),
-        output=builder_flags.OUTPUT.value,
+        directory=builders.input_folder(),
+        output=builders.OUTPUT.value,
         conversion=conversion(),
-        validation_fraction=builder_flags.VALIDATION_FRACTION.value,
-        **builder_flags.build_options(),
+        validation_fraction=builders.VALIDATION_FRACTION.value,
+        **builders.build_options(),
     )
 
 
 def run():
-    builder_flags.required("input", "output")
+    builders.required("input", "output")
     command.run(main, "data_prep.videos")
 
 

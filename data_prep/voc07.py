@@ -12,9 +12,9 @@ interruption: finished shards are kept.
 
 from absl import flags
 
-from data_prep import builder_flags
-from selfsup import command, path_flags
-from selfsup.errors import UserError
+from data_prep.flags import builders
+from selfsup.command_line import command, path_flags
+from selfsup.common.errors import UserError
 
 _YEAR = flags.DEFINE_string(
     "year", "", "VOC2007 or another folder of the devkit; needed if there are several."
@@ -32,7 +32,7 @@ _CLASSES = path_flags.define_names_or_file(
 )
 # The lists of a devkit say what is held out.
 _MEANINGLESS = "validation_fraction"
-for _flag in flags.FLAGS.get_key_flags_for_module(builder_flags):
+for _flag in flags.FLAGS.get_key_flags_for_module(builders):
     if _flag.name != _MEANINGLESS:
         flags.declare_key_flag(_flag.name)
 
@@ -41,20 +41,20 @@ def main(argv):
     del argv
     if flags.FLAGS[_MEANINGLESS].present:
         raise UserError(f"--{_MEANINGLESS}: not here; the lists in ImageSets/Main say")
-    from data_prep import voc_builder
+    from data_prep.sources import voc_builder
 
     voc_builder.build_voc(
-        inputs=builder_flags.INPUT.value,
-        output=builder_flags.OUTPUT.value,
+        inputs=builders.INPUT.value,
+        output=builders.OUTPUT.value,
         year=_YEAR.value,
         splits=_SPLITS.value,
         classes=_CLASSES.value,
-        **builder_flags.build_options(),
+        **builders.build_options(),
     )
 
 
 def run():
-    builder_flags.required("input", "output")
+    builders.required("input", "output")
     command.run(main, "data_prep.voc07")
 
 

@@ -7,7 +7,7 @@ Only mains may read them.
 
 from absl import flags
 
-from selfsup import path_flags
+from selfsup.command_line import path_flags
 
 _TRUNK = path_flags.define_path(
     "trunk",

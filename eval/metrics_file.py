@@ -4,9 +4,8 @@ import json
 import math
 import os
 
-from selfsup import versions
-from selfsup.data import files
-from selfsup.errors import UserError
+from selfsup.common import files, versions
+from selfsup.common.errors import UserError
 
 FILE_NAME = "metrics.json"
 FORMAT = "selfsup-metrics"

@@ -1,6 +1,6 @@
 """Passes over images that show their progress and can be stopped."""
 
-from selfsup.progress import Progress
+from selfsup.common.progress import Progress
 
 
 class Stopped(Exception):

@@ -3,8 +3,7 @@
 import io
 import os
 
-from selfsup import history
-from selfsup.data import files
+from selfsup.common import files, history
 
 FOLDER = "pictures"
 

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any, Optional
 
-from selfsup import overrides
+from selfsup.common import overrides
 from selfsup.trunk.resnet_v2 import DEPTHS
 
 

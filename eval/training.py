@@ -6,11 +6,11 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from selfsup.common.errors import UserError
+from selfsup.common.history import History
+from selfsup.common.progress import Progress
 from selfsup.data import pipeline
-from selfsup.errors import UserError
-from selfsup.history import History
 from selfsup.hybrid.checkpoint import Store
-from selfsup.progress import Progress
 
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"

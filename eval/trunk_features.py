@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from selfsup.combination import Combination
+from selfsup.pretraining.combination import Combination
 
 
 class TrunkFeatures(tf.Module):

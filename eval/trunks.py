@@ -4,9 +4,11 @@ import dataclasses
 import os
 from typing import Any
 
-from selfsup import config_file, export, model_card, pretraining_run
-from selfsup.errors import UserError
+from selfsup.common import config_file
+from selfsup.common.errors import UserError
+from selfsup.export import model_card, trunk_export
 from selfsup.keras import keras
+from selfsup.pretraining import restoring
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
 RANDOM = "random"
@@ -94,10 +96,10 @@ def _random(depth, seed, settings):
 
 
 def _exported(source, settings):
-    trunk = export.load_trunk(source, **settings)
-    has_block4 = "block4" in export.part_names(source)
-    block4 = export.load_block4(source, **settings) if has_block4 else None
-    card = export.load_card(source)
+    trunk = trunk_export.load_trunk(source, **settings)
+    has_block4 = "block4" in trunk_export.part_names(source)
+    block4 = trunk_export.load_block4(source, **settings) if has_block4 else None
+    card = trunk_export.load_card(source)
     description = {
         "kind": "export",
         "path": source,
@@ -110,7 +112,7 @@ def _exported(source, settings):
 
 
 def _run(source, checkpoint, settings):
-    restored = pretraining_run.restore(source, checkpoint)
+    restored = restoring.restore(source, checkpoint)
     trunk = _with(restored.trunk, settings)
     block4 = restored.parts.get("block4")
     description = {

@@ -3,9 +3,8 @@
 import contextlib
 import os
 
-from selfsup import config_file
-from selfsup.data import files
-from selfsup.errors import UserError
+from selfsup.common import config_file, files
+from selfsup.common.errors import UserError
 
 _LOCK = ".lock"
 

@@ -8,8 +8,9 @@ networks as they are configured.
 
 from absl import flags
 
-from launch import presets
-from selfsup import command, tasks
+from selfsup import tasks
+from selfsup.command_line import command
+from selfsup.pretraining import presets
 
 _TASKS = flags.DEFINE_list(
     "tasks",
@@ -35,8 +36,8 @@ _GIGABYTES = flags.DEFINE_list(
 
 def main(_):
     """Reads the flags and prints the tables."""
-    from launch import configuration, cost_tables
-    from selfsup import overrides
+    from selfsup.common import overrides
+    from selfsup.pretraining import configuration, cost_tables
 
     config = configuration.resolve(
         _PRESET.value,

@@ -13,8 +13,9 @@ import time
 
 from absl import flags
 
-from launch import presets, shown_command
-from selfsup import command, path_flags
+from launch.demonstration import shown_command
+from selfsup.command_line import command, path_flags
+from selfsup.pretraining import presets
 
 _OUTPUT = path_flags.define_path("output", "demo-output", "Folder for everything made.")
 _STEPS = flags.DEFINE_integer(
@@ -47,14 +48,14 @@ def main(_):
 
 
 def _make_samples(folder):
-    from data_prep import samples
+    from data_prep.sources import demo_samples
 
     if os.path.exists(os.path.join(folder, "videos")):
         return
     print("Sample photos and clips from installed packages ...", flush=True)
     # Renamed when whole, so that an interrupted run starts this step again.
     partial = f"{folder}.partial"
-    samples.write_samples(partial)
+    demo_samples.write_samples(partial)
     os.rename(partial, folder)
 
 
@@ -81,7 +82,7 @@ def _build(where):
 
 
 def _pretrain(where, steps):
-    from launch import reports
+    from selfsup.pretraining import reports
 
     prior = os.path.join(where["data"], "color_prior.csv")
     shown_command.run(
@@ -111,7 +112,7 @@ def _export(where):
 
 
 def _finetune(where, steps):
-    from launch import finetuning
+    from launch.demonstration import finetuning
 
     print(f"\nFine-tuning {where['trunk']} with labels, {steps} steps ...", flush=True)
     result = finetuning.finetune(
@@ -127,9 +128,10 @@ def _finetune(where, steps):
 def _collect_pictures(where):
     import shutil
 
-    from launch import reports
-    from launch.pictures import save_curves, save_overview
-    from selfsup import history, tasks
+    from launch.demonstration.pictures import save_curves, save_overview
+    from selfsup import tasks
+    from selfsup.common import history
+    from selfsup.pretraining import reports
 
     os.makedirs(where["pictures"], exist_ok=True)
     drawn = os.path.join(where["run"], reports.PICTURES)

@@ -15,8 +15,8 @@ import time
 
 from absl import flags
 
-from launch import shown_command
-from selfsup import command, path_flags
+from launch.demonstration import shown_command
+from selfsup.command_line import command, path_flags
 
 _OUTPUT = path_flags.define_path(
     "output", "demo-evaluations-output", "Folder for everything made."
@@ -89,7 +89,7 @@ def _build(world, data):
 
 def _pretrain(output, data, steps, seed):
     """Returns the folder of the exported trunk."""
-    from launch import reports
+    from selfsup.pretraining import reports
 
     model_dir = os.path.join(output, f"run-{seed}")
     trunk = os.path.join(output, f"trunk-{seed}")

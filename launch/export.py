@@ -5,7 +5,7 @@ python -m launch.export --model_dir=DIR --output=DIR
 
 from absl import flags
 
-from selfsup import command, path_flags
+from selfsup.command_line import command, path_flags
 
 _MODEL_DIR = path_flags.define_path(
     "model_dir", None, "Folder of the pretraining run.", required=True
@@ -38,9 +38,9 @@ _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace an export that is th
 
 def main(_):
     """Reads the flags and exports."""
-    from launch import exporting
+    from selfsup.export import from_run
 
-    exporting.export_run(
+    from_run.export_run(
         _MODEL_DIR.value,
         _OUTPUT.value,
         checkpoint=_CHECKPOINT.value,

@@ -7,12 +7,13 @@ import sys
 import numpy as np
 import tensorflow as tf
 
-from data_prep import photo_builder, photo_conversion
-from data_prep.shards import SetAside
-from selfsup.data import files, pipeline
-from selfsup.errors import UserError
-from selfsup.png_file import save_png
-from selfsup.progress import Progress
+from data_prep.build.shards import SetAside
+from data_prep.sources import photo_builder, photo_conversion
+from selfsup.common import files
+from selfsup.common.errors import UserError
+from selfsup.common.png_file import save_png
+from selfsup.common.progress import Progress
+from selfsup.data import pipeline
 
 _THUMBNAIL = 112
 _NEIGHBOURS = 6

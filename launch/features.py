@@ -9,7 +9,7 @@ nearest neighbours, the nearest first.
 
 from absl import flags
 
-from selfsup import command, path_flags
+from selfsup.command_line import command, path_flags
 
 _TRUNK = path_flags.define_readable(
     "trunk", None, "Exported trunk (SavedModel folder).", required=True
@@ -32,7 +32,7 @@ _QUERIES = flags.DEFINE_integer(
 def main(_):
     """Reads the flags, extracts and draws."""
     from launch import feature_extraction
-    from selfsup.errors import UserError
+    from selfsup.common.errors import UserError
 
     if not _OUTPUT.value.endswith(".npz"):
         raise UserError(f"--output={_OUTPUT.value}: expected a name ending in .npz")

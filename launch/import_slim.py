@@ -5,7 +5,7 @@ python -m launch.import_slim --checkpoint=DIR/resnet_v2_101.ckpt --output=DIR
 
 from absl import flags
 
-from selfsup import command, path_flags
+from selfsup.command_line import command, path_flags
 
 _CHECKPOINT = path_flags.define_readable(
     "checkpoint", None, "Prefix of the checkpoint's files.", required=True
@@ -26,9 +26,9 @@ _DEPTH = flags.DEFINE_enum(
 
 def main(_):
     """Reads the flags and imports."""
-    from launch import importing
+    from selfsup.export import from_slim
 
-    importing.import_slim(
+    from_slim.import_slim(
         _CHECKPOINT.value,
         _OUTPUT.value,
         depth=_DEPTH.value,

@@ -12,7 +12,7 @@ import sys
 
 from absl import flags
 
-from selfsup import command
+from selfsup.command_line import command
 
 _PS = flags.DEFINE_integer("ps", 1, "Parameter servers.", lower_bound=1)
 _WORKERS = flags.DEFINE_integer("workers", 2, "Workers.", lower_bound=1)
@@ -27,10 +27,10 @@ _PRETRAIN = "launch.pretrain"
 
 def main(_):
     """Starts the processes and waits for the chief."""
-    from launch import cluster_processes
+    from selfsup.hybrid.cluster import local_cluster
 
     command_line = [sys.executable, "-m", _PRETRAIN, *_pretrain_flags]
-    return cluster_processes.run_local(
+    return local_cluster.run_local(
         command_line, _PS.value, _WORKERS.value, _RESTART_WORKERS.value
     )
 

@@ -22,9 +22,10 @@ import os
 
 from absl import flags
 
-from launch import presets, step_costs
-from selfsup import command, path_flags, tasks
+from selfsup import tasks
+from selfsup.command_line import command, path_flags
 from selfsup.hybrid import assignment
+from selfsup.pretraining import presets, step_costs
 
 _DATA = path_flags.define_path(
     "data", None, "Folder at or below which the built data sets are.", required=True
@@ -183,9 +184,9 @@ _LISTEN = flags.DEFINE_enum(
 
 def main(_):
     """Reads the flags and runs."""
-    from launch import configuration, devices
-    from launch.pretraining import Pretraining
-    from selfsup.hybrid.stop import StopSignals
+    from selfsup.common.stop_signals import StopSignals
+    from selfsup.pretraining import configuration, devices
+    from selfsup.pretraining.training_run import Pretraining
 
     config = configuration.resolve(
         _PRESET.value,
@@ -230,19 +231,19 @@ def main(_):
 
 
 def _keep_details_of_losses():
-    from selfsup.hybrid import loss_log
+    from selfsup.hybrid import lost_device_log
 
-    loss_log.keep_in(os.path.join(_MODEL_DIR.value, "lost_devices.log"))
+    lost_device_log.keep_in(os.path.join(_MODEL_DIR.value, "lost_devices.log"))
 
 
 def _wire():
-    from selfsup.errors import UserError
-    from selfsup.hybrid import cluster
-    from selfsup.hybrid.wire import Wire
+    from selfsup.common.errors import UserError
+    from selfsup.hybrid.cluster import tf_config
+    from selfsup.hybrid.transfer import Wire
 
     if not _SUM_IN_HOST.value:
         return Wire(_WIRE.value)
-    found = cluster.from_environment()
+    found = tf_config.from_environment()
     if found is None:
         raise UserError(
             "--sum_in_host: there is no cluster (TF_CONFIG is not set, or names no other "
@@ -261,27 +262,27 @@ def _recorder():
 
 def _place(config):
     """(assignment, pool) on this machine, or on the cluster of TF_CONFIG."""
-    from launch import devices
-    from selfsup.errors import UserError
-    from selfsup.hybrid import cluster
+    from selfsup.common.errors import UserError
+    from selfsup.hybrid.cluster import tf_config
+    from selfsup.pretraining import devices
 
-    found = cluster.from_environment()
+    found = tf_config.from_environment()
     if found is None:
-        if os.environ.get(cluster.VARIABLE):
+        if os.environ.get(tf_config.VARIABLE):
             print(
-                f"{cluster.VARIABLE} names no other process: training on this machine"
+                f"{tf_config.VARIABLE} names no other process: training on this machine"
             )
         cpus = _LOGICAL_CPUS.value
         return devices.local_assignment(config, _GROUPS.value, cpus), None
-    if found.job != cluster.CHIEF:
+    if found.job != tf_config.CHIEF:
         raise UserError(
-            f"{cluster.VARIABLE} says that this process is {found.job} {found.index}: "
+            f"{tf_config.VARIABLE} says that this process is {found.job} {found.index}: "
             "run python -m launch.server in it"
         )
-    from selfsup.hybrid import cluster_pool
+    from selfsup.hybrid.cluster import server_pool
 
-    cluster_pool.connect(found, listen=_LISTEN.value)
-    pool = cluster_pool.ClusterPool(found)
+    server_pool.connect(found, listen=_LISTEN.value)
+    pool = server_pool.ClusterPool(found)
     return devices.cluster_assignment(config, _GROUPS.value, found), pool
 
 

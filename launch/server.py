@@ -15,7 +15,7 @@ import os
 
 from absl import flags
 
-from selfsup import command
+from selfsup.command_line import command
 
 _LISTEN = flags.DEFINE_enum(
     "listen",
@@ -27,18 +27,18 @@ _LISTEN = flags.DEFINE_enum(
 
 def main(_):
     """Reads TF_CONFIG and serves."""
-    from selfsup.errors import UserError
-    from selfsup.hybrid import cluster
+    from selfsup.common.errors import UserError
+    from selfsup.hybrid.cluster import tf_config
 
-    found = cluster.from_environment()
+    found = tf_config.from_environment()
     if found is None:
         raise UserError(
-            f"{cluster.VARIABLE} is not set, or names no other process than this one: it "
+            f"{tf_config.VARIABLE} is not set, or names no other process than this one: it "
             "has to name the cluster's processes, see docs/cluster.md"
         )
-    if found.job == cluster.SERVER:
+    if found.job == tf_config.SERVER:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    from selfsup.hybrid import server
+    from selfsup.hybrid.cluster import server
 
     server.serve(found, _LISTEN.value, say=lambda line: print(line, flush=True))
 

@@ -16,7 +16,7 @@ import sys
 
 from absl import flags
 
-from selfsup import command
+from selfsup.command_line import command
 
 _PS = flags.DEFINE_integer("ps", 1, "Parameter servers in all.", lower_bound=1)
 _WORKERS_PER_NODE = flags.DEFINE_integer(
@@ -41,19 +41,18 @@ _pretrain_flags = []
 
 def main(_):
     """Starts this machine's processes and waits for their end."""
-    from launch import cluster_processes, slurm_job
-    from selfsup.hybrid import cluster, loopback
+    from selfsup.hybrid.cluster import local_cluster, loopback, slurm, tf_config
 
-    job = slurm_job.from_environment()
-    placed = slurm_job.place(len(job.hosts), _PS.value, _WORKERS_PER_NODE.value)
-    addresses = slurm_job.addresses(job.hosts, placed, _PORT.value)
-    loopback.check(cluster.Cluster(addresses, cluster.CHIEF, 0), _LISTEN.value)
+    job = slurm.from_environment()
+    placed = slurm.place(len(job.hosts), _PS.value, _WORKERS_PER_NODE.value)
+    addresses = slurm.addresses(job.hosts, placed, _PORT.value)
+    loopback.check(tf_config.Cluster(addresses, tf_config.CHIEF, 0), _LISTEN.value)
     here = [task for task, node in placed.items() if node == job.here]
     listen = f"--listen={_LISTEN.value}"
     server = [sys.executable, "-m", "launch.server", listen]
     chief = [sys.executable, "-m", "launch.pretrain", listen, *_pretrain_flags]
     print(f"{job.hosts[job.here]} runs {len(here)} of {len(placed)} processes")
-    return cluster_processes.MachineProcesses(addresses, here, server).run(chief)
+    return local_cluster.MachineProcesses(addresses, here, server).run(chief)
 
 
 def run():

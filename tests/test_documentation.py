@@ -11,9 +11,9 @@ import pytest
 from eval.imagenet_linear import config as imagenet_linear
 from eval.nyuv2_depth import config as nyuv2_depth
 from eval.voc07_detection import config as voc07_detection
-from launch import presets
 from selfsup import tasks
 from selfsup.hybrid.rmsprop import RMSPropConfig
+from selfsup.pretraining import presets
 from selfsup.tasks.task import TaskConfig
 from selfsup.trunk.resnet_v2 import TrunkConfig
 

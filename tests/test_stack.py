@@ -60,7 +60,7 @@ def test_tensorflow_models_cut_anchors():
     [
         "selfsup.images.augmentation",
         "eval.voc07_detection.fitting",
-        "launch.finetuning",
+        "launch.demonstration.finetuning",
     ],
 )
 def test_imports_warn_of_nothing(module):

@@ -12,7 +12,7 @@ import sys
 
 from absl import flags
 
-from selfsup import command, path_flags
+from selfsup.command_line import command, path_flags
 
 _OUTPUT = path_flags.define_path("output", None, "Folder to make.")
 _SEED = flags.DEFINE_integer("seed", 0, "Another seed, another world.")

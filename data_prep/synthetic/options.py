@@ -4,7 +4,7 @@ import dataclasses
 from typing import Optional
 
 from data_prep.synthetic import objects
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 
 # Flag: (tiny, small).
 SCALES = {

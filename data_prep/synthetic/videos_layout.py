@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from data_prep import video_writing
+from data_prep.media import video_writing
 from data_prep.synthetic import films, renderer
 
 VIDEOS, TRUTH = "videos", "videos_truth"

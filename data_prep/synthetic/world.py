@@ -9,16 +9,16 @@ import os
 import pathlib
 import shutil
 
-from data_prep import local_runner, worker_pool
+from data_prep.build import local_runner, worker_pool
 from data_prep.synthetic import (
     imagenet_layout,
     nyu_layout,
     videos_layout,
     voc_layout,
 )
-from selfsup.data import files
-from selfsup.errors import UserError
-from selfsup.progress import Progress
+from selfsup.common import files
+from selfsup.common.errors import UserError
+from selfsup.common.progress import Progress
 
 FILE_NAME = "world.json"
 FORMAT, VERSION = "selfsup-synthetic-world", 1

@@ -14,8 +14,8 @@ import sys
 
 from absl import flags
 
-from selfsup import command, path_flags
-from selfsup.errors import UserError
+from selfsup.command_line import command, path_flags
+from selfsup.common.errors import UserError
 
 _VIDEO = path_flags.define_path("video", None, "Video file to track points in.")
 _OUTPUT = path_flags.define_path("output", None, "NumPy file (.npz) to write.")
@@ -34,11 +34,12 @@ _MASK_PEOPLE = flags.DEFINE_bool(
 
 def main(argv):
     del argv
-    from data_prep.trajectories import extraction, preview, video
+    from data_prep.media import video_reading
+    from data_prep.trajectories import extraction, preview
 
     for path in filter(None, (_OUTPUT.value, _PREVIEW.value)):
         _make_folder(path)
-    info = video.probe(_VIDEO.value)
+    info = video_reading.probe(_VIDEO.value)
     trajectories = _extract(info.frames)
     extraction.save(trajectories, _OUTPUT.value)
     moving = (~trajectories.camera_motion).sum()
@@ -61,7 +62,7 @@ def _make_folder(path):
 
 def _extract(total):
     from data_prep.trajectories import extraction
-    from selfsup.progress import Progress
+    from selfsup.common.progress import Progress
 
     with Progress("frames", total) as progress:
         return extraction.extract(
@@ -70,9 +71,9 @@ def _extract(total):
 
 
 def _images(progress=None):
-    from data_prep.trajectories import video
+    from data_prep.media import video_reading
 
-    for index, image in video.frames(_VIDEO.value):
+    for index, image in video_reading.frames(_VIDEO.value):
         yield image
         if progress is not None:
             progress.update(index + 1)

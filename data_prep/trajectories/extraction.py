@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from data_prep.trajectories import motion, tracking, validity
-from selfsup.data import files
+from selfsup.common import files
 
 
 @dataclasses.dataclass(frozen=True)

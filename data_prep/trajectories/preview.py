@@ -5,7 +5,7 @@ import collections.abc
 import cv2
 import numpy as np
 
-from data_prep import video_writing
+from data_prep.media import video_writing
 
 # BGR: what moves on its own, and what only the camera moves.
 FOREGROUND_COLOR = (40, 60, 250)

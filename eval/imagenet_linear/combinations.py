@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from eval.imagenet_linear.pooling import max_pool_to
-from selfsup.combination import Combination
+from selfsup.pretraining.combination import Combination
 from selfsup.trunk.batch_norm import PooledMoments
 from selfsup.trunk.residual import BATCH_NORM_EPSILON
 

@@ -4,7 +4,7 @@ import dataclasses
 import math
 
 from eval.settings import Preset
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 
 NAME = "imagenet_linear"
 

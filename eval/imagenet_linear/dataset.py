@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from eval import whole_split
+from eval import complete_pass
 from eval.imagenet_linear.held_out import is_held_out
+from selfsup.common.errors import UserError
+from selfsup.common.progress import Progress
 from selfsup.data import manifest, pipeline, records
-from selfsup.errors import UserError
 from selfsup.images import inception_augmentation
-from selfsup.progress import Progress
 
 TRAIN = "train"
 _TEST_SPLITS = ("validation", "test")
@@ -167,10 +167,10 @@ def _count(photos, source, split, held_out_share):
         return values["image/label"], is_held_out(values["image/key"], held_out_share)
 
     classes, where = len(photos.classes), f"{photos.directory}, split {split}"
-    stream = whole_split.serialized_records(source).batch(_SCAN_BATCH).map(read)
+    stream = complete_pass.serialized_records(source).batch(_SCAN_BATCH).map(read)
     counts, done = np.zeros([2, classes], np.int64), 0
     with (
-        whole_split.damage_explained(source),
+        complete_pass.damage_explained(source),
         Progress("labels", source.records) as bar,
     ):
         for labels, held_out in stream.prefetch(1).as_numpy_iterator():
@@ -297,8 +297,8 @@ def in_file_order(source, size, batch_size, keep=None):
     Raises:
       UserError: for a damaged shard, as it is iterated.
     """
-    stream = whole_split.serialized_records(source).map(lambda record: (record, -1))
-    with whole_split.damage_explained(source):
+    stream = complete_pass.serialized_records(source).map(lambda record: (record, -1))
+    with complete_pass.damage_explained(source):
         for batch in _centre_crops(_kept(stream, keep), size, batch_size):
             yield pipeline.split_stand_in(batch)[0]
 

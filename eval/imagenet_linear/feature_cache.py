@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from eval.imagenet_linear import dataset
+from selfsup.common.errors import UserError
 from selfsup.data import pipeline
-from selfsup.errors import UserError
 
 FOLDER = "feature_cache"
 _FEATURES = "features.npy"

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from eval.imagenet_linear.combinations import Combinations
 from eval.imagenet_linear.pooling import max_pool_to
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 from selfsup.trunk.batch_norm import PooledMoments
 from selfsup.trunk.residual import BATCH_NORM_EPSILON
 

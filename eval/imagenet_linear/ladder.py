@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)

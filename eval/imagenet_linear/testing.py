@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from eval.imagenet_linear.ladder import Scores
 from eval.imagenet_linear.layers import cross_entropies, hits
-from selfsup.data import files
+from selfsup.common import files
 
 TOP = 5
 PREDICTIONS = "predictions.npz"

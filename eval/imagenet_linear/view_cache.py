@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import tensorflow as tf
 
+from selfsup.common.errors import UserError
 from selfsup.data import pipeline
-from selfsup.errors import UserError
 
 FOLDER = "view_cache"
 _FEATURES = "features.npy"

@@ -20,18 +20,18 @@ How it is trained:    --preset --set --steps --seed --mixed_precision
 from absl import flags
 
 from eval import evaluation_flags
-from selfsup import command
+from selfsup.command_line import command
 
 flags.adopt_module_key_flags(evaluation_flags)
 
 
 def main(_):
     """Reads the flags, evaluates and prints the metrics."""
-    from eval import course
+    from eval import evaluation_run
     from eval.nyuv2_depth import config, evaluation
 
     settings = evaluation_flags.settings(config.Config, config.PRESETS)
-    course.run_and_tell(settings, evaluation.evaluate)
+    evaluation_run.run_and_tell(settings, evaluation.evaluate)
 
 
 def run():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from eval.settings import Preset
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ from eval.nyuv2_depth.fitting import Fitting
 from eval.passes import watched
 from eval.training import TENSORBOARD, Training
 from eval.trunk_features import TrunkFeatures
-from selfsup.data import files
+from selfsup.common import files
 from selfsup.keras import keras
 from selfsup.trunk.batch_norm import recalibrate_batch_norm
 

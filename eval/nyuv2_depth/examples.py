@@ -2,9 +2,9 @@
 
 import tensorflow as tf
 
-from eval import whole_split
+from eval import complete_pass
+from selfsup.common.errors import UserError
 from selfsup.data import manifest, pipeline, records
-from selfsup.errors import UserError
 from selfsup.images.resize import resize
 
 TRAIN = "train"
@@ -94,7 +94,7 @@ class Data:
         Depth maps of a batch are filled up to the largest of them with 0, "unknown".
         To be iterated inside of `whole_split.damage_explained`.
         """
-        stream = whole_split.serialized_records(self.test).map(
+        stream = complete_pass.serialized_records(self.test).map(
             self._examples.test_example,
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,

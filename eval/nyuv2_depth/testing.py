@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from eval import whole_split
+from eval import complete_pass
 from eval.nyuv2_depth.examples import to_float
 from eval.nyuv2_depth.score.depth_metrics import DepthMetrics
 from eval.nyuv2_depth.score.scoring import resize
-from selfsup.data import files
-from selfsup.progress import Progress
+from selfsup.common import files
+from selfsup.common.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +70,7 @@ def run(network, data, config, stop):
     tested = Tested(DepthMetrics(), [], [], [])
     wanted = _spread(data.test.records, config.pictures)
     progress = Progress("nyuv2_depth test images", data.test.records)
-    with whole_split.damage_explained(data.test), progress:
+    with complete_pass.damage_explained(data.test), progress:
         for batch in data.test_batches():
             if stop.received is not None:
                 return None

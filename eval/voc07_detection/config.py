@@ -3,7 +3,7 @@
 import dataclasses
 
 from eval.settings import Preset
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 
 _LEAST = {
     "steps": 1,

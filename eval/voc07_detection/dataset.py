@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from eval import whole_split
+from eval import complete_pass
+from selfsup.common.errors import UserError
 from selfsup.data import manifest, pipeline, records
-from selfsup.errors import UserError
 
 TEST = "test"
 _TRAINVAL = ("train", "validation")
@@ -113,11 +113,11 @@ def image_id(key):
 
 def _check_ids(test):
     """Refuses what the result files at the end of a run could not hold."""
-    keys = whole_split.serialized_records(test).map(
+    keys = complete_pass.serialized_records(test).map(
         lambda one: records.parse(one, ())["key"], num_parallel_calls=tf.data.AUTOTUNE
     )
     seen = set()
-    with whole_split.damage_explained(test):
+    with complete_pass.damage_explained(test):
         for key in keys.as_numpy_iterator():
             image = image_id(key)
             if len(image.split()) != 1:
@@ -144,11 +144,11 @@ def _trainval(one):
 def _count(source, classes):
     """(most objects of an image, counts for metrics.json), difficult ones left out."""
     numbers = []
-    parsed = whole_split.serialized_records(source).map(
+    parsed = complete_pass.serialized_records(source).map(
         lambda one: usable(records.parse(one, (records.BOXES,))),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
-    with whole_split.damage_explained(source):
+    with complete_pass.damage_explained(source):
         for _, indices in parsed.as_numpy_iterator():
             numbers.append(len(indices))
             if np.any((indices < 0) | (indices >= classes)):

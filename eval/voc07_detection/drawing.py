@@ -3,10 +3,10 @@
 import cv2
 import numpy as np
 
-from eval import whole_split
+from eval import complete_pass
 from eval.voc07_detection.dataset import image_id
+from selfsup.common.png_file import save_png
 from selfsup.data import records
-from selfsup.png_file import save_png
 
 _IMAGES = 12
 _COLUMNS = 3
@@ -31,7 +31,7 @@ def write(path, dataset, tested):
     colors = dict(zip(dataset.classes, _colors(len(dataset.classes))))
     found = _by_image(tested.detections)
     tiles = []
-    for serialized in whole_split.serialized_records(dataset.test).take(_IMAGES):
+    for serialized in complete_pass.serialized_records(dataset.test).take(_IMAGES):
         record = records.parse(serialized, (records.IMAGE,))
         image, name = record["image"].numpy(), image_id(record["key"].numpy())
         left, right = image.copy(), image.copy()

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from eval import whole_split
+from eval import complete_pass
 from eval.voc07_detection import boxes as conventions
 from eval.voc07_detection import canvases, examples
 from eval.voc07_detection.dataset import image_id
-from selfsup.progress import Progress
+from selfsup.common.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,9 +43,9 @@ def run(detector, dataset, config, stop):
     """
     detect = tf.function(detector.detect)
     collected = _Collected(dataset.classes)
-    batches = examples.whole(whole_split.serialized_records(dataset.test), config)
+    batches = examples.whole(complete_pass.serialized_records(dataset.test), config)
     progress = Progress("test images", dataset.test.records)
-    with whole_split.damage_explained(dataset.test), progress:
+    with complete_pass.damage_explained(dataset.test), progress:
         for batch in batches:
             if stop.received is not None:
                 return None

@@ -5,8 +5,8 @@ import hashlib
 import json
 import os
 
-from selfsup.data import files
-from selfsup.errors import UserError
+from selfsup.common import files
+from selfsup.common.errors import UserError
 
 FILE_NAME = "manifest.json"
 FORMAT = "selfsup-records"

@@ -20,8 +20,9 @@ import sys
 
 import tensorflow as tf
 
-from selfsup.data import files, manifest, records
-from selfsup.errors import UserError
+from selfsup.common import files
+from selfsup.common.errors import UserError
+from selfsup.data import manifest, records
 
 WINDOW_SHARDS = 16
 SHUFFLE_BUFFER = 2048

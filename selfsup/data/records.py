@@ -20,7 +20,7 @@
 
 import tensorflow as tf
 
-from selfsup.data import files
+from selfsup.common import files
 
 IMAGE = "image"
 LABEL = "label"

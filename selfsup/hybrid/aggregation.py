@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 from selfsup.hybrid.group import Group
 from selfsup.hybrid.joint_group import JointGroup
 from selfsup.hybrid.worker_groups import WorkerGroups

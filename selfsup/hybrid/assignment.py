@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 
 # How gradients are aggregated, see `aggregation.MODES`.
 AGGREGATIONS = {

@@ -10,8 +10,8 @@ import shutil
 
 import tensorflow as tf
 
-from selfsup.data import files
-from selfsup.errors import UserError
+from selfsup.common import files
+from selfsup.common.errors import UserError
 from selfsup.hybrid.placement import own_cpu
 
 STATE = "state.json"

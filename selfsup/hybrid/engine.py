@@ -2,7 +2,7 @@
 
 import time
 
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 from selfsup.hybrid import turns
 
 

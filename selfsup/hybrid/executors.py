@@ -4,7 +4,7 @@ import sys
 
 from tensorflow.python.eager import context, executor
 
-from selfsup.hybrid import loss_log
+from selfsup.hybrid import lost_device_log
 
 
 def own():
@@ -36,7 +36,7 @@ class _Hook:
     def __init__(self, others):
         self._others = others
         # Held here, as modules may be gone when the last executors are deleted.
-        self._mine, self._write = executor.Executor.__del__, loss_log.write
+        self._mine, self._write = executor.Executor.__del__, lost_device_log.write
 
     def __call__(self, unraisable):
         if unraisable.object is self._mine:

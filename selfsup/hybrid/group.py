@@ -1,8 +1,8 @@
 """A replica group: it trains one task, synchronously inside (paper section 4)."""
 
-from selfsup.hybrid.counters import Counters
 from selfsup.hybrid.replicated import Replicated
 from selfsup.hybrid.rmsprop import RMSProp
+from selfsup.hybrid.step_counts import Counters
 
 
 class Group(Replicated, Counters):

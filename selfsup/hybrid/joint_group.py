@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from selfsup.hybrid.counters import Counters
 from selfsup.hybrid.replica_set import MasterSet, ReplicaSet
 from selfsup.hybrid.replicated import Replicated
 from selfsup.hybrid.rmsprop import RMSProp
 from selfsup.hybrid.step import all_variables
+from selfsup.hybrid.step_counts import Counters
 
 NAME = "all tasks"
 

@@ -8,7 +8,7 @@ takes note, writes checkpoints and deals with machines that are lost.
 import queue
 import time
 
-from selfsup.hybrid import executors, loss_log
+from selfsup.hybrid import executors, lost_device_log
 from selfsup.hybrid.engine import Engine
 from selfsup.hybrid.host_copy import HostCopy
 from selfsup.hybrid.quota import Quota
@@ -139,7 +139,7 @@ class ParallelEngine(Engine):
             return  # Of a runner that was given up meanwhile.
         if not self._pool.is_loss(failure.error):
             raise failure.error
-        loss_log.write(f"{failure.runner.group.name}: {failure.error}")
+        lost_device_log.write(f"{failure.runner.group.name}: {failure.error}")
         self._lose(failure.runner, _cause(failure.error))
 
     def _watch(self):
@@ -161,7 +161,7 @@ class ParallelEngine(Engine):
         name = runner.group.name
         del self._runners[name]
         self.losses += 1
-        log = loss_log.path()
+        log = lost_device_log.path()
         more = f" (details: {log})" if log else ""
         self._say(f"{name}: lost a device: {reason}{more}")
         self._pool.check_servers()

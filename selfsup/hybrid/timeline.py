@@ -13,7 +13,7 @@ import time
 
 import tensorflow as tf
 
-from selfsup.data import files
+from selfsup.common import files
 from selfsup.hybrid.placement import host_of
 
 # Of each group: its input's buffers are full at first, and filling.

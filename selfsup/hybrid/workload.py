@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any, Callable, Optional, Union
 
-from selfsup.hybrid.wire import Wire
+from selfsup.hybrid.transfer import Wire
 
 
 class Model:

@@ -11,7 +11,7 @@ import pathlib
 
 import numpy as np
 
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 
 COUNT = 313
 COLUMNS = ("a", "b", "prior")

@@ -5,7 +5,7 @@ Names map to "module:class" so that listing tasks imports no TensorFlow.
 
 import importlib
 
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 
 REGISTRY = {
     "relative_position": "selfsup.tasks.relative_position:RelativePosition",

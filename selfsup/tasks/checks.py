@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
+from selfsup.common.errors import UserError
 from selfsup.data import records
-from selfsup.errors import UserError
 
 
 def require(condition, task, key, value, expected):

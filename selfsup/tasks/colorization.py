@@ -21,7 +21,7 @@ from selfsup.images import (
     color,
     device_resize,
     mosaic,
-    squares,
+    square_crops,
 )
 from selfsup.tasks import checks, heads
 from selfsup.tasks.task import Metric, Task, TaskConfig
@@ -110,7 +110,7 @@ class Colorization(Task):
 
     def preprocess_example(self, record, seed):
         """A square cut at random, as `squares.cut` gives it."""
-        return squares.cut(record["encoded"], self.config.image_size, seed)
+        return square_crops.cut(record["encoded"], self.config.image_size, seed)
 
     def preprocess_batch(self, examples, seed):
         """Lightness thrice, [B, s, s, 3], and the colours at [B, s/8, s/8].
@@ -119,7 +119,7 @@ class Colorization(Task):
         [..., soft_encoding_neighbors], "colorful" float32 [B], 0 for gray photos.
         """
         photos = device_resize.resized(examples, self.config.image_size)
-        (photos,) = squares.random_mirror([photos], seed)
+        (photos,) = square_crops.random_mirror([photos], seed)
         lab = color.rgb_to_lab(photos)
         ab = tf.nn.avg_pool2d(
             lab[..., 1:], self.output_stride, self.output_stride, "VALID"

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from selfsup.data import records
-from selfsup.images import mosaic, resize, squares
+from selfsup.images import mosaic, resize, square_crops
 from selfsup.tasks import checks, heads
 from selfsup.tasks.task import Metric, Task, TaskConfig
 
@@ -97,7 +97,7 @@ class MotionSegmentation(Task):
         Both float32, 0 or 1; the label of a place that is not valid is 0.
         """
         frames = tf.cast(examples["image"], tf.float32) / 255.0
-        frames, masks = squares.random_mirror([frames, examples["mask"]], seed)
+        frames, masks = square_crops.random_mirror([frames, examples["mask"]], seed)
         mask = masks[..., 0]
         targets = {
             "labels": tf.cast(mask == 1, tf.float32),

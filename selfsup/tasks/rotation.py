@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from selfsup.images import device_resize, mosaic, squares
+from selfsup.images import device_resize, mosaic, square_crops
 from selfsup.tasks import checks, heads
 from selfsup.tasks.task import Metric, Task, TaskConfig
 from selfsup.trunk.residual import BatchNorm, ResidualUnit
@@ -76,12 +76,12 @@ class Rotation(Task):
 
     def preprocess_example(self, record, seed):
         """A square cut at random, as `squares.cut` gives it."""
-        return squares.cut(record["encoded"], self.config.image_size, seed)
+        return square_crops.cut(record["encoded"], self.config.image_size, seed)
 
     def preprocess_batch(self, examples, seed):
         """Images [4B, s, s, 3], each photo's turns in a row; "labels" int32 [4B]."""
         photos = device_resize.resized(examples, self.config.image_size)
-        (photos,) = squares.random_mirror([photos], seed)
+        (photos,) = square_crops.random_mirror([photos], seed)
         turned = tf.stack([tf.image.rot90(photos, k) for k in range(TURNS)], axis=1)
         images = tf.reshape(turned, [-1, *photos.shape[1:]])
         labels = tf.tile(tf.range(TURNS), tf.shape(photos)[:1])

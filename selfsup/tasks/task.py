@@ -14,7 +14,7 @@ import abc
 import dataclasses
 from typing import Any, ClassVar
 
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ trunk are not statistics at all: a pre-activation network explodes on them.
 import numpy as np
 import tensorflow as tf
 
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 from selfsup.trunk.residual import BatchNorm
 
 

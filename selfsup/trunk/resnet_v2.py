@@ -16,7 +16,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 from selfsup.keras import keras
 from selfsup.trunk.residual import Conv2D, ResidualUnit, build_sublayer
 

@@ -4,7 +4,7 @@ import re
 
 import tensorflow as tf
 
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 
 # What training leaves beside the weights: counters, and slots below a weight's name.
 _SET_ASIDE = re.compile(

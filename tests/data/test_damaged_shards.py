@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 from built_sets import write_set
 
+from selfsup.common.errors import UserError
 from selfsup.data import pipeline
-from selfsup.data.loss_limit import LossLimit, count_whole_records
-from selfsup.errors import UserError
+from selfsup.data.damage_limit import LossLimit, count_whole_records
 
 SIZES = [4, 6, 5]
 

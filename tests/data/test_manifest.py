@@ -3,8 +3,9 @@ import os
 
 import pytest
 
-from selfsup.data import files, manifest
-from selfsup.errors import UserError
+from selfsup.common import files
+from selfsup.common.errors import UserError
+from selfsup.data import manifest
 
 SHARDS = (
     manifest.Shard("train-0.tfrecord", "train", 5, 100, "aa"),

@@ -2,8 +2,8 @@ import pytest
 import tensorflow as tf
 from built_sets import write_set
 
+from selfsup.common.errors import UserError
 from selfsup.data import manifest, pipeline
-from selfsup.errors import UserError
 
 
 class KeyTask:

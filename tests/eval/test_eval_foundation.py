@@ -12,10 +12,11 @@ from eval import metrics_file, trunks, workspace
 from eval.settings import Preset, resolve
 from eval.training import Training
 from eval.trunk_features import TrunkFeatures
-from selfsup import export, history
+from selfsup.common import history
+from selfsup.common.errors import UserError
+from selfsup.common.stop_signals import StopSignals
 from selfsup.data import pipeline
-from selfsup.errors import UserError
-from selfsup.hybrid.stop import StopSignals
+from selfsup.export import trunk_export
 from selfsup.trunk.block4 import Block4
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
@@ -119,7 +120,9 @@ def test_other_files_are_no_metrics(tmp_path, text):
 def exported(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("export") / "trunk")
     trunk = Trunk(TrunkConfig(depth="tiny"))
-    export.save(folder, trunk, block4=Block4(trunk.config), card={"tasks": {"a": {}}})
+    trunk_export.save(
+        folder, trunk, block4=Block4(trunk.config), card={"tasks": {"a": {}}}
+    )
     return folder, trunk
 
 

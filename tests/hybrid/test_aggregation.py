@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from mock_tasks import BATCH, FULL_RATE, Network, workload
 
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 from selfsup.hybrid import aggregation, assignment
 from selfsup.hybrid.rmsprop import RMSProp
 

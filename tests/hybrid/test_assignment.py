@@ -2,7 +2,7 @@ import doctest
 
 import pytest
 
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 from selfsup.hybrid import assignment
 from selfsup.hybrid.assignment import assign, parse_request
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 from selfsup.hybrid.checkpoint import Store
 
 
@@ -77,7 +77,7 @@ _FULL_DISK = """
     import resource, signal, sys
     sys.path.insert(0, sys.argv[2])
     import tensorflow as tf
-    from selfsup.errors import UserError
+    from selfsup.common.errors import UserError
     from selfsup.hybrid.checkpoint import Store
     def trackable(size):
         return tf.train.Checkpoint(weights=tf.Variable(tf.ones([size])))

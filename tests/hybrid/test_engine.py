@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 from mock_tasks import Network, engine, groups
 
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
+from selfsup.common.stop_signals import StopSignals
 from selfsup.hybrid.checkpoint import Store
-from selfsup.hybrid.stop import StopSignals
 
 
 def _losses(run, checkpoint_seconds=1e9):
@@ -154,7 +154,7 @@ _SCRIPT = """
     import sys, time
     sys.path[:0] = sys.argv[2:]
     from mock_tasks import engine
-    from selfsup.hybrid.stop import StopSignals
+    from selfsup.common.stop_signals import StopSignals
     _, run = engine(sys.argv[1], {"a": 10**6, "bb": 10**6})
     resumed = run.resume()
     def after_step(name, logs, seconds):

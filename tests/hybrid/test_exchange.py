@@ -10,7 +10,7 @@ from mock_tasks import Network, batches, workload
 from selfsup.hybrid.exchange import Exchange
 from selfsup.hybrid.group import Group
 from selfsup.hybrid.rmsprop import RMSPropConfig
-from selfsup.hybrid.wire import BFLOAT16, FLOAT32, Wire
+from selfsup.hybrid.transfer import BFLOAT16, FLOAT32, Wire
 from selfsup.hybrid.workload import Model
 
 DEVICES = ["/CPU:1", "/CPU:2", "/CPU:3"]

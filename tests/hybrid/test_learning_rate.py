@@ -5,11 +5,11 @@ import pytest
 import tensorflow as tf
 from mock_tasks import BATCH, Network, engine, workload
 
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
+from selfsup.common.stop_signals import StopSignals
 from selfsup.hybrid.group import Group
 from selfsup.hybrid.joint_group import JointGroup
 from selfsup.hybrid.rmsprop import RMSPropConfig
-from selfsup.hybrid.stop import StopSignals
 
 
 def _halved_every_4(examples):

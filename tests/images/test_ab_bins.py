@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from skimage import color
 
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 from selfsup.images import ab_bins
 
 

@@ -9,9 +9,10 @@ import sys
 import pytest
 import yaml
 
-from launch import configuration, presets
-from selfsup.errors import UserError
-from selfsup.hybrid import assignment, cluster, loopback
+from selfsup.common.errors import UserError
+from selfsup.hybrid import assignment
+from selfsup.hybrid.cluster import loopback, tf_config
+from selfsup.pretraining import configuration, presets
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 SCHEMA = pathlib.Path(__file__).with_name("tfjob_v1_schema.json")
@@ -91,7 +92,7 @@ def test_the_manifest_fits_the_resource_definition():
 def test_the_operators_environment_gives_each_pod_its_role():
     for role, spec in REPLICAS.items():
         for index in range(spec["replicas"]):
-            found = cluster.parse(_tf_config(role, index))
+            found = tf_config.parse(_tf_config(role, index))
             assert (found.job, found.index) == (role.lower(), index)
             assert found.address == f"selfsup-{role.lower()}-{index}.vision.svc:2222"
             assert len(found.devices("worker", "GPU")) == REPLICAS["Worker"]["replicas"]
@@ -116,7 +117,7 @@ def test_each_pod_runs_a_main_with_flags_that_it_has(role):
 def test_the_chiefs_groups_are_met_by_the_workers():
     values = _flags("launch.pretrain", _container("Chief")["args"])
     config = configuration.resolve(values["preset"], presets.DEFAULT_TASKS)
-    found = cluster.parse(_tf_config("Chief", 0))
+    found = tf_config.parse(_tf_config("Chief", 0))
     made = assignment.assign(
         config.tasks,
         found.devices("worker", "GPU"),

@@ -21,7 +21,7 @@ def main(directory, groups, limits=None, checkpoint_seconds=1e9, **options):
       checkpoint_seconds: seconds between checkpoints.
       **options: step_seconds, probe_seconds, server_seconds, listen.
     """
-    from selfsup import command
+    from selfsup.command_line import command
 
     def run(_):
         chief = _Chief(directory, groups, limits or {}, **options)
@@ -47,16 +47,17 @@ class _Chief:
     ):
         import mock_tasks
 
-        from selfsup.hybrid import cluster, cluster_pool, loss_log, placement
+        from selfsup.hybrid import lost_device_log, placement
+        from selfsup.hybrid.cluster import server_pool, tf_config
 
-        loss_log.keep_in(os.path.join(directory, LOSSES))
-        found = cluster.from_environment()
-        cluster_pool.connect(found, seconds=240.0, listen=listen)
-        pool = cluster_pool.ClusterPool(found, probe_seconds, server_seconds)
+        lost_device_log.keep_in(os.path.join(directory, LOSSES))
+        found = tf_config.from_environment()
+        server_pool.connect(found, seconds=240.0, listen=listen)
+        pool = server_pool.ClusterPool(found, probe_seconds, server_seconds)
         with placement.spread_over(found.devices("ps")) as self._held:
             self._network = mock_tasks.Network(tuple(groups))
         devices = {
-            name: [cluster.device_name("worker", index) for index in workers]
+            name: [tf_config.device_name("worker", index) for index in workers]
             for name, workers in groups.items()
         }
         self._groups = mock_tasks.groups(self._network, devices)
@@ -86,7 +87,7 @@ class _Chief:
 
     def train(self, checkpoint_seconds):
         """Goes on from the last checkpoint, until the limits or SIGTERM."""
-        from selfsup.hybrid.stop import StopSignals
+        from selfsup.common.stop_signals import StopSignals
 
         resumed = self._engine.resume()
         print("resumed", resumed, json.dumps(self._engine.steps()), flush=True)

@@ -7,8 +7,8 @@ import h5py
 import numpy as np
 import scipy.io
 
-from data_prep.nyu import mat_file, mat_listing
-from selfsup.errors import UserError
+from data_prep.sources.nyu import mat_file, mat_listing
+from selfsup.common.errors import UserError
 
 # Time stamps as the raw distribution has them.
 START = 1294886362.0

@@ -8,9 +8,9 @@ import signal
 import sys
 import time
 
-from data_prep import worker_pool, writer
+from data_prep.build import worker_pool, writer
+from selfsup.common.errors import UserError
 from selfsup.data import manifest
-from selfsup.errors import UserError
 
 KEYS = tuple(f"photo {index:02d}.jpg" for index in range(40))
 REFUSED, RAISES, EMPTY, KILLS = KEYS[3], KEYS[7], KEYS[11], KEYS[5]

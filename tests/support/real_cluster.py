@@ -8,7 +8,7 @@ import time
 import cluster_chief
 import elsewhere
 
-from selfsup.hybrid import cluster
+from selfsup.hybrid.cluster import tf_config
 
 # Seconds for a cluster to start, trace and step on a machine that is busy with more.
 STARTED = 240.0
@@ -87,7 +87,7 @@ class RealCluster:
                 child.kill()
 
     def _environment(self, job, index):
-        return {cluster.VARIABLE: cluster.to_json(self.addresses, job, index)}
+        return {tf_config.VARIABLE: tf_config.to_json(self.addresses, job, index)}
 
 
 def serve(listen, network, hidden):

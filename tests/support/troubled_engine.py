@@ -6,12 +6,12 @@ import numpy as np
 import tensorflow as tf
 from mock_tasks import FULL_RATE, Network, workload
 
+from selfsup.common.stop_signals import StopSignals
 from selfsup.hybrid import aggregation
 from selfsup.hybrid.checkpoint import Store
 from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.device_pool import LocalPool
 from selfsup.hybrid.parallel_engine import ParallelEngine
-from selfsup.hybrid.stop import StopSignals
 
 # Nothing read ahead: deleting such an iterator was seen to take a minute, it seems for
 # want of the lock of Python, which the garbage collector holds meanwhile.

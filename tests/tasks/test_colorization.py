@@ -3,8 +3,8 @@ import pytest
 import skimage.color
 import tensorflow as tf
 
-from selfsup.errors import UserError
-from selfsup.images import ab_bins, device_resize, squares
+from selfsup.common.errors import UserError
+from selfsup.images import ab_bins, device_resize, square_crops
 from selfsup.tasks.colorization import Colorization, Config
 
 
@@ -19,7 +19,7 @@ def batch(task, batch_of):
 
 
 def test_inputs_are_lightness_and_targets_mean_colours(task, batch, monkeypatch):
-    monkeypatch.setattr(squares, "random_mirror", lambda images, seed: images)
+    monkeypatch.setattr(square_crops, "random_mirror", lambda images, seed: images)
     images, targets = task.preprocess_batch(batch, tf.constant([1, 2]))
     lab = skimage.color.rgb2lab(device_resize.resized(batch, 64))
     for channel in range(3):

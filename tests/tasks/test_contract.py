@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from selfsup.common.errors import UserError
 from selfsup.data import records
-from selfsup.errors import UserError
 from selfsup.tasks import REGISTRY, task_class
 from selfsup.tasks.task import Metric, TaskConfig
 

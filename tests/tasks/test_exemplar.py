@@ -4,7 +4,7 @@ import skimage.data
 import tensorflow as tf
 from skimage import transform
 
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 from selfsup.images import augmentation, resize
 from selfsup.tasks import exemplar
 from selfsup.tasks.exemplar import Config, Exemplar

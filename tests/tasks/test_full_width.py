@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from selfsup.health import MANY_DEAD, Rectifiers
 from selfsup.hybrid.rmsprop import RMSProp, RMSPropConfig
 from selfsup.keras import keras
+from selfsup.pretraining.health import MANY_DEAD, Rectifiers
 from selfsup.tasks import task_class
 
 STEPS = 50

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 from selfsup.tasks.imagenet_labels import Config, ImagenetLabels, cross_entropy
 from selfsup.trunk.block4 import Block4
 

@@ -3,9 +3,9 @@ import pytest
 import tensorflow as tf
 from sklearn import metrics as sklearn_metrics
 
+from selfsup.common.errors import UserError
 from selfsup.data import records
-from selfsup.errors import UserError
-from selfsup.images import squares
+from selfsup.images import square_crops
 from selfsup.tasks import motion_segmentation
 from selfsup.tasks.motion_segmentation import Config, MotionSegmentation
 
@@ -114,7 +114,7 @@ def test_masks_are_flipped_with_their_frames_and_never_blended(task):
 
 
 def test_targets_of_a_mask(task, monkeypatch):
-    monkeypatch.setattr(squares, "random_mirror", lambda images, seed: images)
+    monkeypatch.setattr(square_crops, "random_mirror", lambda images, seed: images)
     mask = tf.constant([[0, 1], [records.MASK_IGNORE, 1]], tf.uint8)[None, ..., None]
     examples = {"image": tf.zeros([1, 16, 16, 3], tf.uint8), "mask": mask}
     _, targets = task.preprocess_batch(examples, tf.constant([0, 0]))

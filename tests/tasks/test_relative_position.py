@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 from selfsup.images import patches
 from selfsup.keras import keras
 from selfsup.tasks import relative_position

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from selfsup.errors import UserError
-from selfsup.images import device_resize, squares
+from selfsup.common.errors import UserError
+from selfsup.images import device_resize, square_crops
 from selfsup.tasks.rotation import Config, Rotation
 
 
 def test_labels_count_the_quarter_turns(tiny, batch_of, monkeypatch):
-    monkeypatch.setattr(squares, "random_mirror", lambda images, seed: images)
+    monkeypatch.setattr(square_crops, "random_mirror", lambda images, seed: images)
     task = tiny("rotation")
     examples = batch_of(task)
     images, targets = task.preprocess_batch(examples, tf.constant([0, 0]))

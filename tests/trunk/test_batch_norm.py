@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 from selfsup.keras import keras
 from selfsup.trunk.batch_norm import PooledMoments, recalibrate_batch_norm
 from selfsup.trunk.block4 import Block4

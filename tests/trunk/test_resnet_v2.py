@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 from selfsup.keras import keras
 from selfsup.trunk.block4 import Block4, Classifier
 from selfsup.trunk.resnet_v2 import DEPTHS, Trunk, TrunkConfig

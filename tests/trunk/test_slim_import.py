@@ -5,7 +5,7 @@ import pytest
 import slim_reference
 import tensorflow as tf
 
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 from selfsup.trunk import slim_import
 from selfsup.trunk.block4 import Block4, Classifier
 from selfsup.trunk.resnet_v2 import DEPTHS, Trunk, TrunkConfig

@@ -13,8 +13,8 @@ import sys
 
 from absl import flags
 
-from selfsup import command, path_flags
-from selfsup.errors import UserError
+from selfsup.command_line import command, path_flags
+from selfsup.common.errors import UserError
 
 _PREDICTIONS = path_flags.define_path("predictions", None, ".npz file of predictions.")
 _TRUTH = path_flags.define_path("truth", None, ".npz file of the true depths.")
@@ -39,7 +39,7 @@ def main(argv):
     if None not in (low, high) and low > high:
         raise UserError(f"--min_depth={low:g}: is more than --max_depth={high:g}")
     from eval.nyuv2_depth.score import scoring
-    from selfsup.data import files
+    from selfsup.common import files
 
     report, notes = scoring.score(
         _PREDICTIONS.value,

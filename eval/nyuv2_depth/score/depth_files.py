@@ -6,8 +6,8 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from selfsup.data import files
-from selfsup.errors import UserError
+from selfsup.common import files
+from selfsup.common.errors import UserError
 
 DEPTHS, KEYS = "depths", "keys"
 _EXPECTED = (

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 
 # Of the larger of prediction / truth and truth / prediction.
 RATIOS = {"under_1.25": 1.25, "under_1.25_2": 1.25**2, "under_1.25_3": 1.25**3}

@@ -9,8 +9,8 @@ from eval.nyuv2_depth.score.depth_metrics import (
     RELATIVE,
     DepthMetrics,
 )
-from selfsup import overrides
-from selfsup.errors import UserError
+from selfsup.common import overrides
+from selfsup.common.errors import UserError
 
 FORMAT = "selfsup-depth-score"
 VERSION = 1

@@ -13,8 +13,8 @@ import sys
 
 from absl import flags
 
-from selfsup import command, path_flags
-from selfsup.errors import UserError
+from selfsup.command_line import command, path_flags
+from selfsup.common.errors import UserError
 
 _DEVKIT = path_flags.define_path(
     "devkit", None, "VOCdevkit, or a year's folder in it; the tars extracted."
@@ -51,7 +51,7 @@ def main(argv):
     if not ious:
         raise UserError("--iou: expected numbers such as 0.5,0.75")
     from eval.voc07_detection.score import scoring
-    from selfsup.data import files
+    from selfsup.common import files
 
     report, notes = scoring.score(
         _DEVKIT.value,

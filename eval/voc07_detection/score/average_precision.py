@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from selfsup import overrides
-from selfsup.errors import UserError
+from selfsup.common import overrides
+from selfsup.common.errors import UserError
 
 
 class _Objects(NamedTuple):

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from selfsup.data import files, voc_annotations
-from selfsup.errors import UserError
+from selfsup.common import files
+from selfsup.common.errors import UserError
+from selfsup.formats import voc_annotations
 
 _ANNOTATIONS = "Annotations"
 _LISTS = os.path.join("ImageSets", "Main")

@@ -10,8 +10,8 @@ import re
 
 import numpy as np
 
-from selfsup.data import files
-from selfsup.errors import UserError
+from selfsup.common import files
+from selfsup.common.errors import UserError
 
 # Detection with a model trained on VOC's own images; comp4 may use any.
 COMPETITION = "comp3"

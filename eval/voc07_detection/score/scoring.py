@@ -4,7 +4,7 @@ import os
 
 from eval.voc07_detection.score import devkit_truth, result_files
 from eval.voc07_detection.score.average_precision import mean_average_precision
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 
 FORMAT = "selfsup-voc-score"
 VERSION = 1

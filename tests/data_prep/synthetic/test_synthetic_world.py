@@ -10,7 +10,7 @@ import time
 import pytest
 
 from data_prep.synthetic import options, world
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 
 FEW = options.resolve(
     classes=2,

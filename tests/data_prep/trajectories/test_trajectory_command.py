@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from data_prep.trajectories import extraction, preview, video
-from selfsup.errors import UserError
+from data_prep.media import video_reading
+from data_prep.trajectories import extraction, preview
+from selfsup.common.errors import UserError
 from tests.data_prep.trajectories import clips, scenes
 from tests.data_prep.trajectories.scenes import Layer, Path, Scene
 
@@ -54,7 +55,7 @@ def test_command_writes_tracks_and_preview(clip, tmp_path):
         assert tracks["scale"].min() == 1.0
         assert tracks["camera_motion"].dtype == bool
         assert 0.1 < tracks["camera_motion"].mean() < 0.95
-    assert video.probe(drawn).frames == FRAMES
+    assert video_reading.probe(drawn).frames == FRAMES
     assert sorted(os.listdir(tmp_path / "new")) == ["drawn.mp4", "tracks.npz"]
 
 
@@ -74,24 +75,24 @@ def test_command_says_what_is_wrong(tmp_path, content, message):
 
 
 def test_frames_are_read_as_they_were_written(clip, images):
-    read = dict(video.frames(clip))
+    read = dict(video_reading.frames(clip))
     assert sorted(read) == list(range(FRAMES))
     error = np.abs(read[3].astype(float) - images[3])
     assert error.mean() < 5
-    chosen = dict(video.frames(clip, wanted={2, 5}, size=(120, 200)))
+    chosen = dict(video_reading.frames(clip, wanted={2, 5}, size=(120, 200)))
     assert sorted(chosen) == [2, 5]
     expected = cv2.resize(read[5], (200, 120), interpolation=cv2.INTER_AREA)
     np.testing.assert_array_equal(chosen[5], expected)
-    assert dict(video.frames(clip, wanted=set())) == {}
+    assert dict(video_reading.frames(clip, wanted=set())) == {}
 
 
 def test_probe_counts_what_can_be_decoded(clip, tmp_path):
-    info = video.probe(clip)
+    info = video_reading.probe(clip)
     assert (info.frames, info.fps, info.truncated) == (FRAMES, 25.0, "")
     assert (info.height, info.width) == (240, 320)
     half = tmp_path / "half.avi"
     half.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
-    info = video.probe(half)
+    info = video_reading.probe(half)
     assert 0 < info.frames < FRAMES
     assert info.truncated
 
@@ -100,7 +101,7 @@ def test_probe_refuses_what_has_no_frames(clip, tmp_path):
     header = tmp_path / "header.avi"
     header.write_bytes(clip.read_bytes().partition(b"movi")[0] + b"movi")
     with pytest.raises(UserError, match=r"header\.avi: "):
-        video.probe(header)
+        video_reading.probe(header)
 
 
 def test_command_takes_names_of_any_bytes_and_turned_videos(images, tmp_path):
@@ -113,7 +114,7 @@ def test_command_takes_names_of_any_bytes_and_turned_videos(images, tmp_path):
     flags = [b"--video=" + names[0], b"--output=" + names[1], b"--preview=" + names[2]]
     ended = run_command("--track_length=2", *map(os.fsdecode, flags))
     assert ended.returncode == 0, ended.stderr
-    info = video.probe(os.fsdecode(names[2]))
+    info = video_reading.probe(os.fsdecode(names[2]))
     assert (info.frames, info.height, info.width) == (5, 320, 240)
     with np.load(names[1]) as tracks:
         assert 240 < tracks["points"][..., 1].max() <= 320

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from data_prep.trajectories import masks, tracking
-from tests.data_prep.trajectories import compare, scenes
+from tests.benchmarks import motion_masks
+from tests.data_prep.trajectories import scenes
 from tests.data_prep.trajectories.scenes import Layer, Path, Scene
 
 SHAPE = (240, 320)
@@ -106,7 +107,7 @@ def test_parallax_of_pixels_is_none_of_a_homographys():
 
 
 def test_better_than_the_baseline():
-    found = compare.means(compare.moving_objects()[::3])
+    found = motion_masks.means(motion_masks.moving_objects()[::3])
     assert found.ours > found.plain + 0.15
     assert found.strict > found.plain + 0.15
     assert found.false < 0.5 * found.plain_false
@@ -114,11 +115,15 @@ def test_better_than_the_baseline():
 
 @pytest.mark.slow
 def test_better_than_the_baseline_on_all_scenes():
-    for suite in (compare.moving_objects, compare.slow_objects, compare.large_objects):
-        found = compare.means(suite())
+    for suite in (
+        motion_masks.moving_objects,
+        motion_masks.slow_objects,
+        motion_masks.large_objects,
+    ):
+        found = motion_masks.means(suite())
         assert found.ours > found.plain + 0.1
         assert found.strict > found.plain
-    empty = compare.means(compare.static_scenes())
+    empty = motion_masks.means(motion_masks.static_scenes())
     assert empty.false < 0.04 < empty.plain_false
 
 
@@ -131,7 +136,7 @@ def test_a_frame_before_a_cut_is_not_labelled():
 
 
 def test_overlapping_windows_give_what_single_ones_do():
-    images, _ = scenes.render(compare.moving_objects()[0], 9)
+    images, _ = scenes.render(motion_masks.moving_objects()[0], 9)
     frames = list(enumerate(images))
     together = list(masks.labelled_frames(frames, [1, 2, 4], length=4))
     assert [frame.index for frame in together] == [1, 2, 4]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from eval import metrics_file
-from selfsup import history
+from selfsup.common import history
 
 pytestmark = pytest.mark.slow
 SETTINGS = ("steps=150", "batch_size=8", "image_size=48", "statistics_images=32")

@@ -8,8 +8,8 @@ import tensorflow as tf
 from eval.imagenet_linear import dataset
 from eval.imagenet_linear.config import Config
 from eval.imagenet_linear.held_out import is_held_out
+from selfsup.common.errors import UserError
 from selfsup.data import manifest, pipeline
-from selfsup.errors import UserError
 
 CLASSES = labelled_photos.CLASSES
 

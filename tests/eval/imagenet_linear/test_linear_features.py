@@ -7,8 +7,8 @@ import tensorflow as tf
 from eval.imagenet_linear.config import Config
 from eval.imagenet_linear.features import FrozenFeatures
 from eval.imagenet_linear.pooling import max_pool_to
-from selfsup import overrides
-from selfsup.errors import UserError
+from selfsup.common import overrides
+from selfsup.common.errors import UserError
 from selfsup.keras import keras
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 

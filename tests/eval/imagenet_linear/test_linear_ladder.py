@@ -9,7 +9,7 @@ import tensorflow as tf
 from eval.imagenet_linear import ladder
 from eval.imagenet_linear.held_out import is_held_out
 from eval.imagenet_linear.ladder import Scores
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 
 RATES = (1.0, 3.0, 10.0)
 

@@ -9,14 +9,14 @@ import signal
 import numpy as np
 import pytest
 
-from eval import course, metrics_file, trunks, workspace
+from eval import evaluation_run, metrics_file, trunks, workspace
 from eval.imagenet_linear import config, evaluation
 from eval.imagenet_linear.evaluation import Run
 from eval.imagenet_linear.ladder import Scores, choose
-from selfsup import config_file, history
+from selfsup.common import config_file, history
+from selfsup.common.errors import UserError
+from selfsup.common.stop_signals import StopSignals
 from selfsup.data import manifest
-from selfsup.errors import UserError
-from selfsup.hybrid.stop import StopSignals
 
 
 def _run(settings):
@@ -147,7 +147,7 @@ def test_a_folder_of_the_version_with_one_learning_rate_is_refused(
 
 def test_a_finished_run_says_so(finished, settings_for, capsys):
     folder, _ = finished
-    course.run_and_tell(settings_for(folder, steps=60), evaluation.evaluate)
+    evaluation_run.run_and_tell(settings_for(folder, steps=60), evaluation.evaluate)
     said = capsys.readouterr().out
     assert said.startswith(f"{folder}: finished before\n")
     assert "top1: " in said
@@ -207,7 +207,7 @@ def test_a_signal_during_a_pass_stops_it(tmp_path, settings_for, capfd):
         os.kill(os.getpid(), signal.SIGTERM)
         return evaluation.evaluate(settings, folder, stop)
 
-    assert course.run(settings, signalled) == (None, "SIGTERM")
+    assert evaluation_run.run(settings, signalled) == (None, "SIGTERM")
     assert not os.path.exists(tmp_path / "checkpoints")
 
 

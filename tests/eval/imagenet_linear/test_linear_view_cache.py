@@ -12,9 +12,9 @@ from eval import metrics_file, workspace
 from eval.imagenet_linear.config import Config
 from eval.imagenet_linear.evaluation import Run
 from eval.imagenet_linear.view_cache import FOLDER, ViewCache
+from selfsup.common.errors import UserError
+from selfsup.common.stop_signals import StopSignals
 from selfsup.data import pipeline
-from selfsup.errors import UserError
-from selfsup.hybrid.stop import StopSignals
 
 RECORDS, VIEWS, BATCH, ROWS, SIZE = 7, 3, 4, 2, 5
 

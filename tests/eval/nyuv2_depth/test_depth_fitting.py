@@ -16,7 +16,7 @@ from eval.nyuv2_depth import network
 from eval.nyuv2_depth.config import Config
 from eval.nyuv2_depth.fitting import Fitting
 from eval.trunk_features import TrunkFeatures
-from selfsup import history
+from selfsup.common import history
 
 
 def _fitting(config, depth="tiny", lasso=0.0):

@@ -11,17 +11,17 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from eval import course, metrics_file, workspace
+from eval import evaluation_run, metrics_file, workspace
 from eval.nyuv2_depth import evaluation, examples, testing
 from eval.nyuv2_depth.config import PRESETS, Config
 from eval.nyuv2_depth.fitting import learning_rate_schedule
 from eval.nyuv2_depth.score import scoring
 from eval.nyuv2_depth.score.depth_metrics import NAMES, DepthMetrics
 from eval.training import Training
-from selfsup import history
+from selfsup.common import history
+from selfsup.common.errors import UserError
+from selfsup.common.stop_signals import StopSignals
 from selfsup.data import manifest
-from selfsup.errors import UserError
-from selfsup.hybrid.stop import StopSignals
 
 STEPS = 60
 
@@ -36,7 +36,7 @@ def straight(tmp_path_factory, settings_for):
 
 
 def _evaluate(settings):
-    return course.run(settings, evaluation.evaluate)
+    return evaluation_run.run(settings, evaluation.evaluate)
 
 
 def _settings(settings_for, folder):

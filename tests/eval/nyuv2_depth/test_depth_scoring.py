@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from eval.nyuv2_depth.score import depth_files, scoring
 from eval.nyuv2_depth.score.depth_metrics import DepthMetrics
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "evaluations" / "nyuv2_score.md"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eval.nyuv2_depth.score.depth_metrics import NAMES, DepthMetrics
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 
 
 def _measure(*images):

@@ -9,11 +9,11 @@ import pytest
 import tensorflow as tf
 from object_sets import Thing
 
-from eval import whole_split
+from eval import complete_pass
 from eval.voc07_detection import boxes, canvases, dataset, examples
 from eval.voc07_detection.config import Config
+from selfsup.common.errors import UserError
 from selfsup.data import manifest, pipeline
-from selfsup.errors import UserError
 
 CONFIG = Config(
     min_size=64, max_size=96, sizes=2, batch_size=2, test_size=64, test_batch_size=2
@@ -180,7 +180,7 @@ def test_images_of_a_batch_are_as_large_as_alone_and_in_the_test(shape, side, tm
         for size in (1, 3)
     ]
     assert batches[1]["image"].shape == (3, side, side, 3)
-    serialized = whole_split.serialized_records(dataset.find(folder).test)
+    serialized = complete_pass.serialized_records(dataset.find(folder).test)
     tested = next(examples.whole(serialized, config).as_numpy_iterator())
     for batch in batches:
         np.testing.assert_array_equal(batch["size"][0], tested["size"][0])
@@ -188,7 +188,7 @@ def test_images_of_a_batch_are_as_large_as_alone_and_in_the_test(shape, side, tm
 
 def test_the_test_split_is_seen_once_and_whole(built):
     found = dataset.find(built)
-    serialized = whole_split.serialized_records(found.test)
+    serialized = complete_pass.serialized_records(found.test)
     batches = list(examples.whole(serialized, CONFIG).as_numpy_iterator())
     assert [batch["image"].shape for batch in batches] == [
         (2, 64, 96, 3),

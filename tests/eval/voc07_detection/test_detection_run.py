@@ -14,14 +14,14 @@ import object_sets
 import pytest
 import tensorflow as tf
 
-from eval import course, metrics_file
+from eval import evaluation_run, metrics_file
 from eval.settings import resolve
 from eval.voc07_detection import config, dataset, evaluation, fitting
 from eval.voc07_detection.score import result_files
 from eval.voc07_detection.score.average_precision import mean_average_precision
-from selfsup import history
-from selfsup.errors import UserError
-from selfsup.hybrid.stop import StopSignals
+from selfsup.common import history
+from selfsup.common.errors import UserError
+from selfsup.common.stop_signals import StopSignals
 
 SMALL = (
     "min_size=48",
@@ -76,7 +76,7 @@ def finished(data, tmp_path_factory):
     """(settings, metrics) of a run of two steps with the lasso."""
     output = tmp_path_factory.mktemp("run")
     settings = _settings(data, output, lasso=0.1)
-    metrics, before = course.run(settings, evaluation.evaluate)
+    metrics, before = evaluation_run.run(settings, evaluation.evaluate)
     assert not before
     return settings, metrics
 
@@ -133,13 +133,13 @@ def _truth_of(serialized):
 
 def test_a_finished_run_is_left_as_it_is(finished):
     settings, metrics = finished
-    assert course.run(settings, evaluation.evaluate) == (metrics, True)
+    assert evaluation_run.run(settings, evaluation.evaluate) == (metrics, True)
 
 
 def test_another_run_does_not_go_there(finished):
     settings, _ = finished
     with pytest.raises(UserError, match="seed was 0, now 1"):
-        course.run(dataclasses.replace(settings, seed=1), evaluation.evaluate)
+        evaluation_run.run(dataclasses.replace(settings, seed=1), evaluation.evaluate)
 
 
 def test_a_run_goes_on_with_its_own_data_alone(finished, tmp_path):
@@ -215,7 +215,7 @@ def test_what_was_learned_by_heart_is_found(tmp_path):
     data = object_sets.write(tmp_path / "set", {"train": images, "test": images})
     texts = ("min_size=96", "max_size=96", "test_size=96", "anchor_size=64")
     settings = _settings(data, tmp_path / "run", *texts, steps=300)
-    metrics, _ = course.run(settings, evaluation.evaluate)
+    metrics, _ = evaluation_run.run(settings, evaluation.evaluate)
     assert metrics["metrics"]["mAP_0.5"] == pytest.approx(1.0)
 
 

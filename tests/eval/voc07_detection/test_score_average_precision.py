@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from eval.voc07_detection.score.average_precision import mean_average_precision
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 
 # The worked example of Padilla et al., "A Survey on Performance Metrics for
 # Object-Detection Algorithms" (IWSSIP 2020), as their public tool documents it: image,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from eval.voc07_detection.score import result_files
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 
 
 def _random(rng, count):

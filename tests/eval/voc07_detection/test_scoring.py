@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from eval.voc07_detection.score import devkit_truth, result_files, scoring
-from selfsup.errors import UserError
+from selfsup.common.errors import UserError
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 OPTIONS = {"ious": [0.5, 0.75], "metric": "voc07", "year": "", "competition": "comp3"}

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from selfsup.errors import UserError
-from selfsup.hybrid import cluster, loopback
+from selfsup.common.errors import UserError
+from selfsup.hybrid.cluster import loopback, tf_config
 from selfsup.hybrid.placement import spread_over
 from selfsup.keras import keras
 
@@ -20,14 +20,14 @@ ADDRESSES = {
 
 
 def test_a_configuration_is_read():
-    found = cluster.parse(cluster.to_json(ADDRESSES, "worker", 1))
-    assert found == cluster.Cluster(ADDRESSES, "worker", 1)
+    found = tf_config.parse(tf_config.to_json(ADDRESSES, "worker", 1))
+    assert found == tf_config.Cluster(ADDRESSES, "worker", 1)
     device = found.devices("worker", "GPU")[1]
     assert device == "/job:worker/replica:0/task:1/device:GPU:0"
     assert found.describe(device) == "worker 1 at 127.0.0.1:4"
     assert found.address_of(device) == ("127.0.0.1", 4)
-    assert cluster.split_address("[::1]:5") == ("::1", 5)
-    assert cluster.from_environment({}) is None
+    assert tf_config.split_address("[::1]:5") == ("::1", 5)
+    assert tf_config.from_environment({}) is None
 
 
 def _config(jobs=None, task=None):
@@ -49,8 +49,8 @@ def _config(jobs=None, task=None):
     ],
 )
 def test_a_process_with_no_other_is_no_cluster(text):
-    assert cluster.parse(text) is None
-    assert cluster.from_environment({"TF_CONFIG": text}) is None
+    assert tf_config.parse(text) is None
+    assert tf_config.from_environment({"TF_CONFIG": text}) is None
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_process_with_no_other_is_no_cluster(text):
 )
 def test_a_wrong_configuration_is_refused(text, message):
     with pytest.raises(UserError, match="TF_CONFIG") as error:
-        cluster.parse(text)
+        tf_config.parse(text)
     assert message in str(error.value)
 
 
@@ -102,9 +102,9 @@ def test_a_port_is_kept_to_this_machine():
 def test_other_machines_need_the_network():
     addresses = {**ADDRESSES, "ps": ("10.0.0.1:2",)}
     with pytest.raises(UserError, match=r"ps is at 10.0.0.1:2.*--listen=network"):
-        loopback.check(cluster.Cluster(addresses, "worker", 0), "loopback")
-    loopback.check(cluster.Cluster(addresses, "worker", 0), "network")
-    loopback.check(cluster.Cluster(ADDRESSES, "worker", 0), "loopback")
+        loopback.check(tf_config.Cluster(addresses, "worker", 0), "loopback")
+    loopback.check(tf_config.Cluster(addresses, "worker", 0), "network")
+    loopback.check(tf_config.Cluster(ADDRESSES, "worker", 0), "loopback")
 
 
 def test_variables_are_spread_by_bytes():

@@ -1,0 +1,1 @@
+"""What a built data set holds, and whether it is sound."""

@@ -1,0 +1,1 @@
+"""Image and video files: read as they are shown, repaired, written."""

@@ -1,0 +1,1 @@
+"""Where records come from: photos, videos, ImageNet, VOC, NYU, the demo's samples."""

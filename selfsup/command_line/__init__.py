@@ -1,0 +1,1 @@
+"""What every binary shares: its start, its errors and its path flags."""

@@ -1,0 +1,1 @@
+"""Exported trunks: SavedModels with a model card, from runs and from TF-Slim."""

@@ -1,0 +1,1 @@
+"""File formats of others: archives, PASCAL VOC devkits and annotations."""

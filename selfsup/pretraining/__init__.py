@@ -1,0 +1,1 @@
+"""A pretraining run: configuration, network, training, reports."""

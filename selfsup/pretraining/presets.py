@@ -1,0 +1,124 @@
+"""Every hyperparameter of a pretraining run; docs/hyperparameters.md has the sources.
+
+Only what differs from the defaults of the trunk's and the tasks' config dataclasses,
+which are the paper's, is listed.
+"""
+
+import dataclasses
+
+from selfsup.pretraining import step_costs
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """A named set of hyperparameters.
+
+    Attributes:
+      description: one line for people.
+      trunk: overrides of `trunk.resnet_v2.TrunkConfig`.
+      tasks: overrides of the tasks' configs by task.
+      steps: steps of a task of weight 1, at most.
+      snapshot_cost: a snapshot at each multiple of this cost; 0 for none.
+      end_cost: cost at which the run ends; 0 for steps alone.
+      rmsprop: name in `hybrid.rmsprop.NAMED`.
+      validation_batches: held-out batches a task is validated on, at most.
+      validation_steps: steps of a task between validations.
+      log_steps: steps of a task between rows of history, each their mean.
+    """
+
+    description: str
+    trunk: dict
+    tasks: dict
+    steps: int
+    snapshot_cost: float = 0.0
+    end_cost: float = 0.0
+    rmsprop: str = "scale_invariant"
+    validation_batches: int = 20
+    validation_steps: int = 2000
+    log_steps: int = 50
+
+
+# The paper's four tasks (section 2).
+DEFAULT_TASKS = ("relative_position", "colorization", "exemplar", "motion_segmentation")
+
+PRESETS = {
+    "paper": Preset(
+        description="the paper's ResNet-101-v2, heads and cost clock",
+        trunk={"depth": "101"},
+        tasks={},
+        # The cost clock ends the run long before.
+        steps=100_000_000,
+        snapshot_cost=step_costs.PAPER_SNAPSHOT_HOURS,
+        end_cost=step_costs.PAPER_END_HOURS,
+    ),
+    "small": Preset(
+        description="ResNet-50-v2 and narrower heads, for one GPU",
+        trunk={"depth": "50"},
+        tasks={
+            "relative_position": {"fc_bottleneck_channels": 256},
+            "colorization": {"head_channels": 1024},
+            "motion_segmentation": {"head_channels": 1024},
+            "imagenet_labels": {"depth": "50"},
+        },
+        steps=100_000,
+    ),
+    "tiny": Preset(
+        description="a trunk of 0.24M parameters and small heads, for CPUs",
+        trunk={"depth": "tiny"},
+        tasks={
+            "relative_position": {
+                "batch_size": 32,
+                "learning_rate": 3e-4,
+                "grids": 1,
+                "grid_rows": 2,
+                "grid_columns": 2,
+                "patch_size": 64,
+                "gap": 24,
+                "jitter": 5,
+                "min_pixels": 50_000,
+                "max_pixels": 100_000,
+                "unit1_channels": 128,
+                "unit2_channels": 64,
+                "bottleneck_channels": 32,
+                "fc_bottleneck_channels": 64,
+            },
+            "colorization": {
+                "learning_rate": 3e-4,
+                "image_size": 128,
+                "head_channels": 256,
+            },
+            "exemplar": {
+                "batch_size": 32,
+                "learning_rate": 3e-4,
+                "image_size": 160,
+                "patch_size": 64,
+                "unit1_channels": 128,
+                "unit2_channels": 64,
+                "bottleneck_channels": 32,
+            },
+            "motion_segmentation": {
+                "batch_size": 8,
+                "learning_rate": 3e-4,
+                "head_channels": 128,
+            },
+            "rotation": {
+                "batch_size": 8,
+                "learning_rate": 3e-4,
+                "image_size": 96,
+                "channels": 128,
+                "bottleneck_channels": 32,
+            },
+            "imagenet_labels": {
+                "depth": "tiny",
+                "batch_size": 16,
+                "learning_rate": 3e-4,
+                "image_size": 96,
+                "min_crop_area": 0.3,
+            },
+        },
+        steps=600,
+        validation_batches=4,
+        validation_steps=50,
+        log_steps=10,
+    ),
+}

@@ -1,0 +1,1 @@
+"""Compares the modes of gradient aggregation on a small problem."""

@@ -1,0 +1,37 @@
+import dataclasses
+
+import pytest
+import tensorflow as tf
+
+from selfsup.data import manifest, pipeline, records
+from selfsup.tasks import task_class
+from tests.benchmarks import input_speed
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("synthetic") / "sets")
+    input_speed.write_synthetic(folder)
+    return manifest.find(folder)
+
+
+def test_made_up_photos_are_as_large_as_photos(sets):
+    photos, frames = (
+        pipeline.sets_for(f, sets) for f in (("image",), ("motion_mask",))
+    )
+    for found, size, kilobytes in ((photos, (375, 500), 110), (frames, (240, 320), 50)):
+        source = pipeline.Source(found, "train")
+        (serialized,) = pipeline.one_pass(source).take(1)
+        assert records.parse(serialized, ("image",))["image"].shape == (*size, 3)
+        assert source.records == 512 and source.damaged == ()
+        assert len(serialized.numpy()) == pytest.approx(1000 * kilobytes, rel=0.25)
+
+
+@pytest.mark.parametrize("name", ["exemplar", "motion_segmentation"])
+def test_all_rates_are_measured(sets, name):
+    task = task_class(name)()
+    task = type(task)(dataclasses.replace(task.config, batch_size=4))
+    source = pipeline.Source(pipeline.sets_for(task.features, sets), "train")
+    rates = input_speed.measure(task, source, threads=2, images=16, rounds=3)
+    values = tf.constant(dataclasses.astuple(rates))
+    assert tf.reduce_all(tf.math.is_finite(values) & (values > 0))

@@ -1,0 +1,89 @@
+import subprocess
+import sys
+
+import pytest
+
+MAIN = '''"""Greets the world.
+
+A second line of help.
+"""
+
+from absl import flags
+
+from selfsup.command_line import command
+from selfsup.common.errors import UserError
+
+_NAME = flags.DEFINE_string("greeted", "world", "Who is greeted.")
+
+
+def main(argv):
+    if _NAME.value == "nobody":
+        raise UserError("--greeted=nobody: expected somebody")
+    if _NAME.value == "bug":
+        raise KeyError("bug")
+    print(f"hello, {_NAME.value}")
+    return 3 if _NAME.value == "three" else None
+
+
+def run():
+    command.run(main, "greet")
+
+
+if __name__ == "__main__":
+    run()
+'''
+AS_MODULE = ("-m", "greet")
+# What the script of an installed console command does.
+AS_SCRIPT = ("-c", "from greet import run; run()")
+
+
+@pytest.fixture(params=[AS_MODULE, AS_SCRIPT], ids=["module", "console"])
+def greet(request, tmp_path, pytestconfig):
+    (tmp_path / "greet.py").write_text(MAIN)
+    path = f"{tmp_path}:{pytestconfig.rootpath}"
+
+    def run(*arguments):
+        return subprocess.run(
+            [sys.executable, *request.param, *arguments],
+            capture_output=True,
+            text=True,
+            env={"PYTHONPATH": path},
+        )
+
+    return run
+
+
+def test_main_runs_with_its_flags(greet):
+    done = greet("--greeted=moon")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "hello, moon\n", "")
+
+
+def test_status_of_main_is_the_exit_status(greet):
+    assert greet("--greeted=three").returncode == 3
+
+
+def test_help_shows_docstring_and_flags(greet):
+    done = greet("--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith("Greets the world.\n\nA second line of help.")
+    assert "--greeted: Who is greeted." in done.stdout
+
+
+def test_user_errors_come_without_a_trace(greet):
+    done = greet("--greeted=nobody")
+    assert done.returncode == 1
+    assert done.stderr == "error: --greeted=nobody: expected somebody\n"
+
+
+def test_bugs_come_with_their_trace(greet):
+    done = greet("--greeted=bug")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr and "KeyError: 'bug'" in done.stderr
+
+
+@pytest.mark.parametrize("argument", ["moon", "--gretted=moon"])
+def test_what_is_not_understood_is_refused(greet, argument):
+    done = greet(argument)
+    assert done.returncode == 1
+    assert argument.strip("-").split("=")[0] in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,105 @@
+"""Builds on Apache Beam's local engine; what other engines do is up to them."""
+
+import dataclasses
+import hashlib
+import shutil
+import sys
+
+import odd_inputs
+import pytest
+
+from data_prep.build import beam_runner, worker_pool, writer
+from selfsup.common.errors import UserError
+
+
+def _files(output):
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in output.iterdir()
+        if path.is_file() and path.name != "manifest.json"
+    }
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory):
+    output = tmp_path_factory.mktemp("local")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker_pool, "run", odd_inputs.run_in_process)
+        return output, odd_inputs.build(output, num_shards=2)
+
+
+def test_same_set_as_the_local_runner(local, tmp_path, capfd):
+    reference, made = local
+    by_beam = odd_inputs.build(tmp_path, num_shards=2, runner=writer.BEAM, workers=2)
+    assert by_beam == dataclasses.replace(made, directory=str(tmp_path))
+    assert _files(tmp_path) == _files(reference)
+    assert "photos: 40/40" in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_input_that_crashes_its_process_is_set_aside(tmp_path):
+    made = odd_inputs.build(
+        tmp_path,
+        inputs=[odd_inputs.KILLS, odd_inputs.KEYS[0]],
+        convert=odd_inputs.Convert(lethal=True),
+        validation_fraction=0.0,
+        num_shards=1,
+        runner=writer.BEAM,
+    )
+    assert made.records("train") == odd_inputs.RECORDS_EACH
+    aside = (tmp_path / "set_aside.tsv").read_text()
+    assert aside.startswith(f"{odd_inputs.KILLS}\tcrashes the decoder")
+
+
+def test_only_what_is_missing_is_made(local, tmp_path):
+    """Beam finishes what was begun here."""
+    reference, made = local
+    shutil.copytree(reference, tmp_path, dirs_exist_ok=True)
+    lost = tmp_path / made.shards[1].file
+    lost.unlink()
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.tfrecord")}
+    odd_inputs.build(tmp_path, num_shards=2, runner=writer.BEAM)
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert _files(tmp_path) == _files(reference)
+
+
+def test_vanished_inputs_end_the_build_to_be_resumed(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "0").write_text("input")
+    convert = odd_inputs.ReadInputs(str(folder), 0, str(tmp_path / "elsewhere"))
+    with pytest.raises(
+        UserError, match=r"(?s)in: cannot be read any more.* again to go"
+    ):
+        odd_inputs.build(
+            tmp_path / "out",
+            inputs=["0"],
+            convert=convert,
+            directory=str(folder),
+            runner=writer.BEAM,
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("--flink_mistress=a", "Beam knows no --flink_mistress"),
+        ("--direct_num_workers=many", "not understood"),
+        ("--a='", "No closing quotation"),
+        ("--runner=Zeus", "Zeus"),
+    ],
+)
+def test_unknown_options_are_refused(tmp_path, options, told):
+    with pytest.raises(UserError, match=told):
+        odd_inputs.build(tmp_path, runner=writer.BEAM, beam_options=options)
+
+
+def test_options_without_beam_are_refused(tmp_path):
+    with pytest.raises(UserError, match="--runner=beam"):
+        odd_inputs.build(tmp_path, beam_options="--runner=FlinkRunner")
+
+
+def test_beam_that_is_not_installed_is_said(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    with pytest.raises(UserError, match=r"pip install -e '\.\[beam\]'"):
+        beam_runner.run([], None, 1, None, print)

@@ -1,0 +1,152 @@
+"""--aggregation from the command line to the engine."""
+
+import dataclasses
+import json
+import os
+
+import pytest
+from built_sets import write_set
+
+from selfsup.common import config_file
+from selfsup.common.errors import UserError
+from selfsup.common.stop_signals import StopSignals
+from selfsup.hybrid import assignment
+from selfsup.pretraining import configuration, devices, restoring, training_run
+
+TASKS = ("rotation", "colorization")
+_SMALL = (
+    "rotation.batch_size=3",
+    "rotation.image_size=32",
+    "colorization.batch_size=2",
+    "colorization.image_size=32",
+    "colorization.head_channels=8",
+)
+
+
+def _config(mode, **options):
+    options = {"task_overrides": _SMALL, "steps": 3, **options}
+    config = configuration.resolve("tiny", TASKS, aggregation=mode, **options)
+    return dataclasses.replace(config, log_steps=1, validation_batches=1)
+
+
+def test_an_unknown_mode_is_refused_with_those_there_are():
+    with pytest.raises(UserError, match="'allreduce'; known: async, hybrid, sync"):
+        _config("allreduce")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"weights": ["rotation=2"]}, "one weight for all; --task_weights gives rot"),
+        (
+            {"task_overrides": ["rotation.learning_rate=0.5"]},
+            "one learning rate for all; .* rotation 0.5, colorization 0.0003",
+        ),
+    ],
+)
+def test_what_one_step_for_all_cannot_have_is_refused(options, told):
+    with pytest.raises(UserError, match=f"--aggregation=sync: all tasks .* {told}"):
+        _config("sync", **options)
+    assert _config("hybrid", **options).aggregation == "hybrid"
+
+
+def test_a_run_does_not_change_its_mode(tmp_path):
+    configuration.save(_config("sync"), str(tmp_path))
+    assert config_file.read(str(tmp_path))["aggregation"] == "sync"
+    with pytest.raises(UserError, match="aggregation was 'sync', now 'async'"):
+        configuration.save(_config("async"), str(tmp_path))
+
+
+def test_a_run_from_before_there_were_modes_is_hybrid(tmp_path):
+    configuration.save(_config("hybrid"), str(tmp_path))
+    path = tmp_path / config_file.FILE_NAME
+    stored = json.loads(path.read_text())
+    del stored["aggregation"]
+    path.write_text(json.dumps(stored))
+    configuration.save(_config("hybrid"), str(tmp_path))
+    path.write_text(json.dumps(stored))
+    with pytest.raises(UserError, match="aggregation was 'hybrid', now 'sync'"):
+        configuration.save(_config("sync"), str(tmp_path))
+
+
+def test_fields_that_trunk_and_tasks_have_come_to_have_were_at_their_defaults(tmp_path):
+    path = tmp_path / config_file.FILE_NAME
+    configuration.save(_config("hybrid"), str(tmp_path))
+    stored = json.loads(path.read_text())
+    del stored["trunk"]["phases"], stored["tasks"]["colorization"]["temperature"]
+    path.write_text(json.dumps(stored))
+    more = [*_SMALL, "colorization.temperature=0.5"]
+    with pytest.raises(UserError, match=r"colorization.temperature was 0.38, now 0.5"):
+        configuration.save(_config("hybrid", task_overrides=more), str(tmp_path))
+    with pytest.raises(UserError, match=r"trunk.phases was True, now False"):
+        off = ["phases=false"]
+        configuration.save(_config("hybrid", trunk_overrides=off), str(tmp_path))
+    configuration.save(_config("hybrid"), str(tmp_path))
+    assert json.loads(path.read_text())["trunk"]["phases"] is True
+
+
+def test_a_task_that_was_not_there_is_another_run(tmp_path):
+    alone = configuration.resolve("tiny", ["rotation"])
+    configuration.save(alone, str(tmp_path))
+    both = configuration.resolve("tiny", ["rotation", "relative_position"])
+    with pytest.raises(UserError, match=r"relative_position.gap was None, now 24"):
+        configuration.save(both, str(tmp_path))
+
+
+def test_an_asynchronous_step_costs_one_replicas_batch():
+    costs, replicas = dict.fromkeys(TASKS, 1.0), dict.fromkeys(TASKS, 2)
+    expected = {
+        mode: _config(mode, end_cost=20.0, steps=100).expected_steps(
+            costs, replicas, takes_turns=False
+        )
+        for mode in assignment.AGGREGATIONS
+    }
+    assert expected["sync"] == dict.fromkeys(TASKS, 5)
+    assert expected["hybrid"] == dict.fromkeys(TASKS, 10)
+    assert expected["async"] == dict.fromkeys(TASKS, 20)
+
+
+def test_a_single_device_has_all_tasks_in_sync_and_none_in_async():
+    where = devices.local_assignment(_config("sync"), [], 0)
+    assert where.groups == dict.fromkeys(TASKS, ("/CPU:0",))
+    assert devices.local_assignment(_config("hybrid"), [], 0).takes_turns
+    with pytest.raises(
+        UserError, match=r"--aggregation=async: .* there is 1 \(/CPU:0\)"
+    ):
+        devices.local_assignment(_config("async"), [], 0)
+
+
+def test_each_replica_has_a_batch_of_its_own_and_the_total_is_said(monkeypatch):
+    monkeypatch.setattr(devices, "_cpus", lambda count: ("/CPU:0", "/CPU:1")[:count])
+    overrides = ["exemplar.batch_size=5"]
+    config = configuration.resolve("tiny", ["exemplar"], task_overrides=overrides)
+    where = devices.local_assignment(config, [], 2)
+    assert where.groups == {"exemplar": ("/CPU:0", "/CPU:1")}
+    told = "exemplar on /CPU:0, /CPU:1: 2 replicas x 5 = 10 examples a step"
+    assert devices.describe(where, config) == told
+    alone = devices.describe(assignment.alone(config.tasks), config)
+    assert alone == ("the tasks take turns on one device\nexemplar: 5 examples a step")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("data"))
+    write_set(folder, [6, 3], splits=["train", "validation"], size=(64, 64))
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_a_run_of_each_mode_trains_and_goes_on(data, tmp_path, mode):
+    workers = {"rotation": ("/CPU:1", "/CPU:2"), "colorization": ("/CPU:3",)}
+    where = assignment.Assignment(workers, ("/CPU:0",))
+    for steps in (3, 5):
+        run = training_run.Pretraining(
+            _config(mode, steps=steps), data, str(tmp_path), where
+        )
+        assert run.run(StopSignals())
+        assert run.engine.steps() == dict.fromkeys(TASKS, steps)
+    store = restoring.checkpoints(str(tmp_path))
+    state = store.read_state(store.latest())["groups"]["rotation"]
+    assert state["steps"] == 5 and ("workers" in state) == (mode == "async")
+    assert os.path.exists(tmp_path / "validation.json")
