@@ -9,7 +9,7 @@ from selfsup.data import pipeline
 
 
 def serialized_records(source):
-    """The records of a `pipeline.Source` in file order: tf.data.Dataset of strings.
+    """The records of a `pipeline.RecordSource` in file order: tf.data.Dataset of strings.
 
     Unlike `pipeline.one_pass` nothing stands in for records that damage has taken: a
     metric over other records than its name says would be wrong. Iterate it inside of

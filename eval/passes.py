@@ -1,6 +1,6 @@
 """Passes over images that show their progress and can be stopped."""
 
-from selfsup.common.progress import Progress
+from selfsup.common.progress import ProgressBar
 
 
 class Stopped(Exception):
@@ -21,7 +21,7 @@ def watched(batches, what, total, stop):
       Stopped: when a signal has come.
     """
     done = 0
-    with Progress(what, total) as progress:
+    with ProgressBar(what, total) as progress:
         for batch in batches:
             if stop.received is not None:
                 raise Stopped

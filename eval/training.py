@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from selfsup.common.errors import UserError
 from selfsup.common.history import History
-from selfsup.common.progress import Progress
+from selfsup.common.progress import ProgressBar
 from selfsup.data import pipeline
-from selfsup.hybrid.checkpoint import Store
+from selfsup.hybrid.checkpoint import CheckpointStore
 
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
@@ -66,7 +66,7 @@ class Training:
         self._trackable = trackable
         self._checkpoint_seconds = checkpoint_seconds
         self._log_steps = log_steps
-        self._store = Store(os.path.join(folder, CHECKPOINTS))
+        self._store = CheckpointStore(os.path.join(folder, CHECKPOINTS))
         self._pending = []
 
     def resume(self):
@@ -109,7 +109,7 @@ class Training:
         writer = tf.summary.create_file_writer(os.path.join(self._folder, TENSORBOARD))
         examples = iter(self._batches(self.number * self._batch_size))
         saved_at = time.monotonic()
-        with Progress(f"{self._name} steps", self._steps, self.number) as progress:
+        with ProgressBar(f"{self._name} steps", self._steps, self.number) as progress:
             while self.number < self._steps and stop.received is None:
                 self._take(next(examples))
                 progress.update(self.number)

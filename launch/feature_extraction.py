@@ -12,7 +12,7 @@ from data_prep.sources import photo_builder, photo_conversion
 from selfsup.common import files
 from selfsup.common.errors import UserError
 from selfsup.common.png_file import save_png
-from selfsup.common.progress import Progress
+from selfsup.common.progress import ProgressBar
 from selfsup.data import pipeline
 
 _THUMBNAIL = 112
@@ -40,7 +40,7 @@ def extract(trunk_dir, folder, output, image_size, batch_size):
         batch.clear()
         names.clear()
 
-    with Progress("photos", len(keys)) as progress:
+    with ProgressBar("photos", len(keys)) as progress:
         for done, key in enumerate(keys, start=1):
             try:
                 batch.append(load_photo(os.path.join(folder, key), image_size))

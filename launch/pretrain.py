@@ -239,17 +239,17 @@ def _keep_details_of_losses():
 def _wire():
     from selfsup.common.errors import UserError
     from selfsup.hybrid.cluster import tf_config
-    from selfsup.hybrid.transfer import Wire
+    from selfsup.hybrid.transfer import TransferOptions
 
     if not _SUM_IN_HOST.value:
-        return Wire(_WIRE.value)
+        return TransferOptions(_WIRE.value)
     found = tf_config.from_environment()
     if found is None:
         raise UserError(
             "--sum_in_host: there is no cluster (TF_CONFIG is not set, or names no other "
             "process)"
         )
-    return Wire(_WIRE.value, lambda device: found.address_of(device)[0])
+    return TransferOptions(_WIRE.value, lambda device: found.address_of(device)[0])
 
 
 def _recorder():

@@ -18,7 +18,7 @@ from data_prep.build.shards import STATE_FOLDER, ShardJob
 from selfsup.common import files
 from selfsup.data import manifest as manifests
 from selfsup.common.errors import UserError
-from selfsup.common.progress import Progress
+from selfsup.common.progress import ProgressBar
 
 DATABASE = "inputs.sqlite"
 _PLAN_FILE = "build.json"
@@ -167,7 +167,7 @@ def _set_up(database):
 def _insert(database, inputs):
     rows = []
     count = 0
-    with Progress("inputs listed", total=None) as progress:
+    with ProgressBar("inputs listed", total=None) as progress:
         for item in inputs:
             key, split, detail = Input(item) if isinstance(item, str) else item
             rows.append((_bytes(key), _hash(key), split, _bytes(detail)))

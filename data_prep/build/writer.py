@@ -20,7 +20,7 @@ from selfsup.common import versions
 from selfsup.common import files
 from selfsup.data import manifest as manifests
 from selfsup.common.errors import UserError
-from selfsup.common.progress import Progress
+from selfsup.common.progress import ProgressBar
 
 __all__ = ["Converted", "Input", "SetAside", "build"]
 
@@ -155,7 +155,7 @@ def _write_missing(jobs, run, work, unit):
     if not missing:
         return
     try:
-        with Progress(unit, total, done) as progress:
+        with ProgressBar(unit, total, done) as progress:
             run(missing, work, lambda more: progress.update(done + more))
     except UserError as error:
         raise UserError(f"{error}; {_KEPT}") from error

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from selfsup.common import files
 from selfsup.common.errors import UserError
-from selfsup.common.progress import Progress
+from selfsup.common.progress import ProgressBar
 from selfsup.data import pipeline, records
 from selfsup.images import ab_bins, ab_encoding, color, resize
 
@@ -33,7 +33,7 @@ def write_color_prior(sets, output):
     # Told now rather than after the measurement.
     if not os.access(os.path.dirname(os.path.abspath(output)), os.W_OK):
         raise UserError(f"--output={output}: its folder is missing or not writable")
-    source = pipeline.Source(pipeline.sets_for((records.IMAGE,), sets), "train")
+    source = pipeline.RecordSource(pipeline.sets_for((records.IMAGE,), sets), "train")
     prior = measure(pipeline.one_pass(source), source.records)
     temporary = f"{output}.{os.getpid()}.tmp"
     try:
@@ -68,7 +68,7 @@ def measure(serialized, total):
     )
     counts = tf.zeros([ab_bins.COUNT], tf.float64)
     done = 0
-    with Progress("photos", total) as progress:
+    with ProgressBar("photos", total) as progress:
         for batch in histograms:
             counts += tf.reduce_sum(tf.cast(batch, tf.float64), axis=0)
             done += int(batch.shape[0])

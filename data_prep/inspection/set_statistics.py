@@ -13,7 +13,7 @@ from data_prep.build import local_runner, worker_pool
 from data_prep.inspection.quantiles import Distribution
 from selfsup.common import files
 from selfsup.common.errors import UserError
-from selfsup.common.progress import Progress
+from selfsup.common.progress import ProgressBar
 from selfsup.data import records
 
 _RECORDS_A_STEP = 64
@@ -268,7 +268,7 @@ def run_shards(work, jobs, workers, total):
     done = {}
     workers = workers or local_runner.cpus()
     events = worker_pool.run(work, jobs, min(workers, max(1, len(jobs))))
-    with contextlib.closing(events), Progress("records", total) as progress:
+    with contextlib.closing(events), ProgressBar("records", total) as progress:
         for event in events:
             if event.job is None:
                 continue

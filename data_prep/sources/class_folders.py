@@ -8,7 +8,7 @@ from data_prep.build import inputs
 from data_prep.media import image_formats
 from data_prep.sources import photo_builder
 from selfsup.common.errors import UserError
-from selfsup.common.progress import Progress
+from selfsup.common.progress import ProgressBar
 from selfsup.formats import archives
 
 
@@ -67,7 +67,7 @@ def _tar_layout(path):
     and photos that belong to no class beside it or in it.
     """
     folders = set()
-    with Progress(f"{os.path.basename(path)}: members", total=None) as progress:
+    with ProgressBar(f"{os.path.basename(path)}: members", total=None) as progress:
         for count, entry in enumerate(archives.entries(path, descend=False), start=1):
             progress.update(count)
             if _names_a_class(path, entry):

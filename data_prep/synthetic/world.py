@@ -18,7 +18,7 @@ from data_prep.synthetic import (
 )
 from selfsup.common import files
 from selfsup.common.errors import UserError
-from selfsup.common.progress import Progress
+from selfsup.common.progress import ProgressBar
 
 FILE_NAME = "world.json"
 FORMAT, VERSION = "selfsup-synthetic-world", 1
@@ -122,7 +122,7 @@ def _fill(folder, options, workers):
             total += pictures
     work = functools.partial(_work, folder, options)
     events = worker_pool.run(work, jobs, workers or local_runner.cpus())
-    with contextlib.closing(events), Progress("pictures", total) as progress:
+    with contextlib.closing(events), ProgressBar("pictures", total) as progress:
         for event in events:
             if isinstance(event, worker_pool.Died):
                 how = worker_pool.describe_exit(event.exitcode)

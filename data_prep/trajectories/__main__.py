@@ -62,9 +62,9 @@ def _make_folder(path):
 
 def _extract(total):
     from data_prep.trajectories import extraction
-    from selfsup.common.progress import Progress
+    from selfsup.common.progress import ProgressBar
 
-    with Progress("frames", total) as progress:
+    with ProgressBar("frames", total) as progress:
         return extraction.extract(
             _images(progress), _TRACK_LENGTH.value, _MASK_PEOPLE.value
         )

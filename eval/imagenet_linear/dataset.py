@@ -9,7 +9,7 @@ import tensorflow as tf
 from eval import complete_pass
 from eval.imagenet_linear.held_out import is_held_out
 from selfsup.common.errors import UserError
-from selfsup.common.progress import Progress
+from selfsup.common.progress import ProgressBar
 from selfsup.data import manifest, pipeline, records
 from selfsup.images import inception_augmentation
 
@@ -27,7 +27,7 @@ class LabelledPhotos:
     Attributes:
       directory: of the set.
       classes: names by label.
-      train, test: `pipeline.Source`s.
+      train, test: `pipeline.RecordSource`s.
       test_split: the name of the split that `test` is.
       checksum: of the shards of both.
     """
@@ -89,8 +89,8 @@ def _open(one):
     return LabelledPhotos(
         directory=one.directory,
         classes=tuple(one.labels),
-        train=pipeline.Source([one], TRAIN),
-        test=pipeline.Source([one], splits[0]),
+        train=pipeline.RecordSource([one], TRAIN),
+        test=pipeline.RecordSource([one], splits[0]),
         test_split=splits[0],
         checksum=manifest.fingerprint([one], (TRAIN, splits[0])),
     )
@@ -171,7 +171,7 @@ def _count(photos, source, split, held_out_share):
     counts, done = np.zeros([2, classes], np.int64), 0
     with (
         complete_pass.damage_explained(source),
-        Progress("labels", source.records) as bar,
+        ProgressBar("labels", source.records) as bar,
     ):
         for labels, held_out in stream.prefetch(1).as_numpy_iterator():
             _check_range(labels, classes, where)
@@ -289,7 +289,7 @@ def in_file_order(source, size, batch_size, keep=None):
     "image" uint8 [B, size, size, 3], "label" int64 [B] and "key" string [B], tensors.
 
     Args:
-      source: a `pipeline.Source`.
+      source: a `pipeline.RecordSource`.
       size: pixels, side of the crops.
       batch_size: photos a batch; the last may have fewer.
       keep: key, scalar string tensor -> bool: which photos are read; None for all.

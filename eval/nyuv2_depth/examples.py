@@ -45,7 +45,7 @@ class Data:
     """The sets below a folder that have depth.
 
     Attributes:
-      train, test: a `pipeline.Source` each.
+      train, test: a `pipeline.RecordSource` each.
       description: dict of JSON types for metrics.json.
     """
 
@@ -116,7 +116,7 @@ def _source(sets, split):
             "Build the set with its official splits, or name the split to measure on "
             "with --set=test_split=validation"
         )
-    return pipeline.Source(sets, split)
+    return pipeline.RecordSource(sets, split)
 
 
 def _splits(one):

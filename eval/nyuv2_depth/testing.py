@@ -12,7 +12,7 @@ from eval.nyuv2_depth.examples import to_float
 from eval.nyuv2_depth.score.depth_metrics import DepthMetrics
 from eval.nyuv2_depth.score.scoring import resize
 from selfsup.common import files
-from selfsup.common.progress import Progress
+from selfsup.common.progress import ProgressBar
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +69,7 @@ def run(network, data, config, stop):
     )
     tested = Tested(DepthMetrics(), [], [], [])
     wanted = _spread(data.test.records, config.pictures)
-    progress = Progress("nyuv2_depth test images", data.test.records)
+    progress = ProgressBar("nyuv2_depth test images", data.test.records)
     with complete_pass.damage_explained(data.test), progress:
         for batch in data.test_batches():
             if stop.received is not None:

@@ -21,8 +21,8 @@ class Dataset:
     Attributes:
       directory: of the set.
       classes: names, by class index.
-      trainval: `pipeline.Source` of VOC's trainval: all of train and validation.
-      test: `pipeline.Source` of the test split.
+      trainval: `pipeline.RecordSource` of VOC's trainval: all of train and validation.
+      test: `pipeline.RecordSource` of the test split.
       max_objects: most objects that count for training in an image.
       checksum: of classes and shards.
       counts: dict of ints for metrics.json.
@@ -87,7 +87,7 @@ def _of(one):
         raise UserError(
             f"{one.directory}: has neither a train nor a validation split to train on"
         )
-    trainval, test = _trainval(one), pipeline.Source([one], TEST)
+    trainval, test = _trainval(one), pipeline.RecordSource([one], TEST)
     max_objects, counts = _count(trainval, len(one.labels))
     if not max_objects:
         raise UserError(
@@ -138,7 +138,7 @@ def _trainval(one):
         for split in _TRAINVAL
         for shard in one.split(split)
     )
-    return pipeline.Source([dataclasses.replace(one, shards=shards)], name)
+    return pipeline.RecordSource([dataclasses.replace(one, shards=shards)], name)
 
 
 def _count(source, classes):

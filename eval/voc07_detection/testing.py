@@ -9,7 +9,7 @@ from eval import complete_pass
 from eval.voc07_detection import boxes as conventions
 from eval.voc07_detection import canvases, examples
 from eval.voc07_detection.dataset import image_id
-from selfsup.common.progress import Progress
+from selfsup.common.progress import ProgressBar
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,7 @@ def run(detector, dataset, config, stop):
     detect = tf.function(detector.detect)
     collected = _Collected(dataset.classes)
     batches = examples.whole(complete_pass.serialized_records(dataset.test), config)
-    progress = Progress("test images", dataset.test.records)
+    progress = ProgressBar("test images", dataset.test.records)
     with complete_pass.damage_explained(dataset.test), progress:
         for batch in batches:
             if stop.received is not None:

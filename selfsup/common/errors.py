@@ -1,7 +1,7 @@
 """Errors whose text is written for the person at the terminal."""
 
 
-class UserError(Exception):
+class UserError(ValueError):
     """Bad input, flag or environment.
 
     The message names the file, the flag or the value, and what was expected.

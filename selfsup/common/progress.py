@@ -6,11 +6,11 @@ import time
 _LINE_SECONDS = 5.0
 
 
-class Progress:
+class ProgressBar:
     """Shows done/total, rate and time left on stderr; a context manager.
 
     Example:
-      with Progress("photos", total=100) as progress:
+      with ProgressBar("photos", total=100) as progress:
           progress.update(1)
     """
 

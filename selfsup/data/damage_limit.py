@@ -13,14 +13,14 @@ def count_whole_records(path):
     return int(counted)
 
 
-class LossLimit:
+class DamageLimit:
     """Ends a task's training when too many of its examples are stand-ins."""
 
     def __init__(self, name, source, fraction):
         """
         Args:
           name: the task.
-          source: its `pipeline.Source`.
+          source: its `pipeline.RecordSource`.
           fraction: of an epoch's records, or of the examples seen where these are more.
         """
         self._name = name

@@ -29,7 +29,7 @@ SHUFFLE_BUFFER = 2048
 # Records read ahead of those that are decoded, which goes on while the shuffle buffer of
 # the next window is filled.
 _READ_AHEAD = 128
-# Key in every example, int32: the index in `Source.files` of the damaged shard whose
+# Key in every example, int32: the index in `RecordSource.files` of the damaged shard whose
 # record it stands in for, or -1.
 STAND_IN = "pipeline/stand_in"
 # Kinds of sets, the sooner the better for a task that can do with any of them: sets that
@@ -66,7 +66,7 @@ def sets_for(features, sets):
     return [one for one in usable if one.kind == wanted]
 
 
-class Source:
+class RecordSource:
     """The shards of one split of some sets, in a fixed order.
 
     Attributes:
@@ -99,7 +99,7 @@ class Source:
 
 
 def native_files(source) -> list[bytes]:
-    """The paths of a `Source`, or of a share of it, as TensorFlow takes them."""
+    """The paths of a `RecordSource`, or of a share of it, as TensorFlow takes them."""
     return [files.native(path) for path in source.files]
 
 
@@ -138,7 +138,7 @@ def whole_records(path):
 
 
 def one_pass(source):
-    """All records of a `Source` in file order: tf.data.Dataset of strings.
+    """All records of a `RecordSource` in file order: tf.data.Dataset of strings.
 
     Stand-ins make up for lost ones, so there are `source.records` in any case.
     """
@@ -212,7 +212,7 @@ def record_stream(source, seed, position):
     """Records from `position` on, for ever.
 
     Args:
-      source: a `Source`.
+      source: a `RecordSource`.
       seed: int; another seed, another order.
       position: number of records consumed so far.
 
@@ -248,7 +248,7 @@ def training_batches(task, source, seed, position, batch_size):
 
     Args:
       task: a `Task`; its `preprocess_example` runs here.
-      source: a `Source` of records with the task's features.
+      source: a `RecordSource` of records with the task's features.
       seed: int, of the order and of the examples.
       position: number of examples consumed so far.
       batch_size: examples a batch.
@@ -297,7 +297,7 @@ def plain_images(source, size, batch_size):
     """One pass over a split as centre crops, for statistics rather than training.
 
     Args:
-      source: a `Source` of records with images.
+      source: a `RecordSource` of records with images.
       size: side of the crop; the shorter side is first resized to it.
       batch_size: images a batch; the last may have fewer.
 

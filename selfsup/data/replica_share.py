@@ -6,8 +6,8 @@ import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)
-class Share:
-    """Some of the shards of a `pipeline.Source`, which it stands for in the pipeline.
+class ReplicaShare:
+    """Some of the shards of a `pipeline.RecordSource`, which it stands for in the pipeline.
 
     Attributes:
       files: their paths.
@@ -37,7 +37,7 @@ def share(source, index, count):
     """
     step = count if count <= len(source.files) else 1
     shards = range(index if step > 1 else 0, len(source.files), step)
-    return Share(
+    return ReplicaShare(
         [source.files[shard] for shard in shards],
         [source.counts[shard] for shard in shards],
         tuple(shards),

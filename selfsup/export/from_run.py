@@ -57,7 +57,7 @@ def recalibrate(pretrained, data_dir, images, output_stride):
       dict of what they were measured on, for the model card.
     """
     sets = pipeline.sets_for(("image",), manifest.find(data_dir))
-    source = pipeline.Source(sets, "train")
+    source = pipeline.RecordSource(sets, "train")
     images = min(images, source.records)
     crops = pipeline.plain_images(source, RECALIBRATION_SIZE, RECALIBRATION_BATCH)
     batches = crops.unbatch().take(images).batch(RECALIBRATION_BATCH)

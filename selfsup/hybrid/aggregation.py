@@ -13,7 +13,7 @@ class Aggregation:
     """What an engine runs.
 
     Attributes:
-      groups: by task, what counts its steps: a `Group`, `Counters`, or `WorkerGroups`.
+      groups: by task, what counts its steps: a `Group`, `StepCounts`, or `WorkerGroups`.
       steppers: what steps without waiting for the others; each in a thread of its own.
       optimizers: dict of `RMSProp` by name, for checkpoints.
     """

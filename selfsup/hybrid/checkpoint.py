@@ -22,7 +22,7 @@ _NAME = re.compile(r"^(checkpoint|snapshot)-(\d+)$")
 
 
 @dataclasses.dataclass(frozen=True)
-class Store:
+class CheckpointStore:
     """The checkpoints of one run, below its model directory.
 
     `checkpoint-STEPS` are for resuming, of which the last `keep` stay. `snapshot-NUMBER`

@@ -25,7 +25,7 @@ class Engine:
           weights: dict of positive turn weights by name.
           limits: dict of steps at which a group is finished.
           clock: a `CostClock`.
-          store: a `checkpoint.Store`.
+          store: a `checkpoint.CheckpointStore`.
           trackable: everything with variables that a checkpoint has to hold.
         """
         self.groups = groups

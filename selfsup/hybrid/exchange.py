@@ -1,7 +1,7 @@
 """What passes between master variables and replicas: values pulled, sums pushed.
 
 Each value leaves its server once for each replica, and each gradient a replica once; by
-the options of `Wire`, less.
+the options of `TransferOptions`, less.
 """
 
 import tensorflow as tf

@@ -2,10 +2,10 @@
 
 from selfsup.hybrid.replicated import Replicated
 from selfsup.hybrid.rmsprop import RMSProp
-from selfsup.hybrid.step_counts import Counters
+from selfsup.hybrid.step_counts import StepCounts
 
 
-class Group(Replicated, Counters):
+class Group(Replicated, StepCounts):
     """One task with its own optimizer and counters, which outlive its replicas."""
 
     def __init__(
@@ -19,7 +19,7 @@ class Group(Replicated, Counters):
           name: what to call it, where a task has several; the task's name otherwise.
           optimizer: the `RMSProp` that it shares with them; one of its own otherwise.
         """
-        Counters.__init__(self, workload)
+        StepCounts.__init__(self, workload)
         optimizer = optimizer or RMSProp(workload.master.variables, rmsprop_config)
         devices = {workload.name: devices}
         Replicated.__init__(self, name or workload.name, [workload], optimizer, devices)

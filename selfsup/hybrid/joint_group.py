@@ -6,7 +6,7 @@ from selfsup.hybrid.replica_set import MasterSet, ReplicaSet
 from selfsup.hybrid.replicated import Replicated
 from selfsup.hybrid.rmsprop import RMSProp
 from selfsup.hybrid.step import all_variables
-from selfsup.hybrid.step_counts import Counters
+from selfsup.hybrid.step_counts import StepCounts
 
 NAME = "all tasks"
 
@@ -19,7 +19,7 @@ class JointGroup(Replicated):
     so the size of a task's loss decides its say in the trunk.
 
     Attributes:
-      members: dict of the tasks' `Counters`, which agree on the steps.
+      members: dict of the tasks' `StepCounts`, which agree on the steps.
     """
 
     def __init__(self, workloads, rmsprop_config, devices):
@@ -68,7 +68,7 @@ class JointGroup(Replicated):
         return self._common_step.sets[self.tasks.index(task)]
 
 
-class _Member(Counters):
+class _Member(StepCounts):
     """One task's counters; restoring them takes the common input along."""
 
     def __init__(self, workload, group):

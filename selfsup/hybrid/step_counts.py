@@ -5,7 +5,7 @@ import numpy as np
 from selfsup.common.errors import UserError
 
 
-class Counters:
+class StepCounts:
     """Counts the steps of one task, whoever takes them.
 
     Attributes:

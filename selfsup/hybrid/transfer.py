@@ -8,7 +8,7 @@ DTYPES = (FLOAT32, BFLOAT16)
 
 
 @dataclasses.dataclass(frozen=True)
-class Wire:
+class TransferOptions:
     """Options that cut what travels.
 
     Attributes:
@@ -29,7 +29,7 @@ class Wire:
         """The devices in lists by host, in order.
 
         Example:
-          >>> Wire(host_of=lambda device: device[0]).hosts(["a0", "b0", "a1"])
+          >>> TransferOptions(host_of=lambda device: device[0]).hosts(["a0", "b0", "a1"])
           [['a0', 'a1'], ['b0']]
         """
         if self.host_of is None:

@@ -79,7 +79,7 @@ class WorkerGroups:
         return self.workers[0].last_updates()
 
     def counters(self):
-        """As `Counters.counters`, with those of each worker."""
+        """As `StepCounts.counters`, with those of each worker."""
         sums = {name: self._sum(name) for name in _SUMMED}
         return {**sums, "workers": [worker.counters() for worker in self.workers]}
 

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any, Callable, Optional, Union
 
-from selfsup.hybrid.transfer import Wire
+from selfsup.hybrid.transfer import TransferOptions
 
 
 class Model:
@@ -81,7 +81,7 @@ class Workload:
     learning_rate: Union[float, Callable]
     seed: int
     copy: Optional[Callable] = None
-    wire: Wire = dataclasses.field(default_factory=Wire)
+    wire: TransferOptions = dataclasses.field(default_factory=TransferOptions)
     recorder: Optional[Any] = None
 
     @property

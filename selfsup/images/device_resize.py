@@ -9,7 +9,7 @@ import tensorflow as tf
 from selfsup.images import resize
 
 
-def lay(image, size, canvas):
+def place_on_canvas(image, size, canvas):
     """Lays an image into the upper left corner of a canvas, zeros elsewhere.
 
     Args:

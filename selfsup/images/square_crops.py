@@ -18,7 +18,7 @@ def cut(encoded, size, seed):
       seed: int32 [2].
 
     Returns:
-      dict as of `device_resize.lay`. The canvas is half as much again as `size`, which
+      a dict, see `device_resize.place_on_canvas`. The canvas is 1.5 times `size`, which
       holds a photo of 500x375 for a size of 256.
     """
     square = tf.cond(
@@ -26,7 +26,7 @@ def cut(encoded, size, seed):
         lambda: _square_of(_shrunk(encoded, 2 * size), seed),
         lambda: decode_window(encoded, _placed(seed)),
     )
-    return device_resize.lay(square, size, size + size // 2)
+    return device_resize.place_on_canvas(square, size, size + size // 2)
 
 
 def random_mirror(images, seed):

@@ -12,8 +12,8 @@ from selfsup.common.history import History
 from selfsup.common.png_file import save_png
 from selfsup.pretraining import restoring
 from selfsup.pretraining.combination_figure import draw
-from selfsup.pretraining.display import Progress, TaskProgress
-from selfsup.pretraining.health_report import HealthReport
+from selfsup.pretraining.display import RunDisplay, TaskProgress
+from selfsup.pretraining.health_monitor import HealthMonitor
 from selfsup.pretraining.tensorboard_log import Summaries
 from selfsup.pretraining.validation import Validator
 
@@ -41,8 +41,8 @@ class Reports:
           config: its `RunConfig`.
           network: its `MultiTaskNetwork`.
           engine: its `Engine`, resumed.
-          held_out: dict of `pipeline.Source` by task, for the tasks that have one.
-          loss_limits: dict of `LossLimit` by task.
+          held_out: dict of `pipeline.RecordSource` by task, for the tasks that have one.
+          loss_limits: dict of `DamageLimit` by task.
           validated: function that gives the network to validate, up to date; its
             variables may be others than `network`'s, which groups may be moving.
           expected_steps: dict of the steps after which each task will have ended.
@@ -70,12 +70,12 @@ class Reports:
             )
             for name, source in held_out.items()
         }
-        self._health = HealthReport(
+        self._health = HealthMonitor(
             network, engine.groups, self._validators, self.progress.say
         )
 
     def _new_progress(self):
-        return Progress(
+        return RunDisplay(
             {
                 name: TaskProgress(
                     task.metric_specs[0],

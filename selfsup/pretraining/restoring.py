@@ -9,7 +9,7 @@ import tensorflow as tf
 from selfsup import tasks as task_registry
 from selfsup.common import config_file
 from selfsup.common.errors import UserError
-from selfsup.hybrid.checkpoint import Store
+from selfsup.hybrid.checkpoint import CheckpointStore
 from selfsup.pretraining.combination import Combination
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
@@ -37,8 +37,8 @@ class Restored:
 
 
 def checkpoints(model_dir):
-    """The checkpoint `Store` of a run."""
-    return Store(os.path.join(model_dir, CHECKPOINTS))
+    """The checkpoint `CheckpointStore` of a run."""
+    return CheckpointStore(os.path.join(model_dir, CHECKPOINTS))
 
 
 def restore(model_dir, checkpoint=None):

@@ -15,7 +15,7 @@ from selfsup import tasks as task_registry
 from selfsup.common import files
 from selfsup.common.errors import UserError
 from selfsup.data import manifest, pipeline, records, replica_share
-from selfsup.data.damage_limit import LossLimit
+from selfsup.data.damage_limit import DamageLimit
 from selfsup.hybrid import aggregation
 from selfsup.hybrid.assignment import alone
 from selfsup.hybrid.cost_clock import CostClock
@@ -24,7 +24,7 @@ from selfsup.hybrid.engine import Engine
 from selfsup.hybrid.parallel_engine import ParallelEngine
 from selfsup.hybrid.placement import own_cpu, spread_over
 from selfsup.hybrid.rmsprop import NAMED
-from selfsup.hybrid.transfer import Wire
+from selfsup.hybrid.transfer import TransferOptions
 from selfsup.hybrid.workload import Model, Replica, Workload
 from selfsup.keras import keras
 from selfsup.pretraining import computation, configuration, restoring, step_costs
@@ -84,7 +84,7 @@ class Pretraining:
           assignment: a `hybrid.assignment.Assignment`; None for turns on one device.
           pool: what knows which devices answer; None for those of this process.
           step_seconds: as of `ParallelEngine`.
-          wire: a `hybrid.wire.Wire`; None for its defaults.
+          wire: a `hybrid.transfer.TransferOptions`; None for its defaults.
           recorder: a `hybrid.timeline.Recorder`; None for none.
 
         Raises:
@@ -94,7 +94,7 @@ class Pretraining:
         self._assignment = assignment or alone(config.tasks)
         self._pool = pool or LocalPool()
         self._step_seconds = step_seconds
-        self._wire = wire or Wire()
+        self._wire = wire or TransferOptions()
         self._recorder = recorder
         # A batch of each task, from which networks learn their shapes.
         self._examples = {}
@@ -106,10 +106,11 @@ class Pretraining:
         with self._on_servers():
             self.network = build_network(config)
         self._sources = {
-            name: pipeline.Source(sets, "train") for name, sets in self._sets.items()
+            name: pipeline.RecordSource(sets, "train")
+            for name, sets in self._sets.items()
         }
         self._loss_limits = {
-            name: LossLimit(name, source, config.max_lost_fraction)
+            name: DamageLimit(name, source, config.max_lost_fraction)
             for name, source in self._sources.items()
         }
         for limit in self._loss_limits.values():
@@ -314,7 +315,7 @@ class Pretraining:
     def _held_out(self):
         """Dict of `Source` by task, for the tasks with held-out records."""
         return {
-            name: pipeline.Source(sets, "validation")
+            name: pipeline.RecordSource(sets, "validation")
             for name, sets in self._sets.items()
             if sum(one.records("validation") for one in sets)
         }

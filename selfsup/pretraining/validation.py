@@ -23,7 +23,7 @@ class Validator:
         Args:
           network: a `MultiTaskNetwork`.
           name: the task.
-          source: `pipeline.Source` of held-out records.
+          source: `pipeline.RecordSource` of held-out records.
           batch_size: examples a batch.
           max_batches: how many to look at, at most.
           seed: of preprocessing; the same at each call.

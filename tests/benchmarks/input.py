@@ -57,7 +57,7 @@ def main(argv):
             cls = tasks.task_class(name)
             its_sets = pipeline.sets_for(cls.features, sets)
             task = cls(cls.config_for(config.tasks[name], its_sets))
-            source = pipeline.Source(its_sets, "train")
+            source = pipeline.RecordSource(its_sets, "train")
             rates = input_speed.measure(
                 task, source, threads, _IMAGES.value, _ROUNDS.value
             )

@@ -41,7 +41,7 @@ def measure(task, source, threads, images, rounds):
 
     Args:
       task: a `Task`.
-      source: `pipeline.Source` of its records.
+      source: `pipeline.RecordSource` of its records.
       threads: that decode and preprocess, in either.
       images: source images a measurement.
       rounds: measurements of each.

@@ -8,7 +8,7 @@ import time
 
 import tensorflow as tf
 
-from selfsup.hybrid.checkpoint import Store
+from selfsup.hybrid.checkpoint import CheckpointStore
 from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.engine import Engine
 from selfsup.hybrid.group import Group
@@ -109,7 +109,7 @@ class _Loop:
             {name: 1.0},
             self._limits,
             CostClock({}),
-            Store(self._folder.name),
+            CheckpointStore(self._folder.name),
             trackable,
         )
 

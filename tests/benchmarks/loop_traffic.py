@@ -14,7 +14,7 @@ from selfsup.hybrid.cluster.tf_config import SERVER, WORKER
 from selfsup.hybrid.group import Group
 from selfsup.hybrid.rmsprop import NAMED
 from selfsup.hybrid.timeline import KINDS, Recorder
-from selfsup.hybrid.transfer import BFLOAT16, FLOAT32, Wire
+from selfsup.hybrid.transfer import BFLOAT16, FLOAT32, TransferOptions
 from tests.benchmarks import loop_workloads
 
 _INTERFACE = "lo"
@@ -56,10 +56,10 @@ def measure(config, name, cluster, steps, trace=None):
       trace: path for a Chrome trace of the first way; None for none.
     """
     ways = {
-        "float32": Wire(FLOAT32),
-        "bfloat16": Wire(BFLOAT16),
-        "float32, summed in the host": Wire(FLOAT32, _one_host),
-        "bfloat16, summed in the host": Wire(BFLOAT16, _one_host),
+        "float32": TransferOptions(FLOAT32),
+        "bfloat16": TransferOptions(BFLOAT16),
+        "float32, summed in the host": TransferOptions(FLOAT32, _one_host),
+        "bfloat16, summed in the host": TransferOptions(BFLOAT16, _one_host),
     }
     for options, wire in ways.items():
         recorder = Recorder(steps, trace)

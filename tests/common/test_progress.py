@@ -1,6 +1,6 @@
 import io
 
-from selfsup.common.progress import Progress
+from selfsup.common.progress import ProgressBar
 
 
 class Clock:
@@ -17,7 +17,7 @@ class Terminal(io.StringIO):
 
 def test_plain_lines_now_and_then():
     clock, stream = Clock(), io.StringIO()
-    with Progress("photos", 100, done=20, clock=clock, stream=stream) as progress:
+    with ProgressBar("photos", 100, done=20, clock=clock, stream=stream) as progress:
         for second, done in [(30, 20), (32, 30), (36, 50), (37, 60), (45, 95)]:
             clock.seconds = second
             progress.update(done)
@@ -34,6 +34,6 @@ def test_plain_lines_now_and_then():
 
 def test_bar_on_a_terminal():
     stream = Terminal()
-    with Progress("photos", 4, stream=stream) as progress:
+    with ProgressBar("photos", 4, stream=stream) as progress:
         progress.update(4)
     assert "photos" in stream.getvalue() and "4/4" in stream.getvalue()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from troubled_engine import DEVICES, Trouble, parallel_engine, run
 
-from selfsup.hybrid.checkpoint import Store
+from selfsup.hybrid.checkpoint import CheckpointStore
 from selfsup.hybrid.cost_clock import CostClock
 
 LIMITS = {"sync": {"a": 41, "bb": 41}, "async": {"a": 61, "bb": 30}}
@@ -63,7 +63,7 @@ def test_costs_are_of_whole_batches_in_every_mode(tmp_path, mode):
     limits = {"sync": {"a": 6, "bb": 6}, "async": {"a": 12, "bb": 6}}[mode]
     _, engine, _ = parallel_engine(tmp_path, limits, mode=mode, clock=clock)
     run(engine)
-    store = Store(str(tmp_path))
+    store = CheckpointStore(str(tmp_path))
     assert store.names("snapshot") == ["snapshot-001"]
     assert store.read_state(store.latest())["cost"] == 12.0
 

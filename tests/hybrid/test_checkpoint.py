@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from selfsup.common.errors import UserError
-from selfsup.hybrid.checkpoint import Store
+from selfsup.hybrid.checkpoint import CheckpointStore
 
 
 def _trackable(value):
@@ -17,7 +17,7 @@ def _trackable(value):
 
 
 def test_round_trip(tmp_path):
-    store = Store(str(tmp_path))
+    store = CheckpointStore(str(tmp_path))
     store.save("checkpoint-000000007", _trackable(3), {"groups": {"a": 7}})
     target = _trackable(0)
     assert store.restore(store.latest(), target) == {"groups": {"a": 7}}
@@ -25,7 +25,7 @@ def test_round_trip(tmp_path):
 
 
 def test_a_part_can_be_restored_when_asked_for(tmp_path):
-    store = Store(str(tmp_path))
+    store = CheckpointStore(str(tmp_path))
     whole = tf.train.Checkpoint(trunk=_trackable(1), head=_trackable(2))
     store.save("checkpoint-000000001", whole, {})
     part = tf.train.Checkpoint(trunk=_trackable(0))
@@ -40,11 +40,11 @@ def test_a_part_can_be_restored_when_asked_for(tmp_path):
 
 
 def test_no_checkpoint():
-    assert Store("/nonexistent").latest() is None
+    assert CheckpointStore("/nonexistent").latest() is None
 
 
 def test_unknown_name_lists_those_there_are(tmp_path):
-    store = Store(str(tmp_path))
+    store = CheckpointStore(str(tmp_path))
     store.save("checkpoint-000000007", _trackable(3), {})
     with pytest.raises(UserError, match="checkpoint-000000007"):
         store.path("checkpoint-000000008")
@@ -52,7 +52,7 @@ def test_unknown_name_lists_those_there_are(tmp_path):
 
 @pytest.mark.parametrize("suffix", ["state.json", "variables.index", "00001"])
 def test_a_damaged_checkpoint_is_named(tmp_path, suffix):
-    store = Store(str(tmp_path))
+    store = CheckpointStore(str(tmp_path))
     store.save("checkpoint-000000007", _trackable(3), {})
     path = store.path("checkpoint-000000007")
     (file,) = [name for name in os.listdir(path) if name.endswith(suffix)]
@@ -63,7 +63,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path, suffix):
 
 
 def test_a_partial_write_is_no_checkpoint(tmp_path):
-    store = Store(str(tmp_path))
+    store = CheckpointStore(str(tmp_path))
     store.save("checkpoint-000000001", _trackable(1), {})
     partial = tmp_path / ".checkpoint-000000002.partial"
     partial.mkdir()
@@ -78,10 +78,10 @@ _FULL_DISK = """
     sys.path.insert(0, sys.argv[2])
     import tensorflow as tf
     from selfsup.common.errors import UserError
-    from selfsup.hybrid.checkpoint import Store
+    from selfsup.hybrid.checkpoint import CheckpointStore
     def trackable(size):
         return tf.train.Checkpoint(weights=tf.Variable(tf.ones([size])))
-    store = Store(sys.argv[1])
+    store = CheckpointStore(sys.argv[1])
     store.save("checkpoint-000000001", trackable(1000), {"ok": True})
     # A write past the limit fails like one on a full disk, without root.
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -103,6 +103,6 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path):
     assert "checkpoint-000000002: checkpoint not written" in output
     assert "the last whole one is checkpoint-000000001" in output
     assert os.listdir(tmp_path) == ["checkpoint-000000001"]
-    assert Store(str(tmp_path)).restore("checkpoint-000000001", _trackable(0)) == {
-        "ok": True
-    }
+    assert CheckpointStore(str(tmp_path)).restore(
+        "checkpoint-000000001", _trackable(0)
+    ) == {"ok": True}

@@ -11,7 +11,7 @@ from mock_tasks import Network, engine, groups
 
 from selfsup.common.errors import UserError
 from selfsup.common.stop_signals import StopSignals
-from selfsup.hybrid.checkpoint import Store
+from selfsup.hybrid.checkpoint import CheckpointStore
 
 
 def _losses(run, checkpoint_seconds=1e9):
@@ -122,7 +122,7 @@ def test_a_run_is_told_of_a_damaged_checkpoint(tmp_path, left):
 def test_snapshots_at_multiples_of_the_cost(tmp_path):
     _, run = engine(tmp_path, {"a": 10}, threshold=8.0, step_costs={"a": 2.0})
     _losses(run)
-    store = Store(str(tmp_path))
+    store = CheckpointStore(str(tmp_path))
     assert store.names("snapshot") == ["snapshot-001", "snapshot-002"]
     assert store.read_state("snapshot-001")["groups"]["a"]["steps"] == 4
     assert store.read_state("snapshot-002")["cost"] == 16.0
@@ -138,7 +138,7 @@ def test_each_replicas_batch_costs(tmp_path):
     options = {"devices": devices, "own_batches": True}
     _, run = engine(tmp_path, {"a": 3}, step_costs={"a": 2.0}, **options)
     _losses(run)
-    store = Store(str(tmp_path))
+    store = CheckpointStore(str(tmp_path))
     assert store.read_state(store.latest())["cost"] == 3 * 2 * 2.0
 
 
@@ -146,7 +146,7 @@ def test_only_the_last_checkpoints_are_kept(tmp_path):
     _, run = engine(tmp_path, {"a": 6})
     _losses(run, checkpoint_seconds=0.0)
     names = ["checkpoint-000000005", "checkpoint-000000006"]
-    assert Store(str(tmp_path)).names() == names
+    assert CheckpointStore(str(tmp_path)).names() == names
     assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]
 
 
@@ -190,7 +190,7 @@ def test_a_signal_checkpoints_and_ends_well(tmp_path, number):
     *_, last = process.stdout.read().splitlines()
     assert process.wait() == 0
     assert last.startswith(f"stopped by {number.name} at ")
-    store = Store(str(tmp_path))
+    store = CheckpointStore(str(tmp_path))
     assert store.read_state(store.latest())["total_steps"] == int(last.split()[-1])
 
 
@@ -199,7 +199,7 @@ def test_kill_loses_at_most_the_interval(tmp_path):
     seen = _read_until(process, 60)
     process.kill()
     process.wait()
-    store = Store(str(tmp_path))
+    store = CheckpointStore(str(tmp_path))
     # 0.1 s between checkpoints and at least 0.01 s a step, with room for a slow write.
     assert store.read_state(store.latest())["total_steps"] >= seen - 30
     _, run = engine(tmp_path, {"a": 10**6, "bb": 10**6})

@@ -10,7 +10,7 @@ from mock_tasks import Network, batches, workload
 from selfsup.hybrid.exchange import Exchange
 from selfsup.hybrid.group import Group
 from selfsup.hybrid.rmsprop import RMSPropConfig
-from selfsup.hybrid.transfer import BFLOAT16, FLOAT32, Wire
+from selfsup.hybrid.transfer import BFLOAT16, FLOAT32, TransferOptions
 from selfsup.hybrid.workload import Model
 
 DEVICES = ["/CPU:1", "/CPU:2", "/CPU:3"]
@@ -19,7 +19,7 @@ HOSTS = {"/CPU:1": "one", "/CPU:2": "two", "/CPU:3": "one"}
 
 def _group(devices, wire=None, **config):
     network = Network(("a",))
-    made = dataclasses.replace(workload(network, "a"), wire=wire or Wire())
+    made = dataclasses.replace(workload(network, "a"), wire=wire or TransferOptions())
     return network, Group(made, RMSPropConfig(**config), devices=devices)
 
 
@@ -29,7 +29,7 @@ def _rounded(values):
 
 def test_bfloat16_rounds_what_is_pulled_and_pushed_and_nothing_else():
     """Against the step written out: rounded weights, rounded shares of gradients."""
-    network, group = _group(DEVICES[:2], Wire(BFLOAT16), decay=0.0)
+    network, group = _group(DEVICES[:2], TransferOptions(BFLOAT16), decay=0.0)
     before = [network.shared.numpy(), network.heads["a"].numpy()]
     group.step()
     (batch,) = batches("a", 0).take(1)
@@ -54,7 +54,7 @@ def test_bfloat16_rounds_what_is_pulled_and_pushed_and_nothing_else():
 def test_bfloat16_is_within_its_rounding_of_the_exact_step():
     slots = []
     for dtype in (FLOAT32, BFLOAT16):
-        _, group = _group(DEVICES, Wire(dtype), decay=0.0)
+        _, group = _group(DEVICES, TransferOptions(dtype), decay=0.0)
         logs = group.step()
         roots = [np.sqrt(slot.numpy()) for slot in group.optimizer.mean_squares]
         slots.append((roots, logs["loss"]))
@@ -70,7 +70,7 @@ def test_summing_in_the_host_changes_nothing_but_the_way(dtype):
     """Devices 1 and 3 are a host: their sum is rounded once more where all are."""
     networks = []
     for host_of in (None, HOSTS.get):
-        network, group = _group(DEVICES, Wire(dtype, host_of), epsilon=1.0)
+        network, group = _group(DEVICES, TransferOptions(dtype, host_of), epsilon=1.0)
         logs = [group.step() for _ in range(3)]
         networks.append((network, logs))
     (plain, its_logs), (summed, logs) = networks
@@ -84,7 +84,7 @@ def test_a_host_pulls_once_and_pushes_once():
     """In the graph: what crosses from the server to devices, and back."""
     with tf.device("/CPU:0"):
         masters = [tf.Variable(tf.ones([2])), tf.Variable(tf.ones([3]))]
-    hosts = Wire(host_of=HOSTS.get).hosts(DEVICES)
+    hosts = TransferOptions(host_of=HOSTS.get).hosts(DEVICES)
     assert hosts == [["/CPU:1", "/CPU:3"], ["/CPU:2"]]
     exchange = Exchange(masters, DEVICES, hosts, tf.bfloat16)
 

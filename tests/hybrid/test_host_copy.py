@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from selfsup.hybrid.checkpoint import Store
+from selfsup.hybrid.checkpoint import CheckpointStore
 from selfsup.hybrid.host_copy import HostCopy
 from selfsup.hybrid.rmsprop import RMSProp
 from selfsup.keras import keras
@@ -52,7 +52,7 @@ def test_it_holds_the_values_of_the_last_update():
 
 @pytest.mark.parametrize("of_the_copy", [True, False])
 def test_a_checkpoint_of_either_restores_the_other(tmp_path, of_the_copy):
-    store = Store(str(tmp_path))
+    store = CheckpointStore(str(tmp_path))
     writes, reads = _original(3), _original(0)
     if of_the_copy:
         copy = HostCopy(writes)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from troubled_engine import DEVICES, Trouble, parallel_engine, run
 
-from selfsup.hybrid.checkpoint import Store
+from selfsup.hybrid.checkpoint import CheckpointStore
 from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.device_pool import LocalPool
 
@@ -53,7 +53,7 @@ def test_a_threshold_that_the_last_steps_cross_gives_a_snapshot(tmp_path):
 
     engine._is_done = all_have_ended
     assert len(run(engine)) == 4
-    store = Store(str(tmp_path))
+    store = CheckpointStore(str(tmp_path))
     assert store.names("snapshot") == ["snapshot-001"]
     assert store.names() == ["checkpoint-000000004"]
 

@@ -13,7 +13,7 @@ def _image(height, width):
 
 
 def _lay(everywhere, image):
-    laid = everywhere(lambda x: device_resize.lay(x, SIZE, CANVAS), image)
+    laid = everywhere(lambda x: device_resize.place_on_canvas(x, SIZE, CANVAS), image)
     assert laid["canvas"].shape == (CANVAS, CANVAS, 3)
     return laid, device_resize.resized({k: v[None] for k, v in laid.items()}, SIZE)[0]
 

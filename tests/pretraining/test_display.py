@@ -32,7 +32,7 @@ def test_a_skipped_step_does_not_stay_in_the_averages():
 def test_plain_lines_where_there_is_no_terminal(monkeypatch):
     monkeypatch.setattr(display, "PLAIN_SECONDS", 0.0)
     stream = io.StringIO()
-    with display.Progress({"rotation": _task()}, stream=stream) as shown:
+    with display.RunDisplay({"rotation": _task()}, stream=stream) as shown:
         shown.update("rotation", 1, 0, _LOGS, 2.0)
         shown.update("rotation", 2, 1, _LOGS, 2.0)
     text = stream.getvalue()
@@ -52,7 +52,7 @@ def test_a_live_table_on_a_terminal(monkeypatch):
             return True
 
     stream = Terminal()
-    with display.Progress({"rotation": _task()}, stream=stream) as shown:
+    with display.RunDisplay({"rotation": _task()}, stream=stream) as shown:
         shown.update("rotation", 1, 0, _LOGS, 2.0)
         shown.say("resumed from checkpoint-000000003")
     text = stream.getvalue()
@@ -66,7 +66,7 @@ def _stepping(takes_turns, monkeypatch):
     clock = iter([0.0, 0.0, 0.0, 5.0, 20.0])
     monkeypatch.setattr(display.time, "monotonic", lambda: next(clock))
     tasks = {"slow": _task(limit=5), "quick": _task(limit=10)}
-    shown = display.Progress(tasks, takes_turns, io.StringIO())
+    shown = display.RunDisplay(tasks, takes_turns, io.StringIO())
     for name, steps in (("quick", 1), ("slow", 1), ("quick", 2), ("slow", 2)):
         shown.update(name, steps, 0, _LOGS, 2.0)
     return shown.time_left()
@@ -83,5 +83,5 @@ def test_time_left_is_a_bound_where_the_run_may_end_before():
     task = _task()
     task.update(1, 0, _LOGS, 60.0)
     task.update(2, 0, _LOGS, 2.0)
-    shown = display.Progress({"rotation": task}, stream=io.StringIO(), at_most=True)
+    shown = display.RunDisplay({"rotation": task}, stream=io.StringIO(), at_most=True)
     assert shown.time_left() == "at most 0:00:16"

@@ -68,7 +68,7 @@ class _Chief:
     def _make_engine(self, directory, limits, pool, step_seconds):
         import tensorflow as tf
 
-        from selfsup.hybrid.checkpoint import Store
+        from selfsup.hybrid.checkpoint import CheckpointStore
         from selfsup.hybrid.cost_clock import CostClock
         from selfsup.hybrid.parallel_engine import ParallelEngine
 
@@ -78,7 +78,7 @@ class _Chief:
             dict.fromkeys(self._groups, 1.0),
             {name: limits.get(name, 10**9) for name in self._groups},
             CostClock(dict.fromkeys(self._groups, 1.0)),
-            Store(directory),
+            CheckpointStore(directory),
             tf.train.Checkpoint(network=self._network, optimizers=optimizers),
             pool=pool,
             step_seconds=step_seconds,

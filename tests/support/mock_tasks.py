@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from selfsup.hybrid.checkpoint import Store
+from selfsup.hybrid.checkpoint import CheckpointStore
 from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.engine import Engine
 from selfsup.hybrid.group import Group
@@ -130,5 +130,5 @@ def engine(directory, limits, weights=None, threshold=0.0, step_costs=None, **op
     clock = CostClock(dict(step_costs or {}), threshold)
     optimizers = {name: group.optimizer for name, group in made.items()}
     trackable = tf.train.Checkpoint(network=network, optimizers=optimizers)
-    store = Store(str(directory))
+    store = CheckpointStore(str(directory))
     return network, Engine(made, weights, limits, clock, store, trackable)

@@ -8,7 +8,7 @@ from mock_tasks import FULL_RATE, Network, workload
 
 from selfsup.common.stop_signals import StopSignals
 from selfsup.hybrid import aggregation
-from selfsup.hybrid.checkpoint import Store
+from selfsup.hybrid.checkpoint import CheckpointStore
 from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.device_pool import LocalPool
 from selfsup.hybrid.parallel_engine import ParallelEngine
@@ -101,7 +101,7 @@ def parallel_engine(
         dict.fromkeys(limits, 1.0),
         limits,
         clock or CostClock({}, 0.0),
-        Store(str(directory)),
+        CheckpointStore(str(directory)),
         tf.train.Checkpoint(network=network, optimizers=made.optimizers),
         pool=Pool(trouble),
         steppers=made.steppers,

@@ -9,7 +9,7 @@ import time
 import tensorflow as tf
 
 from selfsup.hybrid import aggregation
-from selfsup.hybrid.checkpoint import Store
+from selfsup.hybrid.checkpoint import CheckpointStore
 from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.device_pool import LocalPool
 from selfsup.hybrid.parallel_engine import ParallelEngine
@@ -220,7 +220,7 @@ def _engine(network, made, folder):
         dict.fromkeys(TASKS, 1.0),
         dict.fromkeys(TASKS, _ENDLESS),
         CostClock(dict.fromkeys(TASKS, 1.0)),
-        Store(folder),
+        CheckpointStore(folder),
         tf.train.Checkpoint(network=network, optimizers=made.optimizers),
         pool=LocalPool(),
         steppers=made.steppers,

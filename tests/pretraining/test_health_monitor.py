@@ -11,7 +11,7 @@ from built_sets import write_set
 from selfsup.common import history
 from selfsup.common.stop_signals import StopSignals
 from selfsup.pretraining import configuration, training_run
-from selfsup.pretraining.health_report import HealthReport
+from selfsup.pretraining.health_monitor import HealthMonitor
 
 TASKS = ("rotation", "colorization")
 _SMALL = (
@@ -83,7 +83,7 @@ def test_without_held_out_records_updates_are_still_measured(training, told):
     """What is wrong is told once, and again only after it was well in between."""
     made, _ = training
     lines = []
-    report = HealthReport(made.network, made.engine.groups, {}, lines.append)
+    report = HealthMonitor(made.network, made.engine.groups, {}, lines.append)
     found = report.look("rotation")
     assert found and all(key.startswith("update_ratio/") for key in found)
     assert lines == []

@@ -7,7 +7,7 @@ from typing import Callable
 from selfsup.pretraining import health
 
 
-class HealthReport:
+class HealthMonitor:
     """Counts dead units and measures updates; warns once of each sign of trouble."""
 
     def __init__(self, network, groups: dict, validators: dict, say: Callable):
