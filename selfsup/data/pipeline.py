@@ -289,9 +289,7 @@ def parse(serialized, features):
     A task that cuts its part out of those need not wait for the whole to be decoded:
     what a task does not use of a record is never computed.
     """
-    spec = {"image/encoded": tf.io.FixedLenFeature([], tf.string)}
-    encoded = tf.io.parse_single_example(serialized, spec)["image/encoded"]
-    return {**records.parse(serialized, features), "encoded": encoded}
+    return records.parse(serialized, (*features, records.ENCODED))
 
 
 def split_replaced_shard(examples):

@@ -4,14 +4,13 @@ The parts of a year (`VOC2007/JPEGImages`, `Annotations` and `ImageSets/Main`) m
 spread over several inputs, as the organizers distribute them.
 """
 
-import codecs
 import dataclasses
 import os
 import re
 from typing import NamedTuple
 
 from selfsup.common.errors import UserError
-from selfsup.formats import archives
+from selfsup.formats import archives, voc_lists
 
 LISTS = ("train", "val", "trainval", "test")
 _IMAGES, _ANNOTATIONS, _LISTS = PARTS = ("JPEGImages", "Annotations", "ImageSets/Main")
@@ -216,23 +215,7 @@ def _choose_year(years, wanted, where):
 
 def _ids(location):
     """The image ids in a list file, each once, in its order."""
-    data = location.read()
-    # What Windows editors and shells save.
-    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        # Names of files, which may hold other bytes than UTF-8.
-        text = data.decode(*(("utf-16",) if wide else ("utf-8-sig", "surrogateescape")))
-    except UnicodeDecodeError as error:
-        raise UserError(f"{location.path}: a list that is no text: {error}") from error
-    if "\0" in text:
-        raise UserError(f"{location.path}: a list that is no text: it holds zero bytes")
-    lines = (_id(line) for line in text.splitlines())
-    return tuple(dict.fromkeys(line for line in lines if line))
-
-
-def _id(line):
-    """The image id in a line; lists for a class add -1, 0 or 1 to it."""
-    words = line.split()
-    if len(words) == 2 and words[1] in ("-1", "0", "1"):
-        return words[0]
-    return line.strip()
+        return voc_lists.parse_image_ids(location.read())
+    except ValueError as error:
+        raise UserError(f"{location.path}: cannot be read: {error}") from error
