@@ -53,7 +53,7 @@ def require_range(
       selfsup.common.errors.UserError: momentum=1.5: expected at least 0 and less than 1
     """
     bounds = []
-    valid = value == value
+    valid = value == value  # NaN is not equal to itself.
     if minimum is not None:
         valid = valid and value >= minimum
         bounds.append(f"at least {minimum}")
