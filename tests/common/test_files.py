@@ -48,3 +48,25 @@ def test_a_folder_that_cannot_be_replaced_is_put_back(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no"), files.replace_folder(str(path)):
         pass
     assert os.listdir(path) == ["kept"]
+
+
+def test_atomic_write_replaces_whole_files(tmp_path):
+    path = tmp_path / "file"
+    files.write_atomically(str(path), "before")
+    files.write_atomically(str(path), b"after")
+    assert path.read_bytes() == b"after"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_text("before")
+
+    def no_space(temporary, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files, "publish", no_space)
+    with pytest.raises(OSError, match="No space"):
+        files.write_atomically(str(path), "after")
+    assert path.read_text() == "before"
+    assert os.listdir(tmp_path) == ["file"]
