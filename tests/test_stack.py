@@ -58,7 +58,7 @@ def test_tensorflow_models_cut_anchors():
 @pytest.mark.parametrize(
     "module",
     [
-        "selfsup.images.augmentation",
+        "selfsup.images.exemplar_augmentation",
         "eval.voc07_detection.fitting",
         "launch.demonstration.finetuning",
     ],

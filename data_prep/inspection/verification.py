@@ -44,7 +44,7 @@ class ShardCheck:
         """A text, "" when all is well, for each record and for the end of the shard."""
         import tensorflow as tf
 
-        stream = iter(tf.data.TFRecordDataset(files.native(path)))
+        stream = iter(tf.data.TFRecordDataset(files.native_path(path)))
         number = 0
         while True:
             try:
@@ -92,7 +92,7 @@ def record_problem(serialized, features, classes):
     import tensorflow as tf
 
     try:
-        values = set_statistics.raw_values(serialized)
+        values = records.read_raw(serialized)
     except ValueError as error:
         return str(error)
     key = files.printable(os.fsdecode(values["image/key"]))

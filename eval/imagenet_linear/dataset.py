@@ -89,8 +89,8 @@ def _open(one):
     return LabelledPhotos(
         directory=one.directory,
         classes=tuple(one.labels),
-        train=pipeline.RecordSource([one], TRAIN),
-        test=pipeline.RecordSource([one], splits[0]),
+        train=pipeline.DatasetSplit([one], TRAIN),
+        test=pipeline.DatasetSplit([one], splits[0]),
         test_split=splits[0],
         checksum=manifest.fingerprint([one], (TRAIN, splits[0])),
     )
@@ -157,10 +157,7 @@ def _check_trained(photos, trained, held_out, tested):
 
 def _count(photos, source, split, held_out_share):
     """Photos of each class: (those not held out, those held out), int64 [classes]."""
-    spec = {
-        "image/label": tf.io.FixedLenFeature([], tf.int64),
-        "image/key": tf.io.FixedLenFeature([], tf.string),
-    }
+    spec = records.feature_spec((records.LABEL,))
 
     def read(batch):
         values = tf.io.parse_example(batch, spec)
@@ -300,7 +297,7 @@ def in_file_order(source, size, batch_size, keep=None):
     stream = complete_pass.serialized_records(source).map(lambda record: (record, -1))
     with complete_pass.damage_explained(source):
         for batch in _centre_crops(_kept(stream, keep), size, batch_size):
-            yield pipeline.split_stand_in(batch)[0]
+            yield pipeline.split_replaced_shard(batch)[0]
 
 
 def sample(source, size, batch_size, count, seed, keep=None):
@@ -308,7 +305,7 @@ def sample(source, size, batch_size, count, seed, keep=None):
     stream = pipeline.record_stream(source, seed, 0).take(source.records)
     stream = _kept(stream, keep).take(count)
     for batch in _centre_crops(stream, size, batch_size):
-        batch, stand_ins = pipeline.split_stand_in(batch)
+        batch, stand_ins = pipeline.split_replaced_shard(batch)
         if tf.reduce_any(stand_ins >= 0):
             raise UserError(
                 f"{source.files[int(tf.reduce_max(stand_ins))]}: is damaged, so nothing "
@@ -320,11 +317,10 @@ def sample(source, size, batch_size, count, seed, keep=None):
 def _kept(stream, keep):
     if keep is None:
         return stream
-    spec = {"image/key": tf.io.FixedLenFeature([], tf.string)}
 
     def is_kept(serialized, stand_in):
         del stand_in
-        return keep(tf.io.parse_single_example(serialized, spec)["image/key"])
+        return keep(records.parse(serialized, ())["key"])
 
     return stream.filter(is_kept)
 
@@ -333,7 +329,7 @@ def _centre_crops(stream, size, batch_size):
     def prepare(serialized, stand_in):
         record = records.parse(serialized, (records.IMAGE, records.LABEL))
         image = centre_crop(record["image"], size)
-        return {**record, "image": image, pipeline.STAND_IN: stand_in}
+        return {**record, "image": image, pipeline.REPLACED_SHARD: stand_in}
 
     crops = stream.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return crops.batch(batch_size).prefetch(2)
