@@ -15,7 +15,9 @@ BATCH_NORM_MOMENTUM = 0.997
 BATCH_NORM_EPSILON = 1e-5
 
 
-def build_sublayer(layer: keras.layers.Layer, input_shape: Sequence[int | None]) -> None:
+def build_sublayer(
+    layer: keras.layers.Layer, input_shape: Sequence[int | None]
+) -> None:
     """Builds `layer` immediately and prefixes its variables' names with its own name."""
     with tf.name_scope(layer.name):
         layer.build(input_shape)
