@@ -59,7 +59,7 @@ def test_tensorflow_models_cut_anchors():
     "module",
     [
         "selfsup.images.augmentation",
-        "eval.voc07_detection.fitting",
+        "eval.voc07_detection.trainer",
         "launch.demonstration.finetuning",
     ],
 )
