@@ -203,7 +203,7 @@ class Descent(tf.Module):
         numbers = tf.data.Dataset.counter(position).map(
             lambda n: {
                 "x": tf.cast(n % 7, tf.float32),
-                pipeline.STAND_IN: 3 if self.damaged else -1,
+                pipeline.REPLACED_SHARD: 3 if self.damaged else -1,
             }
         )
         return numbers.batch(2, drop_remainder=True)

@@ -38,7 +38,7 @@ def test_the_paper_preset_takes_a_step(photos, lasso):
     evaluation.features.measure([images])
     examples = dataset.TrainingPhotos(config)
     batches = pipeline.training_batches(examples, found.train, 0, 0, 8)
-    examples, _ = pipeline.split_stand_in(next(iter(batches)))
+    examples, _ = pipeline.split_replaced_shard(next(iter(batches)))
     logs = evaluation.step(examples, tf.constant(0))
     assert float(logs["cross_entropy"]) == pytest.approx(np.log(IMAGENET_CLASSES))
     assert np.any(kernel.numpy())

@@ -27,7 +27,7 @@ def _batches(stand_in=-1):
             "image": tf.constant(photos),
             "label": tf.constant(photos),
             "held_out": tf.constant(photos == 2),
-            pipeline.STAND_IN: tf.fill([BATCH], stand_in),
+            pipeline.REPLACED_SHARD: tf.fill([BATCH], stand_in),
         }
 
 
@@ -48,7 +48,7 @@ def cache(tmp_path):
 def _take(cache, seed, position, count):
     """(Features' first entry, label, whether held out) of `count` batches, joined."""
     batches = list(cache.training_batches(seed, position).take(count))
-    assert all(np.all(batch[pipeline.STAND_IN] == -1) for batch in batches)
+    assert all(np.all(batch[pipeline.REPLACED_SHARD] == -1) for batch in batches)
     assert batches[0]["features"].shape == (BATCH, ROWS, SIZE)
     return (
         np.concatenate([batch["features"].numpy()[:, 1, 3] for batch in batches]),

@@ -292,5 +292,5 @@ def test_bad_hyperparameters(changes, message):
 
 
 def test_examples_say_what_stands_in(built):
-    _, stand_ins = pipeline.split_stand_in(_training(built, 0, 1)[0])
+    _, stand_ins = pipeline.split_replaced_shard(_training(built, 0, 1)[0])
     np.testing.assert_array_equal(stand_ins, [-1, -1])

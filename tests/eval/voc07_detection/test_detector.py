@@ -79,7 +79,7 @@ def _random_trunk():
 @pytest.fixture(scope="module")
 def batch(found):
     stream = examples.training(found, SETTINGS.config, 0, 0)
-    batch, _ = pipeline.split_stand_in(next(iter(stream)))
+    batch, _ = pipeline.split_replaced_shard(next(iter(stream)))
     return batch
 
 
