@@ -16,7 +16,7 @@ from eval.imagenet_linear.view_cache import ViewCache
 from eval.passes import watched
 from eval.training import TENSORBOARD, Training
 from selfsup.data import pipeline
-from selfsup.trunk.batch_norm import recalibrate_batch_norm
+from selfsup.trunk.batch_norm_recalibration import recalibrate_batch_norm
 
 
 def evaluate(settings, folder, stop):

@@ -14,7 +14,7 @@ from eval.training import TENSORBOARD, Training
 from eval.trunk_features import TrunkFeatures
 from selfsup.common import files
 from selfsup.keras import keras
-from selfsup.trunk.batch_norm import recalibrate_batch_norm
+from selfsup.trunk.batch_norm_recalibration import recalibrate_batch_norm
 
 NAME = "nyuv2_depth"
 HEADLINE = "under_1.25"

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from eval.voc07_detection import anchors, canvases
-from selfsup.trunk.batch_norm import recalibrate_batch_norm
+from selfsup.trunk.batch_norm_recalibration import recalibrate_batch_norm
 
 _WINDOWS = 32
 

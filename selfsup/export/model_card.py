@@ -48,9 +48,9 @@ units = loaded.unit_outputs(images, training=False)
 With this package, as a Keras model at output stride 8, 16 or 32:
 
 ```python
-from selfsup import export
+from selfsup.export import trunk_export
 
-trunk = export.load_trunk("DIRECTORY", output_stride=16)
+trunk = trunk_export.load_trunk("DIRECTORY", output_stride=16)
 features = trunk(images, training=False)
 ```
 """

@@ -109,7 +109,7 @@ class Colorization(Task):
         )
 
     def preprocess_example(self, record, seed):
-        """A square cut at random, as `squares.cut` gives it."""
+        """A square cut at random, as `square_crops.random_square` gives it."""
         return square_crops.random_square(
             record["encoded"], self.config.image_size, seed
         )

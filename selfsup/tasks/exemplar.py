@@ -107,7 +107,7 @@ class Exemplar(Task):
     name = "exemplar"
     Config = Config
     # Negatives come from other photos.
-    least_batch_size = 4
+    min_batch_size = 4
     metric_specs = (
         Metric("satisfied", True, "share of triplets whose positive is the nearer one"),
         Metric("triplet_loss", False, "cosine distance; 0 when all clear the margin"),

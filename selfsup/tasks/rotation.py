@@ -13,7 +13,8 @@ import tensorflow as tf
 from selfsup.images import device_resize, mosaic, square_crops
 from selfsup.tasks import checks, heads
 from selfsup.tasks.task import Metric, Task, TaskConfig
-from selfsup.trunk.residual import BatchNorm, ResidualUnit
+from selfsup.trunk.layers import BatchNorm
+from selfsup.trunk.residual import ResidualUnit
 
 TURNS = 4
 
@@ -75,7 +76,7 @@ class Rotation(Task):
         checks.require_multiple(self.name, "image_size", size, self.output_stride)
 
     def preprocess_example(self, record, seed):
-        """A square cut at random, as `squares.cut` gives it."""
+        """A square cut at random, as `square_crops.random_square` gives it."""
         return square_crops.random_square(
             record["encoded"], self.config.image_size, seed
         )

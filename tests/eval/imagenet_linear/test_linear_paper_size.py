@@ -12,7 +12,7 @@ from eval.imagenet_linear.classifier import LinearClassifiers
 from eval.imagenet_linear.config import Config
 from eval.settings import Settings
 from selfsup.data import pipeline
-from selfsup.trunk.batch_norm import recalibrate_batch_norm
+from selfsup.trunk.batch_norm_recalibration import recalibrate_batch_norm
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
 IMAGENET_CLASSES = 1000
