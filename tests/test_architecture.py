@@ -24,7 +24,7 @@ MAY_IMPORT = {
         "selfsup.formats",
         "selfsup.images",
     ),
-    "selfsup": ("selfsup.common.quiet",),
+    "selfsup": ("selfsup.common.warning_filters",),
     "selfsup.keras": (),
     "selfsup.common": ("selfsup.common",),
     "selfsup.command_line": ("selfsup.command_line", "selfsup.common"),

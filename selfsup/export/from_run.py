@@ -57,8 +57,8 @@ def recalibrate(pretrained, data_dir, images, output_stride):
     Returns:
       dict of what they were measured on, for the model card.
     """
-    sets = pipeline.sets_for(("image",), manifest.find(data_dir))
-    source = pipeline.RecordSource(sets, "train")
+    sets = pipeline.select_sets(("image",), manifest.find(data_dir))
+    source = pipeline.DatasetSplit(sets, "train")
     images = min(images, source.records)
     crops = pipeline.plain_images(source, RECALIBRATION_SIZE, RECALIBRATION_BATCH)
     batches = crops.unbatch().take(images).batch(RECALIBRATION_BATCH)

@@ -77,7 +77,7 @@ def complete(card, parts):
             for name, part in parts.items()
         },
     }
-    made_with = {**versions.of(_PACKAGES), **card.get("versions", {})}
+    made_with = {**versions.installed(_PACKAGES), **card.get("versions", {})}
     full = {**card, "network": network, "versions": made_with}
     return json.loads(json.dumps(full, default=lambda value: value.tolist()))
 
