@@ -78,7 +78,7 @@ def test_the_rate_is_multiplied_by_094_every_2_epochs():
     np.testing.assert_allclose(
         [schedule.learning_rate(one) for one in epochs], expected
     )
-    traced = tf.function(schedule.at)(tf.constant(3.9, tf.float64))
+    traced = tf.function(schedule.learning_rate)(tf.constant(3.9, tf.float64))
     assert float(traced) == pytest.approx(0.47)
 
 
