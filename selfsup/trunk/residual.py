@@ -43,7 +43,7 @@ class ResidualUnit(keras.layers.Layer):
         stride: int = 1,
         kernel_size: int = 3,
         weight_decay: float = 1e-4,
-        dtype: str | None = None,
+        dtype: str | keras.mixed_precision.Policy | None = None,
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
