@@ -155,7 +155,11 @@ def test_classes_come_from_the_sets():
             [_set("cat", "dog"), _set("dog", "cat", directory="more")],
             "more: has 2 classes .* same classes, in the same order, as photos",
         ),
-        (1000, [_set("cat", "dog")], r"classes=1000: expected 2, the number of classes of photos"),
+        (
+            1000,
+            [_set("cat", "dog")],
+            r"classes=1000: expected 2, the number of classes of photos",
+        ),
     ],
 )
 def test_classes_that_do_not_fit_are_refused(classes, sets, message):
