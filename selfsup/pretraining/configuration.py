@@ -229,7 +229,7 @@ def _check_aggregation(config, tasks):
     overrides.look_up("--aggregation", config.aggregation, AGGREGATIONS)
     if config.aggregation != "sync":
         return
-    rates = {name: task.learning_rate() for name, task in tasks.items()}
+    rates = {name: task.learning_rate_schedule() for name, task in tasks.items()}
     for flag, what, values in (
         ("--task_weights", "weight", config.weights),
         ("--task_set=TASK.learning_rate", "learning rate", rates),
@@ -264,7 +264,7 @@ def for_data(config, sets):
       UserError: where a task cannot do with its data.
     """
     tasks = {
-        name: task_registry.task_class(name).config_for(task, sets[name])
+        name: task_registry.task_class(name).complete_config(task, sets[name])
         for name, task in config.tasks.items()
     }
     return dataclasses.replace(config, tasks=tasks)

@@ -224,13 +224,13 @@ class Pretraining:
 
     def _learning_rate(self, name):
         """As of `Workload`; epochs are those of the task's own records."""
-        schedule = self.network.tasks[name].learning_rate()
+        schedule = self.network.tasks[name].learning_rate_schedule()
         if schedule.is_constant:
             return schedule.initial
         epoch = self._sources[name].records
 
         def at(examples):
-            return schedule.at(tf.cast(examples, tf.float64) / epoch)
+            return schedule.learning_rate(tf.cast(examples, tf.float64) / epoch)
 
         return at
 

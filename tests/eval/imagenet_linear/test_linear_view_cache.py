@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from eval import metrics_file, workspace
+from eval import metrics_file, output_folder
 from eval.imagenet_linear.config import Config
 from eval.imagenet_linear.evaluation import Run
 from eval.imagenet_linear.view_cache import FOLDER, ViewCache
@@ -101,7 +101,7 @@ OPTIONS = {"probe_units": False, "neighbours": 0, "augmented_views": 1}
 
 def _run(settings, folder, stop_at=None):
     """The `Run`, stopped by a signal after a step, or finished."""
-    with StopSignals() as stop, workspace.opened(settings) as output:
+    with StopSignals() as stop, output_folder.opened(settings) as output:
         run = Run(settings, output, stop)
         take = run.training._take
 
