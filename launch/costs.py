@@ -51,9 +51,9 @@ def main(_):
     ]
     rows = []
     for name in config.tasks:
-        rows.append(cost_tables.row_of(config, name))
+        rows.append(cost_tables.count_task(config, name))
         print(f"counted: {name}", flush=True)
-    print(cost_tables.costs(rows))
+    print(cost_tables.cost_table(rows))
     print(cost_tables.memory_table(rows, sizes))
 
 

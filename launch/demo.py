@@ -13,7 +13,7 @@ import time
 
 from absl import flags
 
-from launch.demonstration import shown_command
+from launch.demonstration import command_runner
 from selfsup.command_line import command, path_flags
 from selfsup.pretraining import presets
 
@@ -61,20 +61,20 @@ def _make_samples(folder):
 
 def _build(where):
     samples, data = where["samples"], where["data"]
-    shown_command.run(
+    command_runner.run(
         "data_prep.photos",
         input=os.path.join(samples, "photos"),
         labels="folders",
         output=os.path.join(data, "photos"),
         validation_fraction=0.15,
     )
-    shown_command.run(
+    command_runner.run(
         "data_prep.videos",
         input=os.path.join(samples, "videos"),
         output=os.path.join(data, "videos"),
         validation_fraction=0.15,
     )
-    shown_command.run(
+    command_runner.run(
         "data_prep.color_prior",
         data=data,
         output=os.path.join(data, "color_prior.csv"),
@@ -82,10 +82,10 @@ def _build(where):
 
 
 def _pretrain(where, steps):
-    from selfsup.pretraining import reports
+    from selfsup.pretraining import reporter
 
     prior = os.path.join(where["data"], "color_prior.csv")
-    shown_command.run(
+    command_runner.run(
         "launch.pretrain",
         data=where["data"],
         model_dir=where["run"],
@@ -97,12 +97,12 @@ def _pretrain(where, steps):
         task_weights="relative_position=1.5",
         checkpoint_seconds=30,
     )
-    if not os.path.exists(os.path.join(where["run"], reports.VALIDATION)):
+    if not os.path.exists(os.path.join(where["run"], reporter.VALIDATION_FILE)):
         sys.exit("pretraining was stopped; the same command goes on")
 
 
 def _export(where):
-    shown_command.run(
+    command_runner.run(
         "launch.export",
         model_dir=where["run"],
         output=where["trunk"],
@@ -131,10 +131,10 @@ def _collect_pictures(where):
     from launch.demonstration.pictures import save_curves, save_overview
     from selfsup import tasks
     from selfsup.common import history
-    from selfsup.pretraining import reports
+    from selfsup.pretraining import reporter
 
     os.makedirs(where["pictures"], exist_ok=True)
-    drawn = os.path.join(where["run"], reports.PICTURES)
+    drawn = os.path.join(where["run"], reporter.PICTURES_FOLDER)
     for name in sorted(os.listdir(drawn)):
         shutil.copy(os.path.join(drawn, name), where["pictures"])
     specs = {
@@ -148,7 +148,7 @@ def _collect_pictures(where):
     ]
     overview = os.path.join(where["pictures"], "overview.png")
     save_overview(overview, curves, [os.path.join(drawn, name) for name in details])
-    shown_command.run(
+    command_runner.run(
         "launch.features",
         trunk=where["trunk"],
         input=os.path.join(where["samples"], "photos"),

@@ -15,7 +15,7 @@ import time
 
 from absl import flags
 
-from launch.demonstration import shown_command
+from launch.demonstration import command_runner
 from selfsup.command_line import command, path_flags
 
 _OUTPUT = path_flags.define_path(
@@ -61,25 +61,25 @@ def main(_):
 
 
 def _build(world, data):
-    shown_command.run("data_prep.synthetic", output=world)
-    shown_command.run(
+    command_runner.run("data_prep.synthetic", output=world)
+    command_runner.run(
         "data_prep.imagenet",
         train=os.path.join(world, "imagenet", "train"),
         validation=os.path.join(world, "imagenet", "val"),
         output=os.path.join(data, "imagenet"),
     )
-    shown_command.run(
+    command_runner.run(
         "data_prep.videos",
         input=os.path.join(world, "videos"),
         output=os.path.join(data, "videos"),
     )
-    shown_command.run(
+    command_runner.run(
         "data_prep.voc07",
         input=os.path.join(world, "VOCdevkit"),
         classes="found",
         output=os.path.join(data, "voc07"),
     )
-    shown_command.run(
+    command_runner.run(
         "data_prep.nyuv2",
         labelled=os.path.join(world, "nyu", "nyu_depth_v2_labeled.mat"),
         splits=os.path.join(world, "nyu", "splits.mat"),
@@ -89,11 +89,11 @@ def _build(world, data):
 
 def _pretrain(output, data, steps, seed):
     """Returns the folder of the exported trunk."""
-    from selfsup.pretraining import reports
+    from selfsup.pretraining import reporter
 
     model_dir = os.path.join(output, f"run-{seed}")
     trunk = os.path.join(output, f"trunk-{seed}")
-    shown_command.run(
+    command_runner.run(
         "launch.pretrain",
         data=data,
         model_dir=model_dir,
@@ -103,9 +103,9 @@ def _pretrain(output, data, steps, seed):
         harmonize=True,
         checkpoint_seconds=60,
     )
-    if not os.path.exists(os.path.join(model_dir, reports.VALIDATION)):
+    if not os.path.exists(os.path.join(model_dir, reporter.VALIDATION_FILE)):
         sys.exit("pretraining was stopped; the same command goes on")
-    shown_command.run(
+    command_runner.run(
         "launch.export", model_dir=model_dir, output=trunk, overwrite=True
     )
     return trunk
@@ -119,7 +119,7 @@ def _evaluate(name, data, trunk, seed, target, short):
     from eval import metrics_file
 
     more = {"steps": _SHORT_STEPS[name]} if short and name in _SHORT_STEPS else {}
-    shown_command.run(
+    command_runner.run(
         f"eval.{name}",
         trunk=trunk,
         data=os.path.join(data, EVALUATIONS[name]),

@@ -186,7 +186,7 @@ def main(_):
     """Reads the flags and runs."""
     from selfsup.common.stop_signals import StopSignals
     from selfsup.pretraining import configuration, devices
-    from selfsup.pretraining.training_run import Pretraining
+    from selfsup.pretraining.pretraining_run import PretrainingRun
 
     config = configuration.resolve(
         _PRESET.value,
@@ -211,7 +211,7 @@ def main(_):
     where, pool = _place(config)
     print(devices.describe(where, config))
     with StopSignals() as stop:
-        run = Pretraining(
+        run = PretrainingRun(
             config,
             _DATA.value,
             _MODEL_DIR.value,

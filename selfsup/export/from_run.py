@@ -6,7 +6,7 @@ import os
 from selfsup.common import config_file
 from selfsup.data import manifest, pipeline
 from selfsup.export import trunk_export
-from selfsup.pretraining import reports, restoring, training_run
+from selfsup.pretraining import pretrained_trunk, reporter, training_data
 
 RECALIBRATION_SIZE = 224
 RECALIBRATION_BATCH = 32
@@ -30,7 +30,7 @@ def export_run(
       UserError: for a run, a checkpoint or a data set that is not there.
     """
     trunk_export.check_free(output, overwrite)
-    pretrained = restoring.restore(model_dir, checkpoint)
+    pretrained = pretrained_trunk.load(model_dir, checkpoint)
     recalibrated = None
     if recalibrate_on:
         recalibrated = recalibrate(
@@ -75,7 +75,7 @@ def _held_out(model_dir, checkpoint):
 
     Empty for other checkpoints, and for a run that goes on.
     """
-    path = os.path.join(model_dir, reports.VALIDATION)
+    path = os.path.join(model_dir, reporter.VALIDATION_FILE)
     if not os.path.exists(path):
         return {}
     with open(path, encoding="utf-8") as file:
@@ -91,7 +91,9 @@ def _held_out(model_dir, checkpoint):
 def _card(model_dir, pretrained, recalibrated):
     config = config_file.read(model_dir)
     state = pretrained.state
-    with open(os.path.join(model_dir, training_run.DATA), encoding="utf-8") as file:
+    with open(
+        os.path.join(model_dir, training_data.FILE_NAME), encoding="utf-8"
+    ) as file:
         data = json.load(file)
     return {
         "held_out": _held_out(model_dir, pretrained.checkpoint),

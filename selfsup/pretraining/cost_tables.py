@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from selfsup.pretraining import computation, memory, step_costs
+from selfsup.pretraining import memory, multiply_adds, step_costs
 from selfsup.pretraining.configuration import RunConfig
-from selfsup.pretraining.training_run import build_network
+from selfsup.pretraining.network import build_network, example_specs
 
 # Of a device's memory: what the driver and the libraries take, in GB, and the share of
 # the rest that an allocator cannot use for gaps, or a library takes for its work.
@@ -18,7 +18,7 @@ USABLE_SHARE = 0.8
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class TaskCost:
     """What was counted of a task.
 
     Attributes:
@@ -54,7 +54,7 @@ class Row:
         return max(0, int((room - self.bytes_of(0)) // self.example_bytes))
 
 
-def row_of(config: RunConfig, name: str) -> Row:
+def count_task(config: RunConfig, name: str) -> TaskCost:
     """Counts a task of a run, by tracing its network at two batch sizes.
 
     Raises:
@@ -66,14 +66,14 @@ def row_of(config: RunConfig, name: str) -> Row:
     least = task.least_batch_size
     batches, peaks = (least, 2 * least), []
     for size in batches:
-        specs = computation.example_specs(task, size)
+        specs = example_specs(task, size)
         graph = network.build(name, specs)
         peaks.append(memory.peak_bytes(memory.step_graph(network, name, specs)))
     images = graph.inputs[0].shape[0] / size
-    forward = computation.multiply_adds(graph) / size
+    forward = multiply_adds.count(graph) / size
     slope = (peaks[1] - peaks[0]) / (batches[1] - batches[0])
     variables = [*network.trained_variables(name), *network.statistics(name)]
-    return Row(
+    return TaskCost(
         task=name,
         batch_size=config.tasks[name].batch_size,
         images=images,
@@ -84,7 +84,7 @@ def row_of(config: RunConfig, name: str) -> Row:
     )
 
 
-def costs(rows: Sequence[Row]) -> str:
+def cost_table(rows: Sequence[TaskCost]) -> str:
     """Markdown table: computation and cost of a replica's step."""
     lines = [
         "| task | batch a replica | images of each | forward, G multiply-adds each "
@@ -100,7 +100,7 @@ def costs(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def memory_table(rows: Sequence[Row], gigabytes: Sequence[float]) -> str:
+def memory_table(rows: Sequence[TaskCost], gigabytes: Sequence[float]) -> str:
     """Markdown table: memory of a replica's step, and the largest batch by device."""
     sizes = " | ".join(f"most at {size:g} GB" for size in gigabytes)
     lines = [

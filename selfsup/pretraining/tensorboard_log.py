@@ -5,7 +5,7 @@ import os
 import tensorflow as tf
 
 
-class Summaries:
+class TensorBoardLog:
     """Writes below model_dir/tensorboard; tags are TASK/SCALAR."""
 
     def __init__(self, model_dir):

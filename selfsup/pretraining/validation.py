@@ -4,8 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from selfsup.data import pipeline
-from selfsup.pretraining.health import Rectifiers
-from selfsup.pretraining.network import scalars
+from selfsup.pretraining.dead_units import ReluOutputs
+from selfsup.pretraining.network import batch_scalars
 
 
 class Validator:
@@ -45,16 +45,16 @@ class Validator:
         before = [tf.identity(variable) for variable in statistics]
         seed = self._seed + tf.stack([0, number])
         images, targets = task.preprocess_batch(examples, seed)
-        with Rectifiers() as rectifiers:
+        with ReluOutputs() as relus:
             outputs = network(name, images, training=True)
         for variable, value in zip(statistics, before):
             variable.assign(value)
         loss = task.loss(outputs, targets)
-        values = scalars(task, loss, outputs, targets)
-        return values, (images, outputs, targets), rectifiers.dead_units()
+        values = batch_scalars(task, loss, outputs, targets)
+        return values, (images, outputs, targets), relus.dead_units()
 
     def measure(self):
-        """Mean of each scalar of `multitask.scalars` over the batches: dict of floats."""
+        """Mean of each scalar of `network.batch_scalars` over the batches."""
         rows = []
         self.stand_ins = 0
         for number, batch in enumerate(self._batches):
@@ -74,7 +74,7 @@ class Validator:
         """The units that are zero at all positions of the first batch.
 
         Returns:
-          dict of bool [C] by layer, as of `health.Rectifiers`.
+          dict of bool [C] by layer, as of `dead_units.ReluOutputs`.
         """
         _, _, dead = self._first_batch()
         return {layer: units.numpy() for layer, units in dead.items()}

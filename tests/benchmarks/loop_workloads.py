@@ -6,7 +6,7 @@ import tensorflow as tf
 from selfsup.data import pipeline, records
 from selfsup.hybrid.placement import own_cpu
 from selfsup.hybrid.workload import Model, Replica, Workload
-from selfsup.pretraining.training_run import build_network
+from selfsup.pretraining.network import build_network
 
 # (height, width) of made-up inputs: a usual photo, and section 2.4's frames.
 _PHOTO, _FRAME = (375, 500), (240, 320)

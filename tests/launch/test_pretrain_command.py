@@ -7,7 +7,7 @@ import time
 import pytest
 from built_sets import write_set
 
-from selfsup.pretraining import restoring
+from selfsup.pretraining import pretrained_trunk
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_stopped_by_a_signal_the_same_command_goes_on(data, tmp_path, number):
     model_dir = tmp_path / "run"
     arguments = _command(data, model_dir, "--steps=1000000", "--checkpoint_seconds=1")
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
-    store = restoring.checkpoints(str(model_dir))
+    store = pretrained_trunk.checkpoint_store(str(model_dir))
     while store.latest() is None and process.poll() is None:
         time.sleep(0.1)
     process.send_signal(number)

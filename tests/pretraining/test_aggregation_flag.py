@@ -11,7 +11,12 @@ from selfsup.common import config_file
 from selfsup.common.errors import UserError
 from selfsup.common.stop_signals import StopSignals
 from selfsup.hybrid import assignment
-from selfsup.pretraining import configuration, devices, restoring, training_run
+from selfsup.pretraining import (
+    configuration,
+    devices,
+    pretrained_trunk,
+    pretraining_run,
+)
 
 TASKS = ("rotation", "colorization")
 _SMALL = (
@@ -141,12 +146,12 @@ def test_a_run_of_each_mode_trains_and_goes_on(data, tmp_path, mode):
     workers = {"rotation": ("/CPU:1", "/CPU:2"), "colorization": ("/CPU:3",)}
     where = assignment.Assignment(workers, ("/CPU:0",))
     for steps in (3, 5):
-        run = training_run.Pretraining(
+        run = pretraining_run.PretrainingRun(
             _config(mode, steps=steps), data, str(tmp_path), where
         )
         assert run.run(StopSignals())
         assert run.engine.steps() == dict.fromkeys(TASKS, steps)
-    store = restoring.checkpoints(str(tmp_path))
+    store = pretrained_trunk.checkpoint_store(str(tmp_path))
     state = store.read_state(store.latest())["groups"]["rotation"]
     assert state["steps"] == 5 and ("workers" in state) == (mode == "async")
     assert os.path.exists(tmp_path / "validation.json")

@@ -10,7 +10,7 @@ from selfsup.common import history
 from selfsup.common.errors import UserError
 from selfsup.common.stop_signals import StopSignals
 from selfsup.data import manifest, pipeline
-from selfsup.pretraining import configuration, training_run
+from selfsup.pretraining import configuration, pretraining_run, training_data
 from selfsup.tasks import task_class
 
 BATCH = 4
@@ -24,7 +24,7 @@ def _run(data, model_dir, steps, fraction):
         steps=steps,
         max_lost_fraction=fraction,
     )
-    run = training_run.Pretraining(config, str(data), str(model_dir))
+    run = pretraining_run.PretrainingRun(config, str(data), str(model_dir))
     run.run(StopSignals())
     return run.engine.groups["rotation"]
 
@@ -74,7 +74,7 @@ def test_files_that_vanish_are_explained(data):
         task_class("rotation")(), pipeline.RecordSource(sets, "train"), 1, 0, BATCH
     )
     os.remove(data / "train-00000.tfrecord")
-    expected = r"^a file .* any more: \S+/train-00000\.tfrecord; No such file.* goes on"
-    explained = training_run.input_errors_explained()
+    expected = r"^a file .* longer .*: \S+/train-00000\.tfrecord; No such file.* resume"
+    explained = training_data.translate_data_errors()
     with pytest.raises(UserError, match=expected), explained:
         next(iter(batches))

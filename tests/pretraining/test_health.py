@@ -9,21 +9,22 @@ from mock_tasks import FULL_RATE, Network, workload
 
 from selfsup.hybrid import aggregation
 from selfsup.keras import keras
-from selfsup.pretraining.health import Health, Rectifiers, update_norms
+from selfsup.pretraining.dead_units import ReluOutputs
+from selfsup.pretraining.health import Health, update_norms
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
 
 def _dead_units(function, *arguments):
-    """What `Rectifiers` counts around a function of tensors, traced."""
+    """What `ReluOutputs` counts around a function of tensors, traced."""
 
     @tf.function
     def traced(*tensors):
         # Before the block, so it is not counted.
         tensors = [tf.nn.relu(tensor - 1e9) + tensor for tensor in tensors]
-        with Rectifiers() as rectifiers:
+        with ReluOutputs() as relus:
             function(*tensors)
         tf.nn.relu(tensors[0])
-        return rectifiers.dead_units()
+        return relus.dead_units()
 
     found = traced(*[tf.constant(argument) for argument in arguments])
     return {layer: units.numpy() for layer, units in found.items()}

@@ -10,7 +10,7 @@ from built_sets import write_set
 
 from selfsup.common import history
 from selfsup.common.stop_signals import StopSignals
-from selfsup.pretraining import configuration, training_run
+from selfsup.pretraining import configuration, pretraining_run
 from selfsup.pretraining.health_monitor import HealthMonitor
 
 TASKS = ("rotation", "colorization")
@@ -31,7 +31,7 @@ def training(tmp_path_factory):
     write_set(str(folder / "photos"), [4, 2], splits=splits, size=(48, 48))
     config = configuration.resolve("tiny", TASKS, task_overrides=_SMALL, steps=3)
     config = dataclasses.replace(config, log_steps=1, validation_batches=1)
-    made = training_run.Pretraining(config, str(folder), str(folder / "run"))
+    made = pretraining_run.PretrainingRun(config, str(folder), str(folder / "run"))
     bias = made.network.heads["colorization"].convs[0].bias
     bias.assign([-1e9] * 6 + [0.0] * 2)
     return made, str(folder / "run")

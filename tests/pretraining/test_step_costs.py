@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from selfsup import tasks
 from selfsup.common.errors import UserError
-from selfsup.pretraining import computation, configuration, step_costs
-from selfsup.pretraining.training_run import build_network
+from selfsup.pretraining import configuration, multiply_adds, step_costs
+from selfsup.pretraining.network import build_network, example_specs
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
 
@@ -16,10 +16,8 @@ def counted(preset, name, batch_size=2):
     overrides = ["imagenet_labels.classes=1000"] if name == "imagenet_labels" else []
     config = configuration.resolve(preset, [name], task_overrides=overrides)
     network = build_network(config)
-    graph = network.build(
-        name, computation.example_specs(network.tasks[name], batch_size)
-    )
-    forward = computation.multiply_adds(graph) / batch_size
+    graph = network.build(name, example_specs(network.tasks[name], batch_size))
+    forward = multiply_adds.count(graph) / batch_size
     (cost,) = step_costs.step_costs(
         config.costs, {name: 0.0}, {name: 1}, {name: forward}
     ).values()
@@ -59,7 +57,7 @@ def test_the_count_is_that_of_the_kernels(stride):
 
     graph = tf.function(forward).get_concrete_function(tf.TensorSpec(shape)).graph
     expected = by_hand(trunk, shape, stride)
-    assert computation.multiply_adds(graph) == pytest.approx(expected, rel=0.02)
+    assert multiply_adds.count(graph) == pytest.approx(expected, rel=0.02)
 
 
 @pytest.mark.parametrize("name", sorted(tasks.REGISTRY))
@@ -74,7 +72,7 @@ def test_a_task_costs_what_it_computes(name):
 def test_a_graph_without_products_is_an_error():
     graph = tf.function(lambda: tf.zeros([2])).get_concrete_function().graph
     with pytest.raises(ValueError, match="no convolution and no matrix product"):
-        computation.multiply_adds(graph)
+        multiply_adds.count(graph)
 
 
 def test_products_of_every_kind_are_counted_or_refused():
@@ -86,18 +84,18 @@ def test_products_of_every_kind_are_counted_or_refused():
     specs = [tf.TensorSpec(shape) for shape in shapes]
     graph = tf.function(products).get_concrete_function(*specs).graph
     expected = 5 * 5 * 3 + 5 * 5 * 5 + (6 * 6 * 4 * 2) * 9
-    assert computation.multiply_adds(graph) == expected
+    assert multiply_adds.count(graph) == expected
 
     def einsum(a, b):
         return tf.einsum("ij,jk->ik", a, b)
 
     graph = tf.function(einsum).get_concrete_function(*specs[:2]).graph
     with pytest.raises(ValueError, match="Einsum cannot be counted"):
-        computation.multiply_adds(graph)
+        multiply_adds.count(graph)
     unknown = [tf.TensorSpec([None, 5]), specs[1]]
     graph = tf.function(tf.matmul).get_concrete_function(*unknown).graph
     with pytest.raises(ValueError, match="its shape is not static"):
-        computation.multiply_adds(graph)
+        multiply_adds.count(graph)
 
 
 def test_what_is_given_comes_before_what_is_counted():

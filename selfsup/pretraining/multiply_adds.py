@@ -4,22 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from selfsup.data import pipeline
-from selfsup.tasks.task import Task
 
-
-def example_specs(task: Task, batch_size: int) -> dict[str, tf.TensorSpec]:
-    """Shapes and dtypes of a batch of a task's examples; no record is read."""
-
-    def prepare(serialized):
-        record = pipeline.parse(serialized, task.features)
-        return task.preprocess_example(record, tf.zeros([2], tf.int32))
-
-    examples = tf.data.Dataset.from_tensors("").map(prepare)
-    return examples.batch(batch_size, drop_remainder=True).element_spec
-
-
-def multiply_adds(graph: tf.Graph) -> int:
+def count(graph: tf.Graph) -> int:
     """Multiply-adds of all convolutions and matrix products of a graph.
 
     Anything else, such as normalisation and pooling, is little beside them and limited
@@ -33,14 +19,14 @@ def multiply_adds(graph: tf.Graph) -> int:
       ValueError: for a graph without any, for a product that is not known here, and for
         a shape that is not static.
     """
-    counts = [
+    products = [
         _PRODUCTS[operation.type](operation)
         for operation in graph.get_operations()
         if operation.type in _PRODUCTS
     ]
-    if not counts:
+    if not products:
         raise ValueError("the graph has no convolution and no matrix product")
-    return sum(counts)
+    return sum(products)
 
 
 def _places(operation: tf.Operation) -> int:

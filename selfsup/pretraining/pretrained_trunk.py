@@ -17,7 +17,7 @@ CHECKPOINTS = "checkpoints"
 
 
 @dataclasses.dataclass(frozen=True)
-class Restored:
+class PretrainedTrunk:
     """A checkpoint of a run.
 
     Attributes:
@@ -36,12 +36,12 @@ class Restored:
     state: dict
 
 
-def checkpoints(model_dir):
+def checkpoint_store(model_dir):
     """The checkpoint `CheckpointStore` of a run."""
     return CheckpointStore(os.path.join(model_dir, CHECKPOINTS))
 
 
-def restore(model_dir, checkpoint=None):
+def load(model_dir, checkpoint=None):
     """Rebuilds what outlives a run: its trunk, rows of alpha, exported parts of heads.
 
     Args:
@@ -49,13 +49,13 @@ def restore(model_dir, checkpoint=None):
       checkpoint: name of a checkpoint or snapshot; None for the newest checkpoint.
 
     Returns:
-      a `Restored`.
+      a `PretrainedTrunk`.
 
     Raises:
       UserError: when there is no run or no such checkpoint.
     """
     config = config_file.read(model_dir)
-    store = checkpoints(model_dir)
+    store = checkpoint_store(model_dir)
     name = checkpoint or store.latest()
     if name is None:
         raise UserError(f"{model_dir}: no checkpoint yet")
@@ -65,7 +65,7 @@ def restore(model_dir, checkpoint=None):
     if config["lasso"]:
         alpha = network.combination.alpha().numpy()
         rows = dict(zip(config["tasks"], alpha))
-    return Restored(network.trunk, rows, _exported(network.heads), name, state)
+    return PretrainedTrunk(network.trunk, rows, _exported(network.heads), name, state)
 
 
 def _network(model_dir, config):

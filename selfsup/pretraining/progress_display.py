@@ -79,7 +79,7 @@ def _average(old, new, momentum=0.95):
     return new if old is None else momentum * old + (1 - momentum) * new
 
 
-class RunDisplay:
+class ProgressDisplay:
     """Shows `TaskProgress` by task; a context manager."""
 
     def __init__(self, tasks, takes_turns=True, stream=None, at_most=False):

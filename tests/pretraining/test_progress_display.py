@@ -1,12 +1,12 @@
 import io
 
-from selfsup.pretraining import display
+from selfsup.pretraining import progress_display
 from selfsup.tasks.task import Metric
 
 
 def _task(limit=10, steps=0):
     spec = Metric("accuracy", True, "share")
-    return display.TaskProgress(spec, limit, images_per_step=8, steps=steps)
+    return progress_display.TaskProgress(spec, limit, images_per_step=8, steps=steps)
 
 
 _LOGS = {"loss": 2.0, "accuracy": 0.25, "chance/accuracy": 0.125}
@@ -30,9 +30,11 @@ def test_a_skipped_step_does_not_stay_in_the_averages():
 
 
 def test_plain_lines_where_there_is_no_terminal(monkeypatch):
-    monkeypatch.setattr(display, "PLAIN_SECONDS", 0.0)
+    monkeypatch.setattr(progress_display, "PLAIN_SECONDS", 0.0)
     stream = io.StringIO()
-    with display.RunDisplay({"rotation": _task()}, stream=stream) as shown:
+    with progress_display.ProgressDisplay(
+        {"rotation": _task()}, stream=stream
+    ) as shown:
         shown.update("rotation", 1, 0, _LOGS, 2.0)
         shown.update("rotation", 2, 1, _LOGS, 2.0)
     text = stream.getvalue()
@@ -52,7 +54,9 @@ def test_a_live_table_on_a_terminal(monkeypatch):
             return True
 
     stream = Terminal()
-    with display.RunDisplay({"rotation": _task()}, stream=stream) as shown:
+    with progress_display.ProgressDisplay(
+        {"rotation": _task()}, stream=stream
+    ) as shown:
         shown.update("rotation", 1, 0, _LOGS, 2.0)
         shown.say("resumed from checkpoint-000000003")
     text = stream.getvalue()
@@ -64,9 +68,9 @@ def test_a_live_table_on_a_terminal(monkeypatch):
 def _stepping(takes_turns, monkeypatch):
     """Two tasks with 8 and 3 steps left that take 5 and 20 s by the clock."""
     clock = iter([0.0, 0.0, 0.0, 5.0, 20.0])
-    monkeypatch.setattr(display.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(progress_display.time, "monotonic", lambda: next(clock))
     tasks = {"slow": _task(limit=5), "quick": _task(limit=10)}
-    shown = display.RunDisplay(tasks, takes_turns, io.StringIO())
+    shown = progress_display.ProgressDisplay(tasks, takes_turns, io.StringIO())
     for name, steps in (("quick", 1), ("slow", 1), ("quick", 2), ("slow", 2)):
         shown.update(name, steps, 0, _LOGS, 2.0)
     return shown.time_left()
@@ -83,5 +87,7 @@ def test_time_left_is_a_bound_where_the_run_may_end_before():
     task = _task()
     task.update(1, 0, _LOGS, 60.0)
     task.update(2, 0, _LOGS, 2.0)
-    shown = display.RunDisplay({"rotation": task}, stream=io.StringIO(), at_most=True)
+    shown = progress_display.ProgressDisplay(
+        {"rotation": task}, stream=io.StringIO(), at_most=True
+    )
     assert shown.time_left() == "at most 0:00:16"

@@ -10,18 +10,18 @@ import tensorflow as tf
 from selfsup.common import files
 from selfsup.common.history import History
 from selfsup.common.png_file import save_png
-from selfsup.pretraining import restoring
+from selfsup.pretraining import pretrained_trunk
 from selfsup.pretraining.combination_figure import draw
-from selfsup.pretraining.display import RunDisplay, TaskProgress
 from selfsup.pretraining.health_monitor import HealthMonitor
-from selfsup.pretraining.tensorboard_log import Summaries
+from selfsup.pretraining.progress_display import ProgressDisplay, TaskProgress
+from selfsup.pretraining.tensorboard_log import TensorBoardLog
 from selfsup.pretraining.validation import Validator
 
-PICTURES = "pictures"
-VALIDATION = "validation.json"
+PICTURES_FOLDER = "pictures"
+VALIDATION_FILE = "validation.json"
 
 
-class Reports:
+class Reporter:
     """Takes in steps; shows them, averages them into rows, validates now and then."""
 
     def __init__(
@@ -30,9 +30,8 @@ class Reports:
         config,
         network,
         engine,
-        held_out,
-        loss_limits,
-        validated,
+        data,
+        validation_network,
         expected_steps,
     ):
         """
@@ -41,9 +40,8 @@ class Reports:
           config: its `RunConfig`.
           network: its `MultiTaskNetwork`.
           engine: its `Engine`, resumed.
-          held_out: dict of `pipeline.RecordSource` by task, for the tasks that have one.
-          loss_limits: dict of `DamageLimit` by task.
-          validated: function that gives the network to validate, up to date; its
+          data: its `TrainingData`.
+          validation_network: function that gives the network to validate, up to date; its
             variables may be others than `network`'s, which groups may be moving.
           expected_steps: dict of the steps after which each task will have ended.
         """
@@ -52,30 +50,30 @@ class Reports:
         self._network = network
         self._engine = engine
         self._limits = expected_steps
-        self._loss_limits = loss_limits
-        self._validated = validated
+        self._loss_limits = data.damage_limits
+        self._validated = validation_network
         # Of the steps reported so far: groups may be ahead of that.
         self._steps = engine.steps()
-        self.progress = self._new_progress()
+        self.display = self._new_progress()
         self._history = History(model_dir, engine.total_steps())
-        self._summaries = Summaries(model_dir)
+        self._summaries = TensorBoardLog(model_dir)
         self._rows = {name: [] for name in network.tasks}
         self._validators = {
             name: Validator(
-                validated(),
+                validation_network(),
                 name,
                 source,
                 network.tasks[name].config.batch_size,
                 config.validation_batches,
             )
-            for name, source in held_out.items()
+            for name, source in data.held_out().items()
         }
         self._health = HealthMonitor(
-            network, engine.groups, self._validators, self.progress.say
+            network, engine.groups, self._validators, self.display.say
         )
 
     def _new_progress(self):
-        return RunDisplay(
+        return ProgressDisplay(
             {
                 name: TaskProgress(
                     task.metric_specs[0],
@@ -92,21 +90,19 @@ class Reports:
     def begin(self, resumed):
         """Says what the run goes on from; held-out numbers of before it are gone."""
         with contextlib.suppress(FileNotFoundError):
-            os.remove(os.path.join(self._model_dir, VALIDATION))
+            os.remove(os.path.join(self._model_dir, VALIDATION_FILE))
         if resumed:
-            self.progress.say(f"resumed from {resumed}")
+            self.display.say(f"resumed from {resumed}")
         for name in self._network.tasks:
             if name not in self._validators:
-                self.progress.say(f"{name}: no held-out records, so no validation")
-        self.progress.say(
-            "the first step of each task traces its graph: up to a minute"
-        )
+                self.display.say(f"{name}: no held-out records, so no validation")
+        self.display.say("the first step of each task traces its graph: up to a minute")
 
     def after_step(self, name, logs, seconds):
         """Takes in one step of group `name`."""
         group = self._engine.groups[name]
         self._steps[name] += 1
-        self.progress.update(name, self._steps[name], group.skipped, logs, seconds)
+        self.display.update(name, self._steps[name], group.skipped, logs, seconds)
         self._watch_losses(name, group)
         if np.all(np.isfinite(list(logs.values()))):
             self._rows[name].append(logs)
@@ -127,7 +123,7 @@ class Reports:
         seen = round(self._steps[name] * group.examples_per_step)
         limit = self._loss_limits[name]
         for text in limit.see(group.stand_ins, seen, group.damaged):
-            self.progress.say(f"{name}: a damaged shard: {text}; others stand in")
+            self.display.say(f"{name}: a damaged shard: {text}; others stand in")
 
     def _due(self, name, every):
         steps = self._steps[name]
@@ -165,11 +161,11 @@ class Reports:
         pictures = self._validators[name].pictures()
         self._summaries.pictures(name, self._steps[name], pictures)
 
-    def say_pauses(self, seconds):
+    def report_pauses(self, seconds):
         """Tells for how long of `seconds` of training checkpoints kept tasks waiting."""
         paused = self._engine.pause_seconds
         share = paused / max(seconds, paused, 1e-9)
-        self.progress.say(
+        self.display.say(
             f"checkpoints paused the tasks for {paused:.1f} s of {seconds:.0f} s "
             f"({share:.1%})"
         )
@@ -187,7 +183,7 @@ class Reports:
             self._history.flush()
             self._summaries.flush()
         except (OSError, tf.errors.OpError) as error:
-            self.progress.say(f"curves not written: {error}")
+            self.display.say(f"curves not written: {error}")
 
     def finish(self, stop):
         """Writes the last held-out numbers, with the checkpoint's name, and pictures.
@@ -195,7 +191,7 @@ class Reports:
         Returns:
           whether it got to the end before a signal asked to stop.
         """
-        folder = os.path.join(self._model_dir, PICTURES)
+        folder = os.path.join(self._model_dir, PICTURES_FOLDER)
         os.makedirs(folder, exist_ok=True)
         results = {}
         self._validated()
@@ -208,8 +204,8 @@ class Reports:
                 save_png(os.path.join(folder, f"{name}-{picture}.png"), pixels)
         if self._network.combination is not None:
             save_png(os.path.join(folder, "alpha.png"), self._alpha())
-        path = os.path.join(self._model_dir, VALIDATION)
-        checkpoint = restoring.checkpoints(self._model_dir).latest()
+        path = os.path.join(self._model_dir, VALIDATION_FILE)
+        checkpoint = pretrained_trunk.checkpoint_store(self._model_dir).latest()
         measured = {"checkpoint": checkpoint, "held_out": results}
         files.write_atomically(path, json.dumps(measured, indent=1))
         self.flush()
@@ -223,7 +219,7 @@ class Reports:
             "stand_ins_in_training": group.stand_ins,
         }
         if any(counts.values()):
-            self.progress.say(
+            self.display.say(
                 f"{name}: {group.stand_ins} of "
                 f"{group.examples} training examples and "
                 f"{counts['stand_ins']} held-out ones stood in for records lost in "
@@ -233,7 +229,7 @@ class Reports:
 
     def _say_held_out(self, name, values):
         metric = self._network.tasks[name].metric_specs[0].name
-        self.progress.say(
+        self.display.say(
             f"held out  {name:20s} {metric} {values[metric]:.4f} "
             f"(chance {values[f'chance/{metric}']:.4f})"
         )

@@ -64,7 +64,7 @@ def test_training_keeps_activations_for_the_backward_pass():
 
 def test_memory_is_linear_in_the_batch_and_the_largest_batch_fits():
     config = configuration.resolve("tiny", ["colorization"])
-    row = cost_tables.row_of(config, "colorization")
+    row = cost_tables.count_task(config, "colorization")
     assert row.example_bytes > 0 and row.fixed_bytes > 0
     most = row.largest_batch(4.0)
     room = cost_tables.USABLE_SHARE * (4.0 - cost_tables.RESERVED_GIGABYTES) * 1e9
@@ -72,20 +72,20 @@ def test_memory_is_linear_in_the_batch_and_the_largest_batch_fits():
     assert row.largest_batch(1.0) == 0
     table = cost_tables.memory_table([row], [4.0, 8.0])
     assert "most at 4 GB | most at 8 GB" in table and f"| {most} |" in table
-    assert "| colorization | 16 | 1 |" in cost_tables.costs([row])
+    assert "| colorization | 16 | 1 |" in cost_tables.cost_table([row])
 
 
 _STEP = """
     import resource, sys
     import tensorflow as tf
     from selfsup.pretraining import configuration
-    from selfsup.pretraining.training_run import build_network
-    from selfsup.pretraining import computation
+    from selfsup.pretraining.network import build_network, example_specs
+    from selfsup.pretraining import multiply_adds
 
     name, batch = sys.argv[1], int(sys.argv[2])
     config = configuration.resolve("small", [name])
     network = build_network(config)
-    specs = computation.example_specs(network.tasks[name], batch)
+    specs = example_specs(network.tasks[name], batch)
     network.build(name, specs)
     variables = network.trained_variables(name)
 
@@ -118,7 +118,7 @@ def test_a_process_grows_by_what_the_model_says(name):
         peaks.append(int(output.stdout.split()[-1]))
     measured = (peaks[1] - peaks[0]) / (batches[1] - batches[0])
     config = configuration.resolve("small", [name])
-    model = cost_tables.row_of(config, name).example_bytes
+    model = cost_tables.count_task(config, name).example_bytes
     print(f"{name}: measured {measured / 1e6:.0f} MB, model {model / 1e6:.0f} MB each")
     assert 0.95 <= measured / model <= 1.4
 

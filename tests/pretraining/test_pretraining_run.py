@@ -15,7 +15,12 @@ from selfsup.common.stop_signals import StopSignals
 from selfsup.data import manifest
 from selfsup.export import from_run
 from selfsup.hybrid import assignment
-from selfsup.pretraining import configuration, restoring, training_run
+from selfsup.pretraining import (
+    configuration,
+    pretrained_trunk,
+    pretraining_run,
+    training_data,
+)
 from selfsup.pretraining.presets import DEFAULT_TASKS
 from selfsup.tasks import task_class
 
@@ -51,7 +56,9 @@ def data(tmp_path_factory):
 def straight(data, tmp_path_factory):
     """The folder of a run of all four tasks, with the lasso, that was never stopped."""
     folder = str(tmp_path_factory.mktemp("straight"))
-    assert training_run.Pretraining(_config(steps=2), data, folder).run(StopSignals())
+    assert pretraining_run.PretrainingRun(_config(steps=2), data, folder).run(
+        StopSignals()
+    )
     return folder
 
 
@@ -60,7 +67,7 @@ def stopped(data, tmp_path_factory):
     """The folder of the same run, stopped half-way and gone on with."""
     folder = str(tmp_path_factory.mktemp("stopped"))
     for steps in (1, 2):
-        run = training_run.Pretraining(_config(steps=steps), data, folder)
+        run = pretraining_run.PretrainingRun(_config(steps=steps), data, folder)
         assert run.run(StopSignals())
     return folder
 
@@ -104,13 +111,13 @@ def test_resuming_gives_the_losses_of_not_stopping(straight, stopped):
 
 
 def test_resuming_gives_the_weights_of_not_stopping(straight, stopped):
-    trunks = [restoring.restore(folder).trunk for folder in (straight, stopped)]
+    trunks = [pretrained_trunk.load(folder).trunk for folder in (straight, stopped)]
     for one, other in zip(*(trunk.get_weights() for trunk in trunks)):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
 
 
 def test_the_data_read_is_noted(straight, data):
-    with open(os.path.join(straight, training_run.DATA)) as file:
+    with open(os.path.join(straight, training_data.FILE_NAME)) as file:
         photos, videos = json.load(file)
     assert photos["directory"] == os.path.join(data, "photos")
     assert photos["records"] == {"train": 6, "validation": 3}
@@ -118,7 +125,7 @@ def test_the_data_read_is_noted(straight, data):
 
 
 def test_tasks_share_the_trunk_and_nothing_else(straight, data):
-    run = training_run.Pretraining(_config(steps=2), data, straight)
+    run = pretraining_run.PretrainingRun(_config(steps=2), data, straight)
     network = run.network
     trunk = {id(variable) for variable in network.trunk.trainable_variables}
     own = []
@@ -135,12 +142,12 @@ def test_going_on_with_other_data_is_refused(straight, tmp_path):
     write_set(str(tmp_path / "photos"), [5, 3], splits=splits, size=(320, 320))
     kind = manifest.VIDEO_FRAMES
     write_set(str(tmp_path / "videos"), [6, 3], splits=splits, size=(64, 96), kind=kind)
-    with pytest.raises(UserError, match="begun on other data"):
-        training_run.Pretraining(_config(steps=3), str(tmp_path), straight)
+    with pytest.raises(UserError, match="started on other data"):
+        pretraining_run.PretrainingRun(_config(steps=3), str(tmp_path), straight)
 
 
 def test_two_processes_in_one_folder_are_refused(straight, data):
-    run = training_run.Pretraining(_config(steps=2), data, straight)
+    run = pretraining_run.PretrainingRun(_config(steps=2), data, straight)
     lock = os.path.join(straight, ".lock")
     refused = pytest.raises(UserError, match="another process is training there")
     with files.locked(lock, "taken"), refused:
@@ -154,7 +161,7 @@ def test_nothing_is_written_where_another_process_trains(straight, data):
     lock = os.path.join(straight, ".lock")
     refused = pytest.raises(UserError, match="another process is training there")
     with files.locked(lock, "taken"), refused:
-        training_run.Pretraining(_config(steps=9), data, straight)
+        pretraining_run.PretrainingRun(_config(steps=9), data, straight)
     with open(path) as file:
         assert file.read() == before
 
@@ -168,7 +175,7 @@ def test_held_out_numbers_are_of_the_end_and_of_its_checkpoint(data, tmp_path):
             "tiny", ["rotation"], steps=steps, task_overrides=small
         )
         config = dataclasses.replace(config, validation_batches=1)
-        return training_run.Pretraining(config, data, run).run(stop)
+        return pretraining_run.PretrainingRun(config, data, run).run(stop)
 
     def held_out(checkpoint):
         trunk = str(tmp_path / checkpoint)
@@ -190,7 +197,7 @@ def test_the_wrong_data_is_explained(data, tmp_path):
         UserError, match=r"motion_segmentation: no built set .* --tasks"
     ):
         folder = os.path.join(data, "photos")
-        training_run.Pretraining(_config(), folder, str(tmp_path / "run"))
+        pretraining_run.PretrainingRun(_config(), folder, str(tmp_path / "run"))
 
 
 def test_a_run_exports_and_the_export_gives_features(straight, data, tmp_path):
@@ -297,7 +304,7 @@ def test_all_tasks_side_by_side_each_on_its_own_devices(data, tmp_path):
     }
     where = assignment.Assignment(groups, ("/CPU:0", "/CPU:2"))
     config = _config(steps=3, checkpoint_seconds=0.0)
-    run = training_run.Pretraining(config, data, str(tmp_path), where)
+    run = pretraining_run.PretrainingRun(config, data, str(tmp_path), where)
     before = [variable.numpy() for variable in run.network.trainable_variables]
     assert run.run(StopSignals())
     assert run.engine.steps() == dict.fromkeys(DEFAULT_TASKS, 3)
@@ -308,6 +315,6 @@ def test_all_tasks_side_by_side_each_on_its_own_devices(data, tmp_path):
     with open(tmp_path / "validation.json") as file:
         assert json.load(file)["held_out"].keys() == set(DEFAULT_TASKS)
     # A run may go on with other devices; here, with one.
-    more = training_run.Pretraining(_config(steps=4), data, str(tmp_path))
+    more = pretraining_run.PretrainingRun(_config(steps=4), data, str(tmp_path))
     assert more.run(StopSignals())
     assert more.engine.steps() == dict.fromkeys(DEFAULT_TASKS, 4)
