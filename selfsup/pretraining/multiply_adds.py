@@ -1,4 +1,4 @@
-"""How much a network computes, counted in its graph."""
+"""Counts the multiply-adds of a network in its graph."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import tensorflow as tf
 
 
 def count(graph: tf.Graph) -> int:
-    """Multiply-adds of all convolutions and matrix products of a graph.
+    """Counts the multiply-adds of all convolutions and matrix products of a graph.
 
-    Anything else, such as normalisation and pooling, is little beside them and limited
-    by memory, not by arithmetic. TensorFlow's profiler counts the same within 0.2%, but
-    is deprecated and says so at each use.
+    Other operations, such as normalisation and pooling, take little time in comparison,
+    and memory rather than arithmetic limits them. TensorFlow's profiler gives the same
+    number within 0.2%, but it is deprecated and warns at each use.
 
     Args:
-      graph: of static shapes.
+      graph: a graph with static shapes.
 
     Raises:
-      ValueError: for a graph without any, for a product that is not known here, and for
-        a shape that is not static.
+      ValueError: if the graph has no such operation, if it has a product of a type that
+        cannot be counted here, or if a shape is not static.
     """
     products = [
         _PRODUCTS[operation.type](operation)
@@ -29,28 +29,28 @@ def count(graph: tf.Graph) -> int:
     return sum(products)
 
 
-def _places(operation: tf.Operation) -> int:
-    places = operation.outputs[0].shape.num_elements()
-    if places is None:
-        raise ValueError(f"{operation.name}: its shape is not static")
-    return places
+def _output_elements(operation: tf.Operation) -> int:
+    elements = operation.outputs[0].shape.num_elements()
+    if elements is None:
+        raise ValueError(f"{operation.name}: the shape of the output is not static")
+    return int(elements)
 
 
-def _of_convolution(operation: tf.Operation) -> int:
-    """Each output channel at each place sums over the kernel's height, width and input."""
+def _convolution(operation: tf.Operation) -> int:
+    """Each output element is a sum over the height, width and input of the kernel."""
     height, width, channels, _ = operation.inputs[1].shape
-    return _places(operation) * height * width * channels
+    return _output_elements(operation) * height * width * channels
 
 
-def _of_depthwise_convolution(operation: tf.Operation) -> int:
+def _depthwise_convolution(operation: tf.Operation) -> int:
     height, width, _, _ = operation.inputs[1].shape
-    return _places(operation) * height * width
+    return _output_elements(operation) * height * width
 
 
-def _of_matrix_product(operation: tf.Operation) -> int:
+def _matrix_product(operation: tf.Operation) -> int:
     attribute = "transpose_a" if operation.type == "MatMul" else "adj_x"
     axis = -2 if operation.get_attr(attribute) else -1
-    return _places(operation) * operation.inputs[0].shape[axis]
+    return _output_elements(operation) * operation.inputs[0].shape[axis]
 
 
 def _unknown(operation: tf.Operation) -> int:
@@ -58,11 +58,11 @@ def _unknown(operation: tf.Operation) -> int:
 
 
 _PRODUCTS = {
-    "BatchMatMulV2": _of_matrix_product,
-    "Conv2D": _of_convolution,
+    "BatchMatMulV2": _matrix_product,
+    "Conv2D": _convolution,
     "Conv2DBackpropInput": _unknown,
     "Conv3D": _unknown,
-    "DepthwiseConv2dNative": _of_depthwise_convolution,
+    "DepthwiseConv2dNative": _depthwise_convolution,
     "Einsum": _unknown,
-    "MatMul": _of_matrix_product,
+    "MatMul": _matrix_product,
 }

@@ -51,8 +51,8 @@ def test_harmonize_reaches_the_tasks_that_have_it():
         ({"trunk_overrides": ["deep=1"]}, "unknown 'deep'; known: depth"),
         ({"trunk_overrides": ["depth=7"]}, "depth"),
         ({"trunk_overrides": ["phases=maybe"]}, "expected bool, got 'maybe'"),
-        ({"trunk_overrides": ["output_stride=16"]}, "each task has its output stride"),
-        ({"harmonize": True}, "none of colorization, rotation has such an option"),
+        ({"trunk_overrides": ["output_stride=16"]}, "each task has its own output"),
+        ({"harmonize": True}, "none of colorization, rotation has this option"),
         (
             {"task_overrides": ["rotation.batch_size=1"]},
             r"rotation.batch_size=1: each replica .* of 2 or more .* 16 \* 2 = 32",
