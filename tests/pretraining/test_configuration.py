@@ -67,7 +67,7 @@ def test_harmonize_reaches_the_tasks_that_have_it():
         ({"weights": ["rotation=0"]}, "above 0"),
         (
             {"task_overrides": ["rotation.step_cost=2"], "costs": "measured"},
-            "--costs=measured: .* not for colorization: .* give "
+            "--costs=measured: .* not for colorization. .* give "
             "--task_set=colorization.step_cost=SECONDS too$",
         ),
         ({"costs": "free"}, "unknown 'free'; known: measured, multiply_adds, paper"),

@@ -84,7 +84,7 @@ def test_without_held_out_records_updates_are_still_measured(training, told):
     made, _ = training
     lines = []
     report = HealthMonitor(made.network, made.engine.groups, {}, lines.append)
-    found = report.look("rotation")
+    found = report.check("rotation")
     assert found and all(key.startswith("update_ratio/") for key in found)
     assert lines == []
     head = made.network.heads["rotation"].trainable_variables
@@ -92,6 +92,6 @@ def test_without_held_out_records_updates_are_still_measured(training, told):
     for scale, count in ((1e-9, 1), (1e-9, 1), (1.0, 1), (1e-9, 2)):
         for kernel, value in kernels:
             kernel.assign(scale * value)
-        report.look("rotation")
+        report.check("rotation")
         assert len(lines) == count
     assert lines[0].startswith("rotation: a step changes the weights of the head by")
