@@ -186,7 +186,8 @@ def update_norms(
                 layer = scope or name
                 # A layer may have several kernels.
                 before = norms.get(layer, (0.0, 0.0))
-                norms[layer] = math.hypot(before[0], update), math.hypot(
-                    before[1], weight
+                norms[layer] = (
+                    math.hypot(before[0], update),
+                    math.hypot(before[1], weight),
                 )
     return norms

@@ -1,75 +1,84 @@
-"""What a pretraining run left in its folder: the networks of a checkpoint."""
+"""Loads the trunk of a pretraining run, and the other results that outlive the run."""
+
+from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from selfsup import tasks as task_registry
 from selfsup.common import config_file
 from selfsup.common.errors import UserError
 from selfsup.hybrid.checkpoint import CheckpointStore
+from selfsup.keras import keras
 from selfsup.pretraining.combination import Combination
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
-CHECKPOINTS = "checkpoints"
+CHECKPOINTS_FOLDER = "checkpoints"
+
+# JSON objects: the keys of a stored configuration or state are those of its writer.
+_Json = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class PretrainedTrunk:
-    """A checkpoint of a run.
+    """The trunk of a checkpoint of a run, and what belongs to it.
 
     Attributes:
-      trunk: the `Trunk`.
-      unit_weights: dict task -> float32 [M] row of alpha; empty without the lasso.
-      parts: what heads have that an export holds: dict of "block4" and "logits", of runs
-        with a task that has them.
-      checkpoint: its name.
-      state: its state: counters of the tasks ("groups"), "cost", "step_costs".
+      trunk: the trunk.
+      unit_weights: by task, the row of alpha, float32 [M]; empty for runs without the
+        lasso.
+      parts: parts of heads that an export contains, "block4" and "logits"; empty for
+        runs without a task that has such parts.
+      checkpoint: name of the checkpoint.
+      state: state of the checkpoint: the counters of each task ("groups"), "cost", and
+        "step_costs".
     """
 
-    trunk: Any
-    unit_weights: dict
-    parts: dict
+    trunk: Trunk
+    unit_weights: dict[str, npt.NDArray[np.float32]]
+    parts: dict[str, keras.layers.Layer]
     checkpoint: str
-    state: dict
+    state: _Json
 
 
-def checkpoint_store(model_dir):
-    """The checkpoint `CheckpointStore` of a run."""
-    return CheckpointStore(os.path.join(model_dir, CHECKPOINTS))
+def checkpoint_store(model_dir: str) -> CheckpointStore:
+    """Returns the checkpoints in the folder of a run."""
+    return CheckpointStore(os.path.join(model_dir, CHECKPOINTS_FOLDER))
 
 
-def load(model_dir, checkpoint=None):
-    """Rebuilds what outlives a run: its trunk, rows of alpha, exported parts of heads.
+def load(model_dir: str, checkpoint: str | None = None) -> PretrainedTrunk:
+    """Loads the trunk, the rows of alpha, and the parts of heads for an export.
 
     Args:
       model_dir: folder of the run.
       checkpoint: name of a checkpoint or snapshot; None for the newest checkpoint.
 
-    Returns:
-      a `PretrainedTrunk`.
-
     Raises:
-      UserError: when there is no run or no such checkpoint.
+      UserError: if there is no run or no such checkpoint.
     """
     config = config_file.read(model_dir)
     store = checkpoint_store(model_dir)
     name = checkpoint or store.latest()
     if name is None:
-        raise UserError(f"{model_dir}: no checkpoint yet")
-    network = _network(model_dir, config)
+        raise UserError(f"{model_dir}: there is no checkpoint yet")
+    network = _build(model_dir, config)
     state = store.restore(name, tf.train.Checkpoint(network=network), partial=True)
     rows = {}
     if config["lasso"]:
-        alpha = network.combination.alpha().numpy()
-        rows = dict(zip(config["tasks"], alpha))
-    return PretrainedTrunk(network.trunk, rows, _exported(network.heads), name, state)
+        rows = dict(zip(config["tasks"], network.combination.alpha().numpy()))
+    return PretrainedTrunk(
+        network.trunk, rows, _exported_parts(network.heads), name, state
+    )
 
 
-def _network(model_dir, config):
-    """The parts of a `multitask.MultiTaskNetwork` that outlive the pretraining."""
+def _build(model_dir: str, config: _Json) -> tf.train.Checkpoint:
+    """The parts of a `MultiTaskNetwork` to load, under the names that they have there."""
     try:
         trunk = Trunk(TrunkConfig(**config["trunk"]))
         parts = {"trunk": trunk, "heads": _heads_with_exports(config["tasks"])}
@@ -78,13 +87,15 @@ def _network(model_dir, config):
     except (KeyError, TypeError) as error:
         path = os.path.join(model_dir, config_file.FILE_NAME)
         raise UserError(
-            f"{path}: not the config of a pretraining run: {error}"
+            f"{path}: not the configuration of a pretraining run: {error}"
         ) from error
     return tf.train.Checkpoint(**parts)
 
 
-def _heads_with_exports(configs):
-    """Dict of heads by task: of the tasks with parts to export."""
+def _heads_with_exports(
+    configs: Mapping[str, _Json],
+) -> dict[str, keras.layers.Layer]:
+    """Builds the heads that have parts for an export, by task."""
     classes = {name: task_registry.task_class(name) for name in configs}
     return {
         name: cls(cls.Config(**configs[name])).build_head()
@@ -93,7 +104,9 @@ def _heads_with_exports(configs):
     }
 
 
-def _exported(heads):
+def _exported_parts(
+    heads: Mapping[str, keras.layers.Layer],
+) -> dict[str, keras.layers.Layer]:
     return {
         part: getattr(head, part)
         for name, head in heads.items()

@@ -50,7 +50,7 @@ def test_lost_records_are_counted_named_and_reported(data, tmp_path, capsys):
     assert _run(data, folder, 8, 0.5).stand_ins == 8
     output = capsys.readouterr().out
     assert f"{data}/train-00001.tfrecord: 4 of 8 records can be read" in output
-    assert "8 of 32 training examples and 2 held-out ones stood in" in output
+    assert "8 of 32 training examples and 2 held-out examples replaced" in output
     rows = [row for row in history.read(str(folder)) if row["split"] == "train"]
     assert rows[-1]["stand_ins"] == 8
     with open(folder / "validation.json") as file:
