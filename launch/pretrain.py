@@ -95,8 +95,12 @@ def _define(field: dataclasses.Field[Any], option: Option) -> flags.FlagHolder[A
         return flags.DEFINE_enum(field.name, default, option.choices, option.help)
     if field.type == "str":
         return flags.DEFINE_string(field.name, default, option.help)
-    define = {"int": flags.DEFINE_integer, "float": flags.DEFINE_float}[str(field.type)]
-    bounds = {"lower_bound": option.lower_bound, "upper_bound": option.upper_bound}
+    define = flags.DEFINE_integer if field.type == "int" else flags.DEFINE_float
+    # Any: a bound has the type of the field.
+    bounds: dict[str, Any] = {
+        "lower_bound": option.lower_bound,
+        "upper_bound": option.upper_bound,
+    }
     return define(field.name, default, option.help, **bounds)
 
 

@@ -78,5 +78,6 @@ def _render(
     bar.ax.minorticks_off()
     bar.set_label("|alpha|")
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    canvas.draw()  # type: ignore[no-untyped-call]  # Untyped in Matplotlib.
+    pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call]  # As above.
+    return np.asarray(pixels)[..., :3].copy()

@@ -110,7 +110,7 @@ def _last_readers(
 
 def _buffers(operations: list[tf.Operation]) -> dict[_Reference, _Reference]:
     """By tensor, the tensor that owns the buffer in which the tensor is."""
-    owner = {}
+    owner: dict[_Reference, _Reference] = {}
     for operation in operations:
         inputs = operation.inputs if operation.type in _SAME_BUFFER else ()
         for number, tensor in enumerate(operation.outputs):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Union
+from typing import Any
 
 from selfsup.pretraining import step_costs
 
-# Values of fields of a configuration class, by field name.
-Overrides = Mapping[str, Union[int, float, str]]
+# Values of fields of a configuration class, by field name; each has the field's type.
+Overrides = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)

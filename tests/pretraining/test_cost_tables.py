@@ -68,7 +68,7 @@ def test_memory_is_linear_in_the_batch_and_the_largest_batch_fits():
     assert row.example_bytes > 0 and row.fixed_bytes > 0
     most = row.largest_batch(4.0)
     room = cost_tables.USABLE_SHARE * (4.0 - cost_tables.RESERVED_GIGABYTES) * 1e9
-    assert row.replica_bytes(most) <= room < row.bytes_of(most + 1)
+    assert row.replica_bytes(most) <= room < row.replica_bytes(most + 1)
     assert row.largest_batch(1.0) == 0
     table = cost_tables.memory_table([row], [4.0, 8.0])
     assert "most at 4 GB | most at 8 GB" in table and f"| {most} |" in table
