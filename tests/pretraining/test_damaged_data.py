@@ -1,4 +1,4 @@
-"""Pretraining on shards that are really damaged."""
+"""Pretraining on shards with damaged bytes."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def _run(data, model_dir, steps, fraction):
 
 @pytest.fixture
 def data(tmp_path):
-    """Two shards of 8 records, the second corrupted in its middle; one held out, too."""
+    """Two training shards and a held-out shard; the last two are damaged in the middle."""
     folder = tmp_path / "data"
     splits = ["train", "train", "validation"]
     made = write_set(str(folder), [8, 8, 4], splits=splits, size=(40, 40))
@@ -43,9 +43,9 @@ def data(tmp_path):
     return folder
 
 
-def test_lost_records_are_counted_named_and_reported(data, tmp_path, capsys):
+def test_missing_records_are_counted_named_and_reported(data, tmp_path, capsys):
     folder = tmp_path / "run"
-    # Resumed half-way: 4 of 16 records are lost in each of the two epochs.
+    # Resumed half-way: 4 of 16 records are missing in each of the two epochs.
     assert _run(data, folder, 4, 0.3).stand_ins == 4
     assert _run(data, folder, 8, 0.5).stand_ins == 8
     output = capsys.readouterr().out
@@ -59,7 +59,7 @@ def test_lost_records_are_counted_named_and_reported(data, tmp_path, capsys):
     assert held_out["stand_ins_in_training"] == 8
 
 
-def test_too_many_lost_records_end_the_run(data, tmp_path):
+def test_too_many_missing_records_end_the_run(data, tmp_path):
     folder = tmp_path / "run"
     with pytest.raises(
         UserError, match=r"rotation: .* --max_lost_fraction=0\.1: .*00001"
@@ -68,7 +68,7 @@ def test_too_many_lost_records_end_the_run(data, tmp_path):
     assert not os.path.exists(folder / "validation.json")
 
 
-def test_files_that_vanish_are_explained(data):
+def test_a_file_that_disappears_is_explained(data):
     sets = manifest.find(str(data))
     batches = pipeline.training_batches(
         task_class("rotation")(), pipeline.RecordSource(sets, "train"), 1, 0, BATCH

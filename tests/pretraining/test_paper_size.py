@@ -1,4 +1,4 @@
-"""The paper's sizes really run: slow, about 10 GB of memory."""
+"""Training steps at the paper's sizes: slow, with about 10 GB of memory."""
 
 import resource
 
@@ -59,7 +59,7 @@ def test_the_papers_imagenet_baseline_takes_a_step_and_exports_block4(tmp_path):
     training = pretraining_run.PretrainingRun(config, data, run)
     assert training.run(StopSignals())
     (row,) = [row for row in history.read(run) if "loss" in row]
-    # Three classes, at first about equally likely.
+    # At first the three classes are about equally likely.
     assert row["loss"] == pytest.approx(np.log(3), abs=1.5)
     assert row["learning_rate"] == pytest.approx(2e-5 / RMSPropConfig().warmup_steps)
 

@@ -1,4 +1,4 @@
-"""Equal cost is equal computation, for every task."""
+"""Equal cost means equal computation, for every task."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
 
 def counted(preset, name, batch_size=2):
-    """Multiply-adds of a forward pass of one example, and its cost."""
+    """The network, and the multiply-adds and the cost of an example's forward pass."""
     overrides = ["imagenet_labels.classes=1000"] if name == "imagenet_labels" else []
     config = configuration.resolve(preset, [name], task_overrides=overrides)
     network = build_network(config)
@@ -24,8 +24,8 @@ def counted(preset, name, batch_size=2):
     return network, forward, cost
 
 
-def by_hand(network, images_shape, stride):
-    """Multiply-adds of the trunk's convolutions, from their kernels' shapes alone."""
+def kernel_products(network, images_shape, stride):
+    """Multiply-adds of the trunk's convolutions, computed from the kernels' shapes."""
     _, height, width, _ = images_shape
     total, sides = 0, (height // 2, width // 2)
     total += np.prod(sides) * np.prod(network.conv1.kernel.shape)
@@ -48,7 +48,7 @@ def by_hand(network, images_shape, stride):
 
 
 @pytest.mark.parametrize("stride", [8, 16])
-def test_the_count_is_that_of_the_kernels(stride):
+def test_the_count_agrees_with_the_shapes_of_the_kernels(stride):
     trunk = Trunk(TrunkConfig(depth="tiny"))
     shape = (2, 64, 96, 3)
 
@@ -56,7 +56,7 @@ def test_the_count_is_that_of_the_kernels(stride):
         return trunk(images, output_stride=stride)
 
     graph = tf.function(forward).get_concrete_function(tf.TensorSpec(shape)).graph
-    expected = by_hand(trunk, shape, stride)
+    expected = kernel_products(trunk, shape, stride)
     assert multiply_adds.count(graph) == pytest.approx(expected, rel=0.02)
 
 
@@ -65,8 +65,8 @@ def test_a_task_costs_what_it_computes(name):
     _, forward, cost = counted("tiny", name)
     seconds = 3600 * cost / (3 * forward)
     # Colorization at the paper's sizes: 90 hours for 1,281,167 photos.
-    of_the_paper = 90 * 3600 / (3 * 64.46e9 * 1_281_167)
-    assert seconds == pytest.approx(of_the_paper, rel=0.1)
+    expected = 90 * 3600 / (3 * 64.46e9 * 1_281_167)
+    assert seconds == pytest.approx(expected, rel=0.1)
 
 
 def test_a_graph_without_products_is_an_error():
@@ -98,15 +98,15 @@ def test_products_of_every_kind_are_counted_or_refused():
         multiply_adds.count(graph)
 
 
-def test_what_is_given_comes_before_what_is_counted():
+def test_a_given_cost_replaces_the_counted_cost():
     forward = {"a": 1e9, "b": 2e9}
     sizes = {"a": 4, "b": 2}
-    found = step_costs.step_costs("multiply_adds", {"a": 7.0, "b": 0.0}, sizes, forward)
-    assert found == {"a": 7.0, "b": 2 * step_costs.k40_hours(2e9)}
+    costs = step_costs.step_costs("multiply_adds", {"a": 7.0, "b": 0.0}, sizes, forward)
+    assert costs == {"a": 7.0, "b": 2 * step_costs.k40_hours(2e9)}
     assert step_costs.step_costs("measured", {"a": 0, "b": 0}, sizes, forward) == {}
 
 
-def test_the_papers_hours_are_for_its_tasks():
+def test_the_papers_hours_are_for_the_papers_tasks():
     for name, hours in (("relative_position", 350), ("exemplar", 60)):
         epoch = step_costs.IMAGENET_PHOTOS * step_costs.paper_example_cost(name)
         assert epoch == pytest.approx(hours)
@@ -117,7 +117,7 @@ def test_the_papers_hours_are_for_its_tasks():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(tasks.REGISTRY))
-def test_at_the_papers_sizes_too(name):
+def test_costs_at_the_papers_sizes(name):
     _, forward, cost = counted("paper", name)
     epoch = step_costs.IMAGENET_PHOTOS * cost
     print(f"{name}: {forward / 1e9:.2f} G multiply-adds, {epoch:.1f} hours an epoch")
