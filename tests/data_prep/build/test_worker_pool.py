@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-import pool_work
+import pool_jobs
 import pytest
 
 from data_prep.build import worker_pool
@@ -12,7 +12,7 @@ from data_prep.build.worker_pool import Died, Finished, Overran, Step
 
 
 def test_steps_and_results_of_every_job():
-    events = list(worker_pool.run(pool_work.count_to, collections.deque([2, 3]), 2))
+    events = list(worker_pool.run(pool_jobs.count_to, collections.deque([2, 3]), 2))
     assert [e for e in events if e.job == 2] == [
         Step(2, 1),
         Step(2, 2),
@@ -23,7 +23,7 @@ def test_steps_and_results_of_every_job():
 
 def test_dead_worker_names_its_job_and_the_others_go_on():
     jobs = collections.deque([-2, 1, 1, 1])
-    events = list(worker_pool.run(pool_work.count_to, jobs, 2))
+    events = list(worker_pool.run(pool_jobs.count_to, jobs, 2))
     assert [e for e in events if e.job == -2] == [
         Step(-2, 1),
         Step(-2, 2),
@@ -35,7 +35,7 @@ def test_dead_worker_names_its_job_and_the_others_go_on():
 def test_job_put_back_while_iterating_is_done():
     jobs = collections.deque([-1])
     results = []
-    for event in worker_pool.run(pool_work.count_to, jobs, 1):
+    for event in worker_pool.run(pool_jobs.count_to, jobs, 1):
         if isinstance(event, Died):
             jobs.append(4)
         elif isinstance(event, Finished):
@@ -46,7 +46,7 @@ def test_job_put_back_while_iterating_is_done():
 def test_hanging_worker_is_killed_and_the_others_go_on():
     """Of the same jobs, none is charged with what it does between its steps."""
     jobs = collections.deque(["hang", "end", "end"])
-    events = list(worker_pool.run(pool_work.hang, jobs, 2, limit=0.4))
+    events = list(worker_pool.run(pool_jobs.hang, jobs, 2, limit=0.4))
     pid, *rest = [event for event in events if event.job == "hang"]
     assert rest == [Step("hang", None), Step("hang", "asleep"), Overran("hang", 0.4)]
     assert events.count(Finished("end", "end")) == 2
@@ -59,7 +59,7 @@ def test_a_stop_of_everything_is_not_the_workers_time(monkeypatch):
     jumps = itertools.count(0, 1000)
     monkeypatch.setattr(worker_pool.time, "monotonic", lambda: float(next(jumps)))
     jobs = collections.deque([2, 3])
-    events = list(worker_pool.run(pool_work.count_to, jobs, 1, limit=600.0))
+    events = list(worker_pool.run(pool_jobs.count_to, jobs, 1, limit=600.0))
     assert [e for e in events if not isinstance(e, Step)] == [
         Finished(2, 20),
         Finished(3, 30),
@@ -67,7 +67,7 @@ def test_a_stop_of_everything_is_not_the_workers_time(monkeypatch):
 
 
 def test_closing_ends_the_workers():
-    events = worker_pool.run(pool_work.processor, collections.deque(range(9)), 1)
+    events = worker_pool.run(pool_jobs.processor, collections.deque(range(9)), 1)
     pid = next(events).value
     os.kill(pid, 0)
     events.close()
@@ -80,7 +80,7 @@ def test_workers_may_be_kept_for_the_next_call():
 
     def pid(job):
         events = worker_pool.run(
-            pool_work.processor, collections.deque([job]), 1, members=members
+            pool_jobs.processor, collections.deque([job]), 1, members=members
         )
         return next(event.value for event in list(events) if isinstance(event, Step))
 
@@ -90,7 +90,7 @@ def test_workers_may_be_kept_for_the_next_call():
     member.process.kill()
     member.process.join()
     jobs = collections.deque(["c"])
-    for event in worker_pool.run(pool_work.processor, jobs, 1, members=members):
+    for event in worker_pool.run(pool_jobs.processor, jobs, 1, members=members):
         if isinstance(event, Died):
             jobs.append("c")
     (member,) = members
@@ -103,7 +103,7 @@ def test_workers_end_with_a_killed_parent(tmp_path):
     note = tmp_path / "pid"
     parent = os.fork()
     if not parent:
-        events = worker_pool.run(pool_work.processor, collections.deque([1]), 1)
+        events = worker_pool.run(pool_jobs.processor, collections.deque([1]), 1)
         note.write_text(str(next(events).value))
         time.sleep(600)
     while not (note.exists() and note.read_text()):

@@ -3,8 +3,8 @@ import io
 import os
 
 import cv2
+import faulty_inputs
 import numpy as np
-import odd_inputs
 import pytest
 import tensorflow as tf
 from PIL import Image
@@ -230,7 +230,7 @@ def _stop(convert, after):
 
 def test_no_build_goes_on_over_a_replaced_depth_image(both, tmp_path, monkeypatch):
     """Nor does a stray file hinder one; the first shard is kept, so sets would mix."""
-    monkeypatch.setattr(worker_pool, "run", odd_inputs.run_in_process)
+    monkeypatch.setattr(worker_pool, "run", faulty_inputs.run_in_process)
     call = folders.FolderConverter.__call__
     with monkeypatch.context() as patch:
         patch.setattr(folders.FolderConverter, "__call__", _stop(call, after=4))

@@ -86,9 +86,9 @@ def test_class_folders_in_a_tar(root):
 
 def test_a_devkit(root, monkeypatch):
     import devkits
-    import odd_inputs
+    import faulty_inputs
 
-    monkeypatch.setattr(worker_pool, "run", odd_inputs.run_in_process)
+    monkeypatch.setattr(worker_pool, "run", faulty_inputs.run_in_process)
     picture = (devkits.jpeg(), devkits.annotation(devkits.DOG))
     devkits.write(root / "VOC2007", {"a": picture}, {"train": "a"})
     year = root / "VOC2007"
@@ -110,9 +110,9 @@ def test_a_devkit(root, monkeypatch):
 
 
 def test_photos_with_depth(root, monkeypatch):
-    import odd_inputs
+    import faulty_inputs
 
-    monkeypatch.setattr(worker_pool, "run", odd_inputs.run_in_process)
+    monkeypatch.setattr(worker_pool, "run", faulty_inputs.run_in_process)
     steps = np.arange(SIZE[0] * SIZE[1], dtype=np.uint16).reshape(SIZE[::-1])
     (root / "depth").mkdir()
     for index in range(2):

@@ -38,7 +38,7 @@ def _images():
         for seed, image in enumerate(TRAIN + VALIDATION + TEST)
     }
     pictures = {image: picture for image, (picture, _) in images.items()}
-    wide = devkits.annotation(DOG, devkits.thing("cat", 60, 40, 70, 90))
+    wide = devkits.annotation(DOG, devkits.object_xml("cat", 60, 40, 70, 90))
     images[TRAIN[1]] = (pictures[TRAIN[1]], devkits.annotation())
     images[TRAIN[2]] = (pictures[TRAIN[2]], wide)
     images[TRAIN[3]] = (pictures[TRAIN[3]], devkits.annotation(DOG, size=(0, 0)))

@@ -60,7 +60,9 @@ def test_a_test_set_without_annotations(tmp_path, monkeypatch, capsys):
 def test_classes_found_named_and_from_a_file(tmp_path, monkeypatch):
     devkits.write_small(tmp_path, {"train": "a", "test": "b"})
     xml = tmp_path / "VOCdevkit/VOC2007/Annotations/b.xml"
-    xml.write_bytes(devkits.annotation(devkits.thing("ape", 1, 2, 3, 4), devkits.DOG))
+    xml.write_bytes(
+        devkits.annotation(devkits.object_xml("ape", 1, 2, 3, 4), devkits.DOG)
+    )
     (tmp_path / "names.txt").write_bytes("\ufeffdog\r\nape\r\n\r\n".encode())
 
     def labels(option, **more):

@@ -1,6 +1,6 @@
 """A process of a cluster that is in a network of its own, behind a link that can be cut.
 
-All is in namespaces of Linux that the nursery's processes own: nothing of the machine's
+All is in namespaces of Linux that the fork_server's processes own: nothing of the machine's
 own network is touched, and no privilege is needed where unprivileged ones may make
 user namespaces.
 """
@@ -10,7 +10,7 @@ import signal
 import subprocess
 
 _OWN_NETWORK = ("unshare", "--user", "--map-root-user", "--net")
-# What a nursery is started with, to own its network; its loopback is down at first.
+# What a fork_server is started with, to own its network; its loopback is down at first.
 PREFIX = (*_OWN_NETWORK, "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
 _NEAR, _FAR = "10.77.0.1", "10.77.0.2"
 # CLONE_NEWNET and CLONE_NEWNS of unshare(2).
@@ -29,19 +29,19 @@ def why_not():
     return done.stderr.strip() or "not permitted" if done.returncode else None
 
 
-class Elsewhere:
-    """The network of one process, joined to the nursery's by a veth pair."""
+class SeparateNetwork:
+    """The network of one process, joined to the fork_server's by a veth pair."""
 
-    def __init__(self, nursery, folder, job, index):
+    def __init__(self, fork_server, folder, job, index):
         """
         Args:
-          nursery: a `Nursery` that was started with `PREFIX`.
+          fork_server: a `ForkServer` that was started with `PREFIX`.
           folder: for logs.
           job, index: of the process that is to be there.
         """
-        self._nursery, self._log = nursery, folder / "network.log"
+        self._fork_server, self._log = fork_server, folder / "network.log"
         self._apart = job, index
-        self._holder = nursery.start("elsewhere:hold", self._log)
+        self._holder = fork_server.start("separate_network:hold", self._log)
         self._holder.wait_for("held", 30)
         inside = f"nsenter --net=/proc/{self._holder.pid}/ns/net"
         self._run("ip link add near0 type veth peer name far0")
@@ -75,7 +75,7 @@ class Elsewhere:
         self._holder.kill()
 
     def _run(self, command):
-        child = self._nursery.start("elsewhere:run", self._log, [command])
+        child = self._fork_server.start("separate_network:run", self._log, [command])
         assert child.wait(30) == 0, child.text()
 
 
@@ -87,7 +87,7 @@ def hold():
 
 
 def run(command):
-    """The entry of a command in the nursery's network; its exit status."""
+    """The entry of a command in the fork_server's network; its exit status."""
     return subprocess.run(command.split()).returncode
 
 

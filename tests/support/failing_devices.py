@@ -22,7 +22,7 @@ _ON_CALL.experimental_optimization.inject_prefetch = False
 DEVICES = {"a": ("/CPU:1", "/CPU:2"), "bb": ("/CPU:3",)}
 
 
-class Trouble:
+class DeviceFaults:
     """What happens to the input of a device's replicas, as they read it."""
 
     def __init__(self):
@@ -81,7 +81,7 @@ def parallel_engine(
     Args:
       directory: of the checkpoints.
       limits: dict of steps by task.
-      trouble: a `Trouble`.
+      trouble: a `DeviceFaults`.
       devices: dict of device names by task.
       mode: of `aggregation.MODES`.
       clock: a `CostClock`.
@@ -90,7 +90,7 @@ def parallel_engine(
     Returns:
       (network, engine, list that gets what the engine says).
     """
-    trouble = trouble or Trouble()
+    trouble = trouble or DeviceFaults()
     devices = devices or DEVICES
     network = Network(tuple(limits))
     workloads = [_troubled(workload(network, name), trouble) for name in limits]

@@ -17,7 +17,7 @@ import traceback
 _DIES_WITH_PARENT = 1  # prctl's PR_SET_PDEATHSIG
 
 
-class Nursery:
+class ForkServer:
     """Starts processes, and kills them all when it is closed or dies."""
 
     def __init__(self, prefix=()):
@@ -34,7 +34,7 @@ class Nursery:
             "PYTHONUNBUFFERED": "1",
         }
         self._mother = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "nursery"],
+            [*prefix, sys.executable, "-m", "fork_server"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -63,16 +63,16 @@ class Nursery:
 
 
 class Child:
-    """A process of a `Nursery`.
+    """A process of a `ForkServer`.
 
     Attributes:
       pid: of the process.
       log: path of what it writes to stdout and stderr.
     """
 
-    def __init__(self, nursery, pid, log):
+    def __init__(self, fork_server, pid, log):
         self.pid, self.log = pid, log
-        self._nursery = nursery
+        self._fork_server = fork_server
 
     def send(self, number):
         os.kill(self.pid, number)
@@ -83,7 +83,7 @@ class Child:
         self.wait(30)
 
     def poll(self):
-        return self._nursery.poll(self.pid)
+        return self._fork_server.poll(self.pid)
 
     def wait(self, seconds):
         """Its exit status; fails with its log when it does not end."""

@@ -1,6 +1,6 @@
 """A build with inputs of every kind of trouble; also a script, to be killed.
 
-python odd_inputs.py OUTPUT SECONDS_AN_INPUT
+python faulty_inputs.py OUTPUT SECONDS_AN_INPUT
 """
 
 import os
