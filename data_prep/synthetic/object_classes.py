@@ -1,20 +1,32 @@
-"""The classes of the world: families of shapes, each built of textured parts.
+"""The classes of objects in the synthetic world: each builds objects of textured parts.
 
-A class is told by its parts, their arrangement and their textures. Colors, proportions,
-patterns and poses are drawn anew for each object, from ranges that classes share.
-Things stand on y = 0, look along +z and are about one unit high.
+The parts, their arrangement and their textures identify a class. Colors, proportions,
+patterns and poses are drawn for each object, from ranges that classes share. Objects
+stand on y = 0, look along +z and are about one unit high.
 """
+
+from __future__ import annotations
 
 import dataclasses
 from typing import Callable
 
 import numpy as np
+from numpy.random import Generator
 
 from data_prep.synthetic import colors, solids, textures
-from data_prep.synthetic.parts import box, pitch, place, rod, yaw
+from data_prep.synthetic.parts import Part, box, place, rod
+from data_prep.synthetic.rotations import pitch, yaw
 
 
-def _paint(random, family, pattern="plain", second="any", grain=0.1, streaks=1):
+def _paint(
+    random: Generator,
+    family: str,
+    pattern: str = "plain",
+    second: str = "any",
+    grain: float = 0.1,
+    streaks: int = 1,
+) -> textures.Texture:
+    """A texture of one color each of the families `family` and `second`."""
     return textures.paint(
         random,
         pattern,
@@ -25,20 +37,20 @@ def _paint(random, family, pattern="plain", second="any", grain=0.1, streaks=1):
     )
 
 
-def _wood(random):
-    """Wood, or wood that was painted."""
+def _wood(random: Generator) -> textures.Texture:
+    """Wood, bare or painted."""
     family = "wood" if random.random() < 0.65 else "any"
     return _paint(random, family, "planks", "dark", grain=0.15, streaks=8)
 
 
-def _ball(random):
+def _ball(random: Generator) -> list[Part]:
     pattern = random.choice(["stripes", "dots", "checks", "blotches"])
     first, second = ("vivid", "pale") if random.random() < 0.6 else ("any", "any")
     skin = _paint(random, first, pattern, second)
     return [place(solids.Ball(), skin, 0.5, (0, 0.5, 0), gloss=random.uniform(0, 0.5))]
 
 
-def _stool(random):
+def _stool(random: Generator) -> list[Part]:
     wood, seat = _wood(random), _wood(random)
     if random.random() < 0.4:
         seat = _paint(random, "any", random.choice(["stripes", "checks", "blotches"]))
@@ -59,7 +71,7 @@ def _stool(random):
     return parts
 
 
-def _car(random):
+def _car(random: Generator) -> list[Part]:
     pattern = random.choice(["plain", "plain", "bands", "dots"])
     paint = _paint(random, "any", pattern, "pale", grain=0.05)
     glass = _paint(random, "dark", "stripes", "metal", grain=0.05)
@@ -92,7 +104,7 @@ def _car(random):
     return parts
 
 
-def _bottle(random):
+def _bottle(random: Generator) -> list[Part]:
     glass = _paint(random, "glass", random.choice(["plain", "bands"]), "glass", 0.06)
     if random.random() < 0.25:
         glass = _paint(random, "any", "plain", "any", 0.06)
@@ -111,7 +123,7 @@ def _bottle(random):
     ]
 
 
-def _animal(random):
+def _animal(random: Generator) -> list[Part]:
     pattern = random.choice(["blotches", "stripes", "dots", "plain"])
     fur = _paint(random, "fur", pattern, "fur", grain=0.18)
     dark = _paint(random, "dark")
@@ -142,7 +154,7 @@ def _animal(random):
     return parts + [rod(fur, (0, high, -length * 0.9), end, thin * 0.8, thin * 0.4)]
 
 
-def _lamp(random):
+def _lamp(random: Generator) -> list[Part]:
     metal = _paint(random, random.choice(["metal", "wood", "any"]), "plain")
     pattern = random.choice(["plain", "stripes", "checks", "bands"])
     shade = _paint(random, random.choice(["pale", "pale", "any"]), pattern, "any")
@@ -161,7 +173,7 @@ def _lamp(random):
     return parts
 
 
-def _mushroom(random):
+def _mushroom(random: Generator) -> list[Part]:
     pale = _paint(random, "pale", "stripes", "pale", grain=0.12)
     pattern = random.choice(["dots", "dots", "plain", "blotches"])
     cap = _paint(random, "cap", pattern, "pale")
@@ -181,7 +193,7 @@ def _mushroom(random):
     return parts
 
 
-def _crate(random):
+def _crate(random: Generator) -> list[Part]:
     wood, frame = _wood(random), _wood(random)
     if random.random() < 0.3:
         wood = _paint(random, "any", random.choice(["stripes", "dots", "checks"]))
@@ -190,8 +202,8 @@ def _crate(random):
     parts = [box(wood, (-w, 0.01, -d), (w, 0.99, d))]
     for x in (-w, w):
         for z in (-d, d):
-            inner = np.float32([x - np.sign(x) * bar, z - np.sign(z) * bar])
-            outer = np.float32([x + np.sign(x) * out, z + np.sign(z) * out])
+            inner = x - np.sign(x) * bar, z - np.sign(z) * bar
+            outer = x + np.sign(x) * out, z + np.sign(z) * out
             low, high = np.minimum(inner, outer), np.maximum(inner, outer)
             parts.append(box(frame, (low[0], 0, low[1]), (high[0], 1, high[1])))
     for y in (0.0, 1 - bar):
@@ -200,7 +212,7 @@ def _crate(random):
     return parts
 
 
-def _plant(random):
+def _plant(random: Generator) -> list[Part]:
     pattern = random.choice(["plain", "bands", "dots"])
     clay = _paint(random, "clay", pattern)
     leaf = _paint(random, "leaf", "stripes", "leaf", grain=0.2)
@@ -217,15 +229,15 @@ def _plant(random):
         angle = index * 2.4 + random.uniform(-0.3, 0.3)
         lean = random.uniform(0.15, 1.1)
         reach = long * random.uniform(0.8, 1.15)
-        turn = yaw(angle) @ pitch(lean)
-        middle = turn @ np.float32([0, reach, 0]) + np.float32([0, height, 0])
-        parts.append(
-            place(solids.Ball(), leaf, (broad, reach, 0.025), middle, turn, 0.15)
-        )
+        rotation = yaw(angle) @ pitch(lean)
+        middle = rotation @ np.array([0, reach, 0], np.float32)
+        middle += np.array([0, height, 0], np.float32)
+        scale = (broad, reach, 0.025)
+        parts.append(place(solids.Ball(), leaf, scale, middle, rotation, 0.15))
     return parts
 
 
-def _house(random):
+def _house(random: Generator) -> list[Part]:
     pattern = random.choice(["bricks", "planks", "plain"])
     walls = _paint(random, random.choice(["plaster", "brick", "any"]), pattern, "pale")
     roof = _paint(random, random.choice(["brick", "dark", "any"]), "bricks", "dark")
@@ -251,7 +263,7 @@ def _house(random):
     return parts
 
 
-def _cone(random):
+def _cone(random: Generator) -> list[Part]:
     skin = _paint(random, "signal", "bands", random.choice(["pale", "any"]))
     base = _paint(random, random.choice(["dark", "signal", "any"]))
     foot, thick = random.uniform(0.3, 0.4), random.uniform(0.05, 0.1)
@@ -262,7 +274,7 @@ def _cone(random):
     ]
 
 
-def _star(random):
+def _star(random: Generator) -> list[Part]:
     pattern = random.choice(["plain", "dots", "stripes", "blotches"])
     skin = _paint(random, random.choice(["signal", "any"]), pattern)
     spikes = int(random.integers(5, 7))
@@ -273,22 +285,16 @@ def _star(random):
     points = [(float(a), float(b)) for a, b in zip(x, y)]
     low = min(point[1] for point in points)
     scale = (0.5, 0.5, thick / 2)
-    at = (0, -low / 2, 0)
+    centre = (0, -low / 2, 0)
     shine = random.uniform(0, 0.6)
-    parts = [place(solids.prism(points[1::2]), skin, scale, at, gloss=shine)]
-    for index in range(0, 2 * spikes, 2):
-        before, after = points[index - 1], points[(index + 1) % (2 * spikes)]
-        spike = solids.prism([before, after, points[index]][::-1])
-        if _area([before, points[index], after]) > 0:
-            spike = solids.prism([before, points[index], after])
-        parts.append(place(spike, skin, scale, at, gloss=shine))
-    return parts
-
-
-def _area(corners):
-    """Signed area of a triangle: positive when counter-clockwise."""
-    (ax, ay), (bx, by), (cx, cy) = corners
-    return (bx - ax) * (cy - ay) - (cx - ax) * (by - ay)
+    outlines = [points[1::2]]
+    outlines += [
+        [points[i - 1], points[i], points[i + 1]] for i in range(0, 2 * spikes, 2)
+    ]
+    return [
+        place(solids.prism(outline), skin, scale, centre, gloss=shine)
+        for outline in outlines
+    ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -296,28 +302,28 @@ class ObjectClass:
     """A class of objects.
 
     Attributes:
-      name: as in the detection annotations.
-      build: callable, random generator -> list of `Part`.
+      name: name in the annotations.
+      build: draws the parts of a new object.
       sizes: range of heights in metres.
-      moves: whether it is of a kind that moves on its own.
-      lies: how often it lies on its side.
-      rolls: whether it rolls when it moves.
+      moves: whether its objects may move in videos.
+      lies: probability that an object lies on its side.
+      rolls: whether a moving object rolls.
     """
 
     name: str
-    build: Callable
-    sizes: tuple
+    build: Callable[[Generator], list[Part]]
+    sizes: tuple[float, float]
     moves: bool = False
     lies: float = 0.0
     rolls: bool = False
 
     @property
-    def folder(self):
-        """The name of its class folder, in the manner of WordNet's synsets."""
+    def folder(self) -> str:
+        """The name of its class folder, in the form of a WordNet synset."""
         return f"n9{CLASSES.index(self):07d}"
 
 
-# A world of n classes has the first n of these.
+# A world of n classes has the first n of them.
 CLASSES = (
     ObjectClass("ball", _ball, (0.35, 0.8), moves=True, rolls=True),
     ObjectClass("stool", _stool, (0.5, 0.95), lies=0.1),

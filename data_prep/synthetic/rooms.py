@@ -1,14 +1,21 @@
-"""Draws rooms, things and their places."""
+"""Draws furnished rooms and their lamps."""
 
-import dataclasses
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.random import Generator
 
-from data_prep.synthetic import colors, objects, parts, textures
-from data_prep.synthetic.scene import Light, Room, Thing
+from data_prep.synthetic import colors, parts, rotations, textures
+from data_prep.synthetic.arrays import Float32
+from data_prep.synthetic.parts import Part
+from data_prep.synthetic.scene import Light, Room, SceneObject
+from data_prep.synthetic.textures import Texture
 
-ROOM_TEXTURE = 256
-# Floor patterns with the family of their colors, the joints' family and metres a tile.
+_TEXTURE_SIZE = 256
+_WHITE: Float32 = np.ones(3, np.float32)
+# (pattern, family of the first color, family of the second, metres per tile).
 _FLOORS = (
     ("planks", "wood", "dark", 1.2),
     ("tiles", "tile", "pale", 1.6),
@@ -26,19 +33,14 @@ _WALLS = (
     ("blotches", "plaster", "plaster", 2.4),
     ("tiles", "plaster", "pale", 1.2),
 )
-# Metres between a thing and the walls, and around a thing.
-_GAP = 0.05
-_TRIES = 30
-# Points around round parts, to tell on what a thing rests.
-_FINE = 64
 
 
-def draw_room(random):
-    """A room with its fittings: (`Room`, list of `Thing`)."""
+def draw_room(random: Generator) -> tuple[Room, SceneObject]:
+    """Draws a room and its furniture."""
     floor, floor_tile = _surface(random, _FLOORS)
     walls, wall_tile = _surface(random, _WALLS)
     ceiling = textures.paint(
-        random, "plain", colors.draw(random, "pale"), (1, 1, 1), 0.04, 64
+        random, "plain", colors.draw(random, "pale"), _WHITE, 0.04, 64
     )
     room = Room(
         half_width=random.uniform(1.8, 3.6),
@@ -49,10 +51,13 @@ def draw_room(random):
         ceiling=ceiling,
         tile=(floor_tile, wall_tile, 2.0),
     )
-    return room, _fittings(random, room)
+    return room, _furniture(random, room)
 
 
-def _surface(random, choices):
+def _surface(
+    random: Generator, choices: Sequence[tuple[str, str, str, float]]
+) -> tuple[Texture, float]:
+    """(texture, metres per tile) of a floor or wall."""
     pattern, first, second, tile = choices[random.integers(len(choices))]
     streaks = 8 if pattern == "planks" else 1
     ground = colors.draw(random, first)
@@ -61,44 +66,48 @@ def _surface(random, choices):
         # Two shades of one color rather than two colors.
         other = np.clip(ground * random.uniform(0.6, 1.25), 0.05, 0.98)
     texture = textures.paint(
-        random, pattern, ground, other, 0.09, ROOM_TEXTURE, streaks
+        random, pattern, ground, other, 0.09, _TEXTURE_SIZE, streaks
     )
     return texture, tile * random.uniform(0.8, 1.3)
 
 
-def draw_lights(random, room):
-    """(lamps, ambient color): a lamp near the ceiling and a fainter, cooler one."""
-    warm = np.float32([1.0, random.uniform(0.85, 1.0), random.uniform(0.65, 1.0)])
-    cool = np.float32([random.uniform(0.75, 1.0), random.uniform(0.85, 1.0), 1.0])
+def draw_lights(random: Generator, room: Room) -> tuple[tuple[Light, ...], Float32]:
+    """Draws a lamp near the ceiling, a fainter, cooler lamp, and the ambient light.
+
+    Returns:
+      (lamps, RGB float32 [3] of the ambient light).
+    """
+    warm = np.array([1, random.uniform(0.85, 1), random.uniform(0.65, 1)], np.float32)
+    cool = np.array([random.uniform(0.75, 1), random.uniform(0.85, 1), 1], np.float32)
     strength = random.uniform(1.0, 1.6)
     main = Light(
-        np.array(
+        position=np.array(
             [
                 random.uniform(-0.8, 0.8) * room.half_width,
                 room.height - 0.3,
                 random.uniform(0.2, 3.0),
             ]
         ),
-        1.5 * strength * warm,
-        random.uniform(2.0, 3.5),
+        color=1.5 * strength * warm,
+        reach=random.uniform(2.0, 3.5),
     )
     second = Light(
-        np.array(
+        position=np.array(
             [
                 random.choice([-0.9, 0.9]) * room.half_width,
                 random.uniform(1.0, 2.0),
                 random.uniform(-1, room.depth - 0.5),
             ]
         ),
-        random.uniform(0.2, 0.7) * cool,
-        1.5,
+        color=random.uniform(0.2, 0.7) * cool,
+        reach=1.5,
     )
     return (main, second), random.uniform(0.4, 0.65) * (warm + cool) / 2
 
 
-def _fittings(random, room):
-    """Things that belong to the room: skirting, pictures, a rug, a cupboard."""
-    built = _skirting(random, room)
+def _furniture(random: Generator, room: Room) -> SceneObject:
+    """The skirting boards, pictures, and perhaps a rug and a cupboard."""
+    built = _skirting_boards(random, room)
     for _ in range(int(random.integers(1, 5))):
         built.append(_wall_picture(random, room))
     if random.random() < 0.6:
@@ -106,15 +115,15 @@ def _fittings(random, room):
     if random.random() < 0.6:
         built += _cupboard(random, room)
     origin = np.zeros(3)
-    return [Thing(tuple(built), 1.0, origin, np.eye(3), origin)]
+    return SceneObject(tuple(built), 1.0, origin, np.eye(3), origin)
 
 
-def _skirting(random, room):
+def _skirting_boards(random: Generator, room: Room) -> list[Part]:
     texture = textures.paint(
         random,
         "plain",
         colors.draw(random, random.choice(["pale", "wood", "dark"])),
-        (1, 1, 1),
+        _WHITE,
         0.05,
         64,
     )
@@ -127,8 +136,8 @@ def _skirting(random, room):
     ]
 
 
-def _wall_picture(random, room):
-    """A picture, window or door on one of the walls."""
+def _wall_picture(random: Generator, room: Room) -> Part:
+    """A picture, window or door on a wall."""
     texture = textures.picture(random)
     w, h = random.uniform(0.25, 0.7), random.uniform(0.25, 0.6)
     y = random.uniform(1.1, max(1.2, room.height - h - 0.3))
@@ -153,7 +162,7 @@ def _wall_picture(random, room):
     return parts.box(texture, low, high)
 
 
-def _rug(random, room):
+def _rug(random: Generator, room: Room) -> Part:
     texture = textures.paint(
         random,
         random.choice(["stripes", "checks", "dots", "blotches", "tiles"]),
@@ -164,13 +173,13 @@ def _rug(random, room):
     half_x, half_z = random.uniform(0.5, 1.3), random.uniform(0.5, 1.0)
     x = random.uniform(-0.5, 0.5) * room.half_width
     z = random.uniform(1.5, room.depth - 1)
-    turn = parts.yaw(random.uniform(-0.4, 0.4))
+    rotation = rotations.yaw(random.uniform(-0.4, 0.4))
     low, high = (x - half_x, 0, z - half_z), (x + half_x, 0.012, z + half_z)
-    return parts.box(texture, low, high, turn)
+    return parts.box(texture, low, high, rotation)
 
 
-def _cupboard(random, room):
-    """A piece of furniture at the back wall."""
+def _cupboard(random: Generator, room: Room) -> list[Part]:
+    """A cupboard at the back wall, with drawers."""
     body = textures.paint(
         random,
         "planks",
@@ -202,69 +211,3 @@ def _cupboard(random, room):
             )
         )
     return pieces
-
-
-def draw_thing(random, kind, yaw=None):
-    """An object of a class at the origin: rests on the floor at x = z = 0."""
-    built = tuple(kind.build(random))
-    turn = parts.yaw(random.uniform(0, 2 * np.pi) if yaw is None else yaw)
-    if kind.rolls:
-        turn = turn @ parts.pitch(random.uniform(0, 2 * np.pi))
-        turn = turn @ parts.roll(random.uniform(0, 2 * np.pi))
-    elif random.random() < kind.lies:
-        # On its side, rolled to any side about its own axis.
-        turn = turn @ parts.pitch(np.pi / 2) @ parts.yaw(random.uniform(0, 2 * np.pi))
-    size = random.uniform(*kind.sizes)
-    hull = np.concatenate([part.hull(_FINE) for part in built], axis=1)
-    pivot = (hull.min(axis=1) + hull.max(axis=1)) / 2
-    away = size * (turn @ (hull - pivot[:, None]))
-    return Thing(
-        parts=built,
-        size=size,
-        position=np.array([0.0, -away[1].min(), 0.0]),
-        turn=turn,
-        pivot=pivot,
-        radius=float(np.hypot(away[0], away[2]).max()),
-        kind=kind,
-    )
-
-
-def moved_to(thing, x, z):
-    """The thing at another place on the floor."""
-    return dataclasses.replace(thing, position=np.array([x, thing.position[1], z]))
-
-
-def place_among(random, thing, others, room, draw_place):
-    """The thing at a free place, or None when none was found.
-
-    Args:
-      random: generator.
-      thing: `Thing`.
-      others: list of `Thing` that stand already.
-      room: `Room`.
-      draw_place: callable without arguments, -> (x, z).
-    """
-    for _ in range(_TRIES):
-        x, z = draw_place()
-        if is_free(x, z, thing.radius, others, room):
-            return moved_to(thing, x, z)
-    return None
-
-
-def is_free(x, z, radius, others, room):
-    """Whether a thing of this radius fits there."""
-    margin = radius + _GAP
-    # Cupboards reach into the room.
-    if abs(x) > room.half_width - margin or not margin < z < room.depth - 0.4 - margin:
-        return False
-    return all(
-        np.hypot(x - other.position[0], z - other.position[2])
-        > radius + other.radius + _GAP
-        for other in others
-        if other.kind is not None
-    )
-
-
-def draw_kinds(random, classes, count):
-    """`count` classes of the world's first `classes`, with repetition."""
-    return [objects.CLASSES[i] for i in random.integers(classes, size=count)]
