@@ -8,6 +8,7 @@ from __future__ import annotations
 import colorsys
 
 import numpy as np
+from numpy.random import Generator
 
 from data_prep.synthetic.arrays import Float32
 
@@ -88,7 +89,7 @@ _FAMILIES: dict[str, tuple[tuple[float, _Range, _Range, _Range], ...]] = {
 }
 
 
-def draw(random: np.random.Generator, family: str) -> Float32:
+def draw(random: Generator, family: str) -> Float32:
     """Draws a color of the family: float32 [3], RGB in [0, 1]."""
     boxes = _FAMILIES[family]
     chosen = random.choice(len(boxes), p=[weight for weight, _, _, _ in boxes])

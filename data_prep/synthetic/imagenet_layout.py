@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.random import Generator
 
 from data_prep.synthetic import jpeg, renderer, still_scenes
 from data_prep.synthetic.arrays import UInt8
@@ -65,7 +66,7 @@ def _counts(options: Options) -> tuple[int, int]:
 
 
 def draw_image(
-    random: np.random.Generator, kind: ObjectClass, kinds: Sequence[ObjectClass]
+    random: Generator, kind: ObjectClass, kinds: Sequence[ObjectClass]
 ) -> UInt8:
     """Draws a picture of an object: uint8 [H, W, 3], sides of 128 to 160 pixels.
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 
 from data_prep.synthetic import renderer, still_scenes
 from data_prep.synthetic.arrays import Bool, Float32, Floats, UInt8
@@ -63,7 +64,7 @@ class NyuLayout(Layout):
 
 
 def draw_frames(
-    random: np.random.Generator, kinds: Sequence[ObjectClass], frames: int
+    random: Generator, kinds: Sequence[ObjectClass], frames: int
 ) -> list[tuple[UInt8, Float32, Float32]]:
     """Draws a room and renders it from several places.
 
@@ -89,7 +90,7 @@ def draw_frames(
     return drawn
 
 
-def sense(rendering: Rendering, random: np.random.Generator) -> Float32:
+def sense(rendering: Rendering, random: Generator) -> Float32:
     """Simulates a Kinect: returns the depth that it would measure.
 
     The projector is beside the camera, so the background to the left of a near object

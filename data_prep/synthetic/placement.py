@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Callable
 
 import numpy as np
+from numpy.random import Generator
 
 from data_prep.synthetic import rotations
 from data_prep.synthetic.object_classes import ObjectClass
@@ -22,14 +23,14 @@ _FINE = 64
 
 
 def draw_classes(
-    random: np.random.Generator, kinds: Sequence[ObjectClass], count: int
+    random: Generator, kinds: Sequence[ObjectClass], count: int
 ) -> list[ObjectClass]:
     """Draws `count` of some classes, with repetition."""
     return [kinds[index] for index in random.integers(len(kinds), size=count)]
 
 
 def draw_object(
-    random: np.random.Generator, kind: ObjectClass, yaw: float | None = None
+    random: Generator, kind: ObjectClass, yaw: float | None = None
 ) -> SceneObject:
     """Draws an object that rests on the floor at x = z = 0.
 

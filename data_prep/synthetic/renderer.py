@@ -7,6 +7,7 @@ import functools
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 
 from data_prep.synthetic import ray_tracing, shading
 from data_prep.synthetic.arrays import Float32, Int16, UInt8
@@ -83,7 +84,7 @@ def _sensor_noise() -> Float32:
     return np.random.default_rng(0).standard_normal(1 << 21, np.float32)
 
 
-def photograph(image: UInt8, random: np.random.Generator, noise: float = 2.0) -> UInt8:
+def photograph(image: UInt8, random: Generator, noise: float = 2.0) -> UInt8:
     """Makes a rendered image look as if a cheap camera took it: soft and noisy.
 
     Args:

@@ -51,11 +51,7 @@ def place_in_view(
 
 
 def room_scene(
-    random: Generator,
-    kinds: Sequence[ObjectClass],
-    height: int,
-    width: int,
-    count: int,
+    random: Generator, kinds: Sequence[ObjectClass], height: int, width: int, count: int
 ) -> tuple[Scene, Camera]:
     """Draws a furnished room with objects.
 

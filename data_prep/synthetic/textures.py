@@ -11,11 +11,12 @@ from typing import Callable
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 
 from data_prep.synthetic import colors
 from data_prep.synthetic.arrays import Float32, Floats
 
-Pattern = Callable[[np.random.Generator, int], Float32]
+Pattern = Callable[[Generator, int], Float32]
 
 SIZE = 128
 _LEVELS = 6
@@ -86,10 +87,7 @@ def _bilinear(pixels: Float32, uv: Floats) -> Float32:
 
 
 def noise(
-    random: np.random.Generator,
-    size: int = SIZE,
-    coarsest: int = 4,
-    persistence: float = 0.55,
+    random: Generator, size: int = SIZE, coarsest: int = 4, persistence: float = 0.55
 ) -> Float32:
     """Draws tiling noise with about the spectrum of natural images.
 
@@ -120,7 +118,7 @@ def _noise_fields(size: int, coarsest: int, persistence: float) -> list[Float32]
 
 
 def _noise_field(
-    random: np.random.Generator, size: int, coarsest: int, persistence: float
+    random: Generator, size: int, coarsest: int, persistence: float
 ) -> Float32:
     total = np.zeros((size, size), np.float32)
     cells, weight = coarsest, 1.0
@@ -149,15 +147,13 @@ def _coordinates(size: int) -> tuple[Float32, Float32]:
     return line[None, :], line[:, None]
 
 
-def plain(random: np.random.Generator, size: int = SIZE) -> Float32:
+def plain(random: Generator, size: int = SIZE) -> Float32:
     """No pattern: zeros."""
     del random
     return np.zeros((size, size), np.float32)
 
 
-def stripes(
-    random: np.random.Generator, size: int = SIZE, slanted: bool = True
-) -> Float32:
+def stripes(random: Generator, size: int = SIZE, slanted: bool = True) -> Float32:
     """Straight stripes, in one of the directions that tile."""
     u, v = _coordinates(size)
     a = int(random.integers(2, 8))
@@ -166,7 +162,7 @@ def stripes(
     return _smooth_step((a * u + b * v + phase) % 1.0, share, (a + abs(b)) / size)
 
 
-def bands(random: np.random.Generator, size: int = SIZE) -> Float32:
+def bands(random: Generator, size: int = SIZE) -> Float32:
     """Stripes that are constant along u: around a round part."""
     return np.ascontiguousarray(stripes(random, size, slanted=False).T)
 
@@ -179,14 +175,14 @@ def _smooth_step(phase: Float32, share: float, width: float) -> Float32:
     return np.maximum(rising, falling).astype(np.float32)
 
 
-def checks(random: np.random.Generator, size: int = SIZE) -> Float32:
+def checks(random: Generator, size: int = SIZE) -> Float32:
     """A chessboard."""
     u, v = _coordinates(size)
     a, b = 2 * random.integers(2, 5, size=2)
     return ((np.floor(a * u) + np.floor(b * v)) % 2).astype(np.float32)
 
 
-def dots(random: np.random.Generator, size: int = SIZE) -> Float32:
+def dots(random: Generator, size: int = SIZE) -> Float32:
     """Round dots on a jittered grid."""
     u, v = _coordinates(size)
     cells = int(random.integers(3, 7))
@@ -200,13 +196,13 @@ def dots(random: np.random.Generator, size: int = SIZE) -> Float32:
     return np.clip((radius - distance) * size / cells + 0.5, 0, 1).astype(np.float32)
 
 
-def bricks(random: np.random.Generator, size: int = SIZE) -> Float32:
+def bricks(random: Generator, size: int = SIZE) -> Float32:
     """Bricks; the mortar is 1."""
     rows = 2 * int(random.integers(3, 7))
     return _masonry(size, rows, rows // 2, 0.5, random.uniform(0.05, 0.1))
 
 
-def tiles(random: np.random.Generator, size: int = SIZE) -> Float32:
+def tiles(random: Generator, size: int = SIZE) -> Float32:
     """Square tiles; the joints are 1."""
     count = int(random.integers(2, 6))
     return _masonry(size, count, count, 0.0, random.uniform(0.03, 0.07))
@@ -224,7 +220,7 @@ def _masonry(
     return np.maximum(x < horizontal, y < joint).astype(np.float32)
 
 
-def planks(random: np.random.Generator, size: int = SIZE) -> Float32:
+def planks(random: Generator, size: int = SIZE) -> Float32:
     """Boards along u with dark joints."""
     count = int(random.integers(3, 8))
     _, v = _coordinates(size)
@@ -234,7 +230,7 @@ def planks(random: np.random.Generator, size: int = SIZE) -> Float32:
     return np.broadcast_to(np.maximum(joint, board), (size, size)).copy()
 
 
-def blotches(random: np.random.Generator, size: int = SIZE) -> Float32:
+def blotches(random: Generator, size: int = SIZE) -> Float32:
     """Large patches with irregular edges, like fur or lichen."""
     field = noise(random, size, coarsest=int(random.integers(2, 5)), persistence=0.5)
     return np.clip(field * 4 + random.uniform(-2, 2), 0, 1)
@@ -254,7 +250,7 @@ PATTERNS: dict[str, Pattern] = {
 
 
 def paint(
-    random: np.random.Generator,
+    random: Generator,
     pattern: str,
     first: Float32,
     second: Float32,
@@ -295,7 +291,7 @@ def _stretched(field: Float32, factor: int) -> Float32:
     return _resized(doubled, size, cv2.INTER_CUBIC)
 
 
-def picture(random: np.random.Generator, size: int = SIZE) -> Texture:
+def picture(random: Generator, size: int = SIZE) -> Texture:
     """Draws a picture for a wall: a landscape of soft shapes in related colors."""
     _, v = _coordinates(size)
     planes = [np.full((size, size), value) for value in colors.draw(random, "muted")]

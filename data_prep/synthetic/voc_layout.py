@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 
 import numpy as np
+from numpy.random import Generator
 
 from data_prep.synthetic import jpeg, ray_tracing, renderer, still_scenes
 from data_prep.synthetic.arrays import Bool, UInt8
@@ -100,7 +101,7 @@ def _image_id(index: int) -> str:
 
 
 def draw_image(
-    random: np.random.Generator, kinds: Sequence[ObjectClass]
+    random: Generator, kinds: Sequence[ObjectClass]
 ) -> tuple[UInt8, list[Annotation]]:
     """Draws an image of a room, with at least one object that is not difficult.
 
