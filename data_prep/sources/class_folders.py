@@ -6,7 +6,7 @@ import typing
 
 from data_prep.build import inputs
 from data_prep.media import image_formats
-from data_prep.sources import photo_builder
+from data_prep.sources import photo_listing
 from selfsup.common.errors import UserError
 from selfsup.common.progress import ProgressBar
 from selfsup.formats import archives
@@ -42,7 +42,7 @@ def open_source(path, flag, exclude=()):
 
 
 def _finder(folder, exclude):
-    return inputs.Finder(folder, photo_builder.looks_like_photo, exclude)
+    return inputs.Finder(folder, photo_listing.looks_like_photo, exclude)
 
 
 def _folder_classes(path, exclude):
@@ -175,7 +175,7 @@ class TarSource:
 
 
 def _looks_like_photo(path, entry):
-    """As `photo_builder.looks_like_photo`, of a member of the archive `path`."""
+    """As `photo_listing.looks_like_photo`, of a member of the archive `path`."""
     if image_formats.has_photo_extension(entry.name):
         return True
     size = min(image_formats.HEAD_BYTES, entry.size)

@@ -9,7 +9,6 @@ from data_prep.build.inputs import Input
 from data_prep.sources import (
     class_folders,
     imagenet_labels,
-    photo_builder,
     photo_conversion,
 )
 from selfsup.common.errors import UserError
@@ -70,7 +69,7 @@ def build_imagenet(
         },
         labels=labels,
         containers=[one.path for one in sources.values()],
-        time_limit=photo_builder.time_limit(max_pixels),
+        time_limit=photo_conversion.time_limit(max_pixels),
         **build_options,
     )
 

@@ -15,7 +15,7 @@ import re
 import tempfile
 import zlib
 
-from data_prep.sources import imagenet_meta
+from data_prep.sources import imagenet_synsets
 from selfsup.common.errors import UserError
 from selfsup.formats import archives
 
@@ -94,7 +94,7 @@ def read_ground_truth(path, synsets=""):
     data = _read(path, "--validation_labels")
     if data[:2] == b"\x1f\x8b" or data[257:262] == b"ustar":
         data, meta = _read_devkit(path, data)
-        names = imagenet_meta.read(path, meta)
+        names = imagenet_synsets.read(path, meta)
     else:
         names = {}
     if synsets:
@@ -171,8 +171,8 @@ def _members(path, archive):
 def _read_synsets(path):
     """{ILSVRC2012_ID: WNID} of a meta.mat or of a text file."""
     data = _read(path, "--synsets")
-    if data.startswith(imagenet_meta.MAGIC):
-        return imagenet_meta.read(path, data)
+    if data.startswith(imagenet_synsets.MAGIC):
+        return imagenet_synsets.read(path, data)
     lines = _lines(data, path, "expected the devkit's meta.mat or one WNID a line")
     names = [_class_name(line) for line in lines]
     if len(names) == _ILSVRC_CLASSES and names == sorted(names):

@@ -21,6 +21,10 @@ from data_prep.media import image_formats, image_repair, tones
 
 JPEG_QUALITY = 95
 MIN_SIDE = 32
+MAX_PIXELS = 100_000_000
+# A photo that takes longer is set aside; 100 million pixels take seconds.
+_MIN_SECONDS = 120
+_PIXELS_PER_SECOND = 500_000
 # Up to this area a photo from a lossless file stays lossless: JPEG's 8x8 blocks
 # would be a large part of what there is to see.
 _SMALL_AREA = 128 * 128
@@ -108,6 +112,21 @@ def to_record(data, key, label, max_side=0, max_pixels=100_000_000):
         label=label,
     )
     return Converted([record], photo.note)
+
+
+def describe_options(max_side, max_pixels):
+    """Returns the options of the conversion as a manifest stores them."""
+    return {
+        "max_side": max_side,
+        "max_pixels": max_pixels,
+        "min_side": MIN_SIDE,
+        "jpeg_quality": JPEG_QUALITY,
+    }
+
+
+def time_limit(max_pixels):
+    """Seconds after which a photo of up to `max_pixels` is set aside."""
+    return max(_MIN_SECONDS, max_pixels / _PIXELS_PER_SECOND)
 
 
 def byte_limit(max_pixels):

@@ -10,7 +10,7 @@ import scipy.io
 
 from data_prep.build import worker_pool
 from data_prep.sources import imagenet_labels
-from data_prep.sources import imagenet_meta as meta_mat_module
+from data_prep.sources import imagenet_synsets as meta_mat_module
 from selfsup.common.errors import UserError
 
 WNIDS = ("n02119789", "n02100735", "n02110185")

@@ -187,7 +187,7 @@ class FolderConverter:
     def __call__(self, one):
         """Returns `Converted` with the one record of a pair; raises `SetAside`."""
         from data_prep.sources import photo_conversion
-        from data_prep.sources.nyu import depth_png
+        from data_prep.sources.nyu import depth_encoding
         from selfsup.data import records
 
         if one.key.startswith(_LONE_DEPTH):
@@ -205,7 +205,7 @@ class FolderConverter:
             encoded=photo.encoded,
             height=photo.height,
             width=photo.width,
-            depth=depth_png.from_steps(steps, self.min_valid),
+            depth=depth_encoding.encode_steps(steps, self.min_valid),
             depth_unit=self.depth_unit,
         )
         return writer.Converted([record], photo.note)
@@ -215,9 +215,9 @@ class FolderConverter:
         import cv2
         import numpy as np
 
-        from data_prep.sources.nyu import depth_files
+        from data_prep.sources.nyu import depth_decoding
 
-        steps = depth_files.decode(data)
+        steps = depth_decoding.decode(data)
         steps = np.where(np.isin(steps, self.invalid), 0, steps).astype(np.uint16)
         if steps.shape == (height, width):
             return steps
