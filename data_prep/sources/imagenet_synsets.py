@@ -1,37 +1,45 @@
-"""meta.mat of ILSVRC2012's development kit: which number each WordNet id has."""
+"""Reads meta.mat of ILSVRC2012's development kit: the WordNet id of each class number."""
+
+from __future__ import annotations
 
 import io
+from collections.abc import Generator
 
 from data_prep.build import child_reading
 from selfsup.common.errors import UserError
 
 MAGIC = b"MATLAB 5.0 MAT-file"
-# The real one takes a tenth of a second and a few MB.
+# Limits of the child process. The real file takes 0.1 s and a few MB.
 _SECONDS = 60
 _MEMORY = 512 << 20
 
 
-def read(path, data):
-    """{ILSVRC2012_ID: WNID} of a meta.mat, from a child process with limits.
+def read(path: str, data: bytes) -> dict[int, str]:
+    """Parses a meta.mat in a child process with limits of time and memory.
 
     Args:
-      path: where it was read, for messages.
-      data: its bytes, which may ask for any amount of memory.
+      path: where the file was read, for messages.
+      data: content of the file; a damaged file may ask for any amount of memory.
+
+    Returns:
+      {ILSVRC2012_ID: WNID}.
 
     Raises:
-      UserError: it is something else, or asks for too much.
+      UserError: the content is something else, or exceeds a limit.
     """
-    found = child_reading.call(_answer, (path, data), path, _SECONDS)
-    if isinstance(found, str):
-        raise UserError(found)
-    return found
+    answer: dict[int, str] | str
+    answer = child_reading.call(_answer, (path, data), path, _SECONDS)
+    if isinstance(answer, str):
+        raise UserError(answer)
+    return answer
 
 
-def _answer(job):
-    """The child's side: what `parse` returns, or what is wrong."""
+def _answer(job: tuple[str, bytes]) -> Generator[str, None, dict[int, str] | str]:
+    """Runs in the child: returns the result of `parse`, or an error message."""
+    # Import SciPy before setting the memory limit: only the file is to be limited.
     from scipy import io as scipy_io
 
-    del scipy_io  # Loaded before the limit, which is on what the file takes.
+    del scipy_io
     path, data = job
     yield path
     child_reading.limit_memory(_MEMORY)
@@ -41,24 +49,34 @@ def _answer(job):
         return str(error)
 
 
-def parse(path, data):
-    """As `read`, in this process and without limits.
+def parse(path: str, data: bytes) -> dict[int, str]:
+    """Parses a meta.mat in this process, without limits.
 
-    It reads the struct array `synsets` of a MATLAB 5 file.
+    The file is a MATLAB 5 file with a struct array `synsets`.
+
+    Args:
+      path, data: see `read`.
+
+    Returns:
+      {ILSVRC2012_ID: WNID}.
+
+    Raises:
+      UserError: the content is something else.
     """
     import numpy as np
     from scipy import io as scipy_io
 
     try:
-        found = scipy_io.loadmat(
+        variables = scipy_io.loadmat(
             io.BytesIO(data), squeeze_me=True, variable_names=["synsets"]
         )
-        synsets = found["synsets"]
+        synsets = variables["synsets"]
         ids = np.atleast_1d(synsets["ILSVRC2012_ID"])
         wnids = np.atleast_1d(synsets["WNID"])
         return {int(number): str(wnid) for number, wnid in zip(ids, wnids)}
     except Exception as error:
-        # SciPy's reader raises whatever its parsing runs into.
+        # SciPy raises exceptions of any type on damaged files.
         raise UserError(
-            f"{path}: no meta.mat with `synsets` of ILSVRC2012_ID and WNID: {error!r}"
+            f"{path}: is not a meta.mat with `synsets` of ILSVRC2012_ID and WNID: "
+            f"{error!r}"
         ) from error

@@ -13,7 +13,7 @@ from selfsup.common.errors import UserError
 def find_photos(directory: str, output: str, quiet: bool = False) -> Iterator[str]:
     """Yields the paths of all photos below a folder, relative to the folder.
 
-    A file with a photo's extension counts as a photo whatever it holds. If it cannot be
+    A file with a photo's extension counts as a photo in any case. If it cannot be
     decoded, the builder sets it aside and reports the reason.
 
     Args:

@@ -76,7 +76,7 @@ def _decode(data):
             "(PhotometricInterpretation 0), so its values may be inverted; expected 1"
         )
     image.load()
-    values = np.array(photo_conversion.upright(image, image))
+    values = np.array(photo_conversion.turn_upright(image, image))
     if values.min() < 0 or values.max() > 65535:
         raise SetAside("depth image holds values beyond 16 bits")
     transparent = tones.transparent_value(image)

@@ -112,7 +112,9 @@ def test_a_frame_without_usable_depth_is_set_aside(tmp_path, value, reason):
     depths[:] = value
     path = nyu_files.write_labelled(tmp_path / "l.mat", images, depths, raw)
     with pytest.raises(SetAside, match=reason):
-        labelled_builder.LabelledConverter(path, "filled", 0.01)(Input("a", "train", "0"))
+        labelled_builder.LabelledConverter(path, "filled", 0.01)(
+            Input("a", "train", "0")
+        )
 
 
 def test_depth_beyond_13_metres_has_a_coarser_unit(tmp_path):
