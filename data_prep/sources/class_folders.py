@@ -42,7 +42,7 @@ def open_source(path, flag, exclude=()):
 
 
 def _finder(folder, exclude):
-    return inputs.Finder(folder, photo_builder.looks_like_photo, exclude)
+    return inputs.FileFinder(folder, photo_builder.looks_like_photo, exclude)
 
 
 def _folder_classes(path, exclude):
@@ -120,13 +120,13 @@ class FolderSource:
         for name in finder:
             yield Photo(
                 name.replace(os.sep, "/"),
-                [name, inputs.state(os.path.join(self.path, name))],
+                [name, inputs.file_state(os.path.join(self.path, name))],
             )
         report(
-            f"{self.path}: {finder.found} photos; ignored {finder.hidden} hidden and "
-            f"{finder.others} other files"
+            f"{self.path}: {finder.num_files} photos; ignored {finder.num_hidden} "
+            f"hidden and {finder.num_others} other files"
         )
-        for folder in finder.unreadable:
+        for folder in finder.unreadable_folders:
             report(f"{folder}: cannot be listed")
 
     def read(self, name, state, limit):

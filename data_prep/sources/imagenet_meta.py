@@ -2,7 +2,7 @@
 
 import io
 
-from data_prep.build import child_reading
+from data_prep.build import isolated_call
 from selfsup.common.errors import UserError
 
 MAGIC = b"MATLAB 5.0 MAT-file"
@@ -21,7 +21,7 @@ def read(path, data):
     Raises:
       UserError: it is something else, or asks for too much.
     """
-    found = child_reading.call(_answer, (path, data), path, _SECONDS)
+    found = isolated_call.run_isolated(_answer, (path, data), path, _SECONDS)
     if isinstance(found, str):
         raise UserError(found)
     return found
@@ -34,7 +34,7 @@ def _answer(job):
     del scipy_io  # Loaded before the limit, which is on what the file takes.
     path, data = job
     yield path
-    child_reading.limit_memory(_MEMORY)
+    isolated_call.limit_memory(_MEMORY)
     try:
         return parse(path, data)
     except UserError as error:

@@ -73,7 +73,7 @@ def find_photos(directory, output):
     Files with a photo's extension count whatever they hold, so that they are set aside
     with a reason if they are no photos.
     """
-    return inputs.find(directory, output, looks_like_photo, "photos")
+    return inputs.find_files(directory, output, looks_like_photo, "photos")
 
 
 def looks_like_photo(path):
@@ -88,7 +88,7 @@ def looks_like_photo(path):
 
 
 def _class_names(directory, output):
-    found = inputs.find(directory, output, looks_like_photo, "photos", quiet=True)
+    found = inputs.find_files(directory, output, looks_like_photo, "photos", quiet=True)
     folders = sorted({key.split(os.sep)[0] for key in found if os.sep in key})
     if not folders:
         raise UserError(

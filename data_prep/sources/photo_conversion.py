@@ -17,7 +17,7 @@ from typing import NamedTuple
 from PIL import Image, JpegImagePlugin
 
 from data_prep.build.shards import Converted, SetAside
-from data_prep.media import image_formats, image_repair, tones
+from data_prep.media import image_formats, image_repair, rgb_conversion
 
 JPEG_QUALITY = 95
 MIN_SIDE = 32
@@ -195,7 +195,7 @@ def _convert_or_mend(data, name, max_side, max_pixels):
     try:
         return _convert(data, name, max_side, max_pixels)
     except _Broken:
-        mended, fault = image_repair.mend(data)
+        mended, fault = image_repair.repair(data)
         if not mended:
             raise
     photo = _convert(mended, name, max_side, max_pixels)
@@ -218,10 +218,10 @@ def _convert(data, name, max_side, max_pixels):
     note = _note(image, name, max_side)
     if _can_be_kept(image, data, max_side):
         return Photo(data, width, height, "")
-    if image_repair.lacks_end(data):
+    if image_repair.lacks_end_marker(data):
         # Pillow fills up what pixels lack where any bytes come after.
         raise _Broken("is broken: JPEG data that ends before the picture does")
-    photo = upright(tones.to_rgb(_load(image, max_side), data), image)
+    photo = upright(rgb_conversion.to_rgb(_load(image, max_side), data), image)
     photo = _shrink(photo, max_side)
     return Photo(_compress(photo, image.format), *photo.size, note)
 
