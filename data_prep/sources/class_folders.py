@@ -97,12 +97,13 @@ class FolderSource:
     def photos(self, report: Callable[[str], None]) -> Iterator[ListedPhoto]:
         """Yields all photos; see `PhotoSource.photos`."""
         finder = _finder(self.path, self.exclude)
-        count = 0
-        for count, name in enumerate(finder, start=1):
-            state = inputs.state(os.path.join(self.path, name))
+        for name in finder:
+            state = inputs.file_state(os.path.join(self.path, name))
             yield ListedPhoto(name.replace(os.sep, "/"), [name, state])
-        report(_summary(self.path, count, finder.hidden, finder.others))
-        for folder in finder.unreadable:
+        report(
+            _summary(self.path, finder.num_files, finder.num_hidden, finder.num_others)
+        )
+        for folder in finder.unreadable_folders:
             report(f"{folder}: cannot be listed")
 
     def read(self, place: Place, limit: int) -> bytes:
@@ -152,8 +153,8 @@ def _summary(path: str, photos: int, hidden: int, others: int) -> str:
     return f"{path}: {photos} photos; ignored {hidden} hidden and {others} other files"
 
 
-def _finder(folder: str, exclude: tuple[str, ...]) -> inputs.Finder:
-    return inputs.Finder(folder, photo_listing.looks_like_photo, exclude)
+def _finder(folder: str, exclude: tuple[str, ...]) -> inputs.FileFinder:
+    return inputs.FileFinder(folder, photo_listing.looks_like_photo, exclude)
 
 
 def _folder_classes(path: str, exclude: tuple[str, ...]) -> tuple[str, ...]:

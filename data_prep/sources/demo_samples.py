@@ -129,7 +129,7 @@ def _path(package, file):
 def _read_clip(name, first, count):
     path = _path(*_CLIPS[name])
     wanted = range(first, first + count)
-    frames = [image for _, image in video_reading.frames(path, set(wanted))]
+    frames = [image for _, image in video_reading.read_frames(path, set(wanted))]
     if len(frames) < count:
         raise UserError(f"{path}: ends before frame {first + count}")
     return frames

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Generator
 
-from data_prep.build import child_reading
+from data_prep.build import isolated_call
 from selfsup.common.errors import UserError
 
 MAGIC = b"MATLAB 5.0 MAT-file"
@@ -28,7 +28,7 @@ def read(path: str, data: bytes) -> dict[int, str]:
       UserError: the content is something else, or exceeds a limit.
     """
     answer: dict[int, str] | str
-    answer = child_reading.call(_answer, (path, data), path, _SECONDS)
+    answer = isolated_call.run_isolated(_answer, (path, data), path, _SECONDS)
     if isinstance(answer, str):
         raise UserError(answer)
     return answer
@@ -42,7 +42,7 @@ def _answer(job: tuple[str, bytes]) -> Generator[str, None, dict[int, str] | str
     del scipy_io
     path, data = job
     yield path
-    child_reading.limit_memory(_MEMORY)
+    isolated_call.limit_memory(_MEMORY)
     try:
         return parse(path, data)
     except UserError as error:

@@ -19,7 +19,7 @@ from PIL import Image, JpegImagePlugin
 
 from data_prep.build.inputs import Input
 from data_prep.build.shards import Converted, SetAside
-from data_prep.media import image_formats, image_repair, tones
+from data_prep.media import image_formats, image_repair, rgb_conversion
 
 JPEG_QUALITY = 95
 MIN_SIDE = 32
@@ -232,7 +232,7 @@ def _convert_or_mend(
     try:
         return _convert(data, name, max_side, max_pixels)
     except _Broken:
-        mended, fault = image_repair.mend(data)
+        mended, fault = image_repair.repair(data)
         if not mended:
             raise
     photo = _convert(mended, name, max_side, max_pixels)
@@ -255,10 +255,10 @@ def _convert(data: bytes, name: str, max_side: int, max_pixels: int) -> EncodedP
     note = _note(image, name, max_side)
     if _can_be_kept(image, data, max_side):
         return EncodedPhoto(data, width, height, "")
-    if image_repair.lacks_end(data):
+    if image_repair.lacks_end_marker(data):
         # Pillow invents missing pixels if any bytes follow the image data.
         raise _Broken("is broken: the JPEG data end before the image is complete")
-    photo = turn_upright(tones.to_rgb(_load(image, max_side), data), image)
+    photo = turn_upright(rgb_conversion.to_rgb(_load(image, max_side), data), image)
     photo = _shrink(photo, max_side)
     return EncodedPhoto(_compress(photo, image.format), *photo.size, note)
 

@@ -24,7 +24,7 @@ def find_photos(directory: str, output: str, quiet: bool = False) -> Iterator[st
     Raises:
       UserError: `directory` is not a folder, or holds no photo.
     """
-    return inputs.find(directory, output, looks_like_photo, "photos", quiet)
+    return inputs.find_files(directory, output, looks_like_photo, "photos", quiet)
 
 
 def looks_like_photo(path: str) -> bool:

@@ -70,7 +70,7 @@ class VideoConverter:
         span = range(self.track_length + 1)
         needed = {start + offset for start in starts for offset in span}
         labelled = masks.label_frames(
-            video_reading.frames(path, needed, (HEIGHT, WIDTH)),
+            video_reading.read_frames(path, needed, (HEIGHT, WIDTH)),
             starts,
             self.track_length,
             self.mask_people,

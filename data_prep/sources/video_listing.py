@@ -34,7 +34,7 @@ def find_videos(directory, output, quiet=False):
       output: the builder's output folder, which is passed over.
       quiet: reports nothing.
     """
-    return inputs.find(directory, output, _looks_like_video, "videos", quiet)
+    return inputs.find_files(directory, output, _looks_like_video, "videos", quiet)
 
 
 def find_listed(directory, output, list_file):

@@ -9,7 +9,7 @@ import os
 import pathlib
 import shutil
 
-from data_prep.build import local_runner, worker_pool
+from data_prep.build import worker_pool
 from data_prep.synthetic import (
     imagenet_layout,
     nyu_layout,
@@ -121,13 +121,13 @@ def _fill(folder, options, workers):
             jobs.append((name, job, pictures))
             total += pictures
     work = functools.partial(_work, folder, options)
-    events = worker_pool.run(work, jobs, workers or local_runner.cpus())
+    events = worker_pool.run(work, jobs, workers or worker_pool.available_cpus())
     with contextlib.closing(events), ProgressBar("pictures", total) as progress:
         for event in events:
-            if isinstance(event, worker_pool.Died):
+            if isinstance(event, worker_pool.WorkerDeath):
                 how = worker_pool.describe_exit(event.exitcode)
                 raise UserError(f"a worker process {how} at {event.job}")
-            if isinstance(event, worker_pool.Finished):
+            if isinstance(event, worker_pool.JobResult):
                 if event.value is not None:
                     raise UserError(f"{event.job}: {event.value}")
                 done += event.job[-1]

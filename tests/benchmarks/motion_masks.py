@@ -143,7 +143,7 @@ def score_video(path, truth_path, samples=3):
       truth_path: .npz file with `moving`, uint8 [frames, H, W].
       samples: how many.
     """
-    images = dict(video_reading.frames(path))
+    images = dict(video_reading.read_frames(path))
     with np.load(truth_path) as stored:
         truths = stored["moving"] > 0
     starts = video_conversion.sample_starts(len(images), LENGTH, samples)

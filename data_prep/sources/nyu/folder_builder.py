@@ -6,7 +6,7 @@ import os
 import sys
 
 from data_prep.build import inputs, writer
-from data_prep.build.inputs import Finder
+from data_prep.build.inputs import FileFinder
 from data_prep.sources.nyu import pairing
 from selfsup.common.errors import UserError
 from selfsup.data import manifest as manifests
@@ -91,8 +91,8 @@ def find_pairs(rgb, depth_images, output):
     for flag, folder in (("rgb", rgb), ("depth_images", depth_images)):
         if not os.path.isdir(folder):
             raise UserError(f"--{flag}={folder}: is no folder")
-    photos = Finder(rgb, lambda path: path.lower().endswith(_PHOTOS), (output,))
-    depths = Finder(
+    photos = FileFinder(rgb, lambda path: path.lower().endswith(_PHOTOS), (output,))
+    depths = FileFinder(
         depth_images, lambda path: path.lower().endswith(_DEPTHS), (output,)
     )
     if os.path.samefile(rgb, depth_images):
@@ -151,7 +151,7 @@ def _read_split_list(path, pairs):
 
 def detail(depth_images, depth):
     """The text in an `Input` that names its depth image, and tells a replaced one."""
-    return json.dumps([depth, inputs.state(os.path.join(depth_images, depth))])
+    return json.dumps([depth, inputs.file_state(os.path.join(depth_images, depth))])
 
 
 def _inputs(pairs, splits, depth_images):

@@ -122,7 +122,7 @@ def _scene(folder):
 
 def detail(folder, photo):
     """The text in an `Input` that names its photo, and tells a replaced one."""
-    return json.dumps([photo, inputs.state(os.path.join(folder, photo))])
+    return json.dumps([photo, inputs.file_state(os.path.join(folder, photo))])
 
 
 @dataclasses.dataclass(frozen=True)

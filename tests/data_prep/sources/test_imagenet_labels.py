@@ -238,7 +238,7 @@ def kept_child(monkeypatch):
 
     monkeypatch.setattr(worker_pool, "run", run_kept)
     yield
-    worker_pool.end(members)
+    worker_pool.stop_workers(members)
 
 
 def test_mutated_devkits_are_read_or_refused(read, kept_child):

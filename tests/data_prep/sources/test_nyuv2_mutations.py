@@ -36,9 +36,9 @@ def _read_mutated(folder, count, seed):
     """What came of each: number of rows read, a reason, or an event of the pool."""
     jobs = collections.deque(_mutated_files(folder, count, seed))
     for event in worker_pool.run(nyu_files.read_all, jobs, 1, limit=20):
-        if isinstance(event, worker_pool.Finished):
+        if isinstance(event, worker_pool.JobResult):
             yield event.value
-        elif not isinstance(event, worker_pool.Step):
+        elif not isinstance(event, worker_pool.StepReport):
             assert event.job is not None
             yield event
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import EpsImagePlugin, Image, ImageCms
 
 from data_prep.build.shards import SetAside
-from data_prep.media import tones
+from data_prep.media import rgb_conversion
 from data_prep.sources import photo_conversion
 from data_prep.sources.nyu import depth_decoding
 
@@ -348,7 +348,7 @@ def test_unexpected_errors_are_reasons(monkeypatch):
     def fail(image, data):
         raise AssertionError("by it")
 
-    monkeypatch.setattr(tones, "to_rgb", fail)
+    monkeypatch.setattr(rgb_conversion, "to_rgb", fail)
     with pytest.raises(SetAside, match="cannot be converted: AssertionError: by it"):
         photo_conversion.encode(RGB_CASES["png"]())
 

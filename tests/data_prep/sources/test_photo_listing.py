@@ -48,7 +48,7 @@ def tree(tmp_path):
 
 
 def test_find_is_sorted_and_safe(tree):
-    found = inputs.Finder(str(tree), photo_listing.looks_like_photo)
+    found = inputs.FileFinder(str(tree), photo_listing.looks_like_photo)
     assert sorted(found) == [
         "cat/a.jpg",
         os.fsdecode(b"cat/caf\xe9.jpg"),
@@ -60,7 +60,7 @@ def test_find_is_sorted_and_safe(tree):
         "dog/webp as.jpg",
         "loose.jpg",
     ]
-    assert (found.hidden, found.others) == (2, 3)
+    assert (found.num_hidden, found.num_others) == (2, 3)
 
 
 def _make_deep(path, levels):
@@ -75,19 +75,23 @@ def _make_deep(path, levels):
 def test_trees_may_be_deep(tmp_path):
     deep = _make_deep(str(tmp_path / "in"), 300)
     _make_deep(str(tmp_path / "in" / ".hidden"), 300)
-    finder = inputs.Finder(str(tmp_path / "in"), photo_listing.looks_like_photo)
+    finder = inputs.FileFinder(str(tmp_path / "in"), photo_listing.looks_like_photo)
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(250)
     try:
         assert list(finder) == [os.path.relpath(deep, tmp_path / "in")]
     finally:
         sys.setrecursionlimit(limit)
-    assert (finder.found, finder.hidden, finder.unreadable) == (1, 1, [])
+    assert (finder.num_files, finder.num_hidden, finder.unreadable_folders) == (
+        1,
+        1,
+        [],
+    )
 
 
 def test_find_passes_the_output_over(tree):
     dog = (str(tree / "dog"),)
-    found = inputs.Finder(str(tree), photo_listing.looks_like_photo, dog)
+    found = inputs.FileFinder(str(tree), photo_listing.looks_like_photo, dog)
     assert not [key for key in found if key.startswith("dog")]
 
 

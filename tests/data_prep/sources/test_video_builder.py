@@ -127,7 +127,7 @@ def test_records_are_frames_with_masks(built):
 def test_masks_are_of_their_frames(built, folder, tmp_path):
     truths = write_scene(tmp_path / "scene.avi", 14)
     originals = [
-        image[..., ::-1] for _, image in video_reading.frames(folder / "scene.avi")
+        image[..., ::-1] for _, image in video_reading.read_frames(folder / "scene.avi")
     ]
     found = read_records(built)
     for frame in (1, 3):

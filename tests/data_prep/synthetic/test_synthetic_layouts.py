@@ -78,7 +78,7 @@ def test_videos_and_their_truth(made):
     videos = sorted((made / "videos").iterdir())
     assert [path.name for path in videos] == ["video_0000.mp4", "video_0001.mp4"]
     for path in videos:
-        frames = [frame for _, frame in video_reading.frames(path)]
+        frames = [frame for _, frame in video_reading.read_frames(path)]
         assert [frame.shape for frame in frames] == [(240, 320, 3)] * OPTIONS.frames
         truth = np.load(made / "videos_truth" / f"{path.stem}.npz")
         moving, objects = truth["moving"], truth["objects"]
