@@ -276,7 +276,7 @@ def test_bad_arguments_are_errors(tmp_path):
         video_builder.build_videos(directory=str(tmp_path / "gone"), output=output)
     with pytest.raises(UserError, match="no videos there"):
         video_builder.build_videos(directory=str(tmp_path), output=output)
-    with pytest.raises(UserError, match=r"--min_foreground=0\.7 is above --max"):
+    with pytest.raises(UserError, match=r"min_foreground=0\.7 is above max"):
         video_builder.build_videos(
             directory=str(tmp_path), output=output, conversion={"min_foreground": 0.7}
         )
