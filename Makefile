@@ -10,7 +10,7 @@ EVALUATIONS_OUTPUT ?= demo-evaluations-output
 STACK ?=
 
 EDGES := tests/test_stack.py tests/export/test_export.py tests/trunk tests/tasks \
-  tests/images/test_stand_ins.py tests/images/test_color.py tests/hybrid \
+  tests/images/test_replacement_ops.py tests/images/test_color.py tests/hybrid \
   tests/eval/imagenet_linear/test_linear_run.py \
   tests/eval/nyuv2_depth/test_depth_run.py \
   tests/eval/voc07_detection/test_detection_run.py \

@@ -190,7 +190,7 @@ class ShardWriter:
         temporary = files.temporary_name(job.path)
         tally = _Tally()
         try:
-            with tf.io.TFRecordWriter(files.native(temporary)) as writer:
+            with tf.io.TFRecordWriter(files.native_path(temporary)) as writer:
                 for item in self.inputs_of(job):
                     yield item.key
                     records = self._convert(item, lethal, tally)

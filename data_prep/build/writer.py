@@ -16,18 +16,17 @@ import sys
 from data_prep.build import beam_runner, build_plan, local_runner
 from data_prep.build.inputs import Input
 from data_prep.build.shards import (
-    Converted,
     STATE_FOLDER,
+    Converted,
+    InputStorage,
     SetAside,
     ShardWriter,
-    InputStorage,
     read_result,
 )
-from selfsup.common import versions
-from selfsup.common import files
-from selfsup.data import manifest as manifests
+from selfsup.common import files, versions
 from selfsup.common.errors import UserError
 from selfsup.common.progress import ProgressBar
+from selfsup.data import manifest as manifests
 
 __all__ = ["Converted", "Input", "SetAside", "build"]
 
@@ -209,7 +208,7 @@ def _conclude(output, plan, listing):
             "counts": dict(sorted(counts.items())),
         },
         options=plan["options"],
-        versions=versions.of(_VERSIONS_OF),
+        versions=versions.installed(_VERSIONS_OF),
         directory=output,
     )
     _check_usable(manifest, set_aside, listing.is_drawn)

@@ -41,7 +41,7 @@ def build_voc(*, inputs, output, year="", splits=(), classes="", **build_options
     Raises:
       UserError: there is no devkit or not what was asked for, or as `writer.build`.
     """
-    asked = voc_splits.named(splits)
+    asked = voc_splits.parse_splits(splits)
     devkit = voc_devkit.find(inputs, year)
     chosen = _check_splits(devkit, asked, required=bool(splits))
     assigned = voc_splits.assign(devkit.lists)

@@ -143,7 +143,7 @@ def _place(annotation, data, width, height):
         text = "says {}x{}, the image has {}x{}"
         text = text.format(*annotation.size, width, height)
         notes.append(Note(_OTHER_SIZE, f"the annotation {text}"))
-    objects, more = voc_annotations.fit(objects, width, height)
+    objects, more = voc_annotations.clip_to_image(objects, width, height)
     return objects, notes + more
 
 

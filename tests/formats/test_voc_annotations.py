@@ -131,7 +131,7 @@ def test_no_objects():
     ],
 )
 def test_boxes_are_clipped_to_the_image(corners, clipped):
-    objects, notes = voc_annotations.fit(
+    objects, notes = voc_annotations.clip_to_image(
         _parse(devkits.thing("cat", *corners)).objects, WIDTH, HEIGHT
     )
     assert [one.box for one in objects] == [clipped]
@@ -153,7 +153,7 @@ def test_boxes_outside_are_set_aside(corners):
     things = _parse(
         devkits.thing("cat", *corners), devkits.thing("dog", 1, 1, 2, 2)
     ).objects
-    objects, notes = voc_annotations.fit(things, WIDTH, HEIGHT)
+    objects, notes = voc_annotations.clip_to_image(things, WIDTH, HEIGHT)
     assert [one.name for one in objects] == ["dog"]
     assert notes == [
         (
@@ -305,7 +305,7 @@ def test_thousands_of_mutated_files():
             outcomes["refused"] += 1
             continue
         width, height = rng.choice([(WIDTH, HEIGHT), (1, 1), (5000, 3)])
-        objects, notes = voc_annotations.fit(found.objects, width, height)
+        objects, notes = voc_annotations.clip_to_image(found.objects, width, height)
         _assert_sound(objects, width, height)
         assert all(map(math.isfinite, found.size))
         outcomes["read"] += 1

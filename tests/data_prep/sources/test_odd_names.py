@@ -42,7 +42,7 @@ def _write(path, seed):
 
 def _keys(made):
     """Keys of a set's records, read as training reads them."""
-    source = pipeline.RecordSource([made], "train")
+    source = pipeline.DatasetSplit([made], "train")
     parsed = (records.parse(one, ())["key"] for one in pipeline.one_pass(source))
     return {key.numpy().decode() for key in parsed}
 

@@ -109,8 +109,8 @@ def test_records_hold_images_boxes_classes_and_difficult(built):
 
 
 def test_all_splits_are_there_and_apart(built):
-    assert {shard.split for shard in built.shards} == set(voc_splits.ALL)
-    keys = [set(_read(built, split)) for split in voc_splits.ALL]
+    assert {shard.split for shard in built.shards} == set(voc_splits.SPLITS)
+    keys = [set(_read(built, split)) for split in voc_splits.SPLITS]
     assert [len(found) for found in keys] == [4, 2, 3]
     assert len(set.union(*keys)) == 9
 

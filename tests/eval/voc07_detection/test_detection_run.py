@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from eval import evaluation_run, metrics_file
 from eval.settings import resolve
-from eval.voc07_detection import config, dataset, evaluation, fitting
+from eval.voc07_detection import config, dataset, evaluation, trainer
 from eval.voc07_detection.score import result_files
 from eval.voc07_detection.score.average_precision import mean_average_precision
 from selfsup.common import history
@@ -233,7 +233,7 @@ def test_a_step_at_the_papers_size(tmp_path):
         settings, found, str(tmp_path / "run"), StopSignals()
     )
     before = fitted.detector.features.trunk.conv1.kernel.numpy()
-    batch = next(iter(fitting.batches(found, settings)(0)))
+    batch = next(iter(trainer.batches(found, settings)(0)))
     assert batch["image"].shape == (1, 800, 1344, 3)
     losses = fitted.step(
         {key: batch[key] for key in ("image", "size", "boxes", "classes")},

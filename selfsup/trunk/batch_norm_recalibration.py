@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from selfsup.common.errors import UserError
-from selfsup.trunk.residual import BatchNorm
+from selfsup.trunk.layers import BatchNorm
 
 
 class PooledMoments:

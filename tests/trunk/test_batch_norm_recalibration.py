@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from selfsup.common.errors import UserError
 from selfsup.keras import keras
-from selfsup.trunk.batch_norm import PooledMoments, recalibrate_batch_norm
+from selfsup.trunk.batch_norm_recalibration import PooledMoments, recalibrate_batch_norm
 from selfsup.trunk.block4 import Block4
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 

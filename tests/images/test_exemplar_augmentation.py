@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 from scipy import ndimage
 
-from selfsup.images import augmentation
+from selfsup.images import exemplar_augmentation
 
 
 def test_similarity_places_centre_scale_and_angle():
-    row = augmentation._similarity(
+    row = exemplar_augmentation._similarity(
         tf.constant([[30.0, 20.0]]), tf.constant([2.0]), tf.constant([0.3]), 11
     )[0].numpy()
     to_image = row[:6].reshape(2, 3)
@@ -21,8 +21,8 @@ def test_similarity_places_centre_scale_and_angle():
 
 
 def _random_warp(images, centres, size, seed):
-    warps = augmentation.draw_warps(centres, size, seed)
-    return augmentation.warp(images, warps, size)
+    warps = exemplar_augmentation.draw_warps(centres, size, seed)
+    return exemplar_augmentation.warp(images, warps, size)
 
 
 def _smooth_images(rng, count, size):
@@ -41,7 +41,7 @@ def test_warp_samples_like_scipy(everywhere, rng, monkeypatch):
         "ROTATION": 0.0,
     }
     for name, value in fixed.items():
-        monkeypatch.setattr(augmentation, name, value)
+        monkeypatch.setattr(exemplar_augmentation, name, value)
     patches = everywhere(
         lambda x, c, s: _random_warp(x, c, 21, s), images, centres, [1, 2]
     )
@@ -83,53 +83,57 @@ def test_seen_is_what_a_patch_reads():
     ramp = np.stack(np.meshgrid(np.arange(200.0), np.arange(200.0)), -1)
     image = np.concatenate([ramp, 0 * ramp[..., :1]], -1).astype(np.float32)
     centres = np.full((50, 2), 100, np.float32)
-    warps = augmentation.draw_warps(centres, 41, [5, 6])
-    read = augmentation.warp(np.tile(image, (50, 1, 1, 1)), warps, 41).numpy()[..., :2]
-    low, high = augmentation.seen(warps, 41)
+    warps = exemplar_augmentation.draw_warps(centres, 41, [5, 6])
+    read = exemplar_augmentation.warp(np.tile(image, (50, 1, 1, 1)), warps, 41).numpy()[
+        ..., :2
+    ]
+    low, high = exemplar_augmentation.visible_range(warps, 41)
     np.testing.assert_allclose(low, read.min(axis=(1, 2)), atol=1e-3)
     np.testing.assert_allclose(high, read.max(axis=(1, 2)), atol=1e-3)
-    assert np.abs(read - 100).max() <= augmentation.reach(41) - 1
+    assert np.abs(read - 100).max() <= exemplar_augmentation.reach(41) - 1
 
 
 def test_moved_warps_read_the_same_of_a_part(rng):
     images = _smooth_images(rng, 3, 120)
-    warps = augmentation.draw_warps(np.full((3, 2), 60, np.float32), 21, [1, 2])
+    warps = exemplar_augmentation.draw_warps(
+        np.full((3, 2), 60, np.float32), 21, [1, 2]
+    )
     part = images[:, 20:100, 30:90]
-    shifted = augmentation.moved(warps, tf.constant([30.0, 20.0]))
+    shifted = exemplar_augmentation.shift_origin(warps, tf.constant([30.0, 20.0]))
     np.testing.assert_allclose(
-        augmentation.warp(part, shifted, 21),
-        augmentation.warp(images, warps, 21),
+        exemplar_augmentation.warp(part, shifted, 21),
+        exemplar_augmentation.warp(images, warps, 21),
         atol=1e-4,
     )
 
 
 def test_colors_stay_in_range_and_differ_between_images(everywhere, images):
     same = np.tile(images[:1], (6, 1, 1, 1))
-    outputs = everywhere(augmentation.random_color, same, np.int32([1, 2]))
+    outputs = everywhere(exemplar_augmentation.random_color, same, np.int32([1, 2]))
     assert outputs.shape == same.shape and outputs.dtype == np.float32
     assert outputs.min() >= 0 and outputs.max() <= 1
     for first in range(6):
         for second in range(first):
             assert np.abs(outputs[first] - outputs[second]).max() > 0.05
-    again = augmentation.random_color(same, [1, 2])
+    again = exemplar_augmentation.random_color(same, [1, 2])
     np.testing.assert_allclose(outputs, again, atol=1e-6)
 
 
 def test_components_are_orthonormal_and_unit_factors_change_nothing(
     images, monkeypatch
 ):
-    components = np.array(augmentation._COMPONENTS)
+    components = np.array(exemplar_augmentation._COMPONENTS)
     np.testing.assert_allclose(components.T @ components, np.eye(3), atol=2e-3)
-    monkeypatch.setattr(augmentation, "COMPONENT_FACTOR", (1.0, 1.0))
-    outputs = augmentation._random_components(images, [1, 2])
+    monkeypatch.setattr(exemplar_augmentation, "COMPONENT_FACTOR", (1.0, 1.0))
+    outputs = exemplar_augmentation._random_components(images, [1, 2])
     np.testing.assert_allclose(outputs, images, atol=2e-3)
 
 
 def test_hsv_jitter_by_loops(images, monkeypatch):
-    monkeypatch.setattr(augmentation, "POWER", (2.0, 2.0))
-    monkeypatch.setattr(augmentation, "FACTOR", (0.9, 0.9))
-    monkeypatch.setattr(augmentation, "OFFSET", (0.05, 0.05))
-    outputs = augmentation._random_hsv(images, [1, 2]).numpy()
+    monkeypatch.setattr(exemplar_augmentation, "POWER", (2.0, 2.0))
+    monkeypatch.setattr(exemplar_augmentation, "FACTOR", (0.9, 0.9))
+    monkeypatch.setattr(exemplar_augmentation, "OFFSET", (0.05, 0.05))
+    outputs = exemplar_augmentation._random_hsv(images, [1, 2]).numpy()
     for place in list(np.ndindex(images.shape[:-1]))[::17]:
         hue, saturation, value = colorsys.rgb_to_hsv(*images[place].astype(float))
         expected = colorsys.hsv_to_rgb(

@@ -7,7 +7,7 @@ from eval.nyuv2_depth.berhu import berhu
 from selfsup.keras import keras
 
 
-class Fitting(tf.Module):
+class DepthTrainer(tf.Module):
     """The network with its optimizer: all variables that going on needs.
 
     Attributes:

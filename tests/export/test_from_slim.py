@@ -66,7 +66,7 @@ def test_a_checkpoint_becomes_an_export(slim, tmp_path):
     assert b"global_step" in names
     assert b"RMSProp_1" in names and b"ExponentialMovingAverage" in names
     output = str(tmp_path / "out")
-    from_slim.import_slim(checkpoint, output, depth="shallow", output_stride=16)
+    from_slim.export_checkpoint(checkpoint, output, depth="shallow", output_stride=16)
     assert_equals_slim(output, slim, (61, 64), 8)
     card = trunk_export.load_card(output)
     assert card["source"]["classes"] == CLASSES
@@ -86,14 +86,16 @@ def test_a_checkpoint_is_read_by_tensorflows_file_system(slim, tmp_path):
     for path in tmp_path.glob("model.ckpt*"):
         tf.io.gfile.copy(str(path), f"ram://slim/{path.name}")
     output = str(tmp_path / "out")
-    from_slim.import_slim(f"ram://slim/{checkpoint.name}", output, depth="shallow")
+    from_slim.export_checkpoint(
+        f"ram://slim/{checkpoint.name}", output, depth="shallow"
+    )
     assert_equals_slim(output, slim, (33, 32), 16)
 
 
 def test_a_failed_import_leaves_no_export(slim, tmp_path):
     checkpoint = slim.save(tmp_path / "model.ckpt")
     with pytest.raises(UserError, match="block3/unit_4/bottleneck_v2/conv1/weights"):
-        from_slim.import_slim(checkpoint, str(tmp_path / "out"), depth="50")
+        from_slim.export_checkpoint(checkpoint, str(tmp_path / "out"), depth="50")
     assert not (tmp_path / "out").exists()
 
 

@@ -6,7 +6,7 @@ import slim_reference
 import tensorflow as tf
 
 from selfsup.common.errors import UserError
-from selfsup.trunk import slim_import
+from selfsup.trunk import slim_checkpoint
 from selfsup.trunk.block4 import Block4, Classifier
 from selfsup.trunk.resnet_v2 import DEPTHS, Trunk, TrunkConfig
 
@@ -64,7 +64,7 @@ def checkpoint(slim, tmp_path_factory):
 @pytest.fixture(scope="module")
 def network(checkpoint):
     parts = build("shallow")
-    slim_import.import_checkpoint(checkpoint, *parts)
+    slim_checkpoint.import_checkpoint(checkpoint, *parts)
     return parts
 
 
@@ -94,7 +94,7 @@ def test_equals_slim_in_full(tmp_path, depth):
     with slim_reference.SlimNetwork(network, CLASSES) as slim:
         ours = build(depth)
         slim.run(images((32, 32)), 8)
-        slim_import.import_checkpoint(slim.save(tmp_path / "full.ckpt"), *ours)
+        slim_checkpoint.import_checkpoint(slim.save(tmp_path / "full.ckpt"), *ours)
         for size, output_stride in [((96, 96), 8), ((97, 95), 16), ((97, 95), 32)]:
             batch = images(size)
             theirs = slim.run(batch, output_stride)
@@ -103,13 +103,13 @@ def test_equals_slim_in_full(tmp_path, depth):
 
 def test_imports_the_trunk_alone(checkpoint, network):
     trunk = Trunk(TrunkConfig("shallow"))
-    slim_import.import_checkpoint(checkpoint, trunk)
+    slim_checkpoint.import_checkpoint(checkpoint, trunk)
     for ours, expected in zip(trunk.variables, network[0].variables):
         np.testing.assert_array_equal(ours, expected)
 
 
 def test_reads_the_number_of_classes(checkpoint):
-    assert slim_import.checkpoint_classes(checkpoint) == CLASSES
+    assert slim_checkpoint.checkpoint_classes(checkpoint) == CLASSES
 
 
 def rewrite(checkpoint, prefix, change):
@@ -154,15 +154,15 @@ def test_refuses_and_names_what_does_not_match(checkpoint, tmp_path, change, exp
     trunk, block4, logits = build("shallow")
     before = trunk.conv1.kernel.numpy()
     with pytest.raises(UserError, match=expected):
-        slim_import.import_checkpoint(broken, trunk, block4, logits)
+        slim_checkpoint.import_checkpoint(broken, trunk, block4, logits)
     np.testing.assert_array_equal(trunk.conv1.kernel, before)
 
 
 def test_another_depth_is_refused(checkpoint):
     with pytest.raises(UserError, match="block3/unit_6/bottleneck_v2/conv1/weights"):
-        slim_import.import_checkpoint(checkpoint, *build("50"))
+        slim_checkpoint.import_checkpoint(checkpoint, *build("50"))
 
 
 def test_no_checkpoint_is_a_user_error(tmp_path):
     with pytest.raises(UserError, match="no readable TensorFlow checkpoint"):
-        slim_import.import_checkpoint(str(tmp_path / "none.ckpt"), *build("tiny"))
+        slim_checkpoint.import_checkpoint(str(tmp_path / "none.ckpt"), *build("tiny"))

@@ -60,7 +60,7 @@ class Data:
         """
         self._examples = Examples(config)
         self._config = config
-        sets = pipeline.sets_for(Examples.features, manifest.find(folder))
+        sets = pipeline.select_sets(Examples.features, manifest.find(folder))
         self.train = _source(sets, TRAIN)
         self.test = _source(sets, config.test_split)
         self.description = {
@@ -116,7 +116,7 @@ def _source(sets, split):
             "Build the set with its official splits, or name the split to measure on "
             "with --set=test_split=validation"
         )
-    return pipeline.RecordSource(sets, split)
+    return pipeline.DatasetSplit(sets, split)
 
 
 def _splits(one):

@@ -14,18 +14,18 @@ import tensorflow as tf
 from eval import metrics_file, trunks
 from eval.nyuv2_depth import network
 from eval.nyuv2_depth.config import Config
-from eval.nyuv2_depth.fitting import Fitting
+from eval.nyuv2_depth.trainer import DepthTrainer
 from eval.trunk_features import TrunkFeatures
 from selfsup.common import history
 
 
-def _fitting(config, depth="tiny", lasso=0.0):
+def _trainer(config, depth="tiny", lasso=0.0):
     loaded = trunks.load(
         "random", checkpoint=None, depth=depth, output_stride=16, seed=0
     )
     features = TrunkFeatures(loaded.trunk, "nyuv2_depth", lasso)
     made = network.DepthNetwork(features, config.channels, config.dropout)
-    return Fitting(made, config, seed=0)
+    return DepthTrainer(made, config, seed=0)
 
 
 def _examples(config, known=True):
@@ -49,35 +49,35 @@ SMALL = Config(
 
 
 def test_depth_has_half_the_images_size():
-    made = _fitting(SMALL).network
+    made = _trainer(SMALL).network
     images = np.random.default_rng(0).random([1, 32, 80, 3]).astype(np.float32)
     depth = made(tf.constant(images), training=True)
     assert depth.shape == (1, 16, 40)
     assert np.all(np.isfinite(depth))
 
 
-def _eager_step(fitting, examples):
-    return Fitting.step.python_function(fitting, examples, tf.constant(0))
+def _eager_step(trainer, examples):
+    return DepthTrainer.step.python_function(trainer, examples, tf.constant(0))
 
 
 def test_a_step_moves_everything_and_the_row_of_alpha():
-    fitting = _fitting(SMALL, lasso=0.5)
-    before = [one.numpy() for one in fitting.network.trained_variables()]
-    logs = _eager_step(fitting, _examples(SMALL))
+    trainer = _trainer(SMALL, lasso=0.5)
+    before = [one.numpy() for one in trainer.network.trained_variables()]
+    logs = _eager_step(trainer, _examples(SMALL))
     assert np.isfinite(float(logs["loss"]))
-    after = [one.numpy() for one in fitting.network.trained_variables()]
+    after = [one.numpy() for one in trainer.network.trained_variables()]
     moved = [np.any(old != new) for old, new in zip(before, after)]
     # A bias before a batch normalisation does nothing, nor does its gradient.
-    names = [one.name for one in fitting.network.trained_variables()]
+    names = [one.name for one in trainer.network.trained_variables()]
     still = [name for name, one in zip(names, moved) if not one]
     assert all("bias" in name for name in still), still
     assert moved[-1]
-    alpha = fitting.network.features.alpha()
+    alpha = trainer.network.features.alpha()
     assert np.linalg.norm(alpha) == pytest.approx(1, rel=1e-5)
 
 
 def test_the_lasso_and_weight_decay_are_in_the_penalty():
-    plain, mixed = _fitting(SMALL), _fitting(SMALL, lasso=0.5)
+    plain, mixed = _trainer(SMALL), _fitting(SMALL, lasso=0.5)
     squares = sum(float(tf.reduce_sum(one**2)) for one in plain.network.kernels())
     expected = 0.5 * SMALL.weight_decay * squares
     assert float(plain._penalty()) == pytest.approx(expected, rel=1e-4)
@@ -88,10 +88,10 @@ def test_the_lasso_and_weight_decay_are_in_the_penalty():
 
 
 def test_a_batch_without_known_depth_moves_nothing_but_by_decay():
-    fitting = _fitting(SMALL)
-    kernel = fitting.network.decoder.depth.kernel
+    trainer = _trainer(SMALL)
+    kernel = trainer.network.decoder.depth.kernel
     before = kernel.numpy()
-    logs = _eager_step(fitting, _examples(SMALL, known=False))
+    logs = _eager_step(trainer, _examples(SMALL, known=False))
     assert float(logs["loss"]) == 0
     assert float(logs["under_1.25"]) == 0
     decayed = before * (1 - SMALL.learning_rate * SMALL.weight_decay)
@@ -102,15 +102,15 @@ def test_a_batch_without_known_depth_moves_nothing_but_by_decay():
 def test_a_step_at_the_papers_size(capsys):
     """ResNet-101, 16 crops of 224x304, up-projections of 512, 256 and 128."""
     config = Config()
-    fitting = _fitting(config, depth="101")
+    trainer = _trainer(config, depth="101")
     started = time.monotonic()
-    logs = fitting.step(_examples(config), tf.constant(0))
+    logs = trainer.step(_examples(config), tf.constant(0))
     assert np.isfinite(float(logs["loss"]))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     with capsys.disabled():
         seconds = time.monotonic() - started
         print(f"\npaper's depth step: {seconds:.0f} s, peak memory {peak:.1f} GiB")
-    depth = fitting.network(tf.zeros([1, 240, 320, 3]))
+    depth = trainer.network(tf.zeros([1, 240, 320, 3]))
     assert depth.shape == (1, 120, 160)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from selfsup.images import augmentation, color, lab, projection
+from selfsup.images import color, exemplar_augmentation, lab, projection
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_transform_is_that_of_addons(rng, fill_mode, interpolation):
     original = pytest.importorskip("tensorflow_addons").image.transform
     images = rng.random((6, 40, 50, 3), np.float32)
     centres = (rng.random((6, 2)) * [50, 40]).astype(np.float32)
-    warps = augmentation.draw_warps(centres, 24, [1, 2])
+    warps = exemplar_augmentation.draw_warps(centres, 24, [1, 2])
     settings = {
         "interpolation": interpolation,
         "fill_mode": fill_mode,

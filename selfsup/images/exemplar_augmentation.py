@@ -58,7 +58,7 @@ def draw_warps(centres, size, seed):
     return _similarity(centres + draws[:, :2], draws[:, 2], draws[:, 3], size)
 
 
-def seen(warps, size):
+def visible_range(warps, size):
     """What patches see of an image, its border aside.
 
     Args:
@@ -76,9 +76,9 @@ def seen(warps, size):
     return centre - extent, centre + extent
 
 
-def moved(warps, by):
+def shift_origin(warps, origin):
     """The same warps of an image that begins at `by`, float32 [2], x and y."""
-    return warps - tf.linalg.matvec((_X, _Y), by, transpose_a=True)
+    return warps - tf.linalg.matvec((_X, _Y), origin, transpose_a=True)
 
 
 def warp(images, warps, size):

@@ -29,7 +29,7 @@ def build(pretrained, features, dataset, settings):
     return Detector(features, block4, len(dataset.classes), settings.config)
 
 
-class Fitting(tf.Module):
+class DetectorTrainer(tf.Module):
     """Detector and optimizer: all that a checkpoint holds."""
 
     def __init__(self, detector, config, seed):

@@ -11,6 +11,7 @@ import tensorflow_hub as hub
 from selfsup.common.errors import UserError
 from selfsup.export import trunk_export
 from selfsup.keras import keras
+from selfsup.trunk.batch_norm_recalibration import recalibrate_batch_norm
 from selfsup.trunk.block4 import Block4, Classifier
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
@@ -33,7 +34,7 @@ def parts():
     keras.utils.set_random_seed(0)
     trunk = Trunk(TrunkConfig("tiny", mixed_precision=True))
     block4 = Block4(trunk.config)
-    trunk_export.recalibrate_batch_norm(trunk, [images(48, 48, batch=4)], block4=block4)
+    recalibrate_batch_norm(trunk, [images(48, 48, batch=4)], block4=block4)
     return trunk, block4, Classifier(7, block4.channels)
 
 
