@@ -18,10 +18,10 @@ from data_prep.build.inputs import Input
 from data_prep.build.shards import (
     STATE_FOLDER,
     Converted,
+    InputStorage,
     SetAside,
     ShardWriter,
-    Source,
-    finished,
+    read_result,
 )
 from selfsup.common import files, versions
 from selfsup.common.errors import UserError
@@ -99,7 +99,7 @@ def build(
     division = build_plan.Division(num_shards, inputs_per_shard, validation_fraction)
     shape = {"kind": kind, "features": features, "options": options, "labels": labels}
     places = [*([directory] if directory else []), *containers]
-    source = Source.of(places)
+    source = InputStorage.from_paths(places)
     try:
         with build_plan.locked(output):
             begun = build_plan.check_claim(output)
@@ -153,7 +153,7 @@ def _runner(name, workers, time_limit, beam_options):
 
 def _write_missing(jobs, run, work, unit):
     """Writes the shards that no earlier call has finished."""
-    missing = [job for job in jobs if finished(job) is None]
+    missing = [job for job in jobs if read_result(job) is None]
     total = sum(job.count for job in jobs)
     done = total - sum(job.count for job in missing)
     if done:
@@ -183,7 +183,7 @@ def _conclude(output, plan, listing):
     shards, counts = [], collections.Counter()
     set_aside, repaired = _Listing(), _Listing()
     for job in listing.jobs:
-        result = finished(job)
+        result = read_result(job)
         shards.append(
             manifests.Shard(
                 result.file, result.split, result.records, result.bytes, result.sha256

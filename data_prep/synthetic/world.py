@@ -12,7 +12,7 @@ import pathlib
 import shutil
 from collections.abc import Generator
 
-from data_prep.build import local_runner, worker_pool
+from data_prep.build import worker_pool
 from data_prep.synthetic.imagenet_layout import ImagenetLayout
 from data_prep.synthetic.layout import Job, Layout
 from data_prep.synthetic.nyu_layout import NyuLayout
@@ -124,13 +124,13 @@ def _fill(folder: str, options: Options, workers: int) -> None:
         jobs.extend(layout.jobs(options))
     total, done = sum(job.images for job in jobs), 0
     work = functools.partial(_work, folder, options)
-    events = worker_pool.run(work, jobs, workers or local_runner.cpus())
+    events = worker_pool.run(work, jobs, workers or worker_pool.available_cpus())
     with contextlib.closing(events), ProgressBar("pictures", total) as progress:
         for event in events:
-            if isinstance(event, worker_pool.Died):
+            if isinstance(event, worker_pool.WorkerDeath):
                 how = worker_pool.describe_exit(event.exitcode)
                 raise UserError(f"a worker process {how} in the job {event.job}")
-            if isinstance(event, worker_pool.Finished):
+            if isinstance(event, worker_pool.JobResult):
                 if event.value is not None:
                     raise UserError(f"the job {event.job} failed: {event.value}")
                 done += event.job.images

@@ -84,16 +84,16 @@ class ReadInputs:
             return [file.read()]
 
 
-def run_in_process(work, jobs, workers, limit=None, members=None):
+def run_in_process(work, jobs, workers, limit=None, kept_workers=None):
     """Stands in for `worker_pool.run`, whose workers take seconds to load TensorFlow."""
     while jobs:
         job = jobs.popleft()
         steps = work(job)
         while True:
             try:
-                yield worker_pool.Step(job, next(steps))
+                yield worker_pool.StepReport(job, next(steps))
             except StopIteration as stop:
-                yield worker_pool.Finished(job, stop.value)
+                yield worker_pool.JobResult(job, stop.value)
                 break
 
 

@@ -3,6 +3,7 @@ import dataclasses
 import hashlib
 import itertools
 import os
+import pathlib
 import resource
 import signal
 import subprocess
@@ -59,7 +60,7 @@ def _script(output, seconds, limit=None):
         if limit:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    root = os.path.dirname(os.path.dirname(writer.__file__))
+    root = str(pathlib.Path(writer.__file__).parents[2])
     return subprocess.Popen(
         [sys.executable, faulty_inputs.__file__, str(output), str(seconds)],
         env={**os.environ, "PYTHONPATH": root},
@@ -275,26 +276,26 @@ def test_folder_that_goes_with_a_shards_last_input(folder, tmp_path):
 
     (tmp_path / "out" / ".build").mkdir(parents=True)
     job = shards.ShardJob(str(tmp_path / "out"), "train.tfrecord", "train", 0, 1)
-    source = shards.Source.of([str(folder)])
+    source = shards.InputStorage.from_paths([str(folder)])
     work = shards.ShardWriter(convert, lambda job: [writer.Input("0")], source)
     work = work((job, {}))
     with pytest.raises(StopIteration) as stop:
         while True:
             next(work)
-    assert isinstance(stop.value.value, shards.Failed)
+    assert isinstance(stop.value.value, shards.ShardFailure)
     assert not os.path.exists(job.path)
 
 
 def test_empty_mount_point_is_not_the_folder_it_was(folder):
     """What an unmounted disk leaves is a folder too, on another file system."""
-    source = shards.Source.of([str(folder)])
+    source = shards.InputStorage.from_paths([str(folder)])
     source.check()
     ((path, device),) = source.devices
     elsewhere = dataclasses.replace(source, devices=((path, device + 1),))
-    with pytest.raises(shards.SourceLost, match="on another disk"):
+    with pytest.raises(shards.StorageUnavailable, match="on another disk"):
         elsewhere.check()
     with pytest.raises(UserError, match="gone: cannot be read"):
-        shards.Source.of([str(folder / "gone")])
+        shards.InputStorage.from_paths([str(folder / "gone")])
 
 
 def test_unwritable_output_is_said(tmp_path):
@@ -387,15 +388,15 @@ def test_damaged_sidecar_is_no_finished_shard(tmp_path):
     (tmp_path / ".build").mkdir()
     inputs = [writer.Input("key")]
     work = shards.ShardWriter(
-        lambda item: [b"x"], lambda job: inputs, shards.Source(())
+        lambda item: [b"x"], lambda job: inputs, shards.InputStorage(())
     )
     steps = work((job, {}))
     assert list(steps) == ["key", None]
-    assert shards.finished(job).records == 1
+    assert shards.read_result(job).records == 1
     sidecar = tmp_path / ".build" / "train.tfrecord.json"
     whole = sidecar.read_text()
     sidecar.write_text(whole[:-5])
-    assert shards.finished(job) is None
+    assert shards.read_result(job) is None
     sidecar.write_text(whole)
     (tmp_path / "train.tfrecord").write_bytes(b"cut")
-    assert shards.finished(job) is None
+    assert shards.read_result(job) is None

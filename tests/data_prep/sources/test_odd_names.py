@@ -11,7 +11,7 @@ from PIL import Image
 from data_prep.build import worker_pool
 from data_prep.inspection import contact_sheet, report
 from data_prep.sources import imagenet_builder, photo_builder, voc_builder
-from data_prep.sources.nyu import folders
+from data_prep.sources.nyu import folder_builder
 from eval.voc07_detection.score import devkit_truth, result_files
 from selfsup.common import files
 from selfsup.data import manifest, pipeline, records
@@ -117,7 +117,7 @@ def test_photos_with_depth(root, monkeypatch):
     (root / "depth").mkdir()
     for index in range(2):
         Image.fromarray(steps).save(root / "depth" / f"{CAFE} {index}.png")
-    made = folders.build_folders(
+    made = folder_builder.build_folders(
         rgb=str(root / "in" / f"{CAFE} cat"),
         depth_images=str(root / "depth"),
         output=str(root / "out"),

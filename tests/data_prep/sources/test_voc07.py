@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_prep.sources import voc_builder
+from data_prep.sources import voc_builder, voc_classes
 from selfsup.data import manifest as manifests
 from selfsup.data import records
 from selfsup.formats import voc_splits
@@ -97,7 +97,7 @@ def _lines(built, file):
 
 def test_records_hold_images_boxes_classes_and_difficult(built):
     assert (built.kind, built.features) == (manifests.OBJECTS, ("image", "boxes"))
-    assert built.labels == voc_builder.VOC_CLASSES
+    assert built.labels == voc_classes.VOC_CLASSES
     found = _read(built, "validation")
     assert sorted(found) == [f"VOC2007/{image}" for image in VALIDATION]
     one = found["VOC2007/000010"]

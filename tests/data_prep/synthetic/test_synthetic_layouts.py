@@ -97,7 +97,7 @@ def test_videos_and_their_ground_truth(made: pathlib.Path) -> None:
     videos = sorted((made / "videos").iterdir())
     assert [path.name for path in videos] == ["video_0000.mp4", "video_0001.mp4"]
     for path in videos:
-        frames = [frame for _, frame in video_reading.frames(str(path))]
+        frames = [frame for _, frame in video_reading.read_frames(str(path))]
         assert [frame.shape for frame in frames] == [(240, 320, 3)] * OPTIONS.frames
         truth = np.load(made / "videos_truth" / f"{path.stem}.npz")
         moving, objects = truth["moving"], truth["objects"]
@@ -125,7 +125,9 @@ def _read_annotation(path: pathlib.Path) -> tuple[str, list[int], list[Object]]:
         )
         for item in root.iter("object")
     ]
-    size = [int(root.findtext(f"size/{side}", "")) for side in ("height", "width", "depth")]
+    size = [
+        int(root.findtext(f"size/{side}", "")) for side in ("height", "width", "depth")
+    ]
     return root.findtext("filename", ""), size, objects
 
 

@@ -10,7 +10,8 @@ import tensorflow as tf
 from PIL import Image
 
 from data_prep.build import inputs
-from data_prep.sources import photo_builder
+from data_prep.sources import photo_builder, photo_listing
+from selfsup.common.errors import UserError
 from selfsup.data import manifest, records
 
 
@@ -47,7 +48,7 @@ def tree(tmp_path):
 
 
 def test_find_is_sorted_and_safe(tree):
-    found = inputs.Finder(str(tree), photo_builder.looks_like_photo)
+    found = inputs.FileFinder(str(tree), photo_listing.looks_like_photo)
     assert sorted(found) == [
         "cat/a.jpg",
         os.fsdecode(b"cat/caf\xe9.jpg"),
@@ -59,7 +60,7 @@ def test_find_is_sorted_and_safe(tree):
         "dog/webp as.jpg",
         "loose.jpg",
     ]
-    assert (found.hidden, found.others) == (2, 3)
+    assert (found.num_hidden, found.num_others) == (2, 3)
 
 
 def _make_deep(path, levels):
@@ -74,19 +75,23 @@ def _make_deep(path, levels):
 def test_trees_may_be_deep(tmp_path):
     deep = _make_deep(str(tmp_path / "in"), 300)
     _make_deep(str(tmp_path / "in" / ".hidden"), 300)
-    finder = inputs.Finder(str(tmp_path / "in"), photo_builder.looks_like_photo)
+    finder = inputs.FileFinder(str(tmp_path / "in"), photo_listing.looks_like_photo)
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(250)
     try:
         assert list(finder) == [os.path.relpath(deep, tmp_path / "in")]
     finally:
         sys.setrecursionlimit(limit)
-    assert (finder.found, finder.hidden, finder.unreadable) == (1, 1, [])
+    assert (finder.num_files, finder.num_hidden, finder.unreadable_folders) == (
+        1,
+        1,
+        [],
+    )
 
 
 def test_find_passes_the_output_over(tree):
     dog = (str(tree / "dog"),)
-    found = inputs.Finder(str(tree), photo_builder.looks_like_photo, dog)
+    found = inputs.FileFinder(str(tree), photo_listing.looks_like_photo, dog)
     assert not [key for key in found if key.startswith("dog")]
 
 
@@ -131,12 +136,12 @@ def test_labelled_build_by_the_command(tree, tmp_path):
 @pytest.mark.parametrize("labels", ["none", "folders"])
 def test_class_names_need_folders(tmp_path, labels):
     (tmp_path / "a.txt").write_text("no photo")
-    with pytest.raises(photo_builder.UserError, match="no photos there or below"):
+    with pytest.raises(UserError, match="no photos there or below"):
         photo_builder.build_photos(
             directory=str(tmp_path), output=str(tmp_path / "out"), labels=labels
         )
     (tmp_path / "a.jpg").write_bytes(_saved("JPEG"))
-    with pytest.raises(photo_builder.UserError, match="no subfolder with photos"):
+    with pytest.raises(UserError, match="no subfolder with photos"):
         photo_builder.build_photos(
             directory=str(tmp_path), output=str(tmp_path / "out"), labels="folders"
         )

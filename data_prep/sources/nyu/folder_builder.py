@@ -6,7 +6,7 @@ import os
 import sys
 
 from data_prep.build import inputs, writer
-from data_prep.build.inputs import Finder
+from data_prep.build.inputs import FileFinder
 from data_prep.sources.nyu import pairing
 from selfsup.common.errors import UserError
 from selfsup.data import manifest as manifests
@@ -91,8 +91,8 @@ def find_pairs(rgb, depth_images, output):
     for flag, folder in (("rgb", rgb), ("depth_images", depth_images)):
         if not os.path.isdir(folder):
             raise UserError(f"--{flag}={folder}: is no folder")
-    photos = Finder(rgb, lambda path: path.lower().endswith(_PHOTOS), (output,))
-    depths = Finder(
+    photos = FileFinder(rgb, lambda path: path.lower().endswith(_PHOTOS), (output,))
+    depths = FileFinder(
         depth_images, lambda path: path.lower().endswith(_DEPTHS), (output,)
     )
     if os.path.samefile(rgb, depth_images):
@@ -151,7 +151,7 @@ def _read_split_list(path, pairs):
 
 def detail(depth_images, depth):
     """The text in an `Input` that names its depth image, and tells a replaced one."""
-    return json.dumps([depth, inputs.state(os.path.join(depth_images, depth))])
+    return json.dumps([depth, inputs.file_state(os.path.join(depth_images, depth))])
 
 
 def _inputs(pairs, splits, depth_images):
@@ -187,7 +187,7 @@ class FolderConverter:
     def __call__(self, one):
         """Returns `Converted` with the one record of a pair; raises `SetAside`."""
         from data_prep.sources import photo_conversion
-        from data_prep.sources.nyu import depth_png
+        from data_prep.sources.nyu import depth_encoding
         from selfsup.data import records
 
         if one.key.startswith(_LONE_DEPTH):
@@ -205,7 +205,7 @@ class FolderConverter:
             encoded=photo.encoded,
             height=photo.height,
             width=photo.width,
-            depth=depth_png.from_steps(steps, self.min_valid),
+            depth=depth_encoding.encode_steps(steps, self.min_valid),
             depth_unit=self.depth_unit,
         )
         return writer.Converted([record], photo.note)
@@ -215,9 +215,9 @@ class FolderConverter:
         import cv2
         import numpy as np
 
-        from data_prep.sources.nyu import depth_files
+        from data_prep.sources.nyu import depth_decoding
 
-        steps = depth_files.decode(data)
+        steps = depth_decoding.decode(data)
         steps = np.where(np.isin(steps, self.invalid), 0, steps).astype(np.uint16)
         if steps.shape == (height, width):
             return steps

@@ -11,7 +11,12 @@ import tensorflow as tf
 from PIL import Image
 
 from data_prep.build.shards import SetAside
-from data_prep.sources import class_folders, imagenet_builder
+from data_prep.sources import (
+    class_folders,
+    imagenet_builder,
+    imagenet_conversion,
+    imagenet_listing,
+)
 from selfsup.common.errors import UserError
 from selfsup.data import manifest, records
 from tests.data_prep.sources.test_imagenet_labels import devkit
@@ -213,7 +218,7 @@ def test_flat_validation_folder_and_tars_of_trees(built, tmp_path):
 def test_a_stray_photo_does_not_hide_the_class_folders(tmp_path, stray):
     files = {f"train/{name}": data for name, data in _train_files().items()}
     _tar({stray: _jpeg(7), **files}, tmp_path / "a.tar")
-    source = class_folders.open_source(str(tmp_path / "a.tar"), "train")
+    source = class_folders.open_source(str(tmp_path / "a.tar"))
     assert (source.prefix, source.classes) == ("train/", LABELS)
     names = {photo.name for photo in source.photos(lambda line: None)}
     assert names == {"montage.jpg", *_train_files()}
@@ -221,7 +226,7 @@ def test_a_stray_photo_does_not_hide_the_class_folders(tmp_path, stray):
 
 def test_one_class_folder_is_no_prefix(tmp_path):
     _tar({"cat/a.jpg": _jpeg(1), "cat/more/b.jpg": _jpeg(2)}, tmp_path / "a.tar")
-    source = class_folders.open_source(str(tmp_path / "a.tar"), "validation")
+    source = class_folders.open_source(str(tmp_path / "a.tar"))
     assert (source.prefix, source.classes) == ("", ("cat",))
 
 
@@ -240,7 +245,7 @@ def test_any_class_folders_without_validation(tmp_path):
     assert made.labels == ("cat", "dog")
     assert made.records("train") + made.records("validation") == 12
     assert _lines(output / "set_aside.tsv") == {
-        "train/loose.jpg": "lies in no class folder"
+        "train/loose.jpg": "is not in a class folder"
     }
     assert made.records("validation") == 3
     for _, (encoded, _) in _records(output, "train").items():
@@ -255,7 +260,7 @@ def test_a_cut_archive_gives_what_is_whole(official, tmp_path):
     with tarfile.open(fileobj=io.BytesIO(whole[second.offset_data :])) as tar:
         place = second.offset_data + tar.getmembers()[1].offset_data
     cut.write_bytes(whole[: place + 100])
-    source = class_folders.open_source(str(cut), "train")
+    source = class_folders.open_source(str(cut))
     assert source.classes == LABELS[:2]
     listed = list(source.photos(print))
     assert [photo.name.split("/")[0] for photo in listed] == [
@@ -269,9 +274,9 @@ def test_a_cut_archive_gives_what_is_whole(official, tmp_path):
 def test_hostile_members_are_set_aside(tmp_path):
     files = {**_train_files(), "../../evil.JPEG": b"x", "/etc/evil.JPEG": b"y"}
     _tar(files, tmp_path / "train.tar")
-    source = class_folders.open_source(str(tmp_path / "train.tar"), "train")
-    listed = imagenet_builder.list_inputs(source, None, source.classes)
-    convert = imagenet_builder.ImageNetConverter({"train": source})
+    source = class_folders.open_source(str(tmp_path / "train.tar"))
+    listed = imagenet_listing.list_inputs(source, None, source.classes)
+    convert = imagenet_conversion.ImageNetConverter({"train": source})
     aside = {}
     for item in listed:
         try:
@@ -298,36 +303,38 @@ def test_ground_truth_of_the_wrong_length(official, tmp_path):
         "validation": official / "ILSVRC2012_img_val.tar",
     }
     for lines, message in (
-        (LABELS, "labels 3 images, .* holds 5: 2 images have no label"),
-        (LABELS * 2, "labels 6 images, .* holds 5: 1 images are missing"),
+        (LABELS, "labels 3 images, but .* holds 5: 2 images have no label"),
+        (LABELS * 2, "labels 6 images, but .* holds 5: 1 images are missing"),
     ):
         with pytest.raises(UserError, match=message):
             _build(tmp_path, validation_labels=_truth(tmp_path, lines), **options)
     with pytest.raises(
-        UserError, match=r"1 of its 2 .* among the 3 of --train: n0000000"
+        UserError, match=r"1 of its 2 .* among the 3 training classes: n0000000"
     ):
         lines = ["n00000001", *[LABELS[0]] * 4]
         _build(tmp_path, validation_labels=_truth(tmp_path, lines), **options)
-    with pytest.raises(
-        UserError, match="in no class folders; give --validation_labels"
-    ):
+    with pytest.raises(UserError, match="not in class folders; give their labels as"):
         _build(tmp_path, **options)
-    with pytest.raises(UserError, match=r"--synsets=x: goes with --validation_labels"):
+    with pytest.raises(
+        UserError, match="synsets=x: can only be used with validation_labels"
+    ):
         _build(tmp_path, synsets="x", **options)
 
 
 def test_class_folders_that_do_not_fit(extracted, tmp_path):
     train = extracted / "train"
     _tree({"n00000002/1.JPEG": _jpeg(1)}, tmp_path / "val")
-    with pytest.raises(UserError, match="1 of its 1 classes are not among the 3"):
+    with pytest.raises(
+        UserError, match="1 of its 1 classes are not among the 3 training"
+    ):
         _build(tmp_path, train=train, validation=tmp_path / "val")
     with pytest.raises(UserError, match="holds train, val; expected two or more class"):
         _build(tmp_path, train=extracted)
     with pytest.raises(UserError, match="holds no folder of photos; expected"):
         _build(tmp_path, train=tmp_path / "val" / "n00000002")
-    with pytest.raises(UserError, match=r"--train=.*nowhere: is no folder and no tar"):
+    with pytest.raises(UserError, match="nowhere: is neither a folder nor a tar"):
         _build(tmp_path, train=tmp_path / "nowhere")
-    with pytest.raises(UserError, match="no --validation"):
+    with pytest.raises(UserError, match="can only be used with validation"):
         _build(tmp_path, train=train, validation_labels=_truth(tmp_path, LABELS))
 
 

@@ -3,7 +3,7 @@
 import apache_beam as beam
 
 from data_prep.build import local_runner, worker_pool
-from data_prep.build.shards import finished
+from data_prep.build.shards import read_result
 
 
 class WriteShard(beam.DoFn):
@@ -28,7 +28,7 @@ class WriteShard(beam.DoFn):
 
     def process(self, job):
         """Writes the `ShardJob`, unless it is finished: engines repeat elements."""
-        if finished(job) is None:
+        if read_result(job) is None:
             local_runner.run(
                 [job],
                 self._work,
@@ -39,4 +39,4 @@ class WriteShard(beam.DoFn):
             )
 
     def teardown(self):
-        worker_pool.end(self._members)
+        worker_pool.stop_workers(self._members)

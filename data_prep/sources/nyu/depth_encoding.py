@@ -12,7 +12,7 @@ COARSE_UNIT = 0.001
 _LARGEST = 65535
 
 
-def from_metres(depth, min_valid):
+def encode_metres(depth, min_valid):
     """Encodes depth in metres.
 
     Args:
@@ -23,7 +23,7 @@ def from_metres(depth, min_valid):
       (PNG bytes, metres a step).
 
     Raises:
-      SetAside: values that are no depths, or as `from_steps`.
+      SetAside: values that are no depths, or as `encode_steps`.
     """
     odd = np.count_nonzero(~np.isfinite(depth))
     if odd:
@@ -37,10 +37,10 @@ def from_metres(depth, min_valid):
             f"depth of {depth.max():g} m is over {_LARGEST * unit:g} m: not in metres?"
         )
     steps = np.round(depth / depth.dtype.type(unit)).astype(np.uint16)
-    return from_steps(steps, min_valid), unit
+    return encode_steps(steps, min_valid), unit
 
 
-def from_steps(steps, min_valid):
+def encode_steps(steps, min_valid):
     """Encodes depth that is whole steps already.
 
     Args:

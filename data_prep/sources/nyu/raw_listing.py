@@ -42,7 +42,7 @@ def scene_folders(directory):
     while waiting:
         folder = waiting.pop()
         try:
-            which = inputs.identity(folder)
+            which = inputs.folder_identity(folder)
             if which in seen:
                 continue
             seen.add(which)

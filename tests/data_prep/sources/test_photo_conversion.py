@@ -8,9 +8,9 @@ import tensorflow as tf
 from PIL import EpsImagePlugin, Image, ImageCms
 
 from data_prep.build.shards import SetAside
-from data_prep.media import tones
+from data_prep.media import rgb_conversion
 from data_prep.sources import photo_conversion
-from data_prep.sources.nyu import depth_files
+from data_prep.sources.nyu import depth_decoding
 
 ORIENTATION = 0x0112
 
@@ -279,7 +279,7 @@ def test_no_other_program_reads_a_photo(tmp_path, monkeypatch):
     with pytest.raises(SetAside, match="is PostScript, not a format that is read"):
         photo_conversion.to_record(data, "a.jpg", -1)
     with pytest.raises(SetAside, match="depth image: is PostScript"):
-        depth_files.decode(data)
+        depth_decoding.decode(data)
     assert photo_conversion.orientation(data) == 1
     assert not started.exists()
 
@@ -348,7 +348,7 @@ def test_unexpected_errors_are_reasons(monkeypatch):
     def fail(image, data):
         raise AssertionError("by it")
 
-    monkeypatch.setattr(tones, "to_rgb", fail)
+    monkeypatch.setattr(rgb_conversion, "to_rgb", fail)
     with pytest.raises(SetAside, match="cannot be converted: AssertionError: by it"):
         photo_conversion.encode(RGB_CASES["png"]())
 

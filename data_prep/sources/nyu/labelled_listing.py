@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from data_prep.build import child_reading
+from data_prep.build import isolated_call
 from selfsup.common.errors import UserError
 
 # Opening and checking takes a second; a slow network disk gets its time.
@@ -51,7 +51,7 @@ def list_labelled(request, seconds=_SECONDS):
       UserError: they are not as they should be, crash their parser or keep it longer
         than `seconds`.
     """
-    found = child_reading.call(answer, request, request.labelled, seconds)
+    found = isolated_call.run_isolated(answer, request, request.labelled, seconds)
     if isinstance(found, str):
         raise UserError(found)
     return found
@@ -62,7 +62,7 @@ def answer(request):
     from data_prep.sources.nyu import mat_file
 
     yield request.labelled
-    child_reading.limit_memory(_MEMORY)
+    isolated_call.limit_memory(_MEMORY)
     try:
         contents = mat_file.describe(request.labelled, request.depth)
         train, test = mat_file.read_splits(request.splits)

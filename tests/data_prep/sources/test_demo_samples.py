@@ -25,7 +25,7 @@ def _files(folder):
 
 
 def _frames(path):
-    return [frame for _, frame in video_reading.frames(path)]
+    return [frame for _, frame in video_reading.read_frames(path)]
 
 
 def test_photos_are_different_color_photos(written):

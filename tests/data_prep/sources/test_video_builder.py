@@ -127,7 +127,7 @@ def test_records_are_frames_with_masks(built):
 def test_masks_are_of_their_frames(built, folder, tmp_path):
     truths = write_scene(tmp_path / "scene.avi", 14)
     originals = [
-        image[..., ::-1] for _, image in video_reading.frames(folder / "scene.avi")
+        image[..., ::-1] for _, image in video_reading.read_frames(folder / "scene.avi")
     ]
     found = read_records(built)
     for frame in (1, 3):
@@ -276,7 +276,7 @@ def test_bad_arguments_are_errors(tmp_path):
         video_builder.build_videos(directory=str(tmp_path / "gone"), output=output)
     with pytest.raises(UserError, match="no videos there"):
         video_builder.build_videos(directory=str(tmp_path), output=output)
-    with pytest.raises(UserError, match=r"--min_foreground=0\.7 is above --max"):
+    with pytest.raises(UserError, match=r"min_foreground=0\.7 is above max"):
         video_builder.build_videos(
             directory=str(tmp_path), output=output, conversion={"min_foreground": 0.7}
         )

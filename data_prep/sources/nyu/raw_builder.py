@@ -7,7 +7,7 @@ import os
 import sys
 
 from data_prep.build import inputs, writer
-from data_prep.sources.nyu import mat_listing, raw_scenes
+from data_prep.sources.nyu import labelled_listing, raw_listing
 from selfsup.common.errors import UserError
 from selfsup.data import manifest as manifests
 
@@ -83,7 +83,7 @@ def _check_folder(raw):
         raise UserError(f"--raw={raw}: is an archive; unpack it and give its folder")
     if not os.path.isdir(raw):
         raise UserError(f"--raw={raw}: is no folder")
-    if any(raw_scenes.scene_folders(raw)):
+    if any(raw_listing.scene_folders(raw)):
         return
     _, _, names = next(os.walk(raw), ("", [], []))
     archives = sorted(name for name in names if name.lower().endswith(".zip"))
@@ -102,18 +102,18 @@ def _test_rooms(labelled, splits, all_scenes, raw):
             "--raw needs --labelled and --splits as well: frames of scenes with a test "
             "frame must not be trained on (or --all_scenes, where nothing is tested)"
         )
-    listing = mat_listing.list_labelled(
-        mat_listing.Request(labelled, splits, "depths", with_scenes=True)
+    listing = labelled_listing.list_labelled(
+        labelled_listing.Request(labelled, splits, "depths", with_scenes=True)
     )
-    known = {raw_scenes.room(scene) for scene in listing.scenes}
-    there = {raw_scenes.room(_scene(f)) for f in raw_scenes.scene_folders(raw)}
+    known = {raw_listing.room(scene) for scene in listing.scenes}
+    there = {raw_listing.room(_scene(f)) for f in raw_listing.scene_folders(raw)}
     if not known & there:
         raise UserError(
             f"--raw={raw}: none of its scenes ({min(there)}, ...) is one of "
             f"{labelled} ({min(known)}, ...), so test scenes cannot be told; were the "
             "folders renamed? --all_scenes takes them nevertheless"
         )
-    return frozenset(raw_scenes.room(listing.scenes[row]) for row in listing.test)
+    return frozenset(raw_listing.room(listing.scenes[row]) for row in listing.test)
 
 
 def _scene(folder):
@@ -122,7 +122,7 @@ def _scene(folder):
 
 def detail(folder, photo):
     """The text in an `Input` that names its photo, and tells a replaced one."""
-    return json.dumps([photo, inputs.state(os.path.join(folder, photo))])
+    return json.dumps([photo, inputs.file_state(os.path.join(folder, photo))])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Scenes:
 
     Attributes:
       directory: folder with the scene folders.
-      test_rooms: rooms (`raw_scenes.room`) to leave out: all parts of a recording,
+      test_rooms: rooms (`raw_listing.room`) to leave out: all parts of a recording,
         as they show the same things.
       frames_per_scene: frames sampled from a scene; 0 for all.
       tolerance: seconds between a depth frame and its photo.
@@ -144,13 +144,13 @@ class Scenes:
 
     def __iter__(self):
         count = collections.Counter()
-        for folder in raw_scenes.scene_folders(self.directory):
-            if raw_scenes.room(_scene(folder)) in self.test_rooms:
+        for folder in raw_listing.scene_folders(self.directory):
+            if raw_listing.room(_scene(folder)) in self.test_rooms:
                 count["left out"] += 1
                 continue
-            pairs, single = raw_scenes.pairs(folder, self.tolerance)
+            pairs, single = raw_listing.pairs(folder, self.tolerance)
             count.update(scenes=1, pairs=len(pairs), single=single)
-            for pair in raw_scenes.sample(pairs, self.frames_per_scene):
+            for pair in raw_listing.sample(pairs, self.frames_per_scene):
                 depth = os.path.relpath(
                     os.path.join(folder, pair.depth), self.directory
                 )
@@ -181,7 +181,7 @@ class RawConverter:
         """Returns the frame's one serialized record; raises `SetAside`."""
         import cv2
 
-        from data_prep.sources.nyu import depth_png, kinect
+        from data_prep.sources.nyu import depth_encoding, kinect
         from selfsup.data import records
 
         # Workers are processes already, one for each CPU.
@@ -192,10 +192,10 @@ class RawConverter:
         photo_path = os.path.join(os.path.dirname(path), name)
         photo = _read(photo_path, (kinect.HEIGHT, kinect.WIDTH, 3), "uint8")
         # The sensor's bytes were written as they lay in memory, lowest first.
-        depth = kinect.project(kinect.metres(disparity.byteswap()))
+        depth = kinect.project_depth(kinect.disparity_to_metres(disparity.byteswap()))
         # At the cap nothing is known but a lower bound.
         depth[depth >= kinect.MAX_DEPTH] = 0
-        png, unit = depth_png.from_metres(depth, self.min_valid)
+        png, unit = depth_encoding.encode_metres(depth, self.min_valid)
         photo = kinect.undistort_photo(photo)
         encoded, jpeg = cv2.imencode(
             ".jpg", cv2.cvtColor(photo, cv2.COLOR_RGB2BGR), _jpeg_options()

@@ -5,7 +5,7 @@ import os
 import sys
 
 from data_prep.build import writer
-from data_prep.sources.nyu import mat_listing
+from data_prep.sources.nyu import labelled_listing
 from selfsup.data import manifest as manifests
 
 FILLED, RAW = "filled", "raw"
@@ -34,8 +34,8 @@ def build_labelled(
     Raises:
       UserError: the files are not what they should be, or as `writer.build`.
     """
-    listing = mat_listing.list_labelled(
-        mat_listing.Request(labelled, splits, _DATASETS[depth])
+    listing = labelled_listing.list_labelled(
+        labelled_listing.Request(labelled, splits, _DATASETS[depth])
     )
     print(
         f"{labelled}: {listing.frames} frames of {listing.width}x{listing.height} "
@@ -85,13 +85,13 @@ class LabelledConverter:
         """Returns the row's one serialized record; raises `SetAside`."""
         import cv2
 
-        from data_prep.sources.nyu import depth_png, mat_file
+        from data_prep.sources.nyu import depth_encoding, mat_file
         from selfsup.data import records
 
         image, metres = mat_file.read_row(
             self.path, _DATASETS[self.depth], int(one.detail)
         )
-        depth, unit = depth_png.from_metres(metres, self.min_valid)
+        depth, unit = depth_encoding.encode_metres(metres, self.min_valid)
         encoded, png = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         if not encoded:
             raise writer.SetAside("cannot be encoded as PNG")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from data_prep.build.shards import SetAside
-from data_prep.media import image_formats, tones
+from data_prep.media import image_formats, rgb_conversion
 from data_prep.sources import photo_conversion
 from data_prep.sources.nyu import pnm
 
@@ -65,21 +65,21 @@ def _decode(data):
         raise SetAside("depth image holds floating-point values; expected 16-bit steps")
     if image.mode in _COARSE_MODES:
         raise SetAside(_COARSE)
-    if image.mode not in tones.MODES_16_BIT:
+    if image.mode not in rgb_conversion.MODES_16_BIT:
         raise SetAside(
             f"depth image has colors or transparency ({image.mode}); expected one "
             "16-bit channel"
         )
-    if tones.is_white_zero(image):
+    if rgb_conversion.is_white_zero(image):
         raise SetAside(
             "depth image is a TIFF file that says that 0 is white "
             "(PhotometricInterpretation 0), so its values may be inverted; expected 1"
         )
     image.load()
-    values = np.array(photo_conversion.upright(image, image))
+    values = np.array(photo_conversion.turn_upright(image, image))
     if values.min() < 0 or values.max() > 65535:
         raise SetAside("depth image holds values beyond 16 bits")
-    transparent = tones.transparent_value(image)
+    transparent = rgb_conversion.transparent_value(image)
     if transparent is not None:
         values[values == transparent] = _UNKNOWN
     return values.astype(np.uint16)

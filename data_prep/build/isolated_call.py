@@ -29,16 +29,16 @@ def call(work, job, path, seconds):
     jobs = collections.deque([job])
     with contextlib.closing(worker_pool.run(work, jobs, 1, seconds)) as events:
         event = next(event for event in events if _is_end(event))
-    if isinstance(event, worker_pool.Finished):
+    if isinstance(event, worker_pool.JobResult):
         return event.value
-    if isinstance(event, worker_pool.Overran):
+    if isinstance(event, worker_pool.WorkerTimeout):
         raise UserError(f"{path}: is damaged: reading it takes over {seconds:g} s")
     how = worker_pool.describe_exit(event.exitcode)
     raise UserError(f"{path}: is damaged: its reader {how}")
 
 
 def _is_end(event):
-    return event.job is not None and not isinstance(event, worker_pool.Step)
+    return event.job is not None and not isinstance(event, worker_pool.StepReport)
 
 
 def limit_memory(more):
