@@ -1,3 +1,3 @@
 """Commands: pretraining, export, features, cluster processes and demos."""
 
-import selfsup.common.quiet  # noqa: F401
+import selfsup.common.warning_filters  # noqa: F401

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from data_prep.build.shards import SetAside
-from data_prep.sources import photo_builder, photo_conversion
+from data_prep.sources import photo_conversion, photo_listing
 from selfsup.common import files
 from selfsup.common.errors import UserError
 from selfsup.common.png_file import save_png
@@ -65,7 +65,7 @@ def _batches(
 ) -> Iterator[list[tuple[str, tf.Tensor]]]:
     """Yields batches of (path in the folder, photo), and displays the progress."""
     batch = []
-    keys = sorted(photo_builder.find_photos(folder, output))
+    keys = sorted(photo_listing.find_photos(folder, output))
     with ProgressBar("photos", len(keys)) as progress:
         for done, key in enumerate(keys, start=1):
             try:

@@ -33,7 +33,7 @@ def main(_: list[str]) -> None:
     """Reads the flags and converts."""
     from selfsup.export import from_slim
 
-    from_slim.import_slim(
+    from_slim.export_checkpoint(
         _CHECKPOINT.value,
         _OUTPUT.value,
         depth=_DEPTH.value,

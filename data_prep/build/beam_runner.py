@@ -11,8 +11,8 @@ import os
 import shlex
 import threading
 
-from data_prep.build import local_runner
-from data_prep.build.shards import finished
+from data_prep.build import worker_pool
+from data_prep.build.shards import read_result
 from selfsup.common.errors import UserError
 
 # Beam's own engine in this process, with a thread for each worker.
@@ -32,7 +32,7 @@ def run(jobs, work, workers, time_limit, update, options=""):
       UserError: Beam is not installed or does not know an option; a shard cannot be
         written, or its inputs are gone.
     """
-    beam, beam_writing = _import_beam()
+    beam, beam_shard_writer = _import_beam()
     parsed = _parse(options, workers)
     try:
         pipeline = beam.Pipeline(options=parsed)
@@ -42,7 +42,7 @@ def run(jobs, work, workers, time_limit, update, options=""):
         pipeline
         | "Shards" >> beam.Create(jobs)
         | "Spread" >> beam.Reshuffle()
-        | "Write" >> beam.ParDo(beam_writing.WriteShard(work, time_limit))
+        | "Write" >> beam.ParDo(beam_shard_writer.WriteShard(work, time_limit))
     )
     with _followed(jobs, update):
         try:
@@ -59,12 +59,12 @@ def _import_beam():
     try:
         import apache_beam
 
-        from data_prep.build import beam_writing
+        from data_prep.build import beam_shard_writer
     except ImportError as error:
         raise UserError(
             f"--runner=beam needs Apache Beam (pip install -e '.[beam]'): {error}"
         ) from error
-    return apache_beam, beam_writing
+    return apache_beam, beam_shard_writer
 
 
 def _parse(options, workers):
@@ -75,7 +75,7 @@ def _parse(options, workers):
     except ValueError as error:
         raise UserError(f"--beam_options={options!r}: {error}") from error
     if not any(one.startswith("--runner") for one in given):
-        workers = workers or local_runner.cpus()
+        workers = workers or worker_pool.available_cpus()
         given = [*_LOCAL_ENGINE, f"--direct_num_workers={workers}", *given]
     parsed = pipeline_options.PipelineOptions(given)
     try:
@@ -114,7 +114,7 @@ def _followed(jobs, update):
 
 
 def _check_all_written(jobs):
-    missing = [job.path for job in jobs if finished(job) is None]
+    missing = [job.path for job in jobs if read_result(job) is None]
     if missing:
         raise UserError(
             f"Beam has ended, but {len(missing)} of {len(jobs)} shards are not there "

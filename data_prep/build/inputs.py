@@ -25,7 +25,7 @@ class Input(typing.NamedTuple):
 
 
 @dataclasses.dataclass
-class Finder:
+class FileFinder:
     """Finds the files below a folder for which `wanted(path)` is true.
 
     Iterating over it yields their paths relative to the folder, as they are found and
@@ -38,28 +38,30 @@ class Finder:
       root: the folder.
       wanted: callable, path -> bool.
       exclude: folders to pass over, as a rule the output.
-      found: number of files found so far.
-      hidden: how many files were passed over as hidden, in hidden folders too.
-      others: how many were passed over as something else.
-      unreadable: folders that could not be listed.
+      num_files: number of files found so far.
+      num_hidden: how many files were passed over as hidden, in hidden folders too.
+      num_others: how many were passed over as something else.
+      unreadable_folders: folders that could not be listed.
     """
 
     root: str
     wanted: typing.Callable
     exclude: tuple = ()
-    found: int = 0
-    hidden: int = 0
-    others: int = 0
-    unreadable: list = dataclasses.field(default_factory=list)
+    num_files: int = 0
+    num_hidden: int = 0
+    num_others: int = 0
+    unreadable_folders: list = dataclasses.field(default_factory=list)
 
     def __iter__(self):
-        seen = {identity(folder) for folder in self.exclude if os.path.isdir(folder)}
+        seen = {
+            folder_identity(folder) for folder in self.exclude if os.path.isdir(folder)
+        }
         # Not by recursion: trees may be deeper than Python's stack.
         waiting = [self.root]
         while waiting:
             folder = waiting.pop()
             if folder != self.root and _is_hidden(os.path.basename(folder)):
-                self.hidden += _count_files(folder)
+                self.num_hidden += _count_files(folder)
                 continue
             subfolders = []
             yield from self._list(folder, seen, subfolders)
@@ -68,7 +70,7 @@ class Finder:
     def _list(self, folder, seen, subfolders):
         """Yields a folder's files; adds its folders to `subfolders`."""
         try:
-            which = identity(folder)
+            which = folder_identity(folder)
             if which in seen:
                 return
             seen.add(which)
@@ -77,23 +79,23 @@ class Finder:
                     if is_folder(entry):
                         subfolders.append(entry.path)
                     elif self._takes(entry):
-                        self.found += 1
+                        self.num_files += 1
                         yield os.path.relpath(entry.path, self.root)
         except OSError:
-            self.unreadable.append(folder)
+            self.unreadable_folders.append(folder)
             subfolders.clear()
 
     def _takes(self, entry):
         if _is_hidden(entry.name):
-            self.hidden += 1
+            self.num_hidden += 1
         elif os.path.isfile(entry.path) and self.wanted(entry.path):
             return True
         else:
-            self.others += 1
+            self.num_others += 1
         return False
 
 
-def state(path):
+def file_state(path):
     """What changes when a file is replaced, for an `Input.detail`; "" without a file.
 
     No build goes on over a replaced file whose state is in a detail; that of the file
@@ -106,7 +108,7 @@ def state(path):
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
-def find(directory, output, wanted, unit, quiet=False):
+def find_files(directory, output, wanted, unit, quiet=False):
     """A builder's input files; once through, it reports what else lay in the folder.
 
     Args:
@@ -124,20 +126,20 @@ def find(directory, output, wanted, unit, quiet=False):
     """
     if not os.path.isdir(directory):
         raise UserError(f"--input={directory}: is no folder")
-    return _reported(Finder(directory, wanted, (output,)), unit, quiet)
+    return _reported(FileFinder(directory, wanted, (output,)), unit, quiet)
 
 
 def _reported(finder, unit, quiet):
     yield from finder
     if not quiet:
         print(
-            f"{finder.root}: {finder.found} {unit}; ignored {finder.hidden} hidden and "
-            f"{finder.others} other files",
+            f"{finder.root}: {finder.num_files} {unit}; ignored {finder.num_hidden} hidden and "
+            f"{finder.num_others} other files",
             file=sys.stderr,
         )
-        for folder in finder.unreadable:
+        for folder in finder.unreadable_folders:
             print(f"{folder}: cannot be listed", file=sys.stderr)
-    if not finder.found:
+    if not finder.num_files:
         raise UserError(f"--input={finder.root}: no {unit} there or below")
 
 
@@ -169,7 +171,7 @@ def _count_files(folder):
     return count
 
 
-def identity(folder):
+def folder_identity(folder):
     """What a folder has in common with itself, by whatever path it is reached."""
     status = os.stat(folder)
     return status.st_dev, status.st_ino

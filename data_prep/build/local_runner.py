@@ -2,12 +2,11 @@
 
 import collections
 import contextlib
-import os
 import signal
 import sys
 
 from data_prep.build import worker_pool
-from data_prep.build.shards import Failed
+from data_prep.build.shards import ShardFailure
 from selfsup.common.errors import UserError
 
 # An input that ends its worker process this often is at fault itself.
@@ -16,7 +15,7 @@ _STRIKES = 2
 _KILLS = 3
 
 
-def run(jobs, work, workers, time_limit, update, members=None):
+def run(jobs, work, workers, time_limit, update, kept_workers=None):
     """Writes the shards of `jobs`.
 
     Args:
@@ -25,14 +24,15 @@ def run(jobs, work, workers, time_limit, update, members=None):
       workers: processes; 0 takes one for each CPU.
       time_limit: seconds after which an input is set aside; None for no limit.
       update: called with the number of inputs that are done, now and then.
-      members: as in `worker_pool.run`.
+      kept_workers: as in `worker_pool.run`.
 
     Raises:
       UserError: a shard cannot be written, or its inputs are gone.
     """
     orders = collections.deque((job, {}) for job in jobs)
     tracker = _Tracker(orders)
-    events = worker_pool.run(work, orders, workers or cpus(), time_limit, members)
+    workers = workers or worker_pool.available_cpus()
+    events = worker_pool.run(work, orders, workers, time_limit, kept_workers)
     with contextlib.closing(events):
         for event in events:
             tracker.see(event)
@@ -62,15 +62,15 @@ class _Tracker:
         if event.job is None:
             return  # A worker that died with nothing to do is not missed.
         job, lethal = event.job
-        if isinstance(event, worker_pool.Step):
+        if isinstance(event, worker_pool.StepReport):
             self._converted[job.file] += event.value is None
             self._current[job.file] = event.value
-        elif isinstance(event, worker_pool.Died):
+        elif isinstance(event, worker_pool.WorkerDeath):
             self._blame(job, lethal, event.exitcode)
-        elif isinstance(event, worker_pool.Overran):
+        elif isinstance(event, worker_pool.WorkerTimeout):
             reason = f"took over {event.seconds:g} s"
             self._put_back(job, lethal, f"worker {reason}", reason)
-        elif isinstance(event.value, Failed):
+        elif isinstance(event.value, ShardFailure):
             raise UserError(event.value.reason)
         else:
             self._converted[job.file] = job.count
@@ -107,10 +107,3 @@ class _Tracker:
         then = "it is set aside" if reason else "trying again"
         print(f"{job.file}: {event}{where}; {then}", file=sys.stderr)
         self._orders.append((job, lethal))
-
-
-def cpus():
-    """Number of CPUs that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

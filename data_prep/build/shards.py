@@ -92,18 +92,18 @@ class ShardResult:
 
 
 @dataclasses.dataclass(frozen=True)
-class Failed:
+class ShardFailure:
     """The shard could not be made, by no fault of an input's; `reason` says why."""
 
     reason: str
 
 
-class SourceLost(Exception):
+class StorageUnavailable(Exception):
     """The inputs cannot be read any more; the message says why."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class InputStorage:
     """Where a build's inputs are, to tell a bad input from a disk that is gone.
 
     Attributes:
@@ -114,7 +114,7 @@ class Source:
     devices: tuple
 
     @classmethod
-    def of(cls, paths):
+    def from_paths(cls, paths):
         """The folders and files as they are now.
 
         Raises:
@@ -126,7 +126,7 @@ class Source:
             raise UserError(f"{error.filename}: cannot be read: {error}") from error
 
     def check(self):
-        """Raises `SourceLost` when one is gone, or its disk was unmounted."""
+        """Raises `StorageUnavailable` when one is gone, or its disk was unmounted."""
         for path, before in self.devices:
             try:
                 device = os.stat(path).st_dev
@@ -134,14 +134,14 @@ class Source:
                     with os.scandir(path) as entries:
                         next(entries, None)
             except OSError as error:
-                raise SourceLost(
+                raise StorageUnavailable(
                     f"{path}: cannot be read any more: {_reason(error)}"
                 ) from error
             if device != before:
-                raise SourceLost(f"{path}: is on another disk than before")
+                raise StorageUnavailable(f"{path}: is on another disk than before")
 
 
-def finished(job):
+def read_result(job):
     """The `ShardResult` of `job` if an earlier run finished it, else None."""
     try:
         with open(job.sidecar, encoding="utf-8") as file:
@@ -162,7 +162,7 @@ class ShardWriter:
       convert: callable, `Input` -> `Converted` or list of serialized records; raises
         `SetAside`.
       inputs_of: callable, `ShardJob` -> iterable of its `Input`s.
-      source: the `Source` that the inputs lie in.
+      source: the `InputStorage` that the inputs lie in.
     """
 
     def __init__(self, convert, inputs_of, source):
@@ -181,7 +181,7 @@ class ShardWriter:
           each input's key before it is converted, and None after it.
 
         Returns:
-          `ShardResult`, or `Failed` when the shard cannot be written or its inputs
+          `ShardResult`, or `ShardFailure` when the shard cannot be written or its inputs
           cannot be read any more.
         """
         import tensorflow as tf
@@ -190,7 +190,7 @@ class ShardWriter:
         temporary = files.temporary_name(job.path)
         tally = _Tally()
         try:
-            with tf.io.TFRecordWriter(files.native(temporary)) as writer:
+            with tf.io.TFRecordWriter(files.native_path(temporary)) as writer:
                 for item in self.inputs_of(job):
                     yield item.key
                     records = self._convert(item, lethal, tally)
@@ -202,10 +202,10 @@ class ShardWriter:
             # A video whose disk went while it was read is one that ends early.
             self.source.check()
             return _publish(job, temporary, tally)
-        except SourceLost as lost:
-            failed = Failed(str(lost))
+        except StorageUnavailable as lost:
+            failed = ShardFailure(str(lost))
         except (OSError, UnicodeError, sqlite3.Error, tf.errors.OpError) as error:
-            failed = Failed(f"{job.path}: cannot be written: {_reason(error)}")
+            failed = ShardFailure(f"{job.path}: cannot be written: {_reason(error)}")
         with contextlib.suppress(OSError):
             os.remove(temporary)
         return failed
@@ -214,7 +214,7 @@ class ShardWriter:
         """The records of one input; notes in `tally` what became of it.
 
         Raises:
-          SourceLost: nothing can be said of the input.
+          StorageUnavailable: nothing can be said of the input.
         """
         try:
             if item.key in lethal:

@@ -24,7 +24,7 @@ _TURN = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
+class StepReport:
     """A worker reports `value`, which its `work` yielded on the way."""
 
     job: Any
@@ -32,7 +32,7 @@ class Step:
 
 
 @dataclasses.dataclass(frozen=True)
-class Finished:
+class JobResult:
     """A worker is through with the job; `value` is what `work` returned."""
 
     job: Any
@@ -40,7 +40,7 @@ class Finished:
 
 
 @dataclasses.dataclass(frozen=True)
-class Died:
+class WorkerDeath:
     """A worker process ended in the middle of the job.
 
     Attributes:
@@ -53,7 +53,7 @@ class Died:
 
 
 @dataclasses.dataclass(frozen=True)
-class Overran:
+class WorkerTimeout:
     """A worker was killed because a step took longer than the limit.
 
     Attributes:
@@ -75,7 +75,7 @@ class _Member:
     waited: float = 0.0
 
 
-def run(work, jobs, workers, limit=None, members=None):
+def run(work, jobs, workers, limit=None, kept_workers=None):
     """Runs `work(job)` for all jobs in `workers` processes.
 
     Args:
@@ -87,15 +87,15 @@ def run(work, jobs, workers, limit=None, members=None):
       limit: seconds that a step may take, until the next or the result; a worker
         that takes longer is killed. The time before the first step and after a step
         of value None does not count. None for no limit.
-      members: list in which workers that have nothing more to do are left for the next
-        call with the same work; until `end`. None to end them here.
+      kept_workers: list in which workers that have nothing more to do are left for the next
+        call with the same work; until `stop_workers`. None to end them here.
 
     Yields:
-      `Step`, `Finished`, `Died` and `Overran` events. Closing the generator ends the
+      `StepReport`, `JobResult`, `WorkerDeath` and `WorkerTimeout` events. Closing the generator ends the
       workers.
     """
-    kept = members is not None
-    members = members if kept else []
+    kept = kept_workers is not None
+    members = kept_workers if kept else []
     try:
         while jobs or any(member.job is not None for member in members):
             _give_out(work, jobs, members, workers)
@@ -107,21 +107,28 @@ def run(work, jobs, workers, limit=None, members=None):
                     event = _kill(member, limit)
                 else:
                     continue
-                if isinstance(event, (Died, Overran)):
+                if isinstance(event, (WorkerDeath, WorkerTimeout)):
                     members.remove(member)
                 yield event
     finally:
         if not kept or any(member.job is not None for member in members):
-            end(members)
+            stop_workers(members)
 
 
-def end(members):
+def stop_workers(members):
     """Ends the workers that `run` has left, and forgets them."""
     for member in members:
         member.process.kill()
     for member in members:
         member.process.join()
     members.clear()
+
+
+def available_cpus():
+    """Number of CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def describe_exit(exitcode):
@@ -186,7 +193,7 @@ def _kill(member, limit):
     """Kills a worker, without waiting for one that the system does not let go of."""
     member.process.kill()
     member.connection.close()
-    return Overran(member.job, limit)
+    return WorkerTimeout(member.job, limit)
 
 
 def _receive(member):
@@ -197,13 +204,13 @@ def _receive(member):
     except (EOFError, OSError):
         member.connection.close()
         member.process.join()
-        return Died(job, member.process.exitcode)
+        return WorkerDeath(job, member.process.exitcode)
     if kind == _STEP:
         member.timed = value is not None
-        return Step(job, value)
+        return StepReport(job, value)
     member.job = None
     member.timed = False
-    return Finished(job, value)
+    return JobResult(job, value)
 
 
 def _serve(work, connection):

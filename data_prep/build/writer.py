@@ -15,12 +15,18 @@ import sys
 
 from data_prep.build import beam_runner, build_plan, local_runner
 from data_prep.build.inputs import Input
-from data_prep.build.shards import (Converted, STATE_FOLDER, SetAside, ShardWriter, Source, finished)
-from selfsup.common import versions
-from selfsup.common import files
-from selfsup.data import manifest as manifests
+from data_prep.build.shards import (
+    STATE_FOLDER,
+    Converted,
+    InputStorage,
+    SetAside,
+    ShardWriter,
+    read_result,
+)
+from selfsup.common import files, versions
 from selfsup.common.errors import UserError
 from selfsup.common.progress import ProgressBar
+from selfsup.data import manifest as manifests
 
 __all__ = ["Converted", "Input", "SetAside", "build"]
 
@@ -93,7 +99,7 @@ def build(
     division = build_plan.Division(num_shards, inputs_per_shard, validation_fraction)
     shape = {"kind": kind, "features": features, "options": options, "labels": labels}
     places = [*([directory] if directory else []), *containers]
-    source = Source.of(places)
+    source = InputStorage.from_paths(places)
     try:
         with build_plan.locked(output):
             begun = build_plan.check_claim(output)
@@ -147,7 +153,7 @@ def _runner(name, workers, time_limit, beam_options):
 
 def _write_missing(jobs, run, work, unit):
     """Writes the shards that no earlier call has finished."""
-    missing = [job for job in jobs if finished(job) is None]
+    missing = [job for job in jobs if read_result(job) is None]
     total = sum(job.count for job in jobs)
     done = total - sum(job.count for job in missing)
     if done:
@@ -177,7 +183,7 @@ def _conclude(output, plan, listing):
     shards, counts = [], collections.Counter()
     set_aside, repaired = _Listing(), _Listing()
     for job in listing.jobs:
-        result = finished(job)
+        result = read_result(job)
         shards.append(
             manifests.Shard(
                 result.file, result.split, result.records, result.bytes, result.sha256
@@ -202,7 +208,7 @@ def _conclude(output, plan, listing):
             "counts": dict(sorted(counts.items())),
         },
         options=plan["options"],
-        versions=versions.of(_VERSIONS_OF),
+        versions=versions.installed(_VERSIONS_OF),
         directory=output,
     )
     _check_usable(manifest, set_aside, listing.is_drawn)

@@ -26,7 +26,7 @@ _PADS = (b"\x55" * 64, b"\xb2" * 64)
 _IN_USE = 8
 
 
-def mend(data: bytes) -> tuple[bytes, str]:
+def repair(data: bytes) -> tuple[bytes, str]:
     """Makes a file readable that has a whole picture.
 
     Args:
@@ -76,7 +76,7 @@ def _digest(data):
         return b""
 
 
-def lacks_end(data: bytes) -> bool:
+def lacks_end_marker(data: bytes) -> bool:
     """Whether a file is a JPEG without an end marker after its picture."""
     return data.startswith(_SOI) and not _ending(data)[0]
 

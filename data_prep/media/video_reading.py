@@ -37,7 +37,7 @@ _FRAMES_PER_SECOND = 25
 
 
 @dataclasses.dataclass(frozen=True)
-class Info:
+class VideoInfo:
     """What a video holds.
 
     Attributes:
@@ -65,7 +65,7 @@ class Info:
         return self.frames / self.seconds
 
 
-def probe(path: str) -> Info:
+def probe(path: str) -> VideoInfo:
     """Decodes a whole video without converting its pictures.
 
     Raises:
@@ -82,7 +82,7 @@ def probe(path: str) -> Info:
             raise UserError(f"{path}: has no picture that can be decoded")
         stored = np.empty([first.height, first.width], np.uint8)
         height, width = _shown(stored, first).shape
-        return Info(
+        return VideoInfo(
             times=clock.times(),
             seconds=clock.seconds,
             height=height,
@@ -91,7 +91,7 @@ def probe(path: str) -> Info:
         )
 
 
-def frames(
+def read_frames(
     path: str,
     wanted: collections.abc.Set[int] | None = None,
     size: tuple[int, int] | None = None,
@@ -105,7 +105,7 @@ def frames(
 
     Yields:
       (index, uint8 [H, W, 3] BGR), in order of display. Indices are those of
-      `Info.times`.
+      `VideoInfo.times`.
 
     Raises:
       UserError: it is no file or no video.

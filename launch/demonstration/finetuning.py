@@ -73,7 +73,7 @@ def finetune(trunk_dir: str, data_dir: str, steps: int) -> Result:
 
 def _labelled(sets: Sequence[Manifest], split: str) -> tf.data.Dataset:
     """Pairs of a photo, float32 [size, size, 3] in [0, 1], and its label."""
-    source = pipeline.RecordSource(sets, split)
+    source = pipeline.DatasetSplit(sets, split)
     images = pipeline.plain_images(source, IMAGE_SIZE, 1).unbatch()
     labels = pipeline.one_pass(source).map(
         lambda record: records.parse(record, (records.LABEL,))["label"]

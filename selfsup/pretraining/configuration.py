@@ -239,7 +239,7 @@ def resolve(
     """
     from selfsup.hybrid.rmsprop import NAMED
 
-    base = overrides.known("--preset", preset, presets.PRESETS)
+    base = overrides.look_up("--preset", preset, presets.PRESETS)
     if not task_names or len(set(task_names)) != len(task_names):
         raise UserError(f"--tasks: expected distinct tasks, got {list(task_names)}")
     # Any: each of these fields has a type of its own.
@@ -252,9 +252,9 @@ def resolve(
         weights=_weights(task_names, weights),
         **values,
     )
-    overrides.known("--rmsprop", config.rmsprop, NAMED)
-    overrides.known("--costs", config.costs, step_costs.COSTS)
-    overrides.known("--aggregation", config.aggregation, AGGREGATIONS)
+    overrides.look_up("--rmsprop", config.rmsprop, NAMED)
+    overrides.look_up("--costs", config.costs, step_costs.COSTS)
+    overrides.look_up("--aggregation", config.aggregation, AGGREGATIONS)
     _check_costs(config)
     # A task checks its configuration when it is constructed.
     tasks = {
@@ -296,7 +296,7 @@ def _task_configs(
     for text in texts:
         path, value = overrides.split(text, "=", "--task_set", "TASK.KEY=VALUE")
         name, key = overrides.split(path, ".", "--task_set", "TASK.KEY=VALUE")
-        config = overrides.known("--task_set", name, configs)
+        config = overrides.look_up("--task_set", name, configs)
         configs[name] = overrides.override(config, key, value, f"--task_set={text}")
     return configs
 
@@ -305,7 +305,7 @@ def _weights(task_names: Iterable[str], texts: Iterable[str]) -> dict[str, float
     weights = dict.fromkeys(task_names, 1.0)
     for text in texts:
         name, value = overrides.split(text, "=", "--task_weights", "TASK=NUMBER")
-        overrides.known("--task_weights", name, weights)
+        overrides.look_up("--task_weights", name, weights)
         weights[name] = overrides.parse(value, float, f"--task_weights={text}")
         if not weights[name] > 0:
             raise UserError(f"--task_weights={text}: expected a number above 0")
@@ -328,7 +328,7 @@ def _check_costs(config: RunConfig) -> None:
 def _check_synchronous(config: RunConfig, tasks: Mapping[str, Task]) -> None:
     if config.aggregation != "sync":
         return
-    rates = {name: task.learning_rate() for name, task in tasks.items()}
+    rates = {name: task.learning_rate_schedule() for name, task in tasks.items()}
     for flag, what, values in (
         ("--task_weights", "weight", config.weights),
         ("--task_set=TASK.learning_rate", "learning rate", rates),
@@ -352,7 +352,7 @@ def for_data(config: RunConfig, sets: Mapping[str, list[Manifest]]) -> RunConfig
       UserError: if a task cannot use its data.
     """
     tasks = {
-        name: task_registry.task_class(name).config_for(task, sets[name])
+        name: task_registry.task_class(name).complete_config(task, sets[name])
         for name, task in config.tasks.items()
     }
     return dataclasses.replace(config, tasks=tasks)

@@ -64,7 +64,7 @@ def count_task(config: RunConfig, name: str) -> TaskCost:
     """
     network = build_network(config, [name])
     task = network.tasks[name]
-    least = task.least_batch_size
+    least = task.min_batch_size
     batch_sizes, peaks = (least, 2 * least), []
     for batch_size in batch_sizes:
         specs = example_specs(task, batch_size)

@@ -154,7 +154,9 @@ class Reporter:
         """Prints the name of each damaged shard once; raises beyond the limit."""
         examples = round(self._steps[name] * group.examples_per_step)
         limit = self._damage_limits[name]
-        for shard in limit.see(group.stand_ins, examples, group.damaged):
+        for shard in limit.check_during_training(
+            group.stand_ins, examples, group.damaged
+        ):
             self.display.say(
                 f"{name}: a damaged shard: {shard}; other records replace the missing "
                 "ones"
@@ -263,7 +265,7 @@ class Reporter:
     def _replacement_counts(self, name: str) -> dict[str, int]:
         """Counts, and prints if there are any, the examples used for missing records."""
         group = self._engine.groups[name]
-        held_out = self._validators[name].stand_ins
+        held_out = self._validators[name].replacements
         if group.stand_ins or held_out:
             self.display.say(
                 f"{name}: {group.stand_ins} of {group.examples} training examples and "

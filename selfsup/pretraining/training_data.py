@@ -17,7 +17,7 @@ from selfsup.common.errors import UserError
 from selfsup.data import manifest, pipeline, records
 from selfsup.data.damage_limit import DamageLimit
 from selfsup.data.manifest import Manifest
-from selfsup.data.pipeline import RecordSource
+from selfsup.data.pipeline import DatasetSplit
 
 FILE_NAME = "data.json"
 
@@ -42,7 +42,7 @@ def find_sets(data_dir: str, task_names: Iterable[str]) -> dict[str, list[Manife
 
 def _sets_for(name: str, all_sets: list[Manifest]) -> list[Manifest]:
     try:
-        return pipeline.sets_for(task_registry.task_class(name).features, all_sets)
+        return pipeline.select_sets(task_registry.task_class(name).features, all_sets)
     except UserError as error:
         raise UserError(f"{name}: {error}; or remove it from --tasks") from error
 
@@ -86,19 +86,19 @@ class TrainingData:
         """
         self._sets = sets
         self.train = {
-            name: RecordSource(manifests, "train") for name, manifests in sets.items()
+            name: DatasetSplit(manifests, "train") for name, manifests in sets.items()
         }
         self.damage_limits = {
             name: DamageLimit(name, source, max_lost_fraction)
             for name, source in self.train.items()
         }
         for limit in self.damage_limits.values():
-            limit.check_known()
+            limit.check_before_training()
 
-    def held_out(self) -> dict[str, RecordSource]:
+    def held_out(self) -> dict[str, DatasetSplit]:
         """Opens the validation splits; tasks without held-out records are left out."""
         return {
-            name: RecordSource(manifests, "validation")
+            name: DatasetSplit(manifests, "validation")
             for name, manifests in self._sets.items()
             if sum(built.records("validation") for built in manifests)
         }
@@ -170,7 +170,7 @@ def translate_data_errors() -> Iterator[None]:
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
-        bad_record = re.search(rf"\[({records.BAD} .*)\]", error.message)
+        bad_record = re.search(rf"\[({records.BAD_RECORD} .*)\]", error.message)
         if not bad_record:
             raise
         raise UserError(f"{bad_record[1]}; build the data set again") from error

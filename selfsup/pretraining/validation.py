@@ -7,7 +7,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from selfsup.data import pipeline
-from selfsup.data.pipeline import RecordSource
+from selfsup.data.pipeline import DatasetSplit
 from selfsup.pretraining.dead_units import ReluOutputs
 from selfsup.pretraining.network import MultiTaskNetwork, batch_scalars
 
@@ -26,7 +26,7 @@ class Validator:
     moving averages unchanged. Those mix the inputs of all tasks and fit none of them.
 
     Attributes:
-      stand_ins: number of held-out examples in the last pass that replaced records
+      replacements: number of held-out examples in the last pass that replaced records
         missing because of damaged shards.
     """
 
@@ -34,7 +34,7 @@ class Validator:
         self,
         network: MultiTaskNetwork,
         name: str,
-        source: RecordSource,
+        source: DatasetSplit,
         batch_size: int,
         max_batches: int,
         seed: int = 0,
@@ -56,7 +56,7 @@ class Validator:
         )
         self._batches = batches.take(max_batches)
         self._forward = tf.function(self._traced_forward)
-        self.stand_ins = 0
+        self.replacements = 0
 
     def _traced_forward(
         self, examples: dict[str, tf.Tensor], number: tf.Tensor
@@ -77,10 +77,10 @@ class Validator:
     def measure(self) -> dict[str, float]:
         """Returns the mean over the batches of each scalar of `network.batch_scalars`."""
         rows = []
-        self.stand_ins = 0
+        self.replacements = 0
         for number, batch in enumerate(self._batches):
-            examples, stand_ins = pipeline.split_stand_in(batch)
-            self.stand_ins += int(np.sum(stand_ins.numpy() >= 0))
+            examples, replaced = pipeline.split_replaced_shard(batch)
+            self.replacements += int(np.sum(replaced.numpy() >= 0))
             values, _, _ = self._forward(examples, tf.constant(number, tf.int32))
             rows.append({key: float(value) for key, value in values.items()})
         return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
@@ -101,5 +101,5 @@ class Validator:
         return {layer: units.numpy() for layer, units in dead.items()}
 
     def _first_batch(self) -> _ForwardPass:
-        examples, _ = pipeline.split_stand_in(next(iter(self._batches)))
+        examples, _ = pipeline.split_replaced_shard(next(iter(self._batches)))
         return self._forward(examples, tf.constant(0, tf.int32))

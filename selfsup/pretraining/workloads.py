@@ -11,7 +11,7 @@ from typing import Callable
 import tensorflow as tf
 
 from selfsup.data import pipeline, replica_share
-from selfsup.data.pipeline import RecordSource
+from selfsup.data.pipeline import DatasetSplit
 from selfsup.data.replica_share import ReplicaShare
 from selfsup.hybrid.assignment import Assignment
 from selfsup.hybrid.placement import own_cpu, spread_over
@@ -44,7 +44,7 @@ class WorkloadBuilder:
         self,
         config: RunConfig,
         network: MultiTaskNetwork,
-        sources: Mapping[str, RecordSource],
+        sources: Mapping[str, DatasetSplit],
         assignment: Assignment,
         transfer: TransferOptions,
         recorder: Recorder | None = None,
@@ -75,7 +75,7 @@ class WorkloadBuilder:
         """
         source, batch_size = self._sources[name], self._config.tasks[name].batch_size
         seed = _task_seed(self._config.seed, name)
-        whole = replica_share.share(source, 0, 1)
+        whole = replica_share.select_share(source, 0, 1)
         self._read_examples(name, whole, seed, batch_size)
         with on_servers(self._assignment):
             graph = self._network.build(name, self.examples[name])
@@ -96,7 +96,7 @@ class WorkloadBuilder:
         batches = self._batches(name, source, seed)(0)
         with translate_data_errors():
             first = next(iter(batches))
-        self.examples[name] = pipeline.split_stand_in(first)[0]
+        self.examples[name] = pipeline.split_replaced_shard(first)[0]
 
     def _batches(
         self, name: str, source: ReplicaShare, seed: int
@@ -112,13 +112,13 @@ class WorkloadBuilder:
 
     def _learning_rate(self, name: str) -> float | Callable[[tf.Tensor], tf.Tensor]:
         """The task's learning rate by examples seen; epochs are of its own records."""
-        schedule = self._network.tasks[name].learning_rate()
+        schedule = self._network.tasks[name].learning_rate_schedule()
         if schedule.is_constant:
             return schedule.initial
         epoch = self._sources[name].records
 
         def rate(examples: tf.Tensor) -> tf.Tensor:
-            return schedule.at(tf.cast(examples, tf.float64) / epoch)
+            return schedule.learning_rate(tf.cast(examples, tf.float64) / epoch)
 
         return rate
 
@@ -126,7 +126,7 @@ class WorkloadBuilder:
         pattern, source = self._pattern(name), self._sources[name]
 
         def copy(index: int, count: int) -> Replica:
-            share = replica_share.share(source, index, count)
+            share = replica_share.select_share(source, index, count)
             return self._replica(name, pattern, share, seed + index)
 
         return copy
@@ -146,7 +146,7 @@ class WorkloadBuilder:
         self, name: str, model: Model, share: ReplicaShare, seed: int
     ) -> Replica:
         def damaged_shards(examples: dict[str, tf.Tensor]) -> tf.Tensor:
-            return share.in_source(pipeline.split_stand_in(examples)[1])
+            return share.source_indices(pipeline.split_replaced_shard(examples)[1])
 
         return Replica(
             model=model,
@@ -160,7 +160,7 @@ def _model(name: str, network: MultiTaskNetwork) -> Model:
     def objective(
         examples: dict[str, tf.Tensor], seed: tf.Tensor
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        return network.objective(name, pipeline.split_stand_in(examples)[0], seed)
+        return network.objective(name, pipeline.split_replaced_shard(examples)[0], seed)
 
     return Model(objective, network.trained_variables(name), network.statistics(name))
 

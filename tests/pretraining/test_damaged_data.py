@@ -71,7 +71,7 @@ def test_too_many_missing_records_end_the_run(data, tmp_path):
 def test_a_file_that_disappears_is_explained(data):
     sets = manifest.find(str(data))
     batches = pipeline.training_batches(
-        task_class("rotation")(), pipeline.RecordSource(sets, "train"), 1, 0, BATCH
+        task_class("rotation")(), pipeline.DatasetSplit(sets, "train"), 1, 0, BATCH
     )
     os.remove(data / "train-00000.tfrecord")
     expected = r"^a file .* longer .*: \S+/train-00000\.tfrecord; No such file.* resume"

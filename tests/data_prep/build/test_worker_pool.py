@@ -4,41 +4,46 @@ import os
 import signal
 import time
 
-import pool_work
+import pool_jobs
 import pytest
 
 from data_prep.build import worker_pool
-from data_prep.build.worker_pool import Died, Finished, Overran, Step
+from data_prep.build.worker_pool import (
+    WorkerDeath,
+    JobResult,
+    WorkerTimeout,
+    StepReport,
+)
 
 
 def test_steps_and_results_of_every_job():
-    events = list(worker_pool.run(pool_work.count_to, collections.deque([2, 3]), 2))
+    events = list(worker_pool.run(pool_jobs.count_to, collections.deque([2, 3]), 2))
     assert [e for e in events if e.job == 2] == [
-        Step(2, 1),
-        Step(2, 2),
-        Finished(2, 20),
+        StepReport(2, 1),
+        StepReport(2, 2),
+        JobResult(2, 20),
     ]
-    assert [e for e in events if e.job == 3][-1] == Finished(3, 30)
+    assert [e for e in events if e.job == 3][-1] == JobResult(3, 30)
 
 
 def test_dead_worker_names_its_job_and_the_others_go_on():
     jobs = collections.deque([-2, 1, 1, 1])
-    events = list(worker_pool.run(pool_work.count_to, jobs, 2))
+    events = list(worker_pool.run(pool_jobs.count_to, jobs, 2))
     assert [e for e in events if e.job == -2] == [
-        Step(-2, 1),
-        Step(-2, 2),
-        Died(-2, -signal.SIGKILL),
+        StepReport(-2, 1),
+        StepReport(-2, 2),
+        WorkerDeath(-2, -signal.SIGKILL),
     ]
-    assert events.count(Finished(1, 10)) == 3
+    assert events.count(JobResult(1, 10)) == 3
 
 
 def test_job_put_back_while_iterating_is_done():
     jobs = collections.deque([-1])
     results = []
-    for event in worker_pool.run(pool_work.count_to, jobs, 1):
-        if isinstance(event, Died):
+    for event in worker_pool.run(pool_jobs.count_to, jobs, 1):
+        if isinstance(event, WorkerDeath):
             jobs.append(4)
-        elif isinstance(event, Finished):
+        elif isinstance(event, JobResult):
             results.append(event.value)
     assert results == [40]
 
@@ -46,10 +51,14 @@ def test_job_put_back_while_iterating_is_done():
 def test_hanging_worker_is_killed_and_the_others_go_on():
     """Of the same jobs, none is charged with what it does between its steps."""
     jobs = collections.deque(["hang", "end", "end"])
-    events = list(worker_pool.run(pool_work.hang, jobs, 2, limit=0.4))
+    events = list(worker_pool.run(pool_jobs.hang, jobs, 2, limit=0.4))
     pid, *rest = [event for event in events if event.job == "hang"]
-    assert rest == [Step("hang", None), Step("hang", "asleep"), Overran("hang", 0.4)]
-    assert events.count(Finished("end", "end")) == 2
+    assert rest == [
+        StepReport("hang", None),
+        StepReport("hang", "asleep"),
+        WorkerTimeout("hang", 0.4),
+    ]
+    assert events.count(JobResult("end", "end")) == 2
     while _runs(pid.value):
         time.sleep(0.02)
 
@@ -59,15 +68,15 @@ def test_a_stop_of_everything_is_not_the_workers_time(monkeypatch):
     jumps = itertools.count(0, 1000)
     monkeypatch.setattr(worker_pool.time, "monotonic", lambda: float(next(jumps)))
     jobs = collections.deque([2, 3])
-    events = list(worker_pool.run(pool_work.count_to, jobs, 1, limit=600.0))
-    assert [e for e in events if not isinstance(e, Step)] == [
-        Finished(2, 20),
-        Finished(3, 30),
+    events = list(worker_pool.run(pool_jobs.count_to, jobs, 1, limit=600.0))
+    assert [e for e in events if not isinstance(e, StepReport)] == [
+        JobResult(2, 20),
+        JobResult(3, 30),
     ]
 
 
 def test_closing_ends_the_workers():
-    events = worker_pool.run(pool_work.processor, collections.deque(range(9)), 1)
+    events = worker_pool.run(pool_jobs.processor, collections.deque(range(9)), 1)
     pid = next(events).value
     os.kill(pid, 0)
     events.close()
@@ -80,9 +89,11 @@ def test_workers_may_be_kept_for_the_next_call():
 
     def pid(job):
         events = worker_pool.run(
-            pool_work.processor, collections.deque([job]), 1, members=members
+            pool_jobs.processor, collections.deque([job]), 1, kept_workers=members
         )
-        return next(event.value for event in list(events) if isinstance(event, Step))
+        return next(
+            event.value for event in list(events) if isinstance(event, StepReport)
+        )
 
     assert pid("a") == pid("b")
     (member,) = members
@@ -90,11 +101,11 @@ def test_workers_may_be_kept_for_the_next_call():
     member.process.kill()
     member.process.join()
     jobs = collections.deque(["c"])
-    for event in worker_pool.run(pool_work.processor, jobs, 1, members=members):
-        if isinstance(event, Died):
+    for event in worker_pool.run(pool_jobs.processor, jobs, 1, kept_workers=members):
+        if isinstance(event, WorkerDeath):
             jobs.append("c")
     (member,) = members
-    worker_pool.end(members)
+    worker_pool.stop_workers(members)
     assert not member.process.is_alive() and not members
 
 
@@ -103,7 +114,7 @@ def test_workers_end_with_a_killed_parent(tmp_path):
     note = tmp_path / "pid"
     parent = os.fork()
     if not parent:
-        events = worker_pool.run(pool_work.processor, collections.deque([1]), 1)
+        events = worker_pool.run(pool_jobs.processor, collections.deque([1]), 1)
         note.write_text(str(next(events).value))
         time.sleep(600)
     while not (note.exists() and note.read_text()):

@@ -3,13 +3,14 @@ import dataclasses
 import hashlib
 import itertools
 import os
+import pathlib
 import resource
 import signal
 import subprocess
 import sys
 import time
 
-import odd_inputs
+import faulty_inputs
 import pytest
 import tensorflow as tf
 
@@ -19,24 +20,24 @@ from selfsup.data import manifest
 
 SHARDS = 6
 BAD = {
-    odd_inputs.REFUSED,
-    odd_inputs.RAISES,
-    odd_inputs.EMPTY,
-    odd_inputs.KILLS,
-    odd_inputs.HANGS,
+    faulty_inputs.REFUSED,
+    faulty_inputs.RAISES,
+    faulty_inputs.EMPTY,
+    faulty_inputs.KILLS,
+    faulty_inputs.HANGS,
 }
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     output = tmp_path_factory.mktemp("built")
-    convert = odd_inputs.Convert(lethal=True)
-    return output, odd_inputs.build(output, convert=convert, time_limit=3.0)
+    convert = faulty_inputs.Convert(lethal=True)
+    return output, faulty_inputs.build(output, convert=convert, time_limit=3.0)
 
 
 @pytest.fixture
 def in_process(monkeypatch):
-    monkeypatch.setattr(worker_pool, "run", odd_inputs.run_in_process)
+    monkeypatch.setattr(worker_pool, "run", faulty_inputs.run_in_process)
 
 
 def _checksums(output):
@@ -59,9 +60,9 @@ def _script(output, seconds, limit=None):
         if limit:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    root = os.path.dirname(os.path.dirname(writer.__file__))
+    root = str(pathlib.Path(writer.__file__).parents[2])
     return subprocess.Popen(
-        [sys.executable, odd_inputs.__file__, str(output), str(seconds)],
+        [sys.executable, faulty_inputs.__file__, str(output), str(seconds)],
         env={**os.environ, "PYTHONPATH": root},
         stderr=subprocess.PIPE,
         text=True,
@@ -93,8 +94,8 @@ def test_every_usable_input_is_in_exactly_one_shard(built):
     total = collections.Counter()
     for shard in made.shards:
         total += _keys_of(output / shard.file)
-    usable = set(odd_inputs.KEYS) - BAD
-    assert total == dict.fromkeys(usable, odd_inputs.RECORDS_EACH)
+    usable = set(faulty_inputs.KEYS) - BAD
+    assert total == dict.fromkeys(usable, faulty_inputs.RECORDS_EACH)
 
 
 def test_manifest_tells_what_is_there(built):
@@ -117,7 +118,7 @@ def test_manifest_tells_what_is_there(built):
 def test_repaired_inputs_are_listed(built):
     output, _ = built
     text = (output / "repaired.tsv").read_text()
-    assert text == f"{odd_inputs.REPAIRED}\twas\\nbroken\n"
+    assert text == f"{faulty_inputs.REPAIRED}\twas\\nbroken\n"
 
 
 def test_held_out_inputs_are_a_tenth_and_apart(built):
@@ -132,18 +133,18 @@ def test_bad_inputs_are_listed_with_their_reasons(built):
     output, _ = built
     lines = (output / "set_aside.tsv").read_text().splitlines()
     assert dict(line.split("\t") for line in lines) == {
-        odd_inputs.REFUSED: "is\\tnot to\\nmy taste",
-        odd_inputs.RAISES: "ZeroDivisionError: by it",
-        odd_inputs.EMPTY: "gave no record",
-        odd_inputs.KILLS: "crashes the decoder: process was killed by SIGSEGV",
-        odd_inputs.HANGS: "took over 3 s",
+        faulty_inputs.REFUSED: "is\\tnot to\\nmy taste",
+        faulty_inputs.RAISES: "ZeroDivisionError: by it",
+        faulty_inputs.EMPTY: "gave no record",
+        faulty_inputs.KILLS: "crashes the decoder: process was killed by SIGSEGV",
+        faulty_inputs.HANGS: "took over 3 s",
     }
 
 
 def test_finished_build_is_not_made_again(built, capfd):
     output, made = built
     before = {path: path.stat().st_mtime_ns for path in output.glob("*.tfrecord")}
-    assert odd_inputs.build(output, convert=None) == made
+    assert faulty_inputs.build(output, convert=None) == made
     assert before == {path: path.stat().st_mtime_ns for path in before}
     assert "40 of 40 inputs are done already" in capfd.readouterr().err
 
@@ -152,12 +153,12 @@ def test_finished_build_is_not_made_again(built, capfd):
     ("changes", "told"),
     [
         ({"options": {"size": (3, 4), "quality": 90}}, "quality: 95 then, 90 now"),
-        ({"inputs": odd_inputs.KEYS[1:]}, "40 input files then, 39 now"),
-        ({"inputs": ("x", *odd_inputs.KEYS[1:])}, "other input files"),
+        ({"inputs": faulty_inputs.KEYS[1:]}, "40 input files then, 39 now"),
+        ({"inputs": ("x", *faulty_inputs.KEYS[1:])}, "other input files"),
         ({"directory": os.curdir}, "other input files, or changed since"),
         ({"num_shards": 7}, "shards: 6 then, 8 now"),
         (
-            {"inputs": [writer.Input(key, detail="x") for key in odd_inputs.KEYS]},
+            {"inputs": [writer.Input(key, detail="x") for key in faulty_inputs.KEYS]},
             "other input files, or changed since",
         ),
     ],
@@ -165,7 +166,7 @@ def test_finished_build_is_not_made_again(built, capfd):
 def test_another_build_in_the_same_folder_is_refused(built, changes, told):
     output, _ = built
     with pytest.raises(UserError, match=told):
-        odd_inputs.build(output, **changes)
+        faulty_inputs.build(output, **changes)
 
 
 def test_foreign_set_is_not_written_over(built, tmp_path):
@@ -173,7 +174,7 @@ def test_foreign_set_is_not_written_over(built, tmp_path):
     text = (output / "manifest.json").read_text()
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(UserError, match="holds a built set already"):
-        odd_inputs.build(tmp_path)
+        faulty_inputs.build(tmp_path)
     assert (tmp_path / "manifest.json").read_text() == text
 
 
@@ -194,13 +195,13 @@ def test_kill_and_interrupt_lose_nothing(built, tmp_path, in_process):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)
     with pytest.raises(UserError, match="another builder is writing there"):
-        odd_inputs.build(tmp_path)
+        faulty_inputs.build(tmp_path)
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stderr.close()
     assert not (tmp_path / "manifest.json").exists()
 
-    resumed = odd_inputs.build(tmp_path)
+    resumed = faulty_inputs.build(tmp_path)
     assert resumed.shards == made.shards
     assert _checksums(tmp_path) == _checksums(reference)
     assert not list(tmp_path.rglob("*.tmp"))
@@ -217,7 +218,7 @@ def test_full_disk_keeps_finished_shards(built, tmp_path, in_process):
     left = _checksums(tmp_path)
     assert left.items() <= _checksums(reference).items()
     assert not (tmp_path / "manifest.json").exists()
-    assert odd_inputs.build(tmp_path).shards == made.shards
+    assert faulty_inputs.build(tmp_path).shards == made.shards
 
 
 @pytest.fixture
@@ -231,8 +232,8 @@ def folder(tmp_path):
 
 
 def _build_folder(folder, output, left):
-    convert = odd_inputs.ReadInputs(folder, left, folder.with_name("elsewhere"))
-    return odd_inputs.build(
+    convert = faulty_inputs.ReadInputs(folder, left, folder.with_name("elsewhere"))
+    return faulty_inputs.build(
         output,
         inputs=[f"{index}" for index in range(8)],
         convert=convert,
@@ -275,42 +276,42 @@ def test_folder_that_goes_with_a_shards_last_input(folder, tmp_path):
 
     (tmp_path / "out" / ".build").mkdir(parents=True)
     job = shards.ShardJob(str(tmp_path / "out"), "train.tfrecord", "train", 0, 1)
-    source = shards.Source.of([str(folder)])
+    source = shards.InputStorage.from_paths([str(folder)])
     work = shards.ShardWriter(convert, lambda job: [writer.Input("0")], source)
     work = work((job, {}))
     with pytest.raises(StopIteration) as stop:
         while True:
             next(work)
-    assert isinstance(stop.value.value, shards.Failed)
+    assert isinstance(stop.value.value, shards.ShardFailure)
     assert not os.path.exists(job.path)
 
 
 def test_empty_mount_point_is_not_the_folder_it_was(folder):
     """What an unmounted disk leaves is a folder too, on another file system."""
-    source = shards.Source.of([str(folder)])
+    source = shards.InputStorage.from_paths([str(folder)])
     source.check()
     ((path, device),) = source.devices
     elsewhere = dataclasses.replace(source, devices=((path, device + 1),))
-    with pytest.raises(shards.SourceLost, match="on another disk"):
+    with pytest.raises(shards.StorageUnavailable, match="on another disk"):
         elsewhere.check()
     with pytest.raises(UserError, match="gone: cannot be read"):
-        shards.Source.of([str(folder / "gone")])
+        shards.InputStorage.from_paths([str(folder / "gone")])
 
 
 def test_unwritable_output_is_said(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="cannot be written"):
-        odd_inputs.build(tmp_path / "file")
+        faulty_inputs.build(tmp_path / "file")
 
 
 def test_no_training_record_is_no_set(tmp_path, in_process):
-    held_out = [writer.Input(odd_inputs.KEYS[0], "validation")]
-    train = [writer.Input(odd_inputs.REFUSED, "train")]
+    held_out = [writer.Input(faulty_inputs.KEYS[0], "validation")]
+    train = [writer.Input(faulty_inputs.REFUSED, "train")]
     message = r"1 of 2 inputs can be used, but not for training, as they are held out;"
     with pytest.raises(UserError, match=message):
-        odd_inputs.build(tmp_path / "a", inputs=train + held_out)
-    made = odd_inputs.build(tmp_path / "b", inputs=held_out)
-    assert made.records("validation") == odd_inputs.RECORDS_EACH
+        faulty_inputs.build(tmp_path / "a", inputs=train + held_out)
+    made = faulty_inputs.build(tmp_path / "b", inputs=held_out)
+    assert made.records("validation") == faulty_inputs.RECORDS_EACH
 
 
 def _drawn_first(keys):
@@ -319,21 +320,21 @@ def _drawn_first(keys):
 
 
 def test_a_build_says_that_all_that_is_usable_was_held_out(tmp_path, in_process):
-    bad = (odd_inputs.REFUSED, odd_inputs.RAISES, odd_inputs.EMPTY)
-    pairs = itertools.product(sorted({*odd_inputs.KEYS} - BAD), bad)
+    bad = (faulty_inputs.REFUSED, faulty_inputs.RAISES, faulty_inputs.EMPTY)
+    pairs = itertools.product(sorted({*faulty_inputs.KEYS} - BAD), bad)
     pair = next(one for one in pairs if _drawn_first(one) == one[0])
     with pytest.raises(UserError, match="--validation_fraction=0 holds nothing out"):
-        odd_inputs.build(tmp_path / "a", inputs=pair)
-    made = odd_inputs.build(tmp_path / "b", inputs=pair, validation_fraction=0)
-    assert made.records("train") == odd_inputs.RECORDS_EACH
+        faulty_inputs.build(tmp_path / "a", inputs=pair)
+    made = faulty_inputs.build(tmp_path / "b", inputs=pair, validation_fraction=0)
+    assert made.records("train") == faulty_inputs.RECORDS_EACH
 
 
 def test_a_build_says_that_nothing_that_was_held_out_is_usable(
     tmp_path, in_process, capfd
 ):
-    pairs = [(good, odd_inputs.REFUSED) for good in odd_inputs.KEYS[:3]]
-    pair = next(one for one in pairs if _drawn_first(one) == odd_inputs.REFUSED)
-    made = odd_inputs.build(tmp_path, inputs=pair)
+    pairs = [(good, faulty_inputs.REFUSED) for good in faulty_inputs.KEYS[:3]]
+    pair = next(one for one in pairs if _drawn_first(one) == faulty_inputs.REFUSED)
+    made = faulty_inputs.build(tmp_path, inputs=pair)
     assert (made.records("train"), made.records("validation")) == (2, 0)
     assert "validation: no records, as all inputs drawn" in capfd.readouterr().err
 
@@ -341,12 +342,12 @@ def test_a_build_says_that_nothing_that_was_held_out_is_usable(
 def test_worker_that_is_killed_from_outside_is_no_inputs_fault(tmp_path, capfd):
     """As when memory runs out: tried again, then the end, to be resumed."""
     with pytest.raises(UserError, match=r"SIGKILL.*memory.*run the same command again"):
-        odd_inputs.build(
+        faulty_inputs.build(
             tmp_path,
-            inputs=odd_inputs.KEYS[:2],
+            inputs=faulty_inputs.KEYS[:2],
             num_shards=1,
             validation_fraction=0.0,
-            convert=odd_inputs.kill_own_process,
+            convert=faulty_inputs.kill_own_process,
         )
     assert "trying again" in capfd.readouterr().err
     assert not (tmp_path / "manifest.json").exists()
@@ -354,8 +355,8 @@ def test_worker_that_is_killed_from_outside_is_no_inputs_fault(tmp_path, capfd):
 
 def test_lists_hold_printable_text_alone(tmp_path, in_process):
     """What a terminal would obey, and what some take for a line's end."""
-    made = odd_inputs.build(
-        tmp_path, inputs=["good", "\x1b[31mred\u2028.jpg"], convert=odd_inputs.Picky()
+    made = faulty_inputs.build(
+        tmp_path, inputs=["good", "\x1b[31mred\u2028.jpg"], convert=faulty_inputs.Picky()
     )
     assert made.inputs["set_aside"] == 1
     text = (tmp_path / "set_aside.tsv").read_text()
@@ -365,19 +366,19 @@ def test_lists_hold_printable_text_alone(tmp_path, in_process):
 def test_refused_folder_is_left_as_it_was(tmp_path):
     (tmp_path / "precious").write_text("mine")
     with pytest.raises(UserError, match="other files"):
-        odd_inputs.build(tmp_path)
+        faulty_inputs.build(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["precious"]
 
 
 def test_nothing_to_build(tmp_path):
     with pytest.raises(UserError, match="no input was found"):
-        odd_inputs.build(tmp_path, inputs=())
+        faulty_inputs.build(tmp_path, inputs=())
 
 
 def test_nothing_usable(tmp_path, in_process):
-    keys = (odd_inputs.REFUSED, odd_inputs.RAISES)
+    keys = (faulty_inputs.REFUSED, faulty_inputs.RAISES)
     with pytest.raises(UserError, match="nothing usable among 2 inputs"):
-        odd_inputs.build(tmp_path, inputs=keys)
+        faulty_inputs.build(tmp_path, inputs=keys)
     assert not (tmp_path / "manifest.json").exists()
     assert len((tmp_path / "set_aside.tsv").read_text().splitlines()) == 2
 
@@ -387,15 +388,15 @@ def test_damaged_sidecar_is_no_finished_shard(tmp_path):
     (tmp_path / ".build").mkdir()
     inputs = [writer.Input("key")]
     work = shards.ShardWriter(
-        lambda item: [b"x"], lambda job: inputs, shards.Source(())
+        lambda item: [b"x"], lambda job: inputs, shards.InputStorage(())
     )
     steps = work((job, {}))
     assert list(steps) == ["key", None]
-    assert shards.finished(job).records == 1
+    assert shards.read_result(job).records == 1
     sidecar = tmp_path / ".build" / "train.tfrecord.json"
     whole = sidecar.read_text()
     sidecar.write_text(whole[:-5])
-    assert shards.finished(job) is None
+    assert shards.read_result(job) is None
     sidecar.write_text(whole)
     (tmp_path / "train.tfrecord").write_bytes(b"cut")
-    assert shards.finished(job) is None
+    assert shards.read_result(job) is None

@@ -10,7 +10,7 @@ from PIL import Image
 from data_prep.build import inputs
 from data_prep.build.shards import SetAside
 from data_prep.media import image_formats
-from data_prep.sources import photo_builder, photo_conversion
+from data_prep.sources import photo_conversion, photo_listing
 
 image_formats.register()
 ORIENTATION = 0x0112
@@ -153,6 +153,6 @@ def test_photos_of_formats_that_are_not_read_are_found(tmp_path):
     (tmp_path / "by content").write_bytes(_saved("HEIF"))
     (tmp_path / "by content too").write_bytes(_saved("JPEG2000"))
     (tmp_path / "film").write_bytes(b"\0\0\0\x18ftypisom" + bytes(40))
-    found = inputs.Finder(str(tmp_path), photo_builder.looks_like_photo)
+    found = inputs.FileFinder(str(tmp_path), photo_listing.looks_like_photo)
     assert sorted(found) == sorted([*names, "by content", "by content too"])
-    assert found.others == 1
+    assert found.num_others == 1

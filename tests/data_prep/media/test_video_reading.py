@@ -45,7 +45,7 @@ def test_all_of_a_video_is_read_whose_sound_is_longer(tmp_path, name, codec, aud
     assert info.fps == pytest.approx(clips.FPS, abs=0.4)
     np.testing.assert_allclose(info.times, np.arange(FRAMES) / clips.FPS, atol=0.011)
     assert (info.height, info.width) == (clips.HEIGHT, clips.WIDTH)
-    indices, images = zip(*video_reading.frames(str(path)))
+    indices, images = zip(*video_reading.read_frames(str(path)))
     assert list(indices) == list(range(FRAMES))
     error = [
         np.abs(x - y.astype(float)).mean() for x, y in zip(images, clips.moving(FRAMES))
@@ -62,7 +62,7 @@ def test_no_picture_is_lost_at_the_end(tmp_path, name, sound_first):
     with av.open(str(path)) as container:
         assert container.streams.video[0].index == int(sound_first)
     assert video_reading.probe(str(path)).frames == FRAMES
-    assert len(list(video_reading.frames(str(path)))) == FRAMES
+    assert len(list(video_reading.read_frames(str(path)))) == FRAMES
 
 
 def test_other_streams_are_passed_over(tmp_path):
@@ -72,7 +72,7 @@ def test_other_streams_are_passed_over(tmp_path):
         assert len(container.streams.data) == 1
     info = video_reading.probe(str(path))
     assert (info.frames, info.truncated) == (FRAMES, "")
-    assert len(list(video_reading.frames(str(path)))) == FRAMES
+    assert len(list(video_reading.read_frames(str(path)))) == FRAMES
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_header_of_an_index_alone_is_no_evidence(tmp_path):
     info = video_reading.probe(str(path))
     assert (info.frames, info.truncated) == (15, "")
     assert info.seconds == pytest.approx(0.6)
-    first = next(video_reading.frames(str(path)))[1]
+    first = next(video_reading.read_frames(str(path)))[1]
     assert np.abs(first - clips.moving(50)[30].astype(float)).mean() < 25
 
 
@@ -181,11 +181,11 @@ def test_pictures_are_turned_and_mirrored(tmp_path, matrix, turn):
     expected = turn(clips.picture()).astype(float)
     info = video_reading.probe(str(path))
     assert (info.height, info.width) == expected.shape[:2]
-    for _, image in video_reading.frames(str(path)):
+    for _, image in video_reading.read_frames(str(path)):
         assert image.shape == expected.shape
         assert np.median(np.abs(image - expected)) < 6
     expected = turn(clips.picture(24, 32)).astype(float)
-    _, image = next(video_reading.frames(str(path), size=expected.shape[:2]))
+    _, image = next(video_reading.read_frames(str(path), size=expected.shape[:2]))
     assert np.median(np.abs(image - expected)) < 6
 
 
@@ -209,7 +209,7 @@ def test_colours_are_those_that_the_stream_declares(tmp_path, space, yuv):
             plane.update(bytes([value]) * plane.buffer_size)
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    _, image = next(video_reading.frames(str(path)))
+    _, image = next(video_reading.read_frames(str(path)))
     np.testing.assert_allclose(image[16, 16], [0, 0, 255], atol=3)
 
 
@@ -224,7 +224,7 @@ def test_new_codecs_and_deep_pixels_are_read(tmp_path, codec, pixels):
     images = 3 * [clips.picture(64, 96)]
     path = clips.write(tmp_path / "a.mp4", codec, images, pixels=pixels)
     assert video_reading.probe(str(path)).frames == 3
-    for _, image in video_reading.frames(str(path)):
+    for _, image in video_reading.read_frames(str(path)):
         assert np.median(np.abs(image.astype(float) - images[0])) < 6
 
 
@@ -236,7 +236,7 @@ def test_a_picture_of_another_size_is_resized(tmp_path):
     ]
     path = tmp_path / "a.m2v"
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
-    shapes = [image.shape for _, image in video_reading.frames(str(path))]
+    shapes = [image.shape for _, image in video_reading.read_frames(str(path))]
     # FFmpeg drops the last picture before the change.
     assert shapes == 5 * [(48, 64, 3)]
 
@@ -285,7 +285,7 @@ def test_lists_of_other_files_are_refused(tmp_path, name, monkeypatch):
     with pytest.raises(UserError, match="cannot be opened as a video"):
         video_reading.probe(str(path))
     with pytest.raises(UserError, match="cannot be opened as a video"):
-        next(video_reading.frames(str(path)))
+        next(video_reading.read_frames(str(path)))
 
 
 def test_ffmpeg_would_follow_them(tmp_path):
@@ -330,7 +330,7 @@ def test_names_may_have_any_bytes(tmp_path):
         plain = write(tmp_path, "plain" + os.path.splitext(path)[1], codec)
         os.rename(plain, path)
         assert video_reading.probe(path).frames == FRAMES
-        assert len(list(video_reading.frames(path))) == FRAMES
+        assert len(list(video_reading.read_frames(path))) == FRAMES
 
 
 def test_titles_may_have_any_bytes(tmp_path):
@@ -365,7 +365,7 @@ def test_what_is_written_is_read(tmp_path, fps):
     info = video_reading.probe(path)
     assert info.frames == 6
     assert info.fps == pytest.approx(fps, rel=0.001)
-    for index, image in video_reading.frames(path):
+    for index, image in video_reading.read_frames(path):
         assert np.abs(image.astype(float) - images[index]).mean() < 20
     assert len(os.listdir(tmp_path)) == 1
 
