@@ -279,10 +279,10 @@ def _place(config):
             f"{tf_config.VARIABLE} says that this process is {found.job} {found.index}: "
             "run python -m launch.server in it"
         )
-    from selfsup.hybrid.cluster import server_pool
+    from selfsup.hybrid.cluster import cluster_pool
 
-    server_pool.connect(found, listen=_LISTEN.value)
-    pool = server_pool.ClusterPool(found)
+    cluster_pool.connect(found, listen=_LISTEN.value)
+    pool = cluster_pool.ClusterPool(found)
     return devices.cluster_assignment(config, _GROUPS.value, found), pool
 
 

@@ -39,7 +39,7 @@ class Assignment:
         return {task: max(1, len(names)) for task, names in self.groups.items()}
 
 
-def alone(tasks):
+def taking_turns(tasks):
     """The `Assignment` of tasks that take turns on TensorFlow's default device."""
     return Assignment(dict.fromkeys(tasks, ()), ())
 
@@ -109,7 +109,17 @@ def _on_one_device(tasks, device, servers, aggregation):
             f"device of its own; there is 1 ({device}), on which the {len(tasks)} tasks "
             "can only take turns (hybrid) or step together (sync)"
         )
-    return alone(tasks)
+    return taking_turns(tasks)
+
+
+def even_share(total: int, index: int, count: int) -> int:
+    """Returns part `index` of `count` of a number; parts differ by at most one.
+
+    Example:
+      >>> [even_share(8, index, 3) for index in range(3)]
+      [3, 3, 2]
+    """
+    return (total + count - 1 - index) // count
 
 
 def _even_shares(tasks, count):
@@ -121,8 +131,7 @@ def _even_shares(tasks, count):
             "(CUDA_VISIBLE_DEVICES)"
         )
     return {
-        task: (count + len(tasks) - 1 - index) // len(tasks)
-        for index, task in enumerate(tasks)
+        task: even_share(count, index, len(tasks)) for index, task in enumerate(tasks)
     }
 
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from selfsup.common import files
 from selfsup.common.errors import UserError
-from selfsup.hybrid.placement import own_cpu
+from selfsup.hybrid.placement import local_cpu
 
 STATE = "state.json"
 VARIABLES = "variables"
@@ -158,4 +158,4 @@ def _write_variables(prefix, trackable):
 
 def _from_here():
     """Files are this process's, wherever variables are: a cluster shares no disk."""
-    return tf.train.CheckpointOptions(experimental_io_device=own_cpu())
+    return tf.train.CheckpointOptions(experimental_io_device=local_cpu())

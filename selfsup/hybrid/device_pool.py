@@ -11,7 +11,7 @@ class LocalPool:
     def check_servers(self):
         """Raises `UserError` when a device that holds master variables is gone."""
 
-    def is_loss(self, error):
+    def is_device_failure(self, error):
         """Whether what a step raised means that a device is gone."""
         del error
         return False

@@ -18,7 +18,7 @@ class Engine:
 
     takes_turns = True
 
-    def __init__(self, groups, weights, limits, clock, store, trackable):
+    def __init__(self, groups, weights, limits, clock, store, trackable, *, steppers):
         """
         Args:
           groups: dict of `Group` by name.
@@ -27,6 +27,7 @@ class Engine:
           clock: a `CostClock`.
           store: a `checkpoint.CheckpointStore`.
           trackable: everything with variables that a checkpoint has to hold.
+          steppers: the `Stepper`s that take the groups' steps.
         """
         self.groups = groups
         self.clock = clock
@@ -35,6 +36,7 @@ class Engine:
         self._limits = limits
         self._store = store
         self._trackable = trackable
+        self._steppers = {stepper.name: stepper for stepper in steppers}
         self._snapshots = 0
 
     def steps(self):
@@ -109,12 +111,11 @@ class Engine:
             save(self._checkpoint_name())
 
     def _step(self, name, after_step):
-        group = self.groups[name]
         start = time.monotonic()
-        logs = group.step()
+        logs = self._steppers[name].advance()
         seconds = time.monotonic() - start
         self._observe(name, seconds)
-        after_step(name, logs, seconds)
+        after_step(name, logs[name], seconds)
 
     def _observe(self, name, seconds):
         """Tells the clock what a batch cost: all replicas' time over their batches."""

@@ -7,7 +7,7 @@ from tensorflow.python.eager import context, executor
 from selfsup.hybrid import lost_device_log
 
 
-def own():
+def isolated():
     """A context in which this thread's operations have an executor of their own.
 
     Threads share one otherwise, and what one thread started on a machine that died

@@ -1,11 +1,11 @@
 """A replica group: it trains one task, synchronously inside (paper section 4)."""
 
-from selfsup.hybrid.replicated import Replicated
 from selfsup.hybrid.rmsprop import RMSProp
 from selfsup.hybrid.step_counts import StepCounts
+from selfsup.hybrid.stepper import Stepper
 
 
-class Group(Replicated, StepCounts):
+class Group(Stepper, StepCounts):
     """One task with its own optimizer and counters, which outlive its replicas."""
 
     def __init__(
@@ -22,7 +22,7 @@ class Group(Replicated, StepCounts):
         StepCounts.__init__(self, workload)
         optimizer = optimizer or RMSProp(workload.master.variables, rmsprop_config)
         devices = {workload.name: devices}
-        Replicated.__init__(self, name or workload.name, [workload], optimizer, devices)
+        Stepper.__init__(self, name or workload.name, [workload], optimizer, devices)
 
     def restore(self, counters):
         """Goes back to `counters`; the input follows."""

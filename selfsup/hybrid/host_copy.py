@@ -6,7 +6,7 @@ parameter servers need not see the disk that it is written to.
 
 import tensorflow as tf
 
-from selfsup.hybrid.placement import own_cpu
+from selfsup.hybrid.placement import local_cpu
 
 
 class HostCopy:
@@ -22,7 +22,7 @@ class HostCopy:
         Args:
           original: a trackable, whose variables all exist by now.
         """
-        self._device = own_cpu()
+        self._device = local_cpu()
         self._pairs = []
         # The originals too: an id is of one object only while that one lives.
         self._copies = {}

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from selfsup.hybrid.replica_set import MasterSet, ReplicaSet
-from selfsup.hybrid.replicated import Replicated
 from selfsup.hybrid.rmsprop import RMSProp
 from selfsup.hybrid.step import all_variables
 from selfsup.hybrid.step_counts import StepCounts
+from selfsup.hybrid.stepper import Stepper
 
 NAME = "all tasks"
 
 
-class JointGroup(Replicated):
+class JointGroup(Stepper):
     """Purely synchronous training (paper section 4): all replicas of all tasks wait.
 
     Every gradient is of the same values; a task's is the mean over its replicas, and

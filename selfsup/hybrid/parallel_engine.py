@@ -33,32 +33,26 @@ class ParallelEngine(Engine):
     other groups do not notice. Without any device it waits and says so.
 
     Attributes:
-      losses: how many times a group lost a device.
+      device_failures: how many times a group lost a device.
     """
 
     takes_turns = False
 
-    def __init__(
-        self, *args, pool, steppers=None, step_seconds=600.0, say=print, **kwargs
-    ):
+    def __init__(self, *args, pool, step_seconds=600.0, say=print, **kwargs):
         """
         Args:
           pool: a `device_pool` object, with `alive(devices)`, `check_servers()` and
-            `is_loss(error)`.
-          steppers: what steps in threads of their own, of `Replicated`; the groups
-            themselves when None.
+            `is_device_failure(error)`.
           step_seconds: a step that takes longer hangs; ten times that for the first of
             a generation, which is traced.
           say: callable that takes a line for the user.
         """
         super().__init__(*args, **kwargs)
         self._host_copy = HostCopy(self._trackable)
-        self.losses = 0
+        self.device_failures = 0
         self._pool = pool
         self._step_seconds = step_seconds
         self._say = say
-        steppers = self.groups.values() if steppers is None else steppers
-        self._steppers = {stepper.name: stepper for stepper in steppers}
         self._assigned = {name: one.devices for name, one in self._steppers.items()}
         self._quotas = {
             task: Quota(group, self._limits[task])
@@ -137,7 +131,7 @@ class ParallelEngine(Engine):
     def _deal_with(self, failure):
         if failure.runner is not self._runners.get(failure.runner.group.name):
             return  # Of a runner that was given up meanwhile.
-        if not self._pool.is_loss(failure.error):
+        if not self._pool.is_device_failure(failure.error):
             raise failure.error
         lost_device_log.write(f"{failure.runner.group.name}: {failure.error}")
         self._lose(failure.runner, _cause(failure.error))
@@ -160,12 +154,12 @@ class ParallelEngine(Engine):
         runner.abandon()
         name = runner.group.name
         del self._runners[name]
-        self.losses += 1
+        self.device_failures += 1
         log = lost_device_log.path()
         more = f" (details: {log})" if log else ""
         self._say(f"{name}: lost a device: {reason}{more}")
         self._pool.check_servers()
-        with executors.own():
+        with executors.isolated():
             runner.group.pass_generation()
         runner.leave_step()
         devices = self._pool.alive(self._assigned[name])
@@ -191,7 +185,7 @@ class ParallelEngine(Engine):
             runner.end()
             if not runner.wait_until_held(self._left(runner)):
                 return  # It hangs: that is found, and dealt with, by the next turn.
-            with executors.own():
+            with executors.isolated():
                 stepper.pass_generation()
         self._go_on(name, devices)
 
@@ -223,7 +217,7 @@ class ParallelEngine(Engine):
         self._write(name, state)
 
     def _write(self, name, state):
-        with executors.own():
+        with executors.isolated():
             self._store.save(name, self._host_copy.trackable, state)
 
     def _copy_to_host(self):
@@ -231,11 +225,11 @@ class ParallelEngine(Engine):
         for left in reversed(range(_COPY_TRIALS)):
             try:
                 # One's own: what was begun on a machine that died must not fail this.
-                with executors.own():
+                with executors.isolated():
                     self._host_copy.update()
                 return
             except Exception as error:
-                if not left or not self._pool.is_loss(error):
+                if not left or not self._pool.is_device_failure(error):
                     raise
             self._pool.check_servers()
             for devices in self._assigned.values():

@@ -39,7 +39,7 @@ def spread_over(devices):
         yield held
 
 
-def own_cpu():
+def local_cpu():
     """The whole name of this process's CPU, which a cluster's roles change."""
     with tf.device("CPU:0"):
         return tf.zeros([]).device

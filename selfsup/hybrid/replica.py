@@ -16,7 +16,7 @@ class Outcome:
       gradients: a tensor, or None, for each variable; of a `LocalCopy`, times its share.
       statistics: by how much the forward pass moved each statistic, times the share
         (`LocalCopy`), or what they were before it (`Master`).
-      stand_ins: int32 [batch_size], see `Replica`.
+      replacements: int32 [batch_size], see `Replica`.
       times: dict of float64 seconds, see `LocalCopy.contribute`; empty when not asked for.
     """
 
@@ -24,7 +24,7 @@ class Outcome:
     logs: dict
     gradients: list
     statistics: list
-    stand_ins: Any
+    replacements: Any
     times: dict
 
 
@@ -70,11 +70,11 @@ class LocalCopy:
     def __init__(self, workload, device, index, count):
         self.device = device
         with tf.device(device):
-            self.replica = workload.copy(index, count)
+            self.replica = workload.make_replica(index, count)
             _check_alike(workload, self.replica)
             traced_over = [*self.replica.variables, *self.replica.statistics]
             ours = [_like(variable) for variable in traced_over]
-        self._wire_dtype = tf.as_dtype(workload.wire.dtype)
+        self._wire_dtype = tf.as_dtype(workload.transfer.dtype)
         # A handle does not keep its variable alive.
         self._variables = ours
         self._handles = {
@@ -162,9 +162,9 @@ class LocalCopy:
 
 def _stand_ins(replica, examples):
     """int32 [batch_size], see `Replica`."""
-    if replica.stand_ins is None:
+    if replica.replacements is None:
         return tf.fill([replica.batch_size], -1)
-    return replica.stand_ins(examples)
+    return replica.replacements(examples)
 
 
 def _gradients(model, examples, seed):

@@ -19,7 +19,7 @@ class Contribution:
         where that lives.
       finite: bool scalar, whether the gradients and every replica's total are.
       logs: dict of scalars: the objective's, by the same mean, and "gradient_norm".
-      stand_ins: int32 [batch_size], see `Replica`.
+      replacements: int32 [batch_size], see `Replica`.
       statistics: what `settle` needs to know of them.
       times: for each replica a dict of float64 seconds; see `timeline.Recorder.add`.
     """
@@ -27,7 +27,7 @@ class Contribution:
     gradients: list
     finite: Any
     logs: dict
-    stand_ins: Any
+    replacements: Any
     statistics: list
     times: list
 
@@ -67,7 +67,7 @@ class MasterSet:
             outcome.gradients,
             tf.math.is_finite(norm) & tf.math.is_finite(outcome.total),
             {**outcome.logs, "gradient_norm": norm},
-            outcome.stand_ins,
+            outcome.replacements,
             outcome.statistics,
             [],
         )
@@ -101,8 +101,8 @@ class ReplicaSet:
         ]
         self.replicas = len(self._replicas)
         self.examples = sum(one.replica.batch_size for one in self._replicas)
-        hosts = workload.wire.hosts(self.devices)
-        dtype = tf.as_dtype(workload.wire.dtype)
+        hosts = workload.transfer.hosts(self.devices)
+        dtype = tf.as_dtype(workload.transfer.dtype)
         master = workload.master
         self._values = Exchange(master.variables, self.devices, hosts, dtype)
         self._statistics = Exchange(master.statistics, self.devices, hosts, tf.float32)
@@ -159,7 +159,7 @@ class ReplicaSet:
             gradients,
             finite,
             {**logs, "gradient_norm": norm},
-            tf.concat([outcome.stand_ins for outcome in outcomes], 0),
+            tf.concat([outcome.replacements for outcome in outcomes], 0),
             moved,
             times,
         )

@@ -41,7 +41,7 @@ class Runner:
     """Steps a group in a thread of its own until its quota is used up, or it is ended.
 
     Attributes:
-      group: the `Group`, or another `Replicated` that can `advance`.
+      group: the `Group`, or another `Stepper` that can `advance`.
       finished: whether nothing is left of its quota.
       has_stepped: whether a step has come back; the first one is traced before.
     """
@@ -49,7 +49,7 @@ class Runner:
     def __init__(self, group, quota, events, devices=None):
         """
         Args:
-          group: a `Group`, or another `Replicated` that can `advance`.
+          group: a `Group`, or another `Stepper` that can `advance`.
           quota: the `Quota` that it takes its steps from.
           events: `queue.Queue` that takes `Stepped` and `Failed`.
           devices: where the group's replicas are rebuilt first; None to take them as
@@ -104,7 +104,7 @@ class Runner:
         return 0.0 if since is None else time.monotonic() - since
 
     def _run(self):
-        with executors.own():
+        with executors.isolated():
             self._step_for_ever()
 
     def _step_for_ever(self):

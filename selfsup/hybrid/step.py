@@ -18,12 +18,12 @@ class Result:
     Attributes:
       finite: whether the step's gradients were, so that they were applied.
       logs: dict of floats: the objective's scalars and "gradient_norm".
-      stand_ins: int array, see `Replica`.
+      replacements: int array, see `Replica`.
     """
 
     finite: bool
     logs: dict
-    stand_ins: np.ndarray
+    replacements: np.ndarray
 
 
 class CommonStep:
@@ -84,7 +84,7 @@ class CommonStep:
             self._iterators = [one.open_input(number) for one in self.sets]
         timed = self._recorder is not None and self._recorder.wants(self._key)
         began = time.time()
-        current, finite, logs, stand_ins, times = self._function(
+        current, finite, logs, replacements, times = self._function(
             self._iterators,
             tf.constant(number, tf.int32),
             tf.constant(examples, tf.int64),
@@ -100,7 +100,7 @@ class CommonStep:
                 {name: float(value) for name, value in of_task.items()},
                 shards.numpy(),
             )
-            for of_task, shards in zip(logs, stand_ins)
+            for of_task, shards in zip(logs, replacements)
         ]
 
     def _record(self, number, began, times):
@@ -141,7 +141,7 @@ class CommonStep:
             current,
             finite,
             [self._with_rate(part.logs, rate) for part in parts],
-            [part.stand_ins for part in parts],
+            [part.replacements for part in parts],
             [part.times for part in parts],
         )
 

@@ -13,8 +13,8 @@ class StepCounts:
       steps: steps taken, skipped ones included; it is the input position as well.
       examples: examples that the steps have taken, over all replicas.
       skipped: steps whose gradients were not finite; they left no trace.
-      stand_ins: examples so far that stood in for lost records.
-      damaged: indices of the shards that had lost them, as far as met since the start
+      replacements: examples so far that stood in for lost records.
+      damaged_shards: indices of the shards that had lost them, as far as met since the start
         of the process.
     """
 
@@ -26,8 +26,8 @@ class StepCounts:
         self.steps = 0
         self.examples = 0
         self.skipped = 0
-        self.stand_ins = 0
-        self.damaged = set()
+        self.replacements = 0
+        self.damaged_shards = set()
         self._skipped_in_a_row = 0
 
     @property
@@ -46,7 +46,7 @@ class StepCounts:
             "steps": self.steps,
             "examples": self.examples,
             "skipped": self.skipped,
-            "stand_ins": self.stand_ins,
+            "stand_ins": self.replacements,
         }
 
     def restore(self, counters):
@@ -57,7 +57,7 @@ class StepCounts:
         self.examples = counters.get("examples", before)
         self.skipped = counters["skipped"]
         # Runs of version 0.1.0 did not count them.
-        self.stand_ins = counters.get("stand_ins", 0)
+        self.replacements = counters.get("stand_ins", 0)
 
     def count(self, result):
         """Takes in the `Result` of a step that landed.
@@ -66,10 +66,10 @@ class StepCounts:
           UserError: when gradients stay non-finite.
         """
         self.steps += 1
-        self.examples += len(result.stand_ins)
-        shards = result.stand_ins[result.stand_ins >= 0]
-        self.stand_ins += len(shards)
-        self.damaged.update(np.unique(shards).tolist())
+        self.examples += len(result.replacements)
+        shards = result.replacements[result.replacements >= 0]
+        self.replacements += len(shards)
+        self.damaged_shards.update(np.unique(shards).tolist())
         self._count_skipped(result)
 
     def count_landed(self, steps: int) -> None:
@@ -84,7 +84,7 @@ class StepCounts:
         self.skipped += 1
         self._skipped_in_a_row += 1
         if self._skipped_in_a_row >= self.MAX_SKIPPED_IN_A_ROW:
-            before = self.examples - len(result.stand_ins)
+            before = self.examples - len(result.replacements)
             rate = float(self.workload.rate(before))
             raise UserError(
                 f"{self.workload.name}: gradients were not finite "

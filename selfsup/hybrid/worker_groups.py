@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 
+from selfsup.hybrid.assignment import even_share
 from selfsup.hybrid.group import Group
 from selfsup.hybrid.rmsprop import RMSProp
 
@@ -52,12 +53,12 @@ class WorkerGroups:
         return self._sum("skipped")
 
     @property
-    def stand_ins(self):
-        return self._sum("stand_ins")
+    def replacements(self):
+        return self._sum("replacements")
 
     @property
-    def damaged(self):
-        return set().union(*(worker.damaged for worker in self.workers))
+    def damaged_shards(self):
+        return set().union(*(worker.damaged_shards for worker in self.workers))
 
     @property
     def examples(self):
@@ -80,8 +81,9 @@ class WorkerGroups:
 
     def counters(self):
         """As `StepCounts.counters`, with those of each worker."""
-        sums = {name: self._sum(name) for name in _SUMMED}
-        return {**sums, "workers": [worker.counters() for worker in self.workers]}
+        workers = [worker.counters() for worker in self.workers]
+        sums = {name: sum(one[name] for one in workers) for name in _SUMMED}
+        return {**sums, "workers": workers}
 
     def restore(self, counters):
         """Goes back to `counters`; with another number of workers, shares them out."""
@@ -90,7 +92,7 @@ class WorkerGroups:
         if len(parts) != count:
             parts = [
                 {
-                    name: share_of(counters[name], index, count)
+                    name: even_share(counters[name], index, count)
                     for name in _SUMMED
                     if name in counters
                 }
@@ -114,22 +116,12 @@ def part_of(workload, index, count):
         learning_rate=rate,
         # As of the replica of that number in a group.
         seed=workload.seed + index,
-        copy=lambda _index, _count: workload.copy(index, count),
+        make_replica=lambda _index, _count: workload.make_replica(index, count),
     )
 
 
 def _rate_of_all(workload, count, examples):
     return workload.rate(examples * count)
-
-
-def share_of(total: int, index: int, count: int) -> int:
-    """Part `index` of `count` of a number; parts differ by at most one.
-
-    Example:
-      >>> [share_of(8, index, 3) for index in range(3)]
-      [3, 3, 2]
-    """
-    return (total + count - 1 - index) // count
 
 
 def _name(task, index, count):

@@ -40,14 +40,14 @@ class Replica:
       model: a `Model`.
       batches: position in the replica's examples -> tf.data.Dataset of batches.
       batch_size: examples that the replica takes a step.
-      stand_ins: examples -> int32 [batch_size]: the index of the damaged shard whose
+      replacements: examples -> int32 [batch_size]: the index of the damaged shard whose
         record each stands in for, or -1; None where that cannot be.
     """
 
     model: Model
     batches: Callable
     batch_size: int
-    stand_ins: Optional[Callable] = None
+    replacements: Optional[Callable] = None
 
     @property
     def variables(self):
@@ -68,11 +68,11 @@ class Workload:
       learning_rate: of the group's RMSProp: a number, or a function of the examples
         that the task has taken, an int or an int64 scalar tensor, to a floating scalar.
       seed: of the step's random numbers.
-      copy: (index, count) -> replica `index` of `count`, a `Replica` with a batch of
+      make_replica: (index, count) -> replica `index` of `count`, a `Replica` with a batch of
         its own. Its model is over other variables, in the order of the master's, which
         are a pattern: what computes has its own. So copies may share one model, and
         are then traced once. None where the task cannot be copied.
-      wire: how values travel between the master and the copies.
+      transfer: how values travel between the master and the copies.
       recorder: a `timeline.Recorder` that may ask for a step's times; None for none.
     """
 
@@ -80,8 +80,8 @@ class Workload:
     master: Replica
     learning_rate: Union[float, Callable]
     seed: int
-    copy: Optional[Callable] = None
-    wire: TransferOptions = dataclasses.field(default_factory=TransferOptions)
+    make_replica: Optional[Callable] = None
+    transfer: TransferOptions = dataclasses.field(default_factory=TransferOptions)
     recorder: Optional[Any] = None
 
     @property

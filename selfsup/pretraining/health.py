@@ -206,7 +206,7 @@ def update_norms(
             by_device[variable.device].append((variable, update))
     norms = collections.defaultdict(lambda: (0.0, 0.0))
     # What was begun on a machine that died meanwhile must not fail this.
-    with executors.own():
+    with executors.isolated():
         for device, pairs in by_device.items():
             with tf.device(device):
                 squares = tf.stack(

@@ -113,7 +113,7 @@ class Reports:
         if self._due(name, self._config.log_steps) and self._rows[name]:
             rows, self._rows[name] = self._rows[name], []
             mean = {key: float(np.mean([row[key] for row in rows])) for key in logs}
-            counts = {"skipped": group.skipped, "stand_ins": group.stand_ins}
+            counts = {"skipped": group.skipped, "stand_ins": group.replacements}
             self._add(name, "train", {**mean, **counts})
             self._add_alpha(name)
         if self._health_is_due(name):
@@ -126,7 +126,7 @@ class Reports:
         """Names each damaged shard when it is met; ends the run beyond the limit."""
         seen = round(self._steps[name] * group.examples_per_step)
         limit = self._loss_limits[name]
-        for text in limit.see(group.stand_ins, seen, group.damaged):
+        for text in limit.see(group.replacements, seen, group.damaged_shards):
             self.progress.say(f"{name}: a damaged shard: {text}; others stand in")
 
     def _due(self, name, every):
@@ -220,11 +220,11 @@ class Reports:
         group = self._engine.groups[name]
         counts = {
             "stand_ins": self._validators[name].stand_ins,
-            "stand_ins_in_training": group.stand_ins,
+            "stand_ins_in_training": group.replacements,
         }
         if any(counts.values()):
             self.progress.say(
-                f"{name}: {group.stand_ins} of "
+                f"{name}: {group.replacements} of "
                 f"{group.examples} training examples and "
                 f"{counts['stand_ins']} held-out ones stood in for records lost in "
                 "damaged shards"

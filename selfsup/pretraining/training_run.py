@@ -17,12 +17,12 @@ from selfsup.common.errors import UserError
 from selfsup.data import manifest, pipeline, records, replica_share
 from selfsup.data.damage_limit import DamageLimit
 from selfsup.hybrid import aggregation
-from selfsup.hybrid.assignment import alone
+from selfsup.hybrid.assignment import taking_turns
 from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.device_pool import LocalPool
 from selfsup.hybrid.engine import Engine
 from selfsup.hybrid.parallel_engine import ParallelEngine
-from selfsup.hybrid.placement import own_cpu, spread_over
+from selfsup.hybrid.placement import local_cpu, spread_over
 from selfsup.hybrid.rmsprop import NAMED
 from selfsup.hybrid.transfer import TransferOptions
 from selfsup.hybrid.workload import Model, Replica, Workload
@@ -91,7 +91,7 @@ class Pretraining:
           UserError: for data that does not serve the tasks, or a folder that holds
             another run or a run on other data, or where another process trains.
         """
-        self._assignment = assignment or alone(config.tasks)
+        self._assignment = assignment or taking_turns(config.tasks)
         self._pool = pool or LocalPool()
         self._step_seconds = step_seconds
         self._wire = wire or TransferOptions()
@@ -180,7 +180,6 @@ class Pretraining:
                 pool=self._pool,
                 step_seconds=self._step_seconds,
                 say=_say,
-                steppers=aggregated.steppers,
             )
         return make(
             aggregated.groups,
@@ -189,6 +188,7 @@ class Pretraining:
             CostClock(dict(self.costs), config.snapshot_cost, config.end_cost),
             restoring.checkpoints(self._model_dir),
             tf.train.Checkpoint(network=self.network, optimizers=aggregated.optimizers),
+            steppers=aggregated.steppers,
         )
 
     def _workload(self, name):
@@ -206,7 +206,7 @@ class Pretraining:
         if not self._assignment.takes_turns:
             pattern = self._pattern(name)
 
-        def copy(index, count):
+        def make_replica(index, count):
             share = replica_share.share(source, index, count)
             return self._replica(name, pattern, share, seed + index, batch_size)
 
@@ -217,8 +217,8 @@ class Pretraining:
             master=self._replica(name, master, whole, seed, batch_size),
             learning_rate=self._learning_rate(name),
             seed=seed,
-            copy=copy,
-            wire=self._wire,
+            make_replica=make_replica,
+            transfer=self._wire,
             recorder=self._recorder,
         )
 
@@ -243,13 +243,13 @@ class Pretraining:
 
         It never computes: one in this process, as its machine must outlive theirs.
         """
-        with tf.device(own_cpu()):
+        with tf.device(local_cpu()):
             network = build_network(self.config, [name])
             network.build(name, self._examples[name])
         return _model(name, network)
 
     def _replica(self, name, model, share, seed, batch_size):
-        def stand_ins(examples):
+        def replacements(examples):
             return share.in_source(pipeline.split_stand_in(examples)[1])
 
         return Replica(
@@ -258,7 +258,7 @@ class Pretraining:
                 name, share, seed, position, batch_size
             ),
             batch_size=batch_size,
-            stand_ins=stand_ins,
+            replacements=replacements,
         )
 
     def run(self, stop):

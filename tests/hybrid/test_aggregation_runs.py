@@ -80,7 +80,7 @@ def test_a_lost_async_worker_leaves_its_steps_to_the_others(tmp_path):
     taken = run(engine, after_step=break_one)
     assert engine.steps() == limits and len(taken) == 90
     left, lost = engine.groups["a"].workers
-    assert engine.losses == 1 and left.steps > lost.steps
+    assert engine.device_failures == 1 and left.steps > lost.steps
     told = "a, worker 2 of 2: none of its devices answers; waiting for one"
     assert told in lines
 

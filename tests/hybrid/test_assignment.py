@@ -12,7 +12,7 @@ TASKS = ("a", "b")
 
 def test_one_device_is_taken_in_turns():
     made = assign(TASKS, GPUS[:1], GPUS[:1])
-    assert made.takes_turns and made == assignment.alone(TASKS)
+    assert made.takes_turns and made == assignment.taking_turns(TASKS)
 
 
 def test_several_are_shared_out_evenly_and_all_of_them():

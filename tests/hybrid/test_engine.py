@@ -78,15 +78,15 @@ def test_non_finite_steps_leave_no_trace_and_are_counted(tmp_path):
 def test_stand_ins_are_counted_and_go_on_with_a_checkpoint(tmp_path):
     def run(limit):
         tags = tf.constant([-1, 2, 0, 2])
-        _, made = engine(tmp_path, {"a": limit}, stand_ins=lambda inputs: tags)
+        _, made = engine(tmp_path, {"a": limit}, replacements=lambda inputs: tags)
         made.resume()
         _losses(made)
         return made.groups["a"]
 
     group = run(2)
-    assert (group.stand_ins, group.damaged) == (6, {0, 2})
+    assert (group.replacements, group.damaged_shards) == (6, {0, 2})
     assert group.counters()["stand_ins"] == 6
-    assert run(3).stand_ins == 9
+    assert run(3).replacements == 9
 
 
 def test_persistent_non_finite_steps_stop_the_run(tmp_path):

@@ -106,7 +106,7 @@ def test_a_lost_replica_leaves_the_group_to_the_others(tmp_path):
     taken = run(engine, after_step=break_one)
     assert engine.steps() == {"a": 60, "bb": 60} and len(taken) == 120
     assert engine.groups["a"].devices == ("/CPU:1",)
-    assert engine.groups["bb"].generation == 0 and engine.losses == 1
+    assert engine.groups["bb"].generation == 0 and engine.device_failures == 1
     assert any("goes on with /CPU:1; 1 do not answer" in line for line in lines)
 
 
@@ -180,7 +180,7 @@ def test_a_device_that_answers_again_is_taken_back(tmp_path):
 def test_an_error_that_is_no_loss_ends_therun(tmp_path):
     _, engine, _ = parallel_engine(tmp_path, {"a": 60, "bb": 60})
     engine._pool = LocalPool()
-    engine._pool.is_loss = lambda error: False
-    engine.groups["a"].step = lambda: 1 / 0
+    engine._pool.is_device_failure = lambda error: False
+    engine.groups["a"].advance = lambda: 1 / 0
     with pytest.raises(ZeroDivisionError):
         run(engine)

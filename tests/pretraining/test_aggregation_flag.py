@@ -124,7 +124,7 @@ def test_each_replica_has_a_batch_of_its_own_and_the_total_is_said(monkeypatch):
     assert where.groups == {"exemplar": ("/CPU:0", "/CPU:1")}
     told = "exemplar on /CPU:0, /CPU:1: 2 replicas x 5 = 10 examples a step"
     assert devices.describe(where, config) == told
-    alone = devices.describe(assignment.alone(config.tasks), config)
+    alone = devices.describe(assignment.taking_turns(config.tasks), config)
     assert alone == ("the tasks take turns on one device\nexemplar: 5 examples a step")
 
 

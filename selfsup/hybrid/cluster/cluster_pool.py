@@ -108,7 +108,7 @@ class _Probe:
 
     def _run(self):
         try:
-            with executors.own():
+            with executors.isolated():
                 self._work()
             self.answered = True
         except Exception:
@@ -170,7 +170,7 @@ class ClusterPool:
                 return
         raise UserError(_server_gone([self._cluster.describe(one) for one in gone]))
 
-    def is_loss(self, error):
+    def is_device_failure(self, error):
         """Whether what a step raised means that a device is gone."""
         if isinstance(error, _LOSSES):
             return True

@@ -6,7 +6,7 @@ from selfsup.hybrid.replica_set import replica_set
 from selfsup.hybrid.step import CommonStep, all_variables
 
 
-class Replicated:
+class Stepper:
     """Takes the common steps of some tasks, by one generation of replicas after another.
 
     `rebuild` makes new replicas, of a new generation. A step of a generation that has
