@@ -1,120 +1,158 @@
-"""Tasks that step together, over replicas that come and go with their machines."""
+"""Takes the synchronous steps of one or several tasks, on replaceable replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
 
 import tensorflow as tf
 
-from selfsup.hybrid.replica_set import replica_set
-from selfsup.hybrid.step import CommonStep, all_variables
+from selfsup.hybrid.device_replicas import DeviceReplicas
+from selfsup.hybrid.master_replica import MasterReplica
+from selfsup.hybrid.replica_set import ReplicaSet
+from selfsup.hybrid.rmsprop import RMSProp
+from selfsup.hybrid.step import StepResult, SynchronousStep, all_variables
+from selfsup.hybrid.step_counts import StepCounts, Updates
+from selfsup.hybrid.workload import Workload
 
 
 class Stepper:
-    """Takes the common steps of some tasks, by one generation of replicas after another.
+    """Takes the common steps of its tasks, with one generation of replicas at a time.
 
-    `rebuild` makes new replicas, of a new generation. A step of a generation that has
-    passed changes nothing, however late it arrives.
+    `rebuild` makes new replicas after a device failure, and thereby a new generation. A
+    step of an earlier generation changes nothing, however late it arrives.
 
     Attributes:
-      name: what to call it.
+      name: name of the stepper.
       tasks: names of the tasks.
-      optimizer: the `RMSProp` that the steps apply.
+      optimizer: the `RMSProp` that applies the steps.
     """
 
-    def __init__(self, name, workloads, optimizer, devices):
-        """
+    def __init__(
+        self,
+        name: str,
+        counts: Sequence[StepCounts],
+        optimizer: RMSProp,
+        devices: Mapping[str, Sequence[str]],
+    ) -> None:
+        """Makes the replicas of generation 0.
+
         Args:
-          name: what to call it.
-          workloads: the tasks' `Workload`s.
-          optimizer: an `RMSProp` over `step.all_variables` of them.
-          devices: dict of device names of the replicas by task; where there are none,
-            the master itself is the replica.
+          name: name of the stepper.
+          counts: the counters of each task, which all have taken the same steps.
+          optimizer: an `RMSProp` over `step.all_variables` of the tasks' workloads.
+          devices: names of the replicas' devices by task. A task without devices trains
+            on the master variables themselves.
         """
         self.name = name
-        self.tasks = tuple(workload.name for workload in workloads)
+        self.tasks = tuple(each.workload.name for each in counts)
         self.optimizer = optimizer
-        self._workloads = workloads
+        self._counts = counts
         self._assigned = {task: tuple(devices[task]) for task in self.tasks}
-        with tf.device(workloads[0].master.variables[0].device):
+        with tf.device(self._workloads[0].master.variables[0].device):
             self._generation = tf.Variable(0, trainable=False, dtype=tf.int64)
             self._landed = tf.Variable(0, trainable=False, dtype=tf.int64)
-        self._common_step = self._new_step(0, self._assigned)
+        self._step = self._new_step(0, self._assigned)
 
     @property
-    def generation(self):
+    def _workloads(self) -> list[Workload]:
+        return [each.workload for each in self._counts]
+
+    @property
+    def generation(self) -> int:
         """Number of times that the replicas were rebuilt."""
-        return self._common_step.generation
+        return self._step.generation
 
     @property
-    def devices(self):
-        """Device names of the replicas; empty when the masters are the only ones."""
-        return self._common_step.devices
+    def devices(self) -> tuple[str, ...]:
+        """Names of the replicas' devices; empty for the master variables themselves."""
+        return self._step.devices
 
-    def without(self, devices):
-        """Tasks that could not step if `devices` were all there is."""
-        present = set(devices)
-        return [task for task, its in self._assigned.items() if not present & {*its}]
+    def replica_set(self, task: str) -> ReplicaSet:
+        """Returns the current replicas of a task."""
+        return self._step.sets[self.tasks.index(task)]
 
-    def pass_generation(self):
-        """Makes sure that no step that is under way will land from now on.
+    def advance(self) -> StepResult | None:
+        """Takes and counts a step.
 
-        A step that landed without being counted, as its answer was lost, is counted.
+        Returns:
+          the result; None if a new generation has begun meanwhile, in which case the
+          step changed nothing.
+
+        Raises:
+          UserError: if gradients stay non-finite, see `StepCounts.count`.
+          tf.errors.OpError: if a device fails.
+        """
+        step = self._step
+        result = step.take(
+            self._counts[0].steps, [each.examples for each in self._counts]
+        )
+        if result is None or step is not self._step:
+            return None
+        for each in self._counts:
+            each.count(result)
+        return result
+
+    def tasks_without(self, devices: Collection[str]) -> list[str]:
+        """Returns the tasks that have none of `devices`, and so could not step on them."""
+        return [
+            task
+            for task, assigned in self._assigned.items()
+            if not set(assigned) & set(devices)
+        ]
+
+    def end_generation(self) -> None:
+        """Makes sure that no step under way will change anything from now on.
+
+        Counts the steps that were applied although their results were never received.
         """
         self._generation.assign_add(1)
-        self._count_landed(int(self._landed.read_value()))
+        landed = int(self._landed.read_value())
+        for each in self._counts:
+            each.count_unreported(landed)
 
-    def rebuild(self, devices):
-        """Makes new replicas; to be called after `pass_generation`.
+    def rebuild(self, devices: Collection[str]) -> None:
+        """Makes new replicas; to be called after `end_generation`.
 
         Args:
-          devices: those to use, of the ones given at first.
+          devices: names of the devices to use, among those given to the constructor.
         """
         generation = int(self._generation.read_value())
-        left = {
-            task: tuple(device for device in its if device in devices)
-            for task, its in self._assigned.items()
+        remaining = {
+            task: tuple(device for device in assigned if device in devices)
+            for task, assigned in self._assigned.items()
         }
-        self._common_step = self._new_step(generation, left)
+        self._step = self._new_step(generation, remaining)
 
-    def updates_of(self, task):
-        """As `Group.last_updates`, for one of the tasks."""
-        variables = all_variables(self._workloads)
+    def restart(self, steps: int) -> None:
+        """Continues as after `steps` steps, with the input from that position on."""
+        self._landed.assign(steps)
+        self._step.close_input()
+
+    def task_updates(self, task: str) -> Updates:
+        """Returns the last update of a task's variables, see `TaskProgress`."""
         momenta = {
             variable.ref(): momentum
-            for variable, momentum in zip(variables, self.optimizer.momenta)
+            for variable, momentum in zip(
+                all_variables(self._workloads), self.optimizer.momenta
+            )
         }
-        (workload,) = [one for one in self._workloads if one.name == task]
+        workload = self._workloads[self.tasks.index(task)]
         return [
             (variable, momenta[variable.ref()])
             for variable in workload.master.variables
         ]
 
-    def _count_landed(self, steps):
-        """Sets the counters to the number of steps that landed."""
-        raise NotImplementedError
-
-    def restart(self, steps):
-        """Goes on as after so many steps, with the input from there."""
-        self._landed.assign(steps)
-        self._common_step.close_input()
-
-    def _take_step(self, number, examples):
-        """Takes step `number`, counted from 0.
-
-        Args:
-          number: int.
-          examples: list of how many examples each task has taken before it.
-
-        Returns:
-          a `step.Result` for each task; None when the step came too late, as its
-          generation had passed.
-
-        Raises:
-          tf.errors.OpError: when a device is lost.
-        """
-        common_step = self._common_step
-        results = common_step.take(number, examples)
-        return results if common_step is self._common_step else None
-
-    def _new_step(self, generation, devices):
-        sets = [replica_set(one, devices[one.name]) for one in self._workloads]
-        return CommonStep(
+    def _new_step(
+        self, generation: int, devices: Mapping[str, Sequence[str]]
+    ) -> SynchronousStep:
+        sets = [
+            _replica_set(workload, devices[workload.name])
+            for workload in self._workloads
+        ]
+        return SynchronousStep(
             sets, self.optimizer, generation, self._generation, self._landed
         )
+
+
+def _replica_set(workload: Workload, devices: Sequence[str]) -> ReplicaSet:
+    return DeviceReplicas(workload, devices) if devices else MasterReplica(workload)

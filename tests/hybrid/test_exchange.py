@@ -157,7 +157,7 @@ def test_a_new_generation_traces_only_what_is_new():
     _, made = _sharing(calls)
     group = Group(made, devices=DEVICES[:2])
     group.step()
-    group.pass_generation()
+    group.end_generation()
     group.rebuild(DEVICES[:2])
     group.step()
     assert len(calls) == 1 and group.steps == 2

@@ -46,7 +46,7 @@ def connect(cluster, say=print, seconds=600.0, listen="loopback"):
     """
     loopback.check(cluster, listen)
     reconnect_quickly()
-    executors.log_what_dead_machines_left()
+    executors.log_errors_of_deleted_executors()
     _wait_for_servers(cluster, say, seconds)
     tf.config.experimental_connect_to_cluster(
         tf.train.ClusterSpec(
