@@ -32,7 +32,7 @@ from selfsup.pretraining import configuration, presets
 
 if TYPE_CHECKING:
     from selfsup.hybrid.assignment import Assignment
-    from selfsup.hybrid.cluster.server_pool import ClusterPool
+    from selfsup.hybrid.cluster.cluster_pool import ClusterPool
     from selfsup.hybrid.timeline import Recorder
     from selfsup.hybrid.transfer import TransferOptions
     from selfsup.pretraining.configuration import Option, RunConfig
@@ -247,10 +247,10 @@ def _assign_devices(config: RunConfig) -> tuple[Assignment, ClusterPool | None]:
             f"{tf_config.VARIABLE} says that this process is {cluster.job} "
             f"{cluster.index}; run python -m launch.server in it"
         )
-    from selfsup.hybrid.cluster import server_pool
+    from selfsup.hybrid.cluster import cluster_pool
 
-    server_pool.connect(cluster, listen=_LISTEN.value)
-    pool = server_pool.ClusterPool(cluster)
+    cluster_pool.connect(cluster, listen=_LISTEN.value)
+    pool = cluster_pool.ClusterPool(cluster)
     return devices.cluster_assignment(config, _GROUPS.value, cluster), pool
 
 

@@ -174,7 +174,7 @@ def update_norms(
     norms: dict[str, tuple[float, float]] = {}
     # An executor of its own: errors of operations that were started on a machine that
     # has died since must not appear here.
-    with executors.own():
+    with executors.isolated():
         for device, pairs in by_device.items():
             with tf.device(device):
                 squares = tf.stack(

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Callable, Protocol
+from typing import Callable
 
-import tensorflow as tf
-
+from selfsup.hybrid.step_counts import TaskProgress
 from selfsup.pretraining import health
 from selfsup.pretraining.network import MultiTaskNetwork
 from selfsup.pretraining.validation import Validator
-
-
-class UpdateSource(Protocol):
-    """Knows the last update of a task's variables."""
-
-    def last_updates(self) -> list[tuple[tf.Variable, tf.Variable]]:
-        """Returns pairs of a variable and what the last step subtracted from it."""
 
 
 class HealthMonitor:
@@ -25,14 +17,14 @@ class HealthMonitor:
     def __init__(
         self,
         network: MultiTaskNetwork,
-        groups: Mapping[str, UpdateSource],
+        groups: Mapping[str, TaskProgress],
         validators: Mapping[str, Validator],
         say: Callable[[str], None],
     ) -> None:
         """
         Args:
           network: the network with the master variables.
-          groups: by task, what trains it.
+          groups: the progress of each task by name.
           validators: by task, for the tasks with held-out records.
           say: prints a line for the user.
         """

@@ -13,10 +13,10 @@ import tensorflow as tf
 from selfsup.common import files
 from selfsup.common.errors import UserError
 from selfsup.hybrid import aggregation
-from selfsup.hybrid.assignment import Assignment, alone
+from selfsup.hybrid.assignment import Assignment, taking_turns
 from selfsup.hybrid.cost_clock import CostClock
-from selfsup.hybrid.device_pool import LocalPool
-from selfsup.hybrid.engine import Engine
+from selfsup.hybrid.device_pool import DevicePool, LocalPool
+from selfsup.hybrid.engine import Engine, StopRequest
 from selfsup.hybrid.parallel_engine import ParallelEngine
 from selfsup.hybrid.rmsprop import NAMED
 from selfsup.hybrid.transfer import TransferOptions
@@ -29,8 +29,6 @@ from selfsup.pretraining.training_data import TrainingData, translate_data_error
 from selfsup.pretraining.workloads import WorkloadBuilder, on_servers
 
 if TYPE_CHECKING:
-    from selfsup.common.stop_signals import StopSignals
-    from selfsup.hybrid.cluster.server_pool import ClusterPool
     from selfsup.hybrid.timeline import Recorder
 
 _LOCK = ".lock"
@@ -53,7 +51,7 @@ class PretrainingRun:
         data_dir: str,
         model_dir: str,
         assignment: Assignment | None = None,
-        pool: LocalPool | ClusterPool | None = None,
+        pool: DevicePool | None = None,
         step_seconds: float = 600.0,
         transfer: TransferOptions | None = None,
         recorder: Recorder | None = None,
@@ -76,7 +74,7 @@ class PretrainingRun:
           UserError: if the data do not serve the tasks, if the folder holds a run with
             another configuration or on other data, or if another process trains in it.
         """
-        self._assignment = assignment or alone(config.tasks)
+        self._assignment = assignment or taking_turns(config.tasks)
         self._pool = pool or LocalPool()
         self._step_seconds = step_seconds
         self._model_dir = model_dir
@@ -133,20 +131,20 @@ class PretrainingRun:
             tf.train.Checkpoint(network=self.network, optimizers=aggregated.optimizers),
         )
         if self._assignment.takes_turns:
-            return Engine(*arguments)
+            return Engine(*arguments, steppers=aggregated.steppers)
         return ParallelEngine(
             *arguments,
-            pool=self._pool,
             steppers=aggregated.steppers,
+            pool=self._pool,
             step_seconds=self._step_seconds,
             say=_print_to_stderr,
         )
 
-    def run(self, stop: StopSignals) -> bool:
+    def run(self, stop: StopRequest) -> bool:
         """Trains until the run is finished, or until a signal asks to stop.
 
         Args:
-          stop: an entered `StopSignals`.
+          stop: asks to stop before the next step, such as `StopSignals`.
 
         Returns:
           whether the run is finished, rather than stopped by a signal.
@@ -174,7 +172,7 @@ class PretrainingRun:
                 self._train(stop, reporter)
             return stop.received is None and reporter.finish(stop)
 
-    def _train(self, stop: StopSignals, reporter: Reporter) -> None:
+    def _train(self, stop: StopRequest, reporter: Reporter) -> None:
         start = time.monotonic()
         self.engine.run(
             stop, self.config.checkpoint_seconds, reporter.after_step, reporter.flush

@@ -20,8 +20,8 @@ from selfsup.tasks.task import Metric
 PLAIN_SECONDS = 15.0
 
 
-class TaskProgress:
-    """The progress of one task, as numbers and as texts for the display.
+class TaskStatus:
+    """What is displayed about one task, as numbers and as texts.
 
     Attributes:
       metric: the metric to display.
@@ -35,7 +35,7 @@ class TaskProgress:
     """
 
     def __init__(
-        self, metric: Metric, limit: int, images_per_step: int, steps: int
+        self, metric: Metric, limit: int, images_per_step: float, steps: int
     ) -> None:
         self.metric = metric
         self.limit = limit
@@ -117,7 +117,7 @@ class ProgressDisplay:
 
     def __init__(
         self,
-        tasks: dict[str, TaskProgress],
+        tasks: dict[str, TaskStatus],
         takes_turns: bool = True,
         stream: TextIO | None = None,
         at_most: bool = False,
@@ -166,7 +166,7 @@ class ProgressDisplay:
         logs: Mapping[str, float],
         seconds: float,
     ) -> None:
-        """Records a step of the task `name`; see `TaskProgress.update`."""
+        """Records a step of the task `name`; see `TaskStatus.update`."""
         now = time.monotonic()
         if not self._takes_turns:
             # Steps of several replicas overlap, and machines may stop for a while. The

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Callable
+from typing import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -15,21 +15,18 @@ import tensorflow as tf
 from selfsup.common import files
 from selfsup.common.history import History
 from selfsup.common.png_file import save_png
-from selfsup.hybrid.engine import Engine
+from selfsup.hybrid.engine import Engine, StopRequest
+from selfsup.hybrid.step_counts import TaskProgress
 from selfsup.pretraining.combination import Combination
 from selfsup.pretraining.combination_figure import draw
 from selfsup.pretraining.configuration import RunConfig
 from selfsup.pretraining.health_monitor import HealthMonitor
 from selfsup.pretraining.network import MultiTaskNetwork
 from selfsup.pretraining.pretrained_trunk import checkpoint_store
-from selfsup.pretraining.progress_display import ProgressDisplay, TaskProgress
+from selfsup.pretraining.progress_display import ProgressDisplay, TaskStatus
 from selfsup.pretraining.tensorboard_log import TensorBoardLog
 from selfsup.pretraining.training_data import TrainingData
 from selfsup.pretraining.validation import Validator
-
-if TYPE_CHECKING:
-    from selfsup.common.stop_signals import StopSignals
-    from selfsup.hybrid.step_counts import StepCounts
 
 PICTURES_FOLDER = "pictures"
 VALIDATION_FILE = "validation.json"
@@ -94,7 +91,7 @@ class Reporter:
 
     def _build_display(self) -> ProgressDisplay:
         tasks = {
-            name: TaskProgress(
+            name: TaskStatus(
                 task.metric_specs[0],
                 self._limits[name],
                 self._engine.groups[name].examples_per_step,
@@ -141,7 +138,7 @@ class Reporter:
         if self._is_due(name, self._config.log_steps) and self._rows[name]:
             rows, self._rows[name] = self._rows[name], []
             mean = {key: float(np.mean([row[key] for row in rows])) for key in logs}
-            counts = {"skipped": group.skipped, "stand_ins": group.stand_ins}
+            counts = {"skipped": group.skipped, "stand_ins": group.replacements}
             self._log(name, "train", {**mean, **counts})
             self._log_alpha(name)
         if self._health_is_due(name):
@@ -150,12 +147,12 @@ class Reporter:
                 self._validate(name)
             self._log(name, "health", self._health.check(name))
 
-    def _check_damage(self, name: str, group: StepCounts) -> None:
+    def _check_damage(self, name: str, group: TaskProgress) -> None:
         """Prints the name of each damaged shard once; raises beyond the limit."""
         examples = round(self._steps[name] * group.examples_per_step)
         limit = self._damage_limits[name]
         for shard in limit.check_during_training(
-            group.stand_ins, examples, group.damaged
+            group.replacements, examples, group.damaged_shards
         ):
             self.display.say(
                 f"{name}: a damaged shard: {shard}; other records replace the missing "
@@ -231,11 +228,11 @@ class Reporter:
         except (OSError, tf.errors.OpError) as error:
             self.display.say(f"the curves were not written: {error}")
 
-    def finish(self, stop: StopSignals) -> bool:
+    def finish(self, stop: StopRequest) -> bool:
         """Validates all tasks and writes the results and pictures.
 
         Args:
-          stop: an entered `StopSignals`.
+          stop: asks to stop.
 
         Returns:
           whether everything was written before a signal asked to stop.
@@ -266,13 +263,13 @@ class Reporter:
         """Counts, and prints if there are any, the examples used for missing records."""
         group = self._engine.groups[name]
         held_out = self._validators[name].replacements
-        if group.stand_ins or held_out:
+        if group.replacements or held_out:
             self.display.say(
-                f"{name}: {group.stand_ins} of {group.examples} training examples and "
+                f"{name}: {group.replacements} of {group.examples} training examples and "
                 f"{held_out} held-out examples replaced records that are missing "
                 "because shards are damaged"
             )
-        return {"stand_ins": held_out, "stand_ins_in_training": group.stand_ins}
+        return {"stand_ins": held_out, "stand_ins_in_training": group.replacements}
 
     def _say_metric(self, name: str, values: Mapping[str, float]) -> None:
         metric = self._network.tasks[name].metric_specs[0].name

@@ -14,7 +14,7 @@ from selfsup.data import pipeline, replica_share
 from selfsup.data.pipeline import DatasetSplit
 from selfsup.data.replica_share import ReplicaShare
 from selfsup.hybrid.assignment import Assignment
-from selfsup.hybrid.placement import own_cpu, spread_over
+from selfsup.hybrid.placement import local_cpu, spread_over
 from selfsup.hybrid.timeline import Recorder
 from selfsup.hybrid.transfer import TransferOptions
 from selfsup.hybrid.workload import Model, Replica, Workload
@@ -85,8 +85,10 @@ class WorkloadBuilder:
             master=self._replica(name, _model(name, self._network), whole, seed),
             learning_rate=self._learning_rate(name),
             seed=seed,
-            copy=None if self._assignment.takes_turns else self._copier(name, seed),
-            wire=self._transfer,
+            make_replica=None
+            if self._assignment.takes_turns
+            else self._copier(name, seed),
+            transfer=self._transfer,
             recorder=self._recorder,
         )
 
@@ -137,7 +139,7 @@ class WorkloadBuilder:
         The model itself never computes. It is in this process, because it must exist
         for longer than any machine that a replica runs on.
         """
-        with tf.device(own_cpu()):
+        with tf.device(local_cpu()):
             network = build_network(self._config, [name])
             network.build(name, self.examples[name])
         return _model(name, network)
@@ -152,7 +154,7 @@ class WorkloadBuilder:
             model=model,
             batches=self._batches(name, share, seed),
             batch_size=self._config.tasks[name].batch_size,
-            stand_ins=damaged_shards,
+            replacements=damaged_shards,
         )
 
 

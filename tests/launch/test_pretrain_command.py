@@ -86,4 +86,4 @@ def test_a_tf_config_of_one_machine_is_reported(data, tmp_path):
         "TF_CONFIG names no other process: training on this machine" in process.stdout
     )
     assert process.returncode == 1
-    assert "asks for 7 = 7 devices; there are 1 (/CPU:0)" in process.stderr
+    assert "7 = 7 devices are requested, but only 1 available: /CPU:0" in process.stderr

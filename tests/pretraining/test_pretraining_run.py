@@ -280,7 +280,7 @@ def test_curves_are_drawn_against_chance(straight, tmp_path):
 
 def test_an_unknown_checkpoint_is_explained(straight, tmp_path):
     with pytest.raises(
-        UserError, match="no checkpoint 'snapshot-009'; there are: check"
+        UserError, match="no checkpoint 'snapshot-009'; existing checkpoints: check"
     ):
         from_run.export_run(straight, str(tmp_path / "out"), checkpoint="snapshot-009")
 

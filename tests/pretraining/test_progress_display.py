@@ -6,7 +6,7 @@ from selfsup.tasks.task import Metric
 
 def _task(limit=10, steps=0):
     spec = Metric("accuracy", True, "share")
-    return progress_display.TaskProgress(spec, limit, images_per_step=8, steps=steps)
+    return progress_display.TaskStatus(spec, limit, images_per_step=8, steps=steps)
 
 
 _LOGS = {"loss": 2.0, "accuracy": 0.25, "chance/accuracy": 0.125}
