@@ -1,3 +1,3 @@
 """Builders of TFRecord data sets."""
 
-import selfsup.common.quiet  # noqa: F401
+import selfsup.common.warning_filters  # noqa: F401

@@ -1,3 +1,3 @@
 """Evaluations of a pretrained trunk (paper section 5)."""
 
-import selfsup.common.quiet  # noqa: F401
+import selfsup.common.warning_filters  # noqa: F401

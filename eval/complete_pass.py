@@ -15,7 +15,7 @@ def serialized_records(source):
     metric over other records than its name says would be wrong. Iterate it inside of
     `damage_explained`.
     """
-    return tf.data.TFRecordDataset(pipeline.native_files(source))
+    return tf.data.TFRecordDataset(pipeline.native_paths(source))
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 import os
 
-from eval import metrics_file, workspace
+from eval import metrics_file, output_folder
 from eval.passes import Stopped
 from selfsup.common.stop_signals import StopSignals
 
@@ -20,7 +20,7 @@ def run(settings, evaluate):
       (metrics.json's fields, whether they were there already), or (None, name of the
       signal that stopped it).
     """
-    with StopSignals() as stop, workspace.opened(settings) as folder:
+    with StopSignals() as stop, output_folder.opened(settings) as folder:
         before = os.path.exists(os.path.join(folder, metrics_file.FILE_NAME))
         try:
             finished = before or evaluate(settings, folder, stop)

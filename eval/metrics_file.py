@@ -48,7 +48,7 @@ def write(folder, *, evaluation, headline, metrics, trunk, settings, data, **opt
         "alpha": optional.pop("alpha", None),
         "settings": settings,
         "data": data,
-        "versions": versions.of(_PACKAGES),
+        "versions": versions.installed(_PACKAGES),
     }
     if optional:
         raise TypeError(f"unknown fields: {', '.join(optional)}")

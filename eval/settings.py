@@ -77,11 +77,11 @@ def resolve(
       UserError: for unknown names, with the list of known ones, and for values of the
         wrong type.
     """
-    chosen = overrides.known("--preset", preset, presets)
+    chosen = overrides.look_up("--preset", preset, presets)
     config = dataclasses.replace(config_class(), **chosen.config)
     config = overrides.apply(config, texts, "--set")
     if steps is not None:
         config = dataclasses.replace(config, steps=steps)
     depth = depth or chosen.depth
-    overrides.known("--depth", depth, DEPTHS)
+    overrides.look_up("--depth", depth, DEPTHS)
     return Settings(preset=preset, depth=depth, config=config, **common)

@@ -124,9 +124,9 @@ class Training:
         return self.number >= self._steps
 
     def _take(self, batch):
-        examples, stand_ins = pipeline.split_stand_in(batch)
+        examples, stand_ins = pipeline.split_replaced_shard(batch)
         logs = self._step(examples, tf.constant(self.number, tf.int32))
-        self._pending.append({**logs, pipeline.STAND_IN: stand_ins})
+        self._pending.append({**logs, pipeline.REPLACED_SHARD: stand_ins})
         self.number += 1
 
     def _due(self):
@@ -137,7 +137,7 @@ class Training:
         rows, self._pending = self._pending, []
         if not rows:
             return
-        stand_ins = np.concatenate([row.pop(pipeline.STAND_IN) for row in rows])
+        stand_ins = np.concatenate([row.pop(pipeline.REPLACED_SHARD) for row in rows])
         if np.any(stand_ins >= 0):
             raise UserError(
                 f"{self._name}: a shard of the training set is damaged (python -m "

@@ -1,3 +1,3 @@
 """Command-line binaries."""
 
-import selfsup.common.quiet  # noqa: F401
+import selfsup.common.warning_filters  # noqa: F401

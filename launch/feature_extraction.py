@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from data_prep.build.shards import SetAside
-from data_prep.sources import photo_builder, photo_conversion
+from data_prep.sources import photo_conversion, photo_listing
 from selfsup.common import files
 from selfsup.common.errors import UserError
 from selfsup.common.png_file import save_png
@@ -30,7 +30,7 @@ def extract(trunk_dir, folder, output, image_size, batch_size):
     """
     trunk = load_trunk(trunk_dir)
     _make_folder(os.path.dirname(os.path.abspath(output)))
-    keys = sorted(photo_builder.find_photos(folder, output))
+    keys = sorted(photo_listing.find_photos(folder, output))
     used, features, batch, names = [], [], [], []
 
     def run_batch():

@@ -28,7 +28,7 @@ def main(_):
     """Reads the flags and imports."""
     from selfsup.export import from_slim
 
-    from_slim.import_slim(
+    from_slim.export_checkpoint(
         _CHECKPOINT.value,
         _OUTPUT.value,
         depth=_DEPTH.value,

@@ -1,3 +1,3 @@
 """Self-supervised tasks, their shared trunk and the loop that trains them."""
 
-import selfsup.common.quiet  # noqa: F401
+import selfsup.common.warning_filters  # noqa: F401

@@ -58,8 +58,8 @@ def test_tensorflow_models_cut_anchors():
 @pytest.mark.parametrize(
     "module",
     [
-        "selfsup.images.augmentation",
-        "eval.voc07_detection.fitting",
+        "eval.voc07_detection.trainer",
+        "selfsup.images.exemplar_augmentation",
         "launch.demonstration.finetuning",
     ],
 )

@@ -61,7 +61,7 @@ def finish(output: str, plan: Plan, assignment: ShardAssignment) -> Manifest:
             "counts": dict(sorted(counts.items())),
         },
         options=plan["options"],
-        versions=versions.of(_PACKAGES),
+        versions=versions.installed(_PACKAGES),
         directory=output,
     )
     _check_usable(manifest, set_aside, assignment.is_validation_drawn)

@@ -170,7 +170,7 @@ class ShardWriter:
         temporary = files.temporary_name(job.path)
         contents = _ShardContents()
         try:
-            with tf.io.TFRecordWriter(files.native(temporary)) as writer:
+            with tf.io.TFRecordWriter(files.native_path(temporary)) as writer:
                 for item in self.read_inputs(job):
                     yield item.key
                     records = self._convert(item, unusable, contents)

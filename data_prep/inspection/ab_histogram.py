@@ -33,7 +33,9 @@ def write_color_prior(sets, output):
     # Told now rather than after the measurement.
     if not os.access(os.path.dirname(os.path.abspath(output)), os.W_OK):
         raise UserError(f"--output={output}: its folder is missing or not writable")
-    source = pipeline.RecordSource(pipeline.sets_for((records.IMAGE,), sets), "train")
+    source = pipeline.DatasetSplit(
+        pipeline.select_sets((records.IMAGE,), sets), "train"
+    )
     prior = measure(pipeline.one_pass(source), source.records)
     temporary = f"{output}.{os.getpid()}.tmp"
     try:

@@ -70,7 +70,7 @@ def _read(path, places):
         return []
     found = []
     try:
-        stream = tf.data.TFRecordDataset(files.native(path)).take(places[-1] + 1)
+        stream = tf.data.TFRecordDataset(files.native_path(path)).take(places[-1] + 1)
         for place, serialized in enumerate(stream):
             if place in places:
                 found.append(set_statistics.raw_values(serialized.numpy()))

@@ -201,7 +201,9 @@ class ShardStatistics:
         _, path, limit = job
         statistics = Statistics()
         try:
-            for serialized in tf.data.TFRecordDataset(files.native(path)).take(limit):
+            for serialized in tf.data.TFRecordDataset(files.native_path(path)).take(
+                limit
+            ):
                 add_record(statistics, raw_values(serialized.numpy()), self._features)
                 if statistics.records % _RECORDS_A_STEP == 0:
                     yield statistics.records

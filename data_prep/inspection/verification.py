@@ -44,7 +44,7 @@ class ShardCheck:
         """A text, "" when all is well, for each record and for the end of the shard."""
         import tensorflow as tf
 
-        stream = iter(tf.data.TFRecordDataset(files.native(path)))
+        stream = iter(tf.data.TFRecordDataset(files.native_path(path)))
         number = 0
         while True:
             try:

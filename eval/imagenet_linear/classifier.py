@@ -6,11 +6,11 @@ import tensorflow as tf
 
 from eval.imagenet_linear import dataset
 from eval.imagenet_linear.features import FrozenFeatures
-from eval.imagenet_linear.layers import SoftmaxLayers, cross_entropies, hits
+from eval.imagenet_linear.softmax_layers import SoftmaxLayers, cross_entropies, hits
 from selfsup.keras import keras
 
 
-class LinearEvaluation(tf.Module):
+class LinearClassifiers(tf.Module):
     """A frozen trunk, its features and their softmax layers, with the training step.
 
     Every row of features has one layer for each learning rate of the ladder. Gradient

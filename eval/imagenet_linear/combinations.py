@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from eval.imagenet_linear.pooling import max_pool_to
 from selfsup.pretraining.combination import Combination
-from selfsup.trunk.batch_norm import PooledMoments
-from selfsup.trunk.residual import BATCH_NORM_EPSILON
+from selfsup.trunk.batch_norm_recalibration import PooledMoments
+from selfsup.trunk.layers import BATCH_NORM_EPSILON
 
 
 class UnitMoments:

@@ -89,8 +89,8 @@ def _open(one):
     return LabelledPhotos(
         directory=one.directory,
         classes=tuple(one.labels),
-        train=pipeline.RecordSource([one], TRAIN),
-        test=pipeline.RecordSource([one], splits[0]),
+        train=pipeline.DatasetSplit([one], TRAIN),
+        test=pipeline.DatasetSplit([one], splits[0]),
         test_split=splits[0],
         checksum=manifest.fingerprint([one], (TRAIN, splits[0])),
     )
@@ -300,7 +300,7 @@ def in_file_order(source, size, batch_size, keep=None):
     stream = complete_pass.serialized_records(source).map(lambda record: (record, -1))
     with complete_pass.damage_explained(source):
         for batch in _centre_crops(_kept(stream, keep), size, batch_size):
-            yield pipeline.split_stand_in(batch)[0]
+            yield pipeline.split_replaced_shard(batch)[0]
 
 
 def sample(source, size, batch_size, count, seed, keep=None):
@@ -308,7 +308,7 @@ def sample(source, size, batch_size, count, seed, keep=None):
     stream = pipeline.record_stream(source, seed, 0).take(source.records)
     stream = _kept(stream, keep).take(count)
     for batch in _centre_crops(stream, size, batch_size):
-        batch, stand_ins = pipeline.split_stand_in(batch)
+        batch, stand_ins = pipeline.split_replaced_shard(batch)
         if tf.reduce_any(stand_ins >= 0):
             raise UserError(
                 f"{source.files[int(tf.reduce_max(stand_ins))]}: is damaged, so nothing "
@@ -333,7 +333,7 @@ def _centre_crops(stream, size, batch_size):
     def prepare(serialized, stand_in):
         record = records.parse(serialized, (records.IMAGE, records.LABEL))
         image = centre_crop(record["image"], size)
-        return {**record, "image": image, pipeline.STAND_IN: stand_in}
+        return {**record, "image": image, pipeline.REPLACED_SHARD: stand_in}
 
     crops = stream.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return crops.batch(batch_size).prefetch(2)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from eval import metrics_file, pictures, trunks
 from eval.imagenet_linear import dataset, drawing, ladder, testing
-from eval.imagenet_linear.classifier import LinearEvaluation
+from eval.imagenet_linear.classifier import LinearClassifiers
 from eval.imagenet_linear.config import NAME
 from eval.imagenet_linear.feature_cache import FeatureCache
 from eval.imagenet_linear.held_out import is_held_out
@@ -16,7 +16,7 @@ from eval.imagenet_linear.view_cache import ViewCache
 from eval.passes import watched
 from eval.training import TENSORBOARD, Training
 from selfsup.data import pipeline
-from selfsup.trunk.batch_norm import recalibrate_batch_norm
+from selfsup.trunk.batch_norm_recalibration import recalibrate_batch_norm
 
 
 def evaluate(settings, folder, stop):
@@ -32,7 +32,7 @@ class Run:
     """One run of the evaluation in its folder.
 
     Attributes:
-      model: the `LinearEvaluation`.
+      model: the `LinearClassifiers`.
       training: its `Training`.
     """
 
@@ -50,7 +50,7 @@ class Run:
         self._photos = dataset.find(settings.data)
         pretrained = trunks.load_for(settings, config.output_stride)
         classes = len(self._photos.classes)
-        self.model = LinearEvaluation(pretrained.trunk, classes, settings)
+        self.model = LinearClassifiers(pretrained.trunk, classes, settings)
         self._cache = self._make_cache()
         self._view_cache = self._make_view_cache()
         self.training = Training(

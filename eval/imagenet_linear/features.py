@@ -10,8 +10,8 @@ import tensorflow as tf
 from eval.imagenet_linear.combinations import Combinations
 from eval.imagenet_linear.pooling import max_pool_to
 from selfsup.common.errors import UserError
-from selfsup.trunk.batch_norm import PooledMoments
-from selfsup.trunk.residual import BATCH_NORM_EPSILON
+from selfsup.trunk.batch_norm_recalibration import PooledMoments
+from selfsup.trunk.layers import BATCH_NORM_EPSILON
 
 
 class FrozenFeatures(tf.Module):

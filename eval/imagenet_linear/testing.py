@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from eval.imagenet_linear.ladder import Scores
-from eval.imagenet_linear.layers import cross_entropies, hits
+from eval.imagenet_linear.softmax_layers import cross_entropies, hits
 from selfsup.common import files
 
 TOP = 5
@@ -83,7 +83,7 @@ def compare_rates(evaluation, batches) -> Scores:
     """What the layers at all rates reach.
 
     Args:
-      evaluation: a trained `LinearEvaluation`.
+      evaluation: a trained `LinearClassifiers`.
       batches: iterable of dicts of photos that no layer was trained on.
     """
 
@@ -107,10 +107,10 @@ def _predict(evaluation, rate, features, labels):
 
 
 def run(evaluation, batches, chosen, neighbours=None) -> Results:
-    """Tests a trained `LinearEvaluation`.
+    """Tests a trained `LinearClassifiers`.
 
     Args:
-      evaluation: the `LinearEvaluation`.
+      evaluation: the `LinearClassifiers`.
       batches: iterable of dicts of the test split.
       chosen: int [R], index of the learning rate of each row.
       neighbours: a fitted scikit-learn classifier on features of the evaluation's row,
@@ -151,7 +151,7 @@ def fit_neighbours(evaluation, batches, count, rate=0):
     Neighbours are the nearest by cosine, and vote by how near they are.
 
     Args:
-      evaluation: the `LinearEvaluation`.
+      evaluation: the `LinearClassifiers`.
       batches: iterable of dicts of training photos.
       count: of neighbours; all of the photos where these are fewer.
       rate: index of the learning rate of the evaluation's row.

@@ -89,7 +89,7 @@ class ViewCache:
         held_out = np.zeros([self.views], bool)
         done = 0
         for number, batch in enumerate(batches):
-            examples, stand_ins = pipeline.split_stand_in(batch)
+            examples, stand_ins = pipeline.split_replaced_shard(batch)
             if tf.reduce_any(stand_ins >= 0):
                 raise UserError(
                     "a shard of the training set is damaged (python -m "
@@ -117,7 +117,7 @@ class ViewCache:
 
         Returns:
           tf.data.Dataset of dicts: "features" float32 [B, R, F], "label" int64 [B],
-          "held_out" bool [B] and `pipeline.STAND_IN`.
+          "held_out" bool [B] and `pipeline.REPLACED_SHARD`.
         """
         stored = np.load(os.path.join(self._folder, _FEATURES), mmap_mode="r")
         with np.load(os.path.join(self._folder, _LABELS)) as content:
@@ -141,7 +141,7 @@ class ViewCache:
                 "features": tf.ensure_shape(features, [size, *self._shape[1:]]),
                 "label": tf.gather(labels, indices),
                 "held_out": tf.gather(held_out, indices),
-                pipeline.STAND_IN: tf.fill([size], -1),
+                pipeline.REPLACED_SHARD: tf.fill([size], -1),
             }
 
         indices = tf.data.Dataset.counter(position).map(index_at)

@@ -7,14 +7,14 @@ import tensorflow as tf
 
 from eval import metrics_file, pictures, trunks
 from eval.nyuv2_depth import drawing, network, testing
-from eval.nyuv2_depth.examples import Data
-from eval.nyuv2_depth.fitting import Fitting
+from eval.nyuv2_depth.dataset import DepthDataset
+from eval.nyuv2_depth.trainer import DepthTrainer
 from eval.passes import watched
 from eval.training import TENSORBOARD, Training
 from eval.trunk_features import TrunkFeatures
 from selfsup.common import files
 from selfsup.keras import keras
-from selfsup.trunk.batch_norm import recalibrate_batch_norm
+from selfsup.trunk.batch_norm_recalibration import recalibrate_batch_norm
 
 NAME = "nyuv2_depth"
 HEADLINE = "under_1.25"
@@ -32,21 +32,21 @@ def evaluate(settings, folder, stop):
     Returns:
       whether it came to its end.
     """
-    data = Data(settings.data, settings.config)
+    data = DepthDataset(settings.data, settings.config)
     settings = _with_steps(settings, data.train.records)
-    fitting, training = _prepare(settings, data, folder)
+    trainer, training = _prepare(settings, data, folder)
     if not training.run(stop):
         return False
     count, batches = data.calibration_batches(settings.seed)
     recalibrate_batch_norm(
-        fitting.network,
+        trainer.network,
         watched(batches, "images for batch norm", count, stop),
         output_stride=network.OUTPUT_STRIDE,
     )
-    tested = testing.run(fitting.network, data, settings.config, stop)
+    tested = testing.run(trainer.network, data, settings.config, stop)
     if tested is None:
         return False
-    _write(folder, settings, data, fitting.network, training.notes, tested)
+    _write(folder, settings, data, trainer.network, training.notes, tested)
     return True
 
 
@@ -63,13 +63,13 @@ def _with_steps(settings, frames):
 
 
 def _prepare(settings, data, folder):
-    """(the `Fitting`, its `Training`) at their newest checkpoint or their start."""
+    """(the `DepthTrainer`, its `Training`) at their newest checkpoint or their start."""
     config = settings.config
     pretrained = trunks.load_for(settings, network.OUTPUT_STRIDE)
     # The decoder is the same for all trunks of a depth that are compared.
     keras.utils.set_random_seed(settings.seed + 2)
     features = TrunkFeatures(pretrained.trunk, NAME, settings.lasso)
-    fitting = Fitting(
+    trainer = DepthTrainer(
         network.DepthNetwork(features, config.channels, config.dropout),
         config,
         settings.seed,
@@ -77,15 +77,15 @@ def _prepare(settings, data, folder):
     training = Training(
         folder,
         NAME,
-        step=fitting.step,
+        step=trainer.step,
         batches=lambda position: data.batches(position, settings.seed),
         batch_size=config.batch_size,
         steps=config.steps,
-        trackable=fitting,
+        trackable=trainer,
         notes={"trunk": pretrained.description, "data": data.description},
     )
     training.resume()
-    return fitting, training
+    return trainer, training
 
 
 def _write(folder, settings, data, depth_network, notes, tested):

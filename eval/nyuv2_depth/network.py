@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from eval.nyuv2_depth.up_projection import UpProjection
 from selfsup.keras import keras
-from selfsup.trunk.residual import BatchNorm, Conv2D, build_sublayer
+from selfsup.trunk.layers import BatchNorm, Conv2D, build_sublayer
 
 OUTPUT_STRIDE = 16
 # Input pixels per pixel of the depth map: three levels double the trunk's resolution.

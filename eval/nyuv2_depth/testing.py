@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from eval import complete_pass
-from eval.nyuv2_depth.examples import to_float
+from eval.nyuv2_depth.dataset import to_float
 from eval.nyuv2_depth.score.depth_metrics import DepthMetrics
 from eval.nyuv2_depth.score.scoring import resize
 from selfsup.common import files
@@ -54,7 +54,7 @@ def run(network, data, config, stop):
 
     Args:
       network: a `DepthNetwork`.
-      data: an `examples.Data`.
+      data: an `dataset.DepthDataset`.
       config: the evaluation's `Config`.
       stop: a `hybrid.stop.StopSignals`.
 

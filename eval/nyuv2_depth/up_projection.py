@@ -10,7 +10,7 @@ column alone. So the taps of each parity are a small convolution of their own (3
 import tensorflow as tf
 
 from selfsup.keras import keras
-from selfsup.trunk.residual import BatchNorm, Conv2D, build_sublayer
+from selfsup.trunk.layers import BatchNorm, Conv2D, build_sublayer
 
 KERNEL_SIZE = 5
 

@@ -25,7 +25,7 @@ def per_location(config):
 
 
 @functools.cache
-def of_canvas(height, width, config):
+def canvas_anchors(height, width, config):
     """Anchors (ymin, xmin, ymax, xmax): float32 array [h, w, 4 A].
 
     Args:

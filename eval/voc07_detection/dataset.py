@@ -87,7 +87,7 @@ def _of(one):
         raise UserError(
             f"{one.directory}: has neither a train nor a validation split to train on"
         )
-    trainval, test = _trainval(one), pipeline.RecordSource([one], TEST)
+    trainval, test = _trainval(one), pipeline.DatasetSplit([one], TEST)
     max_objects, counts = _count(trainval, len(one.labels))
     if not max_objects:
         raise UserError(
@@ -138,7 +138,7 @@ def _trainval(one):
         for split in _TRAINVAL
         for shard in one.split(split)
     )
-    return pipeline.RecordSource([dataclasses.replace(one, shards=shards)], name)
+    return pipeline.DatasetSplit([dataclasses.replace(one, shards=shards)], name)
 
 
 def _count(source, classes):

@@ -120,7 +120,7 @@ class Detector(tf.Module):
 
     def _see(self, images):
         """(features of images, anchors of their canvas)."""
-        layout = anchors.of_canvas(*images.shape[1:3], self._config)
+        layout = anchors.canvas_anchors(*images.shape[1:3], self._config)
         features = self.features(images)
         return tf.ensure_shape(features, [None, *layout.shape[:2], None]), layout
 

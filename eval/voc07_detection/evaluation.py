@@ -7,7 +7,7 @@ from eval import metrics_file, pictures, trunks
 from eval.passes import watched
 from eval.training import Training
 from eval.trunk_features import TrunkFeatures
-from eval.voc07_detection import canvases, dataset, drawing, examples, fitting, testing
+from eval.voc07_detection import canvases, dataset, drawing, examples, testing, trainer
 from eval.voc07_detection.recalibration import recalibrate
 from eval.voc07_detection.score import result_files
 from eval.voc07_detection.score.average_precision import mean_average_precision
@@ -41,21 +41,21 @@ def evaluate(settings, folder, stop):
 
 
 def prepare(settings, found, folder, stop):
-    """(the `Fitting`, its `Training`) at their newest checkpoint or their start."""
+    """(the `DetectorTrainer`, its `Training`) at their newest checkpoint or their start."""
     config = settings.config
     pretrained = trunks.load_for(settings, canvases.STRIDE)
-    features = TrunkFeatures(pretrained.trunk, fitting.NAME, settings.lasso)
-    detector = fitting.build(pretrained, features, found, settings)
-    fitted = fitting.Fitting(detector, config, settings.seed)
+    features = TrunkFeatures(pretrained.trunk, trainer.NAME, settings.lasso)
+    detector = trainer.build(pretrained, features, found, settings)
+    fitted = trainer.DetectorTrainer(detector, config, settings.seed)
     notes = {
         "trunk": {**pretrained.description, "block4": pretrained.block4 is not None},
         "data": found.description(),
     }
     training = Training(
         folder,
-        fitting.NAME,
+        trainer.NAME,
         step=fitted.step,
-        batches=fitting.batches(found, settings),
+        batches=trainer.batches(found, settings),
         batch_size=config.batch_size,
         steps=config.steps,
         trackable=fitted,
@@ -94,7 +94,7 @@ def _write(folder, settings, found, detector, notes, tested):
         precisions[str(iou)] = of_class
     metrics_file.write(
         folder,
-        evaluation=fitting.NAME,
+        evaluation=trainer.NAME,
         headline=f"{_METRIC}_{_IOUS[0]}",
         metrics=metrics,
         trunk=notes["trunk"],

@@ -27,7 +27,7 @@ def training(dataset, config, seed, position):
       tf.data.Dataset of dicts: "image" float32 [B, H, W, 3] in [0, 1], "size" float32
       [B, 2], the image's height and width in the canvas, "boxes" float32 [B, M, 4] in
       its pixels, "classes" int32 [B, M] from 1, 0 being background, rows of -1 behind
-      an image's objects, and `pipeline.STAND_IN`.
+      an image's objects, and `pipeline.REPLACED_SHARD`.
     """
     positions = tf.data.Dataset.counter(position)
     stream = pipeline.record_stream(dataset.trainval, seed, position)
@@ -61,7 +61,7 @@ _PADDING = {
     "size": 0,
     "boxes": float(_ABSENT),
     "classes": _ABSENT,
-    pipeline.STAND_IN: 0,
+    pipeline.REPLACED_SHARD: 0,
 }
 
 
@@ -71,7 +71,7 @@ def _padded_shapes(max_objects):
         "size": [2],
         "boxes": [max_objects, 4],
         "classes": [max_objects],
-        pipeline.STAND_IN: [],
+        pipeline.REPLACED_SHARD: [],
     }
 
 
@@ -85,7 +85,7 @@ def _example(element, seed):
         "size": tf.shape(image)[:2],
         "boxes": boxes,
         "classes": tf.cast(classes, tf.int32) + 1,
-        pipeline.STAND_IN: stand_in,
+        pipeline.REPLACED_SHARD: stand_in,
     }
 
 

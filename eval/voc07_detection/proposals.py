@@ -6,7 +6,7 @@ from official.vision.modeling.layers.roi_generator import MultilevelROIGenerator
 
 from eval.voc07_detection import anchors
 from eval.voc07_detection.anchors import LEVEL
-from selfsup.trunk.residual import BatchNorm, Conv2D, build_sublayer
+from selfsup.trunk.layers import BatchNorm, Conv2D, build_sublayer
 
 _LEVEL_NUMBER = int(LEVEL)
 

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from eval.voc07_detection import anchors, canvases
-from selfsup.trunk.batch_norm import recalibrate_batch_norm
+from selfsup.trunk.batch_norm_recalibration import recalibrate_batch_norm
 
 _WINDOWS = 32
 
@@ -44,7 +44,7 @@ class _Heads(tf.Module):
         """Anchors drawn from all over the canvas, cut to it: float32 [N, 4]."""
         stride = canvases.STRIDE
         limits = np.array([height, width, height, width], np.float32) * stride
-        boxes = anchors.of_canvas(height * stride, width * stride, self._config)
+        boxes = anchors.canvas_anchors(height * stride, width * stride, self._config)
         boxes = np.clip(boxes.reshape([-1, 4]), 0, limits)
         count = min(_WINDOWS, len(boxes))
         spread = np.random.default_rng(0).choice(len(boxes), count, replace=False)

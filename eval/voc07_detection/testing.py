@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from eval import complete_pass
-from eval.voc07_detection import boxes as conventions
+from eval.voc07_detection import box_conventions as conventions
 from eval.voc07_detection import canvases, examples
 from eval.voc07_detection.dataset import image_id
 from selfsup.common.progress import ProgressBar

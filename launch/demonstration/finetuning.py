@@ -71,7 +71,7 @@ def finetune(trunk_dir, data_dir, steps):
 
 
 def _labelled(sets, split):
-    source = pipeline.RecordSource(sets, split)
+    source = pipeline.DatasetSplit(sets, split)
     images = pipeline.plain_images(source, IMAGE_SIZE, 1).unbatch()
     labels = pipeline.one_pass(source).map(
         lambda one: records.parse(one, (records.LABEL,))["label"]

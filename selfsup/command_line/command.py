@@ -9,7 +9,7 @@ from selfsup.common.errors import UserError
 
 # Set before anything can import TensorFlow, and in the environment, so that worker
 # processes are quiet too: its start-up notices, and a notice of a Google library
-# about the future of this Python (`selfsup.common.quiet` is for this process).
+# about the future of this Python (`selfsup.common.warning_filters` is for this process).
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault(
     "PYTHONWARNINGS", "ignore::FutureWarning:google.api_core._python_version_support"

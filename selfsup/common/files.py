@@ -9,7 +9,7 @@ import uuid
 from selfsup.common.errors import UserError
 
 
-def native(path: str) -> bytes:
+def native_path(path: str) -> bytes:
     """`path` as TensorFlow's readers and writers take it, whatever bytes its name has.
 
     As str they refuse a name that is not UTF-8, which Linux allows.

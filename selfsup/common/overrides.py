@@ -37,7 +37,7 @@ def override(config, key, value, flag):
 
 def _read(config, key, value, flag):
     fields = {field.name: field for field in dataclasses.fields(config)}
-    field = known(flag, key, fields)
+    field = look_up(flag, key, fields)
     read = parse(value, type(getattr(config, key)), flag)
     if not field.metadata.get(PATH):
         return read
@@ -54,7 +54,7 @@ def _replaced(config, values, flag):
         raise UserError(f"{flag}: {error}") from error
 
 
-def known(flag, name, table):
+def look_up(flag, name, table):
     """`table[name]`, or a `UserError` that lists the table's keys."""
     if name not in table:
         raise UserError(f"{flag}: unknown {name!r}; known: {', '.join(sorted(table))}")

@@ -5,7 +5,7 @@ import importlib.metadata
 import platform
 
 
-def of(packages):
+def installed(packages):
     """{"python": version, package: version, ...}; packages not installed are left out."""
     versions = {"python": platform.python_version()}
     for name in packages:

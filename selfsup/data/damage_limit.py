@@ -7,7 +7,7 @@ from selfsup.data import pipeline
 
 def count_whole_records(path):
     """How many records of a shard can be read, those behind its first damage not."""
-    counted = pipeline.whole_records(files.native(path)).reduce(
+    counted = pipeline.whole_records(files.native_path(path)).reduce(
         0, lambda count, _: count + 1
     )
     return int(counted)
@@ -28,7 +28,7 @@ class DamageLimit:
         self._fraction = fraction
         self._named = set()
 
-    def check_known(self):
+    def check_before_training(self):
         """Counts what the shards lack whose size tells that they are damaged.
 
         Raises:
@@ -43,7 +43,7 @@ class DamageLimit:
                 f"damaged shards, {self._advice(shards)}"
             )
 
-    def see(self, stand_ins, seen, shards):
+    def check_during_training(self, stand_ins, seen, shards):
         """Compares the stand-ins among the examples seen so far with the limit.
 
         Args:

@@ -10,13 +10,14 @@ at most one window again.
 
 A shard is read up to its first damage. Records of other shards take the place of those
 behind it, so that damage moves no position, and each example says whether it is such a
-stand-in (`STAND_IN`).
+stand-in (`REPLACED_SHARD`).
 """
 
 import bisect
 import functools
 import itertools
 import sys
+from typing import Protocol
 
 import tensorflow as tf
 
@@ -31,7 +32,7 @@ SHUFFLE_BUFFER = 2048
 _READ_AHEAD = 128
 # Key in every example, int32: the index in `RecordSource.files` of the damaged shard whose
 # record it stands in for, or -1.
-STAND_IN = "pipeline/stand_in"
+REPLACED_SHARD = "pipeline/replaced_shard"
 # Kinds of sets, the sooner the better for a task that can do with any of them: sets that
 # evaluations are made for come last.
 _PREFERRED = (
@@ -42,7 +43,7 @@ _PREFERRED = (
 )
 
 
-def sets_for(features, sets):
+def select_sets(features, sets):
     """The built sets that a task with `features` trains on.
 
     The image tasks take photos where there are any and video frames otherwise (paper
@@ -66,7 +67,26 @@ def sets_for(features, sets):
     return [one for one in usable if one.kind == wanted]
 
 
-class RecordSource:
+class RecordSource(Protocol):
+    """Shards of records that the pipeline reads; what every reader below takes.
+
+    `DatasetSplit` is one, `selfsup.data.replica_share.ReplicaShare` another.
+    """
+
+    @property
+    def files(self) -> list[str]:
+        """Paths of the shards."""
+
+    @property
+    def counts(self) -> list[int]:
+        """Number of records in each shard, by the manifest."""
+
+    @property
+    def records(self) -> int:
+        """Number of records in all shards."""
+
+
+class DatasetSplit:
     """The shards of one split of some sets, in a fixed order.
 
     Attributes:
@@ -91,22 +111,22 @@ class RecordSource:
             for index, (path, (_, shard)) in enumerate(zip(self.files, shards))
             if not _has_size(path, shard.bytes)
         )
-        readable = tf.data.Dataset.from_tensor_slices(native_files(self)).flat_map(
+        readable = tf.data.Dataset.from_tensor_slices(native_paths(self)).flat_map(
             whole_records
         )
         if not any(True for _ in readable.take(1)):
             raise UserError(f"no whole record in the {split} split of {folders}")
 
 
-def native_files(source) -> list[bytes]:
+def native_paths(source) -> list[bytes]:
     """The paths of a `RecordSource`, or of a share of it, as TensorFlow takes them."""
-    return [files.native(path) for path in source.files]
+    return [files.native_path(path) for path in source.files]
 
 
 def _has_size(path, expected):
     """Whether a shard has the size that its manifest says; warns where it has not."""
     try:
-        found = tf.io.gfile.stat(files.native(path)).length
+        found = tf.io.gfile.stat(files.native_path(path)).length
     except tf.errors.OpError as error:
         raise UserError(
             f"{path}: in the manifest, but cannot be read: {error.message}"
@@ -153,9 +173,9 @@ def _in_file_order(source):
 def _shard_reader(source):
     """Function from a shard's index to its records, as many as the manifest says.
 
-    The dataset's elements are (serialized record, stand-in as of `STAND_IN`).
+    The dataset's elements are (serialized record, stand-in as of `REPLACED_SHARD`).
     """
-    paths = tf.constant(native_files(source))
+    paths = tf.constant(native_paths(source))
     counts = tf.constant(source.counts, tf.int64)
     total = len(source.files)
 
@@ -217,7 +237,7 @@ def record_stream(source, seed, position):
       position: number of records consumed so far.
 
     Returns:
-      tf.data.Dataset of (serialized record, stand-in as of `STAND_IN`).
+      tf.data.Dataset of (serialized record, stand-in as of `REPLACED_SHARD`).
     """
     first_epoch, first_window, skip = _locate(source, seed, position)
     read = _shard_reader(source)
@@ -255,7 +275,7 @@ def training_batches(task, source, seed, position, batch_size):
 
     Returns:
       tf.data.Dataset of dicts of tensors with a leading [batch_size]: the task's
-      examples and `STAND_IN`; see `split_stand_in`.
+      examples and `REPLACED_SHARD`; see `split_replaced_shard`.
     """
     positions = tf.data.Dataset.counter(position)
     serialized = record_stream(source, seed, position).prefetch(_READ_AHEAD)
@@ -274,10 +294,10 @@ def parse(serialized, features):
     return {**records.parse(serialized, features), "encoded": encoded}
 
 
-def split_stand_in(examples):
-    """Parts a batch: (the task's examples, stand-in as of `STAND_IN`, int32 [B])."""
+def split_replaced_shard(examples):
+    """Parts a batch: (the task's examples, stand-in as of `REPLACED_SHARD`, int32 [B])."""
     examples = dict(examples)
-    return examples, examples.pop(STAND_IN)
+    return examples, examples.pop(REPLACED_SHARD)
 
 
 def validation_batches(task, source, seed, batch_size):
@@ -337,7 +357,7 @@ def _batched(task, numbered, seed, batch_size):
         serialized, stand_in = element
         record = parse(serialized, task.features)
         example = task.preprocess_example(record, example_seed(seed, position))
-        return {**example, STAND_IN: stand_in}
+        return {**example, REPLACED_SHARD: stand_in}
 
     examples = numbered.map(
         prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True

@@ -31,7 +31,7 @@ MASK_STRIDE = 8
 MASK_IGNORE = 255
 NO_LABEL = -1
 # What an error of the input pipeline begins with that a record's content is to blame for.
-BAD = "bad record"
+BAD_RECORD = "bad record"
 
 
 def _bytes(value):

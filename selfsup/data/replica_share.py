@@ -23,13 +23,13 @@ class ReplicaShare:
     def records(self):
         return sum(self.counts)
 
-    def in_source(self, stand_ins):
+    def source_indices(self, stand_ins):
         """Turns indices of the share's shards, or -1, to those of the source's shards."""
         shards = tf.constant([*self.shards, -1])
         return tf.gather(shards, tf.where(stand_ins < 0, len(self.shards), stand_ins))
 
 
-def share(source, index, count):
+def select_share(source, index, count):
     """Share `index` of `count` of a source's records: every count-th shard.
 
     With fewer shards than that, each has all of them, which replicas then read in

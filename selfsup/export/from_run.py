@@ -7,6 +7,7 @@ from selfsup.common import config_file
 from selfsup.data import manifest, pipeline
 from selfsup.export import trunk_export
 from selfsup.pretraining import reports, restoring, training_run
+from selfsup.trunk.batch_norm_recalibration import recalibrate_batch_norm
 
 RECALIBRATION_SIZE = 224
 RECALIBRATION_BATCH = 32
@@ -56,12 +57,12 @@ def recalibrate(pretrained, data_dir, images, output_stride):
     Returns:
       dict of what they were measured on, for the model card.
     """
-    sets = pipeline.sets_for(("image",), manifest.find(data_dir))
-    source = pipeline.RecordSource(sets, "train")
+    sets = pipeline.select_sets(("image",), manifest.find(data_dir))
+    source = pipeline.DatasetSplit(sets, "train")
     images = min(images, source.records)
     crops = pipeline.plain_images(source, RECALIBRATION_SIZE, RECALIBRATION_BATCH)
     batches = crops.unbatch().take(images).batch(RECALIBRATION_BATCH)
-    trunk_export.recalibrate_batch_norm(
+    recalibrate_batch_norm(
         pretrained.trunk,
         batches,
         block4=pretrained.parts.get("block4"),

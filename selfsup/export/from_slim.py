@@ -3,12 +3,12 @@
 import os
 
 from selfsup.export import trunk_export
-from selfsup.trunk import slim_import
+from selfsup.trunk import slim_checkpoint
 from selfsup.trunk.block4 import Block4, Classifier
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
 
-def import_slim(checkpoint, output, *, depth="101", output_stride=8):
+def export_checkpoint(checkpoint, output, *, depth="101", output_stride=8):
     """Exports a Slim checkpoint's trunk, block 4 and, where it has them, logits.
 
     Arguments as `launch.import_slim`'s flags.
@@ -17,11 +17,11 @@ def import_slim(checkpoint, output, *, depth="101", output_stride=8):
       UserError: names the weights that are missing or match nothing.
     """
     trunk_export.check_free(output)
-    classes = slim_import.checkpoint_classes(checkpoint)
+    classes = slim_checkpoint.checkpoint_classes(checkpoint)
     trunk = Trunk(TrunkConfig(depth, output_stride=output_stride))
     block4 = Block4(trunk.config)
     logits = None if classes is None else Classifier(classes, block4.channels)
-    slim_import.import_checkpoint(checkpoint, trunk, block4, logits)
+    slim_checkpoint.import_checkpoint(checkpoint, trunk, block4, logits)
     card = {
         "source": {
             "checkpoint": os.path.basename(checkpoint),

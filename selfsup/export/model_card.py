@@ -48,9 +48,9 @@ units = loaded.unit_outputs(images, training=False)
 With this package, as a Keras model at output stride 8, 16 or 32:
 
 ```python
-from selfsup import export
+from selfsup.export import trunk_export
 
-trunk = export.load_trunk("DIRECTORY", output_stride=16)
+trunk = trunk_export.load_trunk("DIRECTORY", output_stride=16)
 features = trunk(images, training=False)
 ```
 """
@@ -77,7 +77,7 @@ def complete(card, parts):
             for name, part in parts.items()
         },
     }
-    made_with = {**versions.of(_PACKAGES), **card.get("versions", {})}
+    made_with = {**versions.installed(_PACKAGES), **card.get("versions", {})}
     full = {**card, "network": network, "versions": made_with}
     return json.loads(json.dumps(full, default=lambda value: value.tolist()))
 

@@ -22,21 +22,8 @@ import numpy as np
 from selfsup.common import files
 from selfsup.common.errors import UserError
 from selfsup.export import model_card, saved_model
-from selfsup.trunk.batch_norm import recalibrate_batch_norm
 from selfsup.trunk.block4 import Block4, Classifier
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
-
-__all__ = [
-    "check_free",
-    "load_block4",
-    "load_card",
-    "load_logits",
-    "load_trunk",
-    "load_unit_weights",
-    "part_names",
-    "recalibrate_batch_norm",
-    "save",
-]
 
 FORMAT = "selfsup-trunk"
 VERSION = 1

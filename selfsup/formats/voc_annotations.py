@@ -99,7 +99,7 @@ def parse(data):
     return Annotation(_size(root), tuple(objects), tuple(notes))
 
 
-def fit(objects, width, height):
+def clip_to_image(objects, width, height):
     """Clips boxes to an image.
 
     Args:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from selfsup.common.errors import UserError
 
-ALL = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test")
 _SPLIT_OF_LIST = {"train": "train", "val": "validation", "test": "test"}
 _MEANS = {
     "train": ("train",),
@@ -15,14 +15,14 @@ _MEANS = {
 }
 
 
-class Assigned(NamedTuple):
+class Assignment(NamedTuple):
     """An image's split, and why it cannot be used, or ""."""
 
     split: str
     problem: str
 
 
-def named(words):
+def parse_splits(words):
     """The splits that words of --splits mean, in order; all for no words.
 
     Raises:
@@ -32,7 +32,7 @@ def named(words):
         if word not in _MEANS:
             raise UserError(f"--splits={word}: expected some of {', '.join(_MEANS)}")
     meant = {split for word in words for split in _MEANS[word]}
-    return tuple(split for split in ALL if split in meant) or ALL
+    return tuple(split for split in SPLITS if split in meant) or SPLITS
 
 
 def assign(lists):
@@ -44,7 +44,7 @@ def assign(lists):
         where both are, all of trainval is for training.
 
     Returns:
-      {image id: `Assigned`}. An image that two splits have is in neither, since no
+      {image id: `Assignment`}. An image that two splits have is in neither, since no
       model may be tested on what it was trained on.
     """
     found = {}
@@ -63,10 +63,12 @@ def assign(lists):
 def _settle(splits):
     if len(splits) > 1:
         lists = " and ".join(split or "trainval" for split in splits)
-        return Assigned(splits[0] or "train", f"is listed twice: for {lists}")
+        return Assignment(splits[0] or "train", f"is listed twice: for {lists}")
     if not splits[0]:
-        return Assigned("train", "is listed in trainval, but neither in train nor val")
-    return Assigned(splits[0], "")
+        return Assignment(
+            "train", "is listed in trainval, but neither in train nor val"
+        )
+    return Assignment(splits[0], "")
 
 
 def explain_missing(lists, splits):

@@ -30,12 +30,12 @@ def place_on_canvas(image, size, canvas):
         lambda: image,
     )
     return {
-        "canvas": resize.surround(image, canvas, (0, 0)),
+        "canvas": resize.pad_to_square(image, canvas, (0, 0)),
         "extent": tf.ensure_shape(tf.shape(image)[:2], [2]),
     }
 
 
-def resized(examples, size):
+def resize_canvases(examples, size):
     """The images of a batch of `lay`'s dicts: float32 [B, size, size, 3] in [0, 1].
 
     Bilinear.

@@ -52,7 +52,7 @@ def resize_shorter_side(image, size):
     return resize(image, _scaled(height, scale, size), _scaled(width, scale, size))
 
 
-def window(encoded, size, corner, extent):
+def decode_resized_window(encoded, size, corner, extent):
     """A rectangle of a photo that is resized to a square: uint8 [h, w, 3].
 
     It begins and ends at whole pixels of the photo, so that it can be off by half one.
@@ -74,7 +74,7 @@ def window(encoded, size, corner, extent):
     return resize(decode_window(encoded, choose), extent[0], extent[1])
 
 
-def surround(image, side, corner):
+def pad_to_square(image, side, corner):
     """Lays an image on a square of zeros: uint8 [h, w, 3] to [side, side, 3].
 
     Args:

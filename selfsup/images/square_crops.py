@@ -9,12 +9,12 @@ from selfsup.images.decoding import decode_window, is_jpeg_wider_than
 _RATIOS = (2, 4, 8)
 
 
-def cut(encoded, size, seed):
+def random_square(encoded, size, seed):
     """A square of a photo, randomly placed, that spans its shorter side.
 
     Args:
       encoded: scalar string, JPEG or PNG.
-      size: int, side that `device_resize.resized` is to give it.
+      size: int, side that `device_resize.resize_canvases` is to give it.
       seed: int32 [2].
 
     Returns:

@@ -141,10 +141,10 @@ def resolve(
     from selfsup.hybrid import rmsprop as rmsprop_module
     from selfsup.trunk.resnet_v2 import TrunkConfig
 
-    base = overrides.known("--preset", preset, presets.PRESETS)
+    base = overrides.look_up("--preset", preset, presets.PRESETS)
     rmsprop = _or(rmsprop, base.rmsprop)
-    overrides.known("--rmsprop", rmsprop, rmsprop_module.NAMED)
-    overrides.known("--costs", costs, step_costs.COSTS)
+    overrides.look_up("--rmsprop", rmsprop, rmsprop_module.NAMED)
+    overrides.look_up("--costs", costs, step_costs.COSTS)
     if not task_names or len(set(task_names)) != len(task_names):
         raise UserError(f"--tasks: expected distinct tasks, got {list(task_names)}")
     trunk = dataclasses.replace(
@@ -207,7 +207,7 @@ def _task_configs(preset, task_names, texts, harmonize):
     for text in texts:
         path, value = overrides.split(text, "=", "--task_set", "TASK.KEY=VALUE")
         name, key = overrides.split(path, ".", "--task_set", "TASK.KEY=VALUE")
-        config = overrides.known("--task_set", name, configs)
+        config = overrides.look_up("--task_set", name, configs)
         configs[name] = overrides.override(config, key, value, f"--task_set={text}")
     return configs
 
@@ -226,10 +226,10 @@ def _check_costs(config):
 
 
 def _check_aggregation(config, tasks):
-    overrides.known("--aggregation", config.aggregation, AGGREGATIONS)
+    overrides.look_up("--aggregation", config.aggregation, AGGREGATIONS)
     if config.aggregation != "sync":
         return
-    rates = {name: task.learning_rate() for name, task in tasks.items()}
+    rates = {name: task.learning_rate_schedule() for name, task in tasks.items()}
     for flag, what, values in (
         ("--task_weights", "weight", config.weights),
         ("--task_set=TASK.learning_rate", "learning rate", rates),
@@ -246,7 +246,7 @@ def _weights(task_names, texts):
     weights = dict.fromkeys(task_names, 1.0)
     for text in texts:
         name, value = overrides.split(text, "=", "--task_weights", "TASK=NUMBER")
-        overrides.known("--task_weights", name, weights)
+        overrides.look_up("--task_weights", name, weights)
         weights[name] = overrides.parse(value, float, f"--task_weights={text}")
         if not weights[name] > 0:
             raise UserError(f"--task_weights={text}: expected a number above 0")
@@ -264,7 +264,7 @@ def for_data(config, sets):
       UserError: where a task cannot do with its data.
     """
     tasks = {
-        name: task_registry.task_class(name).config_for(task, sets[name])
+        name: task_registry.task_class(name).complete_config(task, sets[name])
         for name, task in config.tasks.items()
     }
     return dataclasses.replace(config, tasks=tasks)

@@ -63,7 +63,7 @@ def row_of(config: RunConfig, name: str) -> Row:
     """
     network = build_network(config, [name])
     task = network.tasks[name]
-    least = task.least_batch_size
+    least = task.min_batch_size
     batches, peaks = (least, 2 * least), []
     for size in batches:
         specs = computation.example_specs(task, size)

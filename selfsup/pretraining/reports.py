@@ -126,7 +126,7 @@ class Reports:
         """Names each damaged shard when it is met; ends the run beyond the limit."""
         seen = round(self._steps[name] * group.examples_per_step)
         limit = self._loss_limits[name]
-        for text in limit.see(group.stand_ins, seen, group.damaged):
+        for text in limit.check_during_training(group.stand_ins, seen, group.damaged):
             self.progress.say(f"{name}: a damaged shard: {text}; others stand in")
 
     def _due(self, name, every):

@@ -89,7 +89,7 @@ def _heads_with_exports(configs):
     return {
         name: cls(cls.Config(**configs[name])).build_head()
         for name, cls in classes.items()
-        if cls.exported
+        if cls.exported_parts
     }
 
 
@@ -97,5 +97,5 @@ def _exported(heads):
     return {
         part: getattr(head, part)
         for name, head in heads.items()
-        for part in task_registry.task_class(name).exported
+        for part in task_registry.task_class(name).exported_parts
     }

@@ -106,7 +106,7 @@ class Pretraining:
         with self._on_servers():
             self.network = build_network(config)
         self._sources = {
-            name: pipeline.RecordSource(sets, "train")
+            name: pipeline.DatasetSplit(sets, "train")
             for name, sets in self._sets.items()
         }
         self._loss_limits = {
@@ -114,7 +114,7 @@ class Pretraining:
             for name, source in self._sources.items()
         }
         for limit in self._loss_limits.values():
-            limit.check_known()
+            limit.check_before_training()
         self._model_dir = model_dir
         _make_folder(model_dir)
         with self._locked():
@@ -197,7 +197,7 @@ class Pretraining:
         seed, source = _task_seed(config.seed, name), self._sources[name]
         with input_errors_explained():
             first = next(iter(self._batches(name, source, seed, 0, batch_size)))
-        examples = self._examples[name] = pipeline.split_stand_in(first)[0]
+        examples = self._examples[name] = pipeline.split_replaced_shard(first)[0]
 
         with self._on_servers():
             graph = self.network.build(name, examples)
@@ -207,10 +207,10 @@ class Pretraining:
             pattern = self._pattern(name)
 
         def copy(index, count):
-            share = replica_share.share(source, index, count)
+            share = replica_share.select_share(source, index, count)
             return self._replica(name, pattern, share, seed + index, batch_size)
 
-        whole = replica_share.share(source, 0, 1)
+        whole = replica_share.select_share(source, 0, 1)
         master = _model(name, self.network)
         return Workload(
             name=name,
@@ -224,13 +224,13 @@ class Pretraining:
 
     def _learning_rate(self, name):
         """As of `Workload`; epochs are those of the task's own records."""
-        schedule = self.network.tasks[name].learning_rate()
+        schedule = self.network.tasks[name].learning_rate_schedule()
         if schedule.is_constant:
             return schedule.initial
         epoch = self._sources[name].records
 
         def at(examples):
-            return schedule.at(tf.cast(examples, tf.float64) / epoch)
+            return schedule.learning_rate(tf.cast(examples, tf.float64) / epoch)
 
         return at
 
@@ -250,7 +250,7 @@ class Pretraining:
 
     def _replica(self, name, model, share, seed, batch_size):
         def stand_ins(examples):
-            return share.in_source(pipeline.split_stand_in(examples)[1])
+            return share.source_indices(pipeline.split_replaced_shard(examples)[1])
 
         return Replica(
             model=model,
@@ -315,7 +315,7 @@ class Pretraining:
     def _held_out(self):
         """Dict of `Source` by task, for the tasks with held-out records."""
         return {
-            name: pipeline.RecordSource(sets, "validation")
+            name: pipeline.DatasetSplit(sets, "validation")
             for name, sets in self._sets.items()
             if sum(one.records("validation") for one in sets)
         }
@@ -323,7 +323,7 @@ class Pretraining:
 
 def _model(name, network):
     def objective(examples, step):
-        return network.objective(name, pipeline.split_stand_in(examples)[0], step)
+        return network.objective(name, pipeline.split_replaced_shard(examples)[0], step)
 
     return Model(objective, network.trained_variables(name), network.statistics(name))
 
@@ -334,7 +334,7 @@ def _say(text):
 
 def _sets_for(name, found):
     try:
-        return pipeline.sets_for(task_registry.task_class(name).features, found)
+        return pipeline.select_sets(task_registry.task_class(name).features, found)
     except UserError as error:
         raise UserError(f"{name}: {error}; or leave it out of --tasks") from error
 
@@ -348,7 +348,7 @@ def input_errors_explained():
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
-        found = re.search(rf"\[({records.BAD} .*)\]", error.message)
+        found = re.search(rf"\[({records.BAD_RECORD} .*)\]", error.message)
         if not found:
             raise
         raise UserError(f"{found[1]}; build the set anew") from error

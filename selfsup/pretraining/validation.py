@@ -58,7 +58,7 @@ class Validator:
         rows = []
         self.stand_ins = 0
         for number, batch in enumerate(self._batches):
-            examples, stand_ins = pipeline.split_stand_in(batch)
+            examples, stand_ins = pipeline.split_replaced_shard(batch)
             self.stand_ins += int(np.sum(stand_ins.numpy() >= 0))
             values, _, _ = self._forward(examples, tf.constant(number, tf.int32))
             rows.append({key: float(value) for key, value in values.items()})
@@ -80,5 +80,5 @@ class Validator:
         return {layer: units.numpy() for layer, units in dead.items()}
 
     def _first_batch(self):
-        examples, _ = pipeline.split_stand_in(next(iter(self._batches)))
+        examples, _ = pipeline.split_replaced_shard(next(iter(self._batches)))
         return self._forward(examples, tf.constant(0, tf.int32))

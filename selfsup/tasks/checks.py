@@ -34,14 +34,20 @@ def valid_in_record(value, valid, record, expected):
       value: scalar tensor.
       valid: scalar bool tensor.
       record: dict from `pipeline.parse`.
-      expected: text for the error, which names the record; see `records.BAD`.
+      expected: text for the error, which names the record; see `records.BAD_RECORD`.
 
     Returns:
       `value`.
     """
     found = tf.strings.as_string(value)
     message = tf.strings.join(
-        [f"{records.BAD} ", record["key"], ": has ", found, f"; expected {expected}"]
+        [
+            f"{records.BAD_RECORD} ",
+            record["key"],
+            ": has ",
+            found,
+            f"; expected {expected}",
+        ]
     )
     with tf.control_dependencies([tf.debugging.Assert(valid, [message])]):
         return tf.identity(value)

@@ -109,8 +109,10 @@ class Colorization(Task):
         )
 
     def preprocess_example(self, record, seed):
-        """A square cut at random, as `squares.cut` gives it."""
-        return square_crops.cut(record["encoded"], self.config.image_size, seed)
+        """A square cut at random, as `square_crops.random_square` gives it."""
+        return square_crops.random_square(
+            record["encoded"], self.config.image_size, seed
+        )
 
     def preprocess_batch(self, examples, seed):
         """Lightness thrice, [B, s, s, 3], and the colours at [B, s/8, s/8].
@@ -118,7 +120,7 @@ class Colorization(Task):
         Targets: "ab" float32 [..., 2], "indices" and "weights" of the soft code
         [..., soft_encoding_neighbors], "colorful" float32 [B], 0 for gray photos.
         """
-        photos = device_resize.resized(examples, self.config.image_size)
+        photos = device_resize.resize_canvases(examples, self.config.image_size)
         (photos,) = square_crops.random_mirror([photos], seed)
         lab = color.rgb_to_lab(photos)
         ab = tf.nn.avg_pool2d(

@@ -15,7 +15,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from selfsup.images import augmentation, mosaic, resize
+from selfsup.images import exemplar_augmentation, mosaic, resize
 from selfsup.tasks import checks, heads
 from selfsup.tasks.task import Metric, Task, TaskConfig
 
@@ -107,7 +107,7 @@ class Exemplar(Task):
     name = "exemplar"
     Config = Config
     # Negatives come from other photos.
-    least_batch_size = 4
+    min_batch_size = 4
     metric_specs = (
         Metric("satisfied", True, "share of triplets whose positive is the nearer one"),
         Metric("triplet_loss", False, "cosine distance; 0 when all clear the margin"),
@@ -140,7 +140,8 @@ class Exemplar(Task):
         """A photo's window around a random point, and what two patches see of it.
 
         "image": uint8 [w, w, 3], at most image_size, all that any warp could see; zeros
-        where these two do not. "warps": float32 [2, 8], as of `augmentation.draw_warps`,
+        where these two do not. "warps": float32 [2, 8], see
+        `exemplar_augmentation.draw_warps`,
         in the window. The unmoved patch lies inside the photo.
         """
         size, patch = self.config.image_size, self.config.patch_size
@@ -149,20 +150,24 @@ class Exemplar(Task):
         centre = tf.random.stateless_uniform(
             [2], place_seed, low, max(low, size - 1 - low) + 1, tf.int32
         )
-        reach = augmentation.reach(patch)
+        reach = exemplar_augmentation.reach(patch)
         side = min(size, 2 * reach + 1)
         # It ends where the photo does, so that the same is reflected there.
         corner = tf.clip_by_value(centre - reach, 0, size - side)
-        warps = augmentation.draw_warps(
+        warps = exemplar_augmentation.draw_warps(
             tf.cast(tf.stack([centre, centre]), tf.float32), patch, warp_seed
         )
         # Pairs of y and x from here on.
         begin, end = self._seen(warps)
-        image = resize.window(record["encoded"], size, begin, end - begin)
+        image = resize.decode_resized_window(
+            record["encoded"], size, begin, end - begin
+        )
         place = tf.unstack(begin - corner[::-1])
         return {
-            "image": resize.surround(image, side, place),
-            "warps": augmentation.moved(warps, tf.cast(corner, tf.float32)),
+            "image": resize.pad_to_square(image, side, place),
+            "warps": exemplar_augmentation.shift_origin(
+                warps, tf.cast(corner, tf.float32)
+            ),
         }
 
     def _seen(self, warps):
@@ -171,7 +176,7 @@ class Exemplar(Task):
         What they reflect is among it: a patch whose centre is inside sees as far into
         the photo as beyond its border.
         """
-        low, high = augmentation.seen(warps, self.config.patch_size)
+        low, high = exemplar_augmentation.visible_range(warps, self.config.patch_size)
         begin = tf.cast(tf.floor(tf.reduce_min(low, axis=0)), tf.int32)
         end = tf.cast(tf.floor(tf.reduce_max(high, axis=0)), tf.int32) + 2
         size = self.config.image_size
@@ -185,12 +190,12 @@ class Exemplar(Task):
         color_seed, negative_seed = tf.unstack(tf.random.split(seed))
         photos = tf.cast(examples["image"], tf.float32) / 255.0
         count = tf.shape(photos)[0]
-        patches = augmentation.warp(
+        patches = exemplar_augmentation.warp(
             tf.repeat(photos, 2, axis=0),
             tf.reshape(examples["warps"], [-1, 8]),
             self.config.patch_size,
         )
-        images = augmentation.random_color(patches, color_seed)
+        images = exemplar_augmentation.random_color(patches, color_seed)
         shift = tf.random.stateless_uniform([count], negative_seed, 1, count, tf.int32)
         return images, {"negative": (tf.range(count) + shift) % count}
 

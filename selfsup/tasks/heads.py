@@ -5,7 +5,8 @@ import dataclasses
 import tensorflow as tf
 
 from selfsup.keras import keras
-from selfsup.trunk.residual import BatchNorm, Conv2D, ResidualUnit
+from selfsup.trunk.layers import BatchNorm, Conv2D
+from selfsup.trunk.residual import ResidualUnit
 
 
 def logits_layer(outputs, weight_decay, name="logits"):

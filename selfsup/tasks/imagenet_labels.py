@@ -91,7 +91,7 @@ class ImagenetLabels(Task):
     Config = Config
     features = (records.IMAGE, records.LABEL)
     output_stride = 32
-    exported = ("block4", "logits")
+    exported_parts = ("block4", "logits")
     metric_specs = (
         Metric(
             "accuracy", True, "share of photos whose class is the likeliest (top-1)"
@@ -121,7 +121,7 @@ class ImagenetLabels(Task):
             checks.require(holds, self.name, key, getattr(config, key), expected)
 
     @classmethod
-    def config_for(cls, config, sets):
+    def complete_config(cls, config, sets):
         """Takes the number of classes from the sets, or compares it with theirs."""
         labels = sets[0].labels
         for one in sets:
@@ -155,7 +155,7 @@ class ImagenetLabels(Task):
             f"trunk has {channels}",
         )
 
-    def learning_rate(self):
+    def learning_rate_schedule(self):
         config = self.config
         return Schedule(config.learning_rate, config.decay_rate, config.decay_epochs)
 

@@ -23,7 +23,8 @@ import tensorflow as tf
 from selfsup.images import color, down_up_sampling, mosaic, patches
 from selfsup.tasks import checks, heads
 from selfsup.tasks.task import Metric, Task, TaskConfig
-from selfsup.trunk.residual import BatchNorm, ResidualUnit
+from selfsup.trunk.layers import BatchNorm
+from selfsup.trunk.residual import ResidualUnit
 
 # Where the second patch lies seen from the first: rows down, columns right.
 DIRECTIONS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
@@ -176,7 +177,7 @@ class RelativePosition(Task):
     )
 
     @property
-    def least_batch_size(self) -> int:
+    def min_batch_size(self) -> int:
         """Photos with patches enough for batch statistics, of two photos or more."""
         if self.config.patches_per_photo < 1:
             return 2  # Such grids are refused by their own names.

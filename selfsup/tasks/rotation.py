@@ -13,7 +13,8 @@ import tensorflow as tf
 from selfsup.images import device_resize, mosaic, square_crops
 from selfsup.tasks import checks, heads
 from selfsup.tasks.task import Metric, Task, TaskConfig
-from selfsup.trunk.residual import BatchNorm, ResidualUnit
+from selfsup.trunk.layers import BatchNorm
+from selfsup.trunk.residual import ResidualUnit
 
 TURNS = 4
 
@@ -75,12 +76,14 @@ class Rotation(Task):
         checks.require_multiple(self.name, "image_size", size, self.output_stride)
 
     def preprocess_example(self, record, seed):
-        """A square cut at random, as `squares.cut` gives it."""
-        return square_crops.cut(record["encoded"], self.config.image_size, seed)
+        """A square cut at random, as `square_crops.random_square` gives it."""
+        return square_crops.random_square(
+            record["encoded"], self.config.image_size, seed
+        )
 
     def preprocess_batch(self, examples, seed):
         """Images [4B, s, s, 3], each photo's turns in a row; "labels" int32 [4B]."""
-        photos = device_resize.resized(examples, self.config.image_size)
+        photos = device_resize.resize_canvases(examples, self.config.image_size)
         (photos,) = square_crops.random_mirror([photos], seed)
         turned = tf.stack([tf.image.rot90(photos, k) for k in range(TURNS)], axis=1)
         images = tf.reshape(turned, [-1, *photos.shape[1:]])

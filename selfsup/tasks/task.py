@@ -80,7 +80,7 @@ class Schedule:
         decay = f"times {self.decay_rate:g} every {self.decay_epochs:g} epochs"
         return f"{self.initial:g} {decay}"
 
-    def at(self, epochs):
+    def learning_rate(self, epochs):
         """The rate after so many epochs, a float or a floating scalar tensor."""
         return self.initial * self.decay_rate ** (epochs // self.decay_epochs)
 
@@ -93,29 +93,29 @@ class Task(abc.ABC):
       Config: the task's frozen `TaskConfig` dataclass.
       features: record features it reads (names of `selfsup.data.records`).
       output_stride: stride of the trunk features that it asks for.
-      least_batch_size: fewest photos or frames that a replica learns from as it
+      min_batch_size: fewest photos or frames that a replica learns from as it
         should: with fewer, the statistics of its batch give answers away, or a photo
         has too few others to be told from.
       metric_specs: the metrics that it reports; the first is the headline that
         progress displays show against chance.
-      exported: parts that `selfsup.export` saves beside the trunk, "block4" or "logits":
-        attributes of the head, built with it.
+      exported_parts: attributes of the head that `selfsup.export` saves with the trunk:
+        "block4", "logits".
     """
 
     name: ClassVar[str]
     Config: ClassVar[type] = TaskConfig
     features: ClassVar[tuple] = ("image",)
     output_stride: ClassVar[int] = 8
-    least_batch_size: ClassVar[int] = 2
+    min_batch_size: ClassVar[int] = 2
     metric_specs: ClassVar[tuple]
-    exported: ClassVar[tuple] = ()
+    exported_parts: ClassVar[tuple] = ()
 
     def __init__(self, config=None):
         self.config = self.Config() if config is None else config
         self._check_batch_size()
 
     def _check_batch_size(self):
-        size, least = self.config.batch_size, self.least_batch_size
+        size, least = self.config.batch_size, self.min_batch_size
         if size < least:
             raise UserError(
                 f"{self.name}.batch_size={size}: each replica reads a batch of its own, "
@@ -125,7 +125,7 @@ class Task(abc.ABC):
             )
 
     @classmethod
-    def config_for(cls, config, sets):
+    def complete_config(cls, config, sets):
         """`config` with what the data decide filled in; most tasks have no such thing.
 
         Args:
@@ -142,7 +142,7 @@ class Task(abc.ABC):
         """Raises UserError where the head cannot do with so many channels of features."""
         del channels
 
-    def learning_rate(self):
+    def learning_rate_schedule(self):
         """The `Schedule` of the task's learning rate: constant, as in section 6."""
         return Schedule(self.config.learning_rate)
 

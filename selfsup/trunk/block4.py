@@ -9,7 +9,7 @@ import dataclasses
 import tensorflow as tf
 
 from selfsup.keras import keras
-from selfsup.trunk.residual import BatchNorm, build_sublayer
+from selfsup.trunk.layers import BatchNorm, build_sublayer
 from selfsup.trunk.resnet_v2 import (
     DEPTHS,
     EXPANSION,

@@ -18,7 +18,8 @@ import tensorflow as tf
 
 from selfsup.common.errors import UserError
 from selfsup.keras import keras
-from selfsup.trunk.residual import Conv2D, ResidualUnit, build_sublayer
+from selfsup.trunk.layers import Conv2D, build_sublayer
+from selfsup.trunk.residual import ResidualUnit
 
 EXPANSION = 4
 ROOT_STRIDE = 4

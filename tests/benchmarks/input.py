@@ -55,9 +55,9 @@ def main(argv):
         print(f"source images a second, {threads} threads, medians of {_ROUNDS.value}")
         for name in config.tasks:
             cls = tasks.task_class(name)
-            its_sets = pipeline.sets_for(cls.features, sets)
-            task = cls(cls.config_for(config.tasks[name], its_sets))
-            source = pipeline.RecordSource(its_sets, "train")
+            its_sets = pipeline.select_sets(cls.features, sets)
+            task = cls(cls.complete_config(config.tasks[name], its_sets))
+            source = pipeline.DatasetSplit(its_sets, "train")
             rates = input_speed.measure(
                 task, source, threads, _IMAGES.value, _ROUNDS.value
             )

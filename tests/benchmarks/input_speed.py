@@ -59,7 +59,7 @@ def measure(task, source, threads, images, rounds):
     iterators = iter(decoded), iter(prepared)
     for _ in range(rounds):
         seconds = [_time(iterator, batches) for iterator in iterators]
-        examples, _ = pipeline.split_stand_in(next(iterators[1]))
+        examples, _ = pipeline.split_replaced_shard(next(iterators[1]))
         seconds.append(_time_device(preprocess, examples, batches))
         rows.append([batches * size / one for one in seconds])
     decoding, whole, device = (statistics.median(column) for column in zip(*rows))
@@ -75,7 +75,7 @@ def _bare_decoding(source, threads):
         encoded = tf.io.parse_single_example(serialized, spec)["image/encoded"]
         return tf.io.decode_jpeg(encoded, channels=3)[0, 0]
 
-    stream = tf.data.TFRecordDataset(pipeline.native_files(source)).repeat()
+    stream = tf.data.TFRecordDataset(pipeline.native_paths(source)).repeat()
     return stream.map(decode, num_parallel_calls=threads, deterministic=True)
 
 

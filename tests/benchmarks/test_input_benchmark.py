@@ -17,10 +17,10 @@ def sets(tmp_path_factory):
 
 def test_made_up_photos_are_as_large_as_photos(sets):
     photos, frames = (
-        pipeline.sets_for(f, sets) for f in (("image",), ("motion_mask",))
+        pipeline.select_sets(f, sets) for f in (("image",), ("motion_mask",))
     )
     for found, size, kilobytes in ((photos, (375, 500), 110), (frames, (240, 320), 50)):
-        source = pipeline.RecordSource(found, "train")
+        source = pipeline.DatasetSplit(found, "train")
         (serialized,) = pipeline.one_pass(source).take(1)
         assert records.parse(serialized, ("image",))["image"].shape == (*size, 3)
         assert source.records == 512 and source.damaged == ()
@@ -31,7 +31,7 @@ def test_made_up_photos_are_as_large_as_photos(sets):
 def test_all_rates_are_measured(sets, name):
     task = task_class(name)()
     task = type(task)(dataclasses.replace(task.config, batch_size=4))
-    source = pipeline.RecordSource(pipeline.sets_for(task.features, sets), "train")
+    source = pipeline.DatasetSplit(pipeline.select_sets(task.features, sets), "train")
     rates = input_speed.measure(task, source, threads=2, images=16, rounds=3)
     values = tf.constant(dataclasses.astuple(rates))
     assert tf.reduce_all(tf.math.is_finite(values) & (values > 0))

@@ -6,7 +6,7 @@ from selfsup.common import versions
 
 
 def test_versions_of_what_is_installed():
-    assert versions.of(("tensorflow", "no-such-package")) == {
+    assert versions.installed(("tensorflow", "no-such-package")) == {
         "python": platform.python_version(),
         "tensorflow": tf.__version__,
     }

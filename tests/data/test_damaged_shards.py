@@ -69,7 +69,7 @@ def _damage(made, shard, kind):
 def _read(source, position, count):
     """[(key, stand-in), ...] of training examples."""
     batches = pipeline.training_batches(KeyTask(), source, 7, position, 1)
-    pairs = [pipeline.split_stand_in(batch) for batch in batches.take(count)]
+    pairs = [pipeline.split_replaced_shard(batch) for batch in batches.take(count)]
     return [(int(batch["key"].numpy()[0]), int(tag[0])) for batch, tag in pairs]
 
 
@@ -78,7 +78,7 @@ def test_others_stand_in_for_what_lies_behind_the_damage(tmp_path, kind):
     made = write_set(str(tmp_path), SIZES)
     path = _damage(made, 1, kind)
     assert count_whole_records(path) == 3
-    source = pipeline.RecordSource([made], "train")
+    source = pipeline.DatasetSplit([made], "train")
     epoch = _read(source, 0, source.records)
     own = sorted(key for key, stand_in in epoch if stand_in == -1)
     assert own == [key for key in range(15) if key not in (7, 8, 9)]
@@ -87,7 +87,7 @@ def test_others_stand_in_for_what_lies_behind_the_damage(tmp_path, kind):
 
 
 def test_a_whole_set_has_no_stand_ins(tmp_path):
-    source = pipeline.RecordSource([write_set(str(tmp_path), SIZES)], "train")
+    source = pipeline.DatasetSplit([write_set(str(tmp_path), SIZES)], "train")
     assert {stand_in for _, stand_in in _read(source, 0, 40)} == {-1}
     assert source.damaged == ()
 
@@ -96,7 +96,7 @@ def test_any_position_goes_on_as_if_read_from_the_start(tmp_path):
     made = write_set(str(tmp_path), [3, 4, 0, 5, 9, 4] * 4)
     for shard, kind in ((1, "data"), (4, "cut in the data"), (23, "zeros")):
         _damage(made, shard, kind)
-    source = pipeline.RecordSource([made], "train")
+    source = pipeline.DatasetSplit([made], "train")
     expected = _read(source, 0, 140)
     for position in (1, 60, 99, 101):
         assert _read(source, position, 35) == expected[position : position + 35]
@@ -105,9 +105,9 @@ def test_any_position_goes_on_as_if_read_from_the_start(tmp_path):
 def test_damage_moves_no_other_record(tmp_path):
     """A shard that is damaged, or mended, while a run is stopped changes itself alone."""
     made = write_set(str(tmp_path), SIZES)
-    before = _read(pipeline.RecordSource([made], "train"), 0, 45)
+    before = _read(pipeline.DatasetSplit([made], "train"), 0, 45)
     _damage(made, 1, "data")
-    after = _read(pipeline.RecordSource([made], "train"), 0, 45)
+    after = _read(pipeline.DatasetSplit([made], "train"), 0, 45)
     # Three records are lost, three times over; shuffling goes by place alone.
     same = [one == other for one, other in zip(before, after)]
     assert same.count(False) == 9
@@ -117,7 +117,7 @@ def test_damage_moves_no_other_record(tmp_path):
 def test_a_set_of_one_shard_stands_in_for_itself(tmp_path):
     made = write_set(str(tmp_path), [10])
     _damage(made, 0, "data")
-    epoch = _read(pipeline.RecordSource([made], "train"), 0, 10)
+    epoch = _read(pipeline.DatasetSplit([made], "train"), 0, 10)
     assert sorted(key for key, tag in epoch if tag == -1) == [0, 1, 2]
     assert sorted(key for key, tag in epoch if tag == 0) == [0, 0, 0, 1, 1, 2, 2]
 
@@ -127,7 +127,7 @@ def test_damaged_shards_of_another_size_are_named_at_once(tmp_path, capfd):
     _damage(made, 2, "cut in the data")
     (tmp_path / made.shards[0].file).write_bytes(b"")
     for _ in range(2):
-        assert pipeline.RecordSource([made], "train").damaged == (0, 2)
+        assert pipeline.DatasetSplit([made], "train").damaged == (0, 2)
     lines = capfd.readouterr().err.splitlines()
     assert len(lines) == 2
     assert "train-00000.tfrecord: is damaged: it has 0 bytes" in lines[0]
@@ -138,10 +138,10 @@ def test_data_behind_the_records_is_left_alone(tmp_path):
     made = write_set(str(tmp_path), SIZES)
     with open(os.path.join(made.directory, made.shards[1].file), "ab") as file:
         file.write(b"more than the manifest says")
-    source = pipeline.RecordSource([made], "train")
+    source = pipeline.DatasetSplit([made], "train")
     assert source.damaged == (1,)
     assert {tag for _, tag in _read(source, 0, 15)} == {-1}
-    DamageLimit("task", source, 0.0).check_known()
+    DamageLimit("task", source, 0.0).check_before_training()
 
 
 def test_a_set_without_a_whole_record_is_an_error(tmp_path):
@@ -149,13 +149,13 @@ def test_a_set_without_a_whole_record_is_an_error(tmp_path):
     for shard in made.shards:
         (tmp_path / shard.file).write_bytes(bytes(shard.bytes))
     with pytest.raises(UserError, match="no whole record in the train split"):
-        pipeline.RecordSource([made], "train")
+        pipeline.DatasetSplit([made], "train")
 
 
 def test_shards_that_go_while_they_are_read_end_it(tmp_path):
     """Where a missing file were only skipped, the reader would try it for ever."""
     made = write_set(str(tmp_path), SIZES)
-    source = pipeline.RecordSource([made], "train")
+    source = pipeline.DatasetSplit([made], "train")
     path = tmp_path / made.shards[1].file
     path.rename(tmp_path / "elsewhere")
     with pytest.raises(tf.errors.NotFoundError, match=r"train-00001\.tfrecord"):
@@ -170,9 +170,9 @@ def test_validation_and_statistics_keep_their_number(tmp_path):
     splits = ["train", "validation", "validation"]
     made = write_set(str(tmp_path), SIZES, splits=splits)
     _damage(made, 1, "data")
-    source = pipeline.RecordSource([made], "validation")
+    source = pipeline.DatasetSplit([made], "validation")
     batches = pipeline.validation_batches(KeyTask(), source, 7, 11)
-    examples, stand_ins = pipeline.split_stand_in(next(iter(batches)))
+    examples, stand_ins = pipeline.split_replaced_shard(next(iter(batches)))
     keys = [int(key) for key in examples["key"].numpy()]
     assert keys == [4, 5, 6, 10, 11, 12, 10, 11, 12, 13, 14]
     assert stand_ins.numpy().tolist() == [-1] * 3 + [0] * 3 + [-1] * 5
@@ -182,13 +182,15 @@ def test_validation_and_statistics_keep_their_number(tmp_path):
 def test_the_limit_is_a_share_of_an_epoch_or_of_what_was_seen(tmp_path):
     made = write_set(str(tmp_path), [40, 60])
     path = _damage(made, 1, "data")
-    limit = DamageLimit("colorization", pipeline.RecordSource([made], "train"), 0.1)
-    limit.check_known()
-    assert limit.see(0, 5, set()) == []
-    assert limit.see(10, 20, {1}) == [f"{path}: 3 of 60 records can be read"]
-    assert limit.see(40, 400, {1}) == []
+    limit = DamageLimit("colorization", pipeline.DatasetSplit([made], "train"), 0.1)
+    limit.check_before_training()
+    assert limit.check_during_training(0, 5, set()) == []
+    assert limit.check_during_training(10, 20, {1}) == [
+        f"{path}: 3 of 60 records can be read"
+    ]
+    assert limit.check_during_training(40, 400, {1}) == []
     with pytest.raises(UserError) as error:
-        limit.see(11, 20, {1})
+        limit.check_during_training(11, 20, {1})
     assert "colorization: 11 of 20 examples stood in" in str(error.value)
     assert f"max_lost_fraction=0.1: {path}: 3 of 60 records" in str(error.value)
 
@@ -196,7 +198,7 @@ def test_the_limit_is_a_share_of_an_epoch_or_of_what_was_seen(tmp_path):
 def test_loss_known_by_size_is_compared_with_the_limit_at_once(tmp_path):
     made = write_set(str(tmp_path), [40, 60])
     _damage(made, 1, "cut in the data")
-    source = pipeline.RecordSource([made], "train")
-    DamageLimit("exemplar", source, 0.575).check_known()
+    source = pipeline.DatasetSplit([made], "train")
+    DamageLimit("exemplar", source, 0.575).check_before_training()
     with pytest.raises(UserError, match=r"exemplar: 57 of 100 records are lost.*00001"):
-        DamageLimit("exemplar", source, 0.56).check_known()
+        DamageLimit("exemplar", source, 0.56).check_before_training()

@@ -20,7 +20,7 @@ def source(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("set"))
     # More shards than a window, of unequal sizes, one empty.
     sizes = [3, 1, 4, 0, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2, 3, 8, 4]
-    return pipeline.RecordSource([write_set(folder, sizes)], "train")
+    return pipeline.DatasetSplit([write_set(folder, sizes)], "train")
 
 
 def _keys(source, position, count, seed=7):
@@ -74,7 +74,7 @@ def test_batches_are_whole(source):
 )
 def test_validation_is_one_pass_filled_up(tmp_path, count, expected):
     made = write_set(str(tmp_path), [5, count], splits=["train", "validation"])
-    source = pipeline.RecordSource([made], "validation")
+    source = pipeline.DatasetSplit([made], "validation")
     batches = pipeline.validation_batches(KeyTask(), source, 7, 3)
     keys = [[key.decode() for key in batch["key"].numpy()] for batch in batches]
     assert keys == expected
@@ -84,12 +84,12 @@ def test_a_missing_shard_is_named(tmp_path):
     made = write_set(str(tmp_path), [5])
     (tmp_path / made.shards[0].file).unlink()
     with pytest.raises(UserError, match=r"train-00000.tfrecord: in the manifest, but"):
-        pipeline.RecordSource([made], "train")
+        pipeline.DatasetSplit([made], "train")
 
 
 def test_plain_images_are_centre_crops(tmp_path):
     made = write_set(str(tmp_path), [3], size=(24, 40))
-    source = pipeline.RecordSource([made], "train")
+    source = pipeline.DatasetSplit([made], "train")
     first, last = pipeline.plain_images(source, 16, 2)
     assert (first.shape, last.shape) == ((2, 16, 16, 3), (1, 16, 16, 3))
     assert first.dtype == tf.float32
@@ -99,25 +99,25 @@ def test_plain_images_are_centre_crops(tmp_path):
 def test_an_empty_split_is_an_error(tmp_path):
     made = write_set(str(tmp_path), [5])
     with pytest.raises(UserError, match="no records in the validation split"):
-        pipeline.RecordSource([made], "validation")
+        pipeline.DatasetSplit([made], "validation")
 
 
 def test_tasks_get_the_sets_with_their_features(tmp_path):
     photos = write_set(str(tmp_path / "photos"), [2])
     frames = write_set(str(tmp_path / "frames"), [2], kind=manifest.VIDEO_FRAMES)
     both = [photos, frames]
-    assert pipeline.sets_for(("image",), both) == [photos]
-    assert pipeline.sets_for(("image", "motion_mask"), both) == [frames]
+    assert pipeline.select_sets(("image",), both) == [photos]
+    assert pipeline.select_sets(("image", "motion_mask"), both) == [frames]
     # Frames serve as images where there are no photos.
-    assert pipeline.sets_for(("image",), [frames]) == [frames]
+    assert pipeline.select_sets(("image",), [frames]) == [frames]
     # Evaluations' sets are for evaluations.
     rest = [
         write_set(str(tmp_path / kind), [2], kind=kind)
         for kind in (manifest.OBJECTS, manifest.RGBD)
     ]
-    assert pipeline.sets_for(("image",), [*rest, frames]) == [frames]
+    assert pipeline.select_sets(("image",), [*rest, frames]) == [frames]
     with pytest.raises(UserError, match="motion_mask"):
-        pipeline.sets_for(("image", "motion_mask"), [photos])
+        pipeline.select_sets(("image", "motion_mask"), [photos])
 
 
 def test_the_stream_runs_as_a_graph_alone(source):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from eval import metrics_file, trunks, workspace
+from eval import metrics_file, output_folder, trunks
 from eval.settings import Preset, resolve
 from eval.training import Training
 from eval.trunk_features import TrunkFeatures
@@ -73,15 +73,15 @@ def test_the_depth_of_a_random_trunk_may_be_given():
 
 def test_a_folder_is_of_one_run(tmp_path):
     settings = resolve(Config, PRESETS, preset="tiny", output=str(tmp_path), **COMMON)
-    with workspace.opened(settings):
+    with output_folder.opened(settings):
         _refused(settings, "another process")
-    with workspace.opened(settings):
+    with output_folder.opened(settings):
         pass
     _refused(dataclasses.replace(settings, seed=4), "seed was 0, now 4")
 
 
 def _refused(settings, message):
-    with pytest.raises(UserError, match=message), workspace.opened(settings):
+    with pytest.raises(UserError, match=message), output_folder.opened(settings):
         pass
 
 
@@ -203,7 +203,7 @@ class Descent(tf.Module):
         numbers = tf.data.Dataset.counter(position).map(
             lambda n: {
                 "x": tf.cast(n % 7, tf.float32),
-                pipeline.STAND_IN: 3 if self.damaged else -1,
+                pipeline.REPLACED_SHARD: 3 if self.damaged else -1,
             }
         )
         return numbers.batch(2, drop_remainder=True)

@@ -21,8 +21,8 @@ def _kinds(notes):
 
 def test_what_an_annotation_says():
     found = _parse(
-        devkits.thing("dog", 3, 5, 10, 20, difficult=1),
-        devkits.thing(" dining table\n", 1, 1, WIDTH, HEIGHT),
+        devkits.object_xml("dog", 3, 5, 10, 20, difficult=1),
+        devkits.object_xml(" dining table\n", 1, 1, WIDTH, HEIGHT),
     )
     assert found.size == devkits.SIZE
     assert not found.notes
@@ -37,7 +37,7 @@ def test_coordinates_go_there_and_back():
     for _ in range(50):
         xmin, xmax = np.sort(rng.integers(1, WIDTH + 1, 2))
         ymin, ymax = np.sort(rng.integers(1, HEIGHT + 1, 2))
-        (one,) = _parse(devkits.thing("cat", xmin, ymin, xmax, ymax)).objects
+        (one,) = _parse(devkits.object_xml("cat", xmin, ymin, xmax, ymax)).objects
         top, left, bottom, right = map(int, one.box)
         assert (left + 1, top + 1, right, bottom) == (xmin, ymin, xmax, ymax)
         counted_from_1 = np.zeros([HEIGHT + 1, WIDTH + 1], bool)
@@ -49,7 +49,7 @@ def test_coordinates_go_there_and_back():
 
 def test_parts_are_no_objects():
     head = f"<part><name>head</name>{devkits.box(2, 2, 9, 9)}</part>"
-    found = _parse(devkits.thing("person", 1, 2, 30, 40, more=head))
+    found = _parse(devkits.object_xml("person", 1, 2, 30, 40, more=head))
     assert [one.name for one in found.objects] == ["person"]
     assert found.objects[0].box == (1.0, 0.0, 40.0, 30.0)
 
@@ -66,7 +66,7 @@ def test_a_part_does_not_stand_in_for_a_box():
 
 def test_fractions_of_pixels():
     """As VOC 2011 and later have them."""
-    (one,) = _parse(devkits.thing("cat", "45.7", "1e0", " 50.25 ", "+7.")).objects
+    (one,) = _parse(devkits.object_xml("cat", "45.7", "1e0", " 50.25 ", "+7.")).objects
     assert one.box == (0.0, 44.7, 7.0, 50.25)
 
 
@@ -85,7 +85,7 @@ def test_fractions_of_pixels():
 )
 def test_coordinates_that_are_none(text, reason):
     found = _parse(
-        devkits.thing("cat", text, 2, 3, 4), devkits.thing("dog", 1, 2, 3, 4)
+        devkits.object_xml("cat", text, 2, 3, 4), devkits.object_xml("dog", 1, 2, 3, 4)
     )
     assert [one.name for one in found.objects] == ["dog"]
     (note,) = found.notes
@@ -100,13 +100,13 @@ def test_an_object_without_a_name_is_set_aside():
 
 
 def test_exchanged_corners_are_put_right():
-    found = _parse(devkits.thing("cat", 20, 5, 10, 30))
+    found = _parse(devkits.object_xml("cat", 20, 5, 10, 30))
     assert found.objects[0].box == (4.0, 9.0, 30.0, 20.0)
     assert _kinds(found.notes) == [voc_annotations.CORRECTED]
 
 
 def test_difficult_that_is_no_number_is_noted():
-    found = _parse(devkits.thing("cat", 1, 2, 3, 4, difficult="very"))
+    found = _parse(devkits.object_xml("cat", 1, 2, 3, 4, difficult="very"))
     assert found.objects[0].difficult == 0
     assert _kinds(found.notes) == [voc_annotations.CORRECTED]
 
@@ -131,8 +131,8 @@ def test_no_objects():
     ],
 )
 def test_boxes_are_clipped_to_the_image(corners, clipped):
-    objects, notes = voc_annotations.fit(
-        _parse(devkits.thing("cat", *corners)).objects, WIDTH, HEIGHT
+    objects, notes = voc_annotations.clip_to_image(
+        _parse(devkits.object_xml("cat", *corners)).objects, WIDTH, HEIGHT
     )
     assert [one.box for one in objects] == [clipped]
     inside = min(corners) >= 1 and corners[2] <= WIDTH and corners[3] <= HEIGHT
@@ -151,9 +151,9 @@ def test_boxes_are_clipped_to_the_image(corners, clipped):
 )
 def test_boxes_outside_are_set_aside(corners):
     things = _parse(
-        devkits.thing("cat", *corners), devkits.thing("dog", 1, 1, 2, 2)
+        devkits.object_xml("cat", *corners), devkits.object_xml("dog", 1, 1, 2, 2)
     ).objects
-    objects, notes = voc_annotations.fit(things, WIDTH, HEIGHT)
+    objects, notes = voc_annotations.clip_to_image(things, WIDTH, HEIGHT)
     assert [one.name for one in objects] == ["dog"]
     assert notes == [
         (
@@ -166,7 +166,7 @@ def test_boxes_outside_are_set_aside(corners):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
 def test_encodings(encoding):
     declared = "utf-8" if encoding == "utf-8-sig" else encoding
-    text = devkits.annotation(devkits.thing("fraîche", 1, 2, 3, 4)).decode()
+    text = devkits.annotation(devkits.object_xml("fraîche", 1, 2, 3, 4)).decode()
     text = f'<?xml version="1.0" encoding="{declared}"?>\n{text}'
     assert voc_annotations.parse(text.encode(encoding)).objects[0].name == "fraîche"
 
@@ -202,11 +202,11 @@ def test_files_that_are_refused(data, reason):
 
 
 SOUND = devkits.annotation(
-    devkits.thing("dog", 3, 5, 10, 20, difficult=1),
-    devkits.thing(
+    devkits.object_xml("dog", 3, 5, 10, 20, difficult=1),
+    devkits.object_xml(
         "person", 1, 2, 30, 40, more=f"<part>{devkits.box(2, 2, 9, 9)}</part>"
     ),
-    devkits.thing("cat", "45.7", 1, WIDTH, HEIGHT),
+    devkits.object_xml("cat", "45.7", 1, WIDTH, HEIGHT),
 )
 NASTY = (
     *(
@@ -305,7 +305,7 @@ def test_thousands_of_mutated_files():
             outcomes["refused"] += 1
             continue
         width, height = rng.choice([(WIDTH, HEIGHT), (1, 1), (5000, 3)])
-        objects, notes = voc_annotations.fit(found.objects, width, height)
+        objects, notes = voc_annotations.clip_to_image(found.objects, width, height)
         _assert_sound(objects, width, height)
         assert all(map(math.isfinite, found.size))
         outcomes["read"] += 1

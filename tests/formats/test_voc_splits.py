@@ -46,9 +46,9 @@ def test_images_in_two_splits_are_in_none():
     ],
 )
 def test_names_of_splits(words, splits):
-    assert voc_splits.named(words.split()) == splits
+    assert voc_splits.parse_splits(words.split()) == splits
 
 
 def test_unknown_splits_are_refused():
     with pytest.raises(UserError, match="--splits=dev: expected some of train, val"):
-        voc_splits.named(["dev"])
+        voc_splits.parse_splits(["dev"])

@@ -15,7 +15,9 @@ def _image(height, width):
 def _lay(everywhere, image):
     laid = everywhere(lambda x: device_resize.place_on_canvas(x, SIZE, CANVAS), image)
     assert laid["canvas"].shape == (CANVAS, CANVAS, 3)
-    return laid, device_resize.resized({k: v[None] for k, v in laid.items()}, SIZE)[0]
+    return laid, device_resize.resize_canvases(
+        {k: v[None] for k, v in laid.items()}, SIZE
+    )[0]
 
 
 @pytest.mark.parametrize("shape", [(50, 50), (64, 64), (32, 61), (64, 33)])
@@ -49,5 +51,5 @@ def test_images_of_a_batch_have_their_own_sizes(everywhere):
     laid = [_lay(everywhere, image)[0] for image in images]
     batch = {key: tf.stack([one[key] for one in laid]) for key in laid[0]}
     expected = [tf.image.resize(image, [SIZE, SIZE]) / 255 for image in images]
-    made = device_resize.resized(batch, SIZE)
+    made = device_resize.resize_canvases(batch, SIZE)
     np.testing.assert_allclose(made, tf.stack(expected), atol=1e-4)

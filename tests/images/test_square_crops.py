@@ -18,8 +18,8 @@ def _batched(cuts):
 
 
 def _resized(encoded, seed=(0, 1)):
-    return device_resize.resized(
-        _batched([square_crops.cut(encoded, SIZE, list(seed))]), SIZE
+    return device_resize.resize_canvases(
+        _batched([square_crops.random_square(encoded, SIZE, list(seed))]), SIZE
     )[0]
 
 
@@ -43,11 +43,11 @@ def test_the_whole_square_is_shown(everywhere, encode, height, width):
     """A photo whose rows say how far down they are, whatever its size and format."""
     encoded = encode(_smooth(height, width))
     cut = everywhere(
-        lambda one, seed: square_crops.cut(one, SIZE, seed), encoded, [0, 1]
+        lambda one, seed: square_crops.random_square(one, SIZE, seed), encoded, [0, 1]
     )
     assert cut["canvas"].shape == (48, 48, 3)
     assert cut["extent"][0] == cut["extent"][1]
-    picture = device_resize.resized(_batched([cut]), SIZE)[0].numpy()
+    picture = device_resize.resize_canvases(_batched([cut]), SIZE)[0].numpy()
     rows = (np.arange(SIZE) + 0.5) / SIZE
     np.testing.assert_allclose(picture[:, SIZE // 2, 0], rows, atol=0.08)
     assert picture.min() >= 0 and picture.max() <= 1

@@ -71,7 +71,7 @@ def test_too_many_lost_records_end_the_run(data, tmp_path):
 def test_files_that_vanish_are_explained(data):
     sets = manifest.find(str(data))
     batches = pipeline.training_batches(
-        task_class("rotation")(), pipeline.RecordSource(sets, "train"), 1, 0, BATCH
+        task_class("rotation")(), pipeline.DatasetSplit(sets, "train"), 1, 0, BATCH
     )
     os.remove(data / "train-00000.tfrecord")
     expected = r"^a file .* any more: \S+/train-00000\.tfrecord; No such file.* goes on"

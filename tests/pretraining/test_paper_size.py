@@ -23,7 +23,7 @@ def test_the_paper_preset_takes_a_step_of_every_task_and_exports(tmp_path):
     kind = manifest.VIDEO_FRAMES
     write_set(str(data / "videos"), [4], size=(240, 320), kind=kind)
     batches = [
-        f"{name}.batch_size={tasks.task_class(name)().least_batch_size}"
+        f"{name}.batch_size={tasks.task_class(name)().min_batch_size}"
         for name in DEFAULT_TASKS
     ]
     config = configuration.resolve(

@@ -8,7 +8,7 @@ import time
 # Said in the log before the summary of a run.
 SUMMARY = "summary "
 # File in the folder of the checkpoints.
-LOSSES = "lost_devices.log"
+LOST_DEVICES_LOG = "lost_devices.log"
 
 
 def main(directory, groups, limits=None, checkpoint_seconds=1e9, **options):
@@ -50,7 +50,7 @@ class _Chief:
         from selfsup.hybrid import lost_device_log, placement
         from selfsup.hybrid.cluster import server_pool, tf_config
 
-        lost_device_log.keep_in(os.path.join(directory, LOSSES))
+        lost_device_log.keep_in(os.path.join(directory, LOST_DEVICES_LOG))
         found = tf_config.from_environment()
         server_pool.connect(found, seconds=240.0, listen=listen)
         pool = server_pool.ClusterPool(found, probe_seconds, server_seconds)

@@ -21,7 +21,7 @@ def batch(task, batch_of):
 def test_inputs_are_lightness_and_targets_mean_colours(task, batch, monkeypatch):
     monkeypatch.setattr(square_crops, "random_mirror", lambda images, seed: images)
     images, targets = task.preprocess_batch(batch, tf.constant([1, 2]))
-    lab = skimage.color.rgb2lab(device_resize.resized(batch, 64))
+    lab = skimage.color.rgb2lab(device_resize.resize_canvases(batch, 64))
     for channel in range(3):
         np.testing.assert_allclose(images[..., channel], lab[..., 0] / 100, atol=1e-4)
     blocks = lab[..., 1:].reshape(4, 8, 8, 8, 8, 2).mean(axis=(2, 4))

@@ -46,8 +46,8 @@ def test_name_and_docs(task):
 
 
 def test_a_batch_that_is_too_small_is_refused_with_the_arithmetic(task):
-    too_few = dataclasses.replace(task.config, batch_size=task.least_batch_size - 1)
-    least = task.least_batch_size
+    too_few = dataclasses.replace(task.config, batch_size=task.min_batch_size - 1)
+    least = task.min_batch_size
     told = rf"{task.name}.batch_size={least - 1}: .* 16 \* {least} = {16 * least} "
     with pytest.raises(UserError, match=told):
         type(task)(too_few)
@@ -125,7 +125,7 @@ def test_batch_shapes_are_static(task, batch_of):
 
 def test_a_replica_can_do_with_the_least_batch(task, batch_of, features):
     examples = {
-        key: batch[: task.least_batch_size] for key, batch in batch_of(task).items()
+        key: batch[: task.min_batch_size] for key, batch in batch_of(task).items()
     }
     images, targets = task.preprocess_batch(examples, tf.constant([3, 4]))
     outputs = task.build_head()(features(images), training=True)
@@ -215,14 +215,14 @@ def test_twenty_steps_lower_the_loss(task, train):
 
 def test_exported_parts_are_the_heads_and_are_there_at_once(task):
     head = task.build_head()
-    assert set(task.exported) <= {"block4", "logits"}
-    for name in task.exported:
+    assert set(task.exported_parts) <= {"block4", "logits"}
+    for name in task.exported_parts:
         assert getattr(head, name).trainable_variables
 
 
 def test_the_learning_rate_begins_as_configured_and_never_rises(task):
-    schedule = task.learning_rate()
-    rates = [schedule.at(epochs) for epochs in (0.0, 1.0, 10.0, 100.0)]
+    schedule = task.learning_rate_schedule()
+    rates = [schedule.learning_rate(epochs) for epochs in (0.0, 1.0, 10.0, 100.0)]
     assert rates[0] == task.config.learning_rate
     assert rates == sorted(rates, reverse=True) and rates[-1] > 0
     assert schedule.is_constant == (rates[0] == rates[-1])

@@ -5,7 +5,7 @@ import tensorflow as tf
 from skimage import transform
 
 from selfsup.common.errors import UserError
-from selfsup.images import augmentation, resize
+from selfsup.images import exemplar_augmentation, resize
 from selfsup.tasks import exemplar
 from selfsup.tasks.exemplar import Config, Exemplar
 
@@ -128,7 +128,7 @@ def test_anchor_and_positive_show_the_same_place_differently(tiny):
     photos = tf.where(y % 9 < 4, photos, tf.cast(photos // 3, tf.uint8))
     task = tiny("exemplar")
     centres = tf.fill([6, 2], 31.0)
-    warps = augmentation.draw_warps(centres, task.config.patch_size, [2, 3])
+    warps = exemplar_augmentation.draw_warps(centres, task.config.patch_size, [2, 3])
     examples = {"image": photos, "warps": tf.reshape(warps, [3, 2, 8])}
     images, _ = task.preprocess_batch(examples, tf.constant([1, 5]))
     pairs = images.numpy().reshape(3, 2, 32, 32, 3)
@@ -161,23 +161,23 @@ def test_patches_of_a_window_are_those_of_the_whole_photo(
 
     cut = examples()
     side = cut["image"].shape[1]
-    assert side == min(2 * augmentation.reach(patch_size) + 1, image_size)
+    assert side == min(2 * exemplar_augmentation.reach(patch_size) + 1, image_size)
     # So far that a window is the whole photo, and the warps are in the photo.
-    monkeypatch.setattr(augmentation, "reach", lambda _: image_size)
+    monkeypatch.setattr(exemplar_augmentation, "reach", lambda _: image_size)
     in_photo = tf.reshape(examples()["warps"], [-1, 8])
-    found = augmentation.warp(
+    found = exemplar_augmentation.warp(
         np.repeat(tf.cast(cut["image"], tf.float32), 2, axis=0),
         tf.reshape(cut["warps"], [-1, 8]),
         patch_size,
     ).numpy()
-    expected = augmentation.warp(
+    expected = exemplar_augmentation.warp(
         np.repeat(whole, 80, axis=0), in_photo, patch_size
     ).numpy()
     assert np.abs(found - expected).mean(axis=(1, 2, 3)).max() < 3
     # What is left out is black; no warp reaches it.
     assert found.min() > 140
     assert (cut["image"].numpy() == 0).mean() > 0.1
-    low, high = augmentation.seen(in_photo, patch_size)
+    low, high = exemplar_augmentation.visible_range(in_photo, patch_size)
     assert low.numpy().min() < 0 and high.numpy().max() > image_size
 
 

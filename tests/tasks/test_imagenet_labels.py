@@ -72,10 +72,12 @@ def test_the_loss_is_smoothed_and_the_metric_is_not():
 
 
 def test_the_rate_is_multiplied_by_094_every_2_epochs():
-    schedule = ImagenetLabels(Config(learning_rate=0.5)).learning_rate()
+    schedule = ImagenetLabels(Config(learning_rate=0.5)).learning_rate_schedule()
     epochs = [0.0, 1.99, 2.0, 3.9, 4.0, 100.0]
     expected = [0.5 * 0.94**times for times in (0, 0, 1, 1, 2, 50)]
-    np.testing.assert_allclose([schedule.at(one) for one in epochs], expected)
+    np.testing.assert_allclose(
+        [schedule.learning_rate(one) for one in epochs], expected
+    )
     traced = tf.function(schedule.at)(tf.constant(3.9, tf.float64))
     assert float(traced) == pytest.approx(0.47)
 
@@ -130,8 +132,8 @@ def _set(*labels, directory="photos"):
 
 def test_classes_come_from_the_sets():
     sets = [_set("cat", "dog"), _set("cat", "dog", directory="more")]
-    assert ImagenetLabels.config_for(Config(), sets).classes == 2
-    assert ImagenetLabels.config_for(Config(classes=2), sets).classes == 2
+    assert ImagenetLabels.complete_config(Config(), sets).classes == 2
+    assert ImagenetLabels.complete_config(Config(classes=2), sets).classes == 2
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ def test_classes_come_from_the_sets():
 )
 def test_classes_that_do_not_fit_are_refused(classes, sets, message):
     with pytest.raises(UserError, match=f"imagenet_labels.*{message}"):
-        ImagenetLabels.config_for(Config(classes=classes), sets)
+        ImagenetLabels.complete_config(Config(classes=classes), sets)
 
 
 def test_a_head_needs_the_number_of_classes():

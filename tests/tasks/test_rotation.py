@@ -13,7 +13,9 @@ def test_labels_count_the_quarter_turns(tiny, batch_of, monkeypatch):
     examples = batch_of(task)
     images, targets = task.preprocess_batch(examples, tf.constant([0, 0]))
     np.testing.assert_array_equal(targets["labels"], [0, 1, 2, 3] * 4)
-    photos = np.repeat(device_resize.resized(examples, images.shape[1]), 4, axis=0)
+    photos = np.repeat(
+        device_resize.resize_canvases(examples, images.shape[1]), 4, axis=0
+    )
     for image, photo, label in zip(images.numpy(), photos, targets["labels"].numpy()):
         np.testing.assert_allclose(image, np.rot90(photo, label), atol=1e-6)
 

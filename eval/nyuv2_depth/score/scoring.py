@@ -43,7 +43,7 @@ def score(predictions, truth, *, crop="none", min_depth=None, max_depth=None):
     Raises:
       UserError: for files that are no such files or do not fit each other.
     """
-    window = overrides.known("--crop", crop, CROPS)
+    window = overrides.look_up("--crop", crop, CROPS)
     predicted = depth_files.read(predictions, "predictions")
     true = depth_files.read(truth, "truth")
     size = true.depths.shape[1:]

@@ -59,7 +59,7 @@ def mean_average_precision(detections, truth, iou, metric="voc07"):
       UserError: for an unknown metric, a threshold out of range, numbers that are not
         finite, inverted boxes, a class that `truth` has not, or nothing to be found.
     """
-    summary = overrides.known("metric", metric, _METRICS)
+    summary = overrides.look_up("metric", metric, _METRICS)
     if not 0 < iou <= 1:
         raise UserError(f"iou: has to be over 0 and at most 1, got {iou}")
     unknown = sorted(set(detections) - set(truth))

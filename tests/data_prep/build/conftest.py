@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import odd_inputs
+import faulty_inputs
 import pytest
 
 from data_prep.build import worker_pool
@@ -10,14 +10,14 @@ from data_prep.build import worker_pool
 def built(tmp_path_factory):
     """(folder, manifest) of a whole build with every kind of bad input."""
     output = tmp_path_factory.mktemp("built")
-    convert = odd_inputs.Convert(lethal=True)
-    return output, odd_inputs.build(output, convert=convert, time_limit=3.0)
+    convert = faulty_inputs.Convert(lethal=True)
+    return output, faulty_inputs.build(output, convert=convert, time_limit=3.0)
 
 
 @pytest.fixture
 def in_process(monkeypatch):
     """Makes builds run without worker processes."""
-    monkeypatch.setattr(worker_pool, "run", odd_inputs.run_in_process)
+    monkeypatch.setattr(worker_pool, "run", faulty_inputs.run_in_process)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-import odd_inputs
+import faulty_inputs
 import pytest
 
 from data_prep.build import writer
@@ -28,7 +28,7 @@ def _start_build(output, seconds, limit=None):
 
     root = str(pathlib.Path(writer.__file__).parents[2])
     return subprocess.Popen(
-        [sys.executable, odd_inputs.__file__, str(output), str(seconds)],
+        [sys.executable, faulty_inputs.__file__, str(output), str(seconds)],
         env={**os.environ, "PYTHONPATH": root},
         stderr=subprocess.PIPE,
         text=True,
@@ -54,22 +54,22 @@ def test_killed_and_interrupted_builds_are_resumed(built, tmp_path, in_process):
     assert process.returncode == 1
     assert "error: interrupted; finished shards are kept" in stderr
     assert "Traceback" not in stderr
-    assert 1 <= len(odd_inputs.checksums(tmp_path)) < SHARDS
+    assert 1 <= len(faulty_inputs.checksums(tmp_path)) < SHARDS
 
     process = _start_build(tmp_path, seconds=0.5)
     while not list(tmp_path.glob("*.tmp")):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)
     with pytest.raises(UserError, match="another builder is writing there"):
-        odd_inputs.build(tmp_path)
+        faulty_inputs.build(tmp_path)
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stderr.close()
     assert not (tmp_path / "manifest.json").exists()
 
-    resumed = odd_inputs.build(tmp_path)
+    resumed = faulty_inputs.build(tmp_path)
     assert resumed.shards == made.shards
-    assert odd_inputs.checksums(tmp_path) == odd_inputs.checksums(reference)
+    assert faulty_inputs.checksums(tmp_path) == faulty_inputs.checksums(reference)
     assert not list(tmp_path.rglob("*.tmp"))
 
 
@@ -81,15 +81,15 @@ def test_full_disk_keeps_finished_shards(built, tmp_path, in_process):
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "cannot be written" in stderr and "Traceback" not in stderr
-    kept = odd_inputs.checksums(tmp_path)
-    assert kept.items() <= odd_inputs.checksums(reference).items()
+    kept = faulty_inputs.checksums(tmp_path)
+    assert kept.items() <= faulty_inputs.checksums(reference).items()
     assert not (tmp_path / "manifest.json").exists()
-    assert odd_inputs.build(tmp_path).shards == made.shards
+    assert faulty_inputs.build(tmp_path).shards == made.shards
 
 
 def _build_folder(folder, output, left):
-    convert = odd_inputs.ReadInputs(folder, left, folder.with_name("elsewhere"))
-    return odd_inputs.build(
+    convert = faulty_inputs.ReadInputs(folder, left, folder.with_name("elsewhere"))
+    return faulty_inputs.build(
         output,
         inputs=[f"{index}" for index in range(8)],
         convert=convert,
@@ -115,7 +115,7 @@ def test_build_resumes_when_a_vanished_input_folder_is_back(
     output = tmp_path / "out"
     with pytest.raises(UserError, match=r"in: can no longer be read: .* to resume"):
         _build_folder(folder, output, left=5)
-    assert 1 <= len(odd_inputs.checksums(output)) < 5
+    assert 1 <= len(faulty_inputs.checksums(output)) < 5
     assert not (output / "manifest.json").exists()
     assert not list(output.glob("*.tmp"))
 

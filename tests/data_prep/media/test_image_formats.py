@@ -12,7 +12,7 @@ from PIL import Image
 from data_prep.build import inputs
 from data_prep.build.shards import SetAside
 from data_prep.media import image_formats
-from data_prep.sources import photo_builder, photo_conversion
+from data_prep.sources import photo_conversion, photo_listing
 
 image_formats.register()
 ORIENTATION = 0x0112
@@ -155,6 +155,6 @@ def test_finder_includes_photos_of_unsupported_formats(tmp_path):
     (tmp_path / "by content").write_bytes(_saved("HEIF"))
     (tmp_path / "by content too").write_bytes(_saved("JPEG2000"))
     (tmp_path / "film").write_bytes(b"\0\0\0\x18ftypisom" + bytes(40))
-    finder = inputs.FileFinder(str(tmp_path), photo_builder.looks_like_photo)
+    finder = inputs.FileFinder(str(tmp_path), photo_listing.looks_like_photo)
     assert sorted(finder) == sorted([*names, "by content", "by content too"])
     assert finder.num_others == 1

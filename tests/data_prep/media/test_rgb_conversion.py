@@ -12,7 +12,7 @@ from PIL import Image
 
 from data_prep.build.shards import SetAside
 from data_prep.sources import photo_conversion
-from data_prep.sources.nyu import depth_files
+from data_prep.sources.nyu import depth_decoding
 
 SIDE = 48
 
@@ -107,14 +107,14 @@ STEPS = np.random.default_rng(0).integers(500, 4000, (SIDE, SIDE))
 @pytest.mark.parametrize("bits", [12, 16])
 def test_depth_keeps_its_steps_at_any_bit_depth(bits):
     np.testing.assert_array_equal(
-        depth_files.decode(image_files.tiff(STEPS, bits)), STEPS
+        depth_decoding.decode(image_files.tiff(STEPS, bits)), STEPS
     )
 
 
 def test_transparent_depth_is_unknown():
     key = int(STEPS[3, 3])
     chunk = (b"tRNS", struct.pack(">H", key))
-    pixels = depth_files.decode(image_files.png(STEPS, 16, chunks=[chunk]))
+    pixels = depth_decoding.decode(image_files.png(STEPS, 16, chunks=[chunk]))
     np.testing.assert_array_equal(pixels, np.where(key == STEPS, 0, STEPS))
 
 
@@ -141,4 +141,4 @@ UNSAFE_DEPTH = {
 def test_depth_that_may_be_wrong_is_set_aside(case):
     data, reason = UNSAFE_DEPTH[case]
     with pytest.raises(SetAside, match=reason):
-        depth_files.decode(data)
+        depth_decoding.decode(data)

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from eval.imagenet_linear import testing
-from eval.imagenet_linear.classifier import LinearEvaluation
-from eval.imagenet_linear.layers import hits
+from eval.imagenet_linear.classifier import LinearClassifiers
+from eval.imagenet_linear.softmax_layers import hits
 from selfsup.keras import keras
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
@@ -83,7 +83,7 @@ def test_a_layer_among_others_is_trained_as_softmax_regression_without_what_is_h
     trunk, settings_for, tmp_path
 ):
     settings = settings_for(tmp_path, weight_decay=0.01, steps=20, learning_rates=RATES)
-    evaluation = LinearEvaluation(trunk, CLASSES, settings)
+    evaluation = LinearClassifiers(trunk, CLASSES, settings)
     size = evaluation.features.size
     logs = [
         evaluation.step(_examples(size, step), tf.constant(step)) for step in range(6)
@@ -102,7 +102,7 @@ def test_a_layer_among_others_is_trained_as_softmax_regression_without_what_is_h
 
 
 def test_a_batch_that_is_all_held_out_changes_nothing(trunk, settings_for, tmp_path):
-    evaluation = LinearEvaluation(trunk, CLASSES, settings_for(tmp_path))
+    evaluation = LinearClassifiers(trunk, CLASSES, settings_for(tmp_path))
     examples = _examples(evaluation.features.size, 0)
     examples["held_out"] = tf.ones([BATCH], tf.bool)
     evaluation.step(examples, tf.constant(0))
@@ -124,7 +124,7 @@ def _lasso(trunk, settings_for, output, rates):
     settings = settings_for(
         output, lasso=0.5, probe_units=False, augment=False, learning_rates=rates
     )
-    evaluation = LinearEvaluation(trunk, CLASSES, settings)
+    evaluation = LinearClassifiers(trunk, CLASSES, settings)
     evaluation.features.measure([tf.cast(_images(9)["image"], tf.float32) / 255.0])
     logs = [evaluation.step(_images(step), tf.constant(step)) for step in range(3)]
     return evaluation, logs[0]

@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 
 from eval.imagenet_linear import dataset
-from eval.imagenet_linear.classifier import LinearEvaluation
+from eval.imagenet_linear.classifier import LinearClassifiers
 from eval.imagenet_linear.config import Config
 from eval.settings import Settings
 from selfsup.data import pipeline
-from selfsup.trunk.batch_norm import recalibrate_batch_norm
+from selfsup.trunk.batch_norm_recalibration import recalibrate_batch_norm
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
 IMAGENET_CLASSES = 1000
@@ -27,7 +27,7 @@ def test_the_paper_preset_takes_a_step(photos, lasso):
     )
     found = dataset.find(photos)
     trunk = Trunk(TrunkConfig(depth="101", output_stride=config.output_stride))
-    evaluation = LinearEvaluation(trunk, IMAGENET_CLASSES, settings)
+    evaluation = LinearClassifiers(trunk, IMAGENET_CLASSES, settings)
     assert evaluation.features.size == 9216
     kernel, _ = evaluation.weights()
     rates = len(config.learning_rates)
@@ -38,7 +38,7 @@ def test_the_paper_preset_takes_a_step(photos, lasso):
     evaluation.features.measure([images])
     examples = dataset.TrainingPhotos(config)
     batches = pipeline.training_batches(examples, found.train, 0, 0, 8)
-    examples, _ = pipeline.split_stand_in(next(iter(batches)))
+    examples, _ = pipeline.split_replaced_shard(next(iter(batches)))
     logs = evaluation.step(examples, tf.constant(0))
     assert float(logs["cross_entropy"]) == pytest.approx(np.log(IMAGENET_CLASSES))
     assert np.any(kernel.numpy())

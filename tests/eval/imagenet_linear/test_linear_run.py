@@ -9,7 +9,7 @@ import signal
 import numpy as np
 import pytest
 
-from eval import evaluation_run, metrics_file, trunks, workspace
+from eval import evaluation_run, metrics_file, output_folder, trunks
 from eval.imagenet_linear import config, evaluation
 from eval.imagenet_linear.evaluation import Run
 from eval.imagenet_linear.ladder import Scores, choose
@@ -21,7 +21,7 @@ from selfsup.data import manifest
 
 def _run(settings):
     """The finished `Run` of some settings."""
-    with StopSignals() as stop, workspace.opened(settings) as folder:
+    with StopSignals() as stop, output_folder.opened(settings) as folder:
         run = Run(settings, folder, stop)
         assert run.run()
     return run
@@ -140,7 +140,7 @@ def test_a_folder_of_the_version_with_one_learning_rate_is_refused(
     (tmp_path / config_file.FILE_NAME).write_text(json.dumps(stored))
     with (
         pytest.raises(UserError, match=r"another configuration: .*learning_rate was 1"),
-        workspace.opened(settings),
+        output_folder.opened(settings),
     ):
         pass
 
@@ -181,7 +181,7 @@ def test_stopped_by_a_signal_and_run_again_equals_straight(
 ):
     folder, plain = straight
     settings = settings_for(tmp_path, **PLAIN)
-    with StopSignals() as stop, workspace.opened(settings) as output:
+    with StopSignals() as stop, output_folder.opened(settings) as output:
         run = Run(settings, output, stop)
         take = run.training._take
 

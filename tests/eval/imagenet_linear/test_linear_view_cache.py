@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from eval import metrics_file, workspace
+from eval import metrics_file, output_folder
 from eval.imagenet_linear.config import Config
 from eval.imagenet_linear.evaluation import Run
 from eval.imagenet_linear.view_cache import FOLDER, ViewCache
@@ -27,7 +27,7 @@ def _batches(stand_in=-1):
             "image": tf.constant(photos),
             "label": tf.constant(photos),
             "held_out": tf.constant(photos == 2),
-            pipeline.STAND_IN: tf.fill([BATCH], stand_in),
+            pipeline.REPLACED_SHARD: tf.fill([BATCH], stand_in),
         }
 
 
@@ -48,7 +48,7 @@ def cache(tmp_path):
 def _take(cache, seed, position, count):
     """(Features' first entry, label, whether held out) of `count` batches, joined."""
     batches = list(cache.training_batches(seed, position).take(count))
-    assert all(np.all(batch[pipeline.STAND_IN] == -1) for batch in batches)
+    assert all(np.all(batch[pipeline.REPLACED_SHARD] == -1) for batch in batches)
     assert batches[0]["features"].shape == (BATCH, ROWS, SIZE)
     return (
         np.concatenate([batch["features"].numpy()[:, 1, 3] for batch in batches]),
@@ -101,7 +101,7 @@ OPTIONS = {"probe_units": False, "neighbours": 0, "augmented_views": 1}
 
 def _run(settings, folder, stop_at=None):
     """The `Run`, stopped by a signal after a step, or finished."""
-    with StopSignals() as stop, workspace.opened(settings) as output:
+    with StopSignals() as stop, output_folder.opened(settings) as output:
         run = Run(settings, output, stop)
         take = run.training._take
 

@@ -11,12 +11,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from eval import evaluation_run, metrics_file, workspace
-from eval.nyuv2_depth import evaluation, examples, testing
+from eval import evaluation_run, metrics_file, output_folder
+from eval.nyuv2_depth import dataset, evaluation, testing
 from eval.nyuv2_depth.config import PRESETS, Config
-from eval.nyuv2_depth.fitting import learning_rate_schedule
 from eval.nyuv2_depth.score import scoring
 from eval.nyuv2_depth.score.depth_metrics import NAMES, DepthMetrics
+from eval.nyuv2_depth.trainer import learning_rate_schedule
 from eval.training import Training
 from selfsup.common import history
 from selfsup.common.errors import UserError
@@ -101,11 +101,11 @@ def test_a_folder_from_before_epochs_goes_on_by_its_steps(settings_for, tmp_path
     stored = dataclasses.asdict(settings)
     del stored["config"]["epochs"]
     (tmp_path / "config.json").write_text(json.dumps(stored))
-    with workspace.opened(settings):
+    with output_folder.opened(settings):
         pass
     without = settings_for(tmp_path)
     with pytest.raises(UserError, match=r"config\.steps was 2, now 0"):
-        workspace.opened(without).__enter__()
+        output_folder.opened(without).__enter__()
 
 
 def test_it_learns_depth(straight):
@@ -220,7 +220,7 @@ def test_raw_and_labelled_sets_train_together(tmp_path, settings_for):
         scenes = {split: [depth_sets.scene(7, (16, 16))] * 3 for split in splits}
         depth_sets.write_depth_set(tmp_path / name, scenes, source=name)
     config = settings_for(tmp_path / "run").config
-    description = examples.Data(str(tmp_path), config).description
+    description = dataset.DepthDataset(str(tmp_path), config).description
     sources = [one["options"]["source"] for one in description["sets"]]
     assert sources == ["labelled", "raw"]
     counts = [description[part]["images"] for part in ("train", "test")]
@@ -244,7 +244,7 @@ def test_depth_of_another_size_than_its_photo(factor, tmp_path, settings_for):
         pairs.append((photo, np.kron(depth, np.ones([factor, factor]))))
     depth_sets.write_depth_set(tmp_path / "set", {"train": pairs, "test": pairs})
     config = settings_for(tmp_path / "run").config
-    data = examples.Data(str(tmp_path), config)
+    data = dataset.DepthDataset(str(tmp_path), config)
     batch = next(iter(data.batches(0, 0)))
     assert batch["depth"].shape == (4, 48, 64, 1)
     tested = testing.run(Echo(), data, config, StopSignals())

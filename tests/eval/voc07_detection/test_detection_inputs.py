@@ -7,10 +7,10 @@ import numpy as np
 import object_sets
 import pytest
 import tensorflow as tf
-from object_sets import Thing
+from object_sets import ColoredBox
 
 from eval import complete_pass
-from eval.voc07_detection import boxes, canvases, dataset, examples
+from eval.voc07_detection import box_conventions, canvases, dataset, examples
 from eval.voc07_detection.config import Config
 from selfsup.common.errors import UserError
 from selfsup.data import manifest, pipeline
@@ -18,16 +18,20 @@ from selfsup.data import manifest, pipeline
 CONFIG = Config(
     min_size=64, max_size=96, sizes=2, batch_size=2, test_size=64, test_batch_size=2
 )
-RED = Thing((8, 4, 28, 24), 0)
-BLUE = Thing((20, 40, 44, 60), 2)
-HARD = Thing((2, 30, 12, 38), 1, difficult=True)
+RED = ColoredBox((8, 4, 28, 24), 0)
+BLUE = ColoredBox((20, 40, 44, 60), 2)
+HARD = ColoredBox((2, 30, 12, 38), 1, difficult=True)
 
 
 def test_boxes_to_voc_and_back():
     ours = np.array([[0, 0, 1, 1], [4, 2, 20, 10]], np.float32)
-    np.testing.assert_array_equal(boxes.to_voc(ours), [[1, 1, 1, 1], [3, 5, 10, 20]])
-    np.testing.assert_array_equal(boxes.from_voc(boxes.to_voc(ours)), ours)
-    assert boxes.to_voc(np.zeros([0, 4])).shape == (0, 4)
+    np.testing.assert_array_equal(
+        box_conventions.to_voc(ours), [[1, 1, 1, 1], [3, 5, 10, 20]]
+    )
+    np.testing.assert_array_equal(
+        box_conventions.from_voc(box_conventions.to_voc(ours)), ours
+    )
+    assert box_conventions.to_voc(np.zeros([0, 4])).shape == (0, 4)
 
 
 def test_sizes_of_training():
@@ -288,5 +292,5 @@ def test_bad_hyperparameters(changes, message):
 
 
 def test_examples_say_what_stands_in(built):
-    _, stand_ins = pipeline.split_stand_in(_training(built, 0, 1)[0])
+    _, stand_ins = pipeline.split_replaced_shard(_training(built, 0, 1)[0])
     np.testing.assert_array_equal(stand_ins, [-1, -1])

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from eval import evaluation_run, metrics_file
 from eval.settings import resolve
-from eval.voc07_detection import config, dataset, evaluation, fitting
+from eval.voc07_detection import config, dataset, evaluation, trainer
 from eval.voc07_detection.score import result_files
 from eval.voc07_detection.score.average_precision import mean_average_precision
 from selfsup.common import history
@@ -203,10 +203,10 @@ def test_what_was_learned_by_heart_is_found(tmp_path):
     """Two images, both for training and for the test."""
     things = (
         [
-            object_sets.Thing((10, 8, 60, 58), 0),
-            object_sets.Thing((50, 76, 90, 116), 1),
+            object_sets.ColoredBox((10, 8, 60, 58), 0),
+            object_sets.ColoredBox((50, 76, 90, 116), 1),
         ],
-        [object_sets.Thing((30, 40, 84, 94), 2)],
+        [object_sets.ColoredBox((30, 40, 84, 94), 2)],
     )
     images = [
         object_sets.record(f"V/{number}", some, size=(96, 128))
@@ -222,7 +222,7 @@ def test_what_was_learned_by_heart_is_found(tmp_path):
 @pytest.mark.slow
 def test_a_step_at_the_papers_size(tmp_path):
     """ResNet-101 on the largest canvas, 800x1344."""
-    box = object_sets.Thing((40, 60, 240, 330), 1)
+    box = object_sets.ColoredBox((40, 60, 240, 330), 1)
     images = [object_sets.record("V/a", [box], size=(333, 500))]
     data = object_sets.write(tmp_path / "set", {"train": images, "test": images})
     settings = _settings(
@@ -233,7 +233,7 @@ def test_a_step_at_the_papers_size(tmp_path):
         settings, found, str(tmp_path / "run"), StopSignals()
     )
     before = fitted.detector.features.trunk.conv1.kernel.numpy()
-    batch = next(iter(fitting.batches(found, settings)(0)))
+    batch = next(iter(trainer.batches(found, settings)(0)))
     assert batch["image"].shape == (1, 800, 1344, 3)
     losses = fitted.step(
         {key: batch[key] for key in ("image", "size", "boxes", "classes")},

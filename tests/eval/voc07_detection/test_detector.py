@@ -11,7 +11,7 @@ import tensorflow as tf
 from eval import trunks
 from eval.settings import resolve
 from eval.trunk_features import TrunkFeatures
-from eval.voc07_detection import dataset, examples, fitting
+from eval.voc07_detection import dataset, examples, trainer
 from eval.voc07_detection.config import PRESETS, Config
 from eval.voc07_detection.recalibration import recalibrate
 from selfsup.data import pipeline
@@ -66,8 +66,8 @@ def found(tmp_path_factory):
 
 
 def _detector(found, pretrained):
-    features = TrunkFeatures(pretrained.trunk, fitting.NAME, 0.0)
-    return fitting.build(pretrained, features, found, SETTINGS)
+    features = TrunkFeatures(pretrained.trunk, trainer.NAME, 0.0)
+    return trainer.build(pretrained, features, found, SETTINGS)
 
 
 def _random_trunk():
@@ -79,7 +79,7 @@ def _random_trunk():
 @pytest.fixture(scope="module")
 def batch(found):
     stream = examples.training(found, SETTINGS.config, 0, 0)
-    batch, _ = pipeline.split_stand_in(next(iter(stream)))
+    batch, _ = pipeline.split_replaced_shard(next(iter(stream)))
     return batch
 
 
@@ -90,7 +90,7 @@ def fitted(found):
     stream = examples.training(found, SETTINGS.config, 0, 0)
     images = (one["image"] for one in itertools.islice(stream, 4))
     recalibrate(detector, images, SETTINGS.config)
-    return fitting.Fitting(detector, SETTINGS.config, 0)
+    return trainer.DetectorTrainer(detector, SETTINGS.config, 0)
 
 
 @dataclasses.dataclass(frozen=True)

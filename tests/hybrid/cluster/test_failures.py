@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from cluster_chief import LOSSES
+from cluster_chief import LOST_DEVICES_LOG
 from real_cluster import STARTED, summary, wait_for_steps
 
 GROUPS = {"a": [0, 1], "bb": [2]}
@@ -21,7 +21,10 @@ def _end(chief):
     text = chief.text()
     assert "Exception ignored" not in text and "Traceback" not in text, text
     for line in re.findall(r"^\w+: lost a device: .*$", text, re.MULTILINE):
-        assert line.endswith(f"/{LOSSES})") and "Graph execution error" not in line
+        assert (
+            line.endswith(f"/{LOST_DEVICES_LOG})")
+            and "Graph execution error" not in line
+        )
     return found
 
 
@@ -40,7 +43,7 @@ def test_a_killed_worker_leaves_its_group_to_the_others_and_comes_back(start_clu
     )
     wait_for_steps(chief, a=10, bb=10)
     found = _end(chief)
-    (log,) = re.findall(rf"\(details: (\S+{LOSSES})\)", chief.text())
+    (log,) = re.findall(rf"\(details: (\S+{LOST_DEVICES_LOG})\)", chief.text())
     assert "a: " in pathlib.Path(log).read_text()
     assert len(found["devices"]["a"]) == 2 and found["generations"]["bb"] == 0
     assert "bb: lost" not in chief.text()
@@ -106,7 +109,7 @@ def test_a_stopped_worker_is_given_up_and_its_step_does_not_land(start_cluster):
     )
     wait_for_steps(chief, a=10, bb=10)
     found = _end(chief)
-    (log,) = re.findall(rf"\(details: (\S+{LOSSES})\)", chief.text())
+    (log,) = re.findall(rf"\(details: (\S+{LOST_DEVICES_LOG})\)", chief.text())
     assert "a: " in pathlib.Path(log).read_text()
     assert len(found["devices"]["a"]) == 2 and found["generations"]["bb"] == 0
 
