@@ -15,6 +15,7 @@ from absl import flags
 
 from launch.demonstration import shown_command
 from selfsup.command_line import command, path_flags
+from selfsup.common import files
 from selfsup.pretraining import presets
 
 _OUTPUT = path_flags.define_path("output", "demo-output", "Folder for everything made.")
@@ -53,10 +54,10 @@ def _make_samples(folder):
     if os.path.exists(os.path.join(folder, "videos")):
         return
     print("Sample photos and clips from installed packages ...", flush=True)
-    # Renamed when whole, so that an interrupted run starts this step again.
-    partial = f"{folder}.partial"
-    demo_samples.write_samples(partial)
-    os.rename(partial, folder)
+    # An interrupted run starts this step again.
+    os.makedirs(os.path.dirname(os.path.abspath(folder)), exist_ok=True)
+    with files.replace_folder(folder) as partial:
+        demo_samples.write_samples(partial)
 
 
 def _build(where):

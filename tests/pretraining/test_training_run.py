@@ -187,7 +187,7 @@ def test_held_out_numbers_are_of_the_end_and_of_its_checkpoint(data, tmp_path):
 
 def test_the_wrong_data_is_explained(data, tmp_path):
     with pytest.raises(
-        UserError, match=r"motion_segmentation: no built set .* --tasks"
+        UserError, match=r"motion_segmentation: no data set .* --tasks"
     ):
         folder = os.path.join(data, "photos")
         training_run.Pretraining(_config(), folder, str(tmp_path / "run"))
