@@ -17,6 +17,7 @@ from absl import flags
 
 from launch.demonstration import command_runner
 from selfsup.command_line import command, path_flags
+from selfsup.common import files
 from selfsup.pretraining import presets
 
 _OUTPUT = path_flags.define_path("output", "demo-output", "Folder for all results.")
@@ -56,10 +57,10 @@ def _write_samples(folder: str) -> None:
     if os.path.exists(os.path.join(folder, "videos")):
         return
     print("Sample photos and clips from installed packages ...", flush=True)
-    # Renamed when complete, so that after an interruption this stage runs again.
-    partial = f"{folder}.partial"
-    demo_samples.write_samples(partial)
-    os.rename(partial, folder)
+    # After an interruption this stage runs again.
+    os.makedirs(os.path.dirname(os.path.abspath(folder)), exist_ok=True)
+    with files.replace_folder(folder) as partial:
+        demo_samples.write_samples(partial)
 
 
 def _build_data(folders: dict[str, str]) -> None:

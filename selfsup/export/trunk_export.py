@@ -11,11 +11,9 @@ The SavedModel has one output stride and needs nothing but TensorFlow; the Keras
 weights rebuild the trunk at any stride.
 """
 
-import contextlib
 import dataclasses
 import json
 import os
-import shutil
 
 import numpy as np
 
@@ -75,7 +73,8 @@ def save(
     rows = {
         task: np.asarray(row, np.float32) for task, row in (unit_weights or {}).items()
     }
-    with _replacing(directory) as partial:
+    os.makedirs(os.path.dirname(directory), exist_ok=True)
+    with files.replace_folder(directory) as partial:
         _write_keras(os.path.join(partial, _KERAS), parts, rows)
         saved_model.write(partial, **parts, unit_weights=rows)
         _write_card(partial, model_card.complete(card, parts))
@@ -148,29 +147,6 @@ def check_free(directory, overwrite=False):
     # What is replaced is deleted: never anything but an earlier export.
     if not os.path.isfile(os.path.join(directory, model_card.JSON_NAME)):
         raise UserError(f"{directory}: is no export, so it is not overwritten")
-
-
-@contextlib.contextmanager
-def _replacing(directory):
-    """Yields a new folder beside `directory` that takes its place on success."""
-    # Without a trailing slash, which would put them inside it.
-    directory = os.path.normpath(directory)
-    partial = f"{directory}.partial-{os.getpid()}"
-    old = f"{directory}.old-{os.getpid()}"
-    os.makedirs(partial)
-    try:
-        yield partial
-        if os.path.isdir(directory):
-            os.rename(directory, old)
-        try:
-            os.rename(partial, directory)
-        except OSError:
-            if os.path.isdir(old):
-                os.rename(old, directory)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _write_keras(folder, parts, unit_weights):

@@ -82,21 +82,13 @@ class CheckpointStore:
           UserError: if it cannot be written; earlier checkpoints are unchanged.
         """
         target = os.path.join(self.directory, name)
-        partial = os.path.join(self.directory, f".{name}.partial")
         try:
-            shutil.rmtree(partial, ignore_errors=True)
-            os.makedirs(partial)
-            _write_variables(os.path.join(partial, VARIABLES), trackable)
-            with open(os.path.join(partial, STATE), "w", encoding="utf-8") as file:
-                json.dump(state, file, indent=1)
-            for written in os.listdir(partial):
-                files.sync(os.path.join(partial, written))
-            files.sync(partial)
-            shutil.rmtree(target, ignore_errors=True)
-            os.rename(partial, target)
-            files.sync(self.directory)
+            os.makedirs(self.directory, exist_ok=True)
+            with files.replace_folder(target) as partial:
+                _write_variables(os.path.join(partial, VARIABLES), trackable)
+                with open(os.path.join(partial, STATE), "w", encoding="utf-8") as file:
+                    json.dump(state, file, indent=1)
         except (OSError, tf.errors.OpError) as error:
-            shutil.rmtree(partial, ignore_errors=True)
             raise UserError(
                 f"{target}: checkpoint not written ({error}); the last complete "
                 f"checkpoint is {self.latest() or 'none'}"

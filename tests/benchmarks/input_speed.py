@@ -71,8 +71,7 @@ def _bare_decoding(source, threads):
     """Endless decoded photos of a source, one pixel of each: nothing is copied."""
 
     def decode(serialized):
-        spec = {"image/encoded": tf.io.FixedLenFeature([], tf.string)}
-        encoded = tf.io.parse_single_example(serialized, spec)["image/encoded"]
+        encoded = records.parse(serialized, (records.ENCODED,))["encoded"]
         return tf.io.decode_jpeg(encoded, channels=3)[0, 0]
 
     stream = tf.data.TFRecordDataset(pipeline.native_paths(source)).repeat()

@@ -62,7 +62,7 @@ def test_missing_records_are_counted_named_and_reported(data, tmp_path, capsys):
 def test_too_many_missing_records_end_the_run(data, tmp_path):
     folder = tmp_path / "run"
     with pytest.raises(
-        UserError, match=r"rotation: .* --max_lost_fraction=0\.1: .*00001"
+        UserError, match=r"rotation: .* max_lost_fraction=0\.1\. .*00001"
     ):
         _run(data, folder, 8, 0.1)
     assert not os.path.exists(folder / "validation.json")
