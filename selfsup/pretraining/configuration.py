@@ -287,10 +287,11 @@ def _task_configs(
 ) -> dict[str, TaskConfig]:
     configs = {}
     for name in task_names:
-        config = task_registry.task_class(name).Config(**preset.tasks.get(name, {}))
-        if harmonize and hasattr(config, "harmonize"):
-            config = dataclasses.replace(config, harmonize=True)
-        configs[name] = config
+        config_class = task_registry.task_class(name).Config
+        values = dict(preset.tasks.get(name, {}))
+        if harmonize and hasattr(config_class, "harmonize"):
+            values["harmonize"] = True
+        configs[name] = config_class(**values)
     if harmonize and not any(hasattr(each, "harmonize") for each in configs.values()):
         raise UserError(f"--harmonize: none of {', '.join(configs)} has this option")
     for text in texts:

@@ -257,7 +257,7 @@ def test_an_export_is_refused_before_the_work_and_replaced_on_request(
     (output / "mine.txt").write_text("")
     with pytest.raises(UserError, match="already exists and is not empty"):
         from_run.export_run(straight, str(output), recalibrate_on="/nonexistent")
-    with pytest.raises(UserError, match="is no export, so it is not overwritten"):
+    with pytest.raises(UserError, match="not overwritten, because it is not an export"):
         from_run.export_run(straight, str(output), overwrite=True)
     assert os.listdir(output) == ["mine.txt"]
     (output / "mine.txt").unlink()
