@@ -145,7 +145,7 @@ _TRACE_STEPS = flags.DEFINE_integer(
 _STEP_SECONDS = flags.DEFINE_float(
     "step_seconds",
     600.0,
-    "With several devices: a step that takes longer is taken to hang, and its group "
+    "With several devices: a step that takes longer counts as hanging, and its group "
     "continues with the devices that answer. The first step, which is traced, may take "
     "ten times as long.",
     lower_bound=0.1,
