@@ -116,7 +116,7 @@ def test_on_a_single_device_sync_trains_all_tasks_and_async_is_refused():
     assert assigned.groups == dict.fromkeys(TASKS, ("/CPU:0",))
     assert devices.local_assignment(_config("hybrid"), [], 0).takes_turns
     with pytest.raises(
-        UserError, match=r"--aggregation=async: .* there is 1 \(/CPU:0\)"
+        UserError, match=r"aggregation 'async': .* /CPU:0 is the only device"
     ):
         devices.local_assignment(_config("async"), [], 0)
 

@@ -128,7 +128,7 @@ def test_the_lasso_is_refused(data, tmp_path):
 def test_classes_that_do_not_match_are_refused(data, tmp_path):
     overrides = ("imagenet_labels.classes=1000",)
     config = _config(("imagenet_labels",), overrides)
-    with pytest.raises(UserError, match="classes=1000: expected 3, as many as"):
+    with pytest.raises(UserError, match="classes=1000: expected 3, the number of"):
         pretraining_run.PretrainingRun(config, data, str(tmp_path))
 
 
