@@ -136,10 +136,10 @@ def _check_way():
 def _labelled():
     if not _SPLITS.value:
         raise UserError("--labelled: needs --splits, the data set's splits.mat")
-    from data_prep.sources.nyu import labelled
+    from data_prep.sources.nyu import labelled_builder
 
     return functools.partial(
-        labelled.build_labelled,
+        labelled_builder.build_labelled,
         labelled=_LABELLED.value,
         splits=_SPLITS.value,
         depth=_DEPTH.value,
@@ -147,10 +147,10 @@ def _labelled():
 
 
 def _raw():
-    from data_prep.sources.nyu import raw
+    from data_prep.sources.nyu import raw_builder
 
     return functools.partial(
-        raw.build_raw,
+        raw_builder.build_raw,
         raw=_RAW.value,
         labelled=_LABELLED.value,
         splits=_SPLITS.value,
@@ -167,10 +167,10 @@ def _folders():
         raise UserError("--labelled: goes with --raw or alone, not with --rgb")
     if not _DEPTH_UNIT.value > 0:
         raise UserError(f"--depth_unit={_DEPTH_UNIT.value}: expected above 0 (metres)")
-    from data_prep.sources.nyu import folders
+    from data_prep.sources.nyu import folder_builder
 
     return functools.partial(
-        folders.build_folders,
+        folder_builder.build_folders,
         rgb=_RGB.value,
         depth_images=_DEPTH_IMAGES.value,
         depth_unit=_DEPTH_UNIT.value,

@@ -9,8 +9,8 @@ import os
 import re
 from dataclasses import dataclass, field, fields
 
-from data_prep.build import local_runner, worker_pool
-from data_prep.inspection.quantiles import Distribution
+from data_prep.build import worker_pool
+from data_prep.inspection.distribution import Distribution
 from selfsup.common import files
 from selfsup.common.errors import UserError
 from selfsup.common.progress import ProgressBar
@@ -226,13 +226,13 @@ def run_shards(work, jobs, workers, total):
       (job, result) as they come; the result is a str where a record ended the process.
     """
     done = {}
-    workers = workers or local_runner.cpus()
+    workers = workers or worker_pool.available_cpus()
     events = worker_pool.run(work, jobs, min(workers, max(1, len(jobs))))
     with contextlib.closing(events), ProgressBar("records", total) as progress:
         for event in events:
             if event.job is None:
                 continue
-            if isinstance(event, worker_pool.Step):
+            if isinstance(event, worker_pool.StepReport):
                 done[event.job[0]] = event.value
             else:
                 done[event.job[0]] = event.job[-1]
@@ -241,7 +241,7 @@ def run_shards(work, jobs, workers, total):
 
 
 def _result(event):
-    if isinstance(event, worker_pool.Finished):
+    if isinstance(event, worker_pool.JobResult):
         return event.value
     how = worker_pool.describe_exit(event.exitcode)
     return f"the process that read it {how}"

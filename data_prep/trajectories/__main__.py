@@ -73,7 +73,7 @@ def _extract(total):
 def _images(progress=None):
     from data_prep.media import video_reading
 
-    for index, image in video_reading.frames(_VIDEO.value):
+    for index, image in video_reading.read_frames(_VIDEO.value):
         yield image
         if progress is not None:
             progress.update(index + 1)

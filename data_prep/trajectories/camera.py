@@ -161,7 +161,7 @@ def _followed_corners(first, flow, usable):
     return np.stack([corners, corners + flow_lib.flow_at(flow, corners, 1.0)])
 
 
-def undo(first, second, matrix):
+def stabilise(first, second, matrix):
     """Warps `second` to how a camera that stood still since `first` would see it.
 
     What the second frame does not show is taken from the first: no motion there.

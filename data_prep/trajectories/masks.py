@@ -36,7 +36,7 @@ class LabelledFrame:
     mask: np.ndarray
 
 
-def labelled_frames(frames, wanted, length=10, mask_people=False):
+def label_frames(frames, wanted, length=10, mask_people=False):
     """Makes motion masks of chosen frames of a video.
 
     Args:

@@ -26,7 +26,7 @@ class PairMotion:
     camera: Optional[np.ndarray]
 
 
-def between(first, second, exclude=None):
+def measure_pair(first, second, exclude=None):
     """Measures the `PairMotion` between two gray frames, uint8 [H, W].
 
     Args:
@@ -39,7 +39,7 @@ def between(first, second, exclude=None):
     matrix = camera.homography(first, second, flows[0], exclude)
     if matrix is None:
         return PairMotion(flows, flows, None)
-    stabilised = flow_lib.dense_flow(first, camera.undo(first, second, matrix))
+    stabilised = flow_lib.dense_flow(first, camera.stabilise(first, second, matrix))
     return PairMotion(flows, flow_lib.flow_pyramid(stabilised, scales), matrix)
 
 
@@ -60,7 +60,7 @@ class MotionMeter:
         motion = None
         if self._gray is not None:
             exclude = (self._people, found) if self._detect else None
-            motion = between(self._gray, gray, exclude)
+            motion = measure_pair(self._gray, gray, exclude)
         self._gray, self._people = gray, found
         return motion
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from selfsup.common import config_file
 from selfsup.data import manifest, pipeline
 from selfsup.export import trunk_export
-from selfsup.pretraining import reports, restoring, training_run
+from selfsup.pretraining import pretrained_trunk, reporter, training_data
 from selfsup.trunk.batch_norm_recalibration import recalibrate_batch_norm
 
 if TYPE_CHECKING:
-    from selfsup.pretraining.restoring import Restored
+    from selfsup.pretraining.pretrained_trunk import PretrainedTrunk
 
 RECALIBRATION_SIZE = 224
 RECALIBRATION_BATCH = 32
@@ -47,18 +47,18 @@ def export_run(
         read, or `trunk_export.check_output` refuses `output`.
     """
     trunk_export.check_output(output, overwrite)
-    restored = restoring.restore(model_dir, checkpoint)
+    pretrained = pretrained_trunk.load(model_dir, checkpoint)
     recalibration = None
     if recalibrate_on:
         recalibration = recalibrate(
-            restored, recalibrate_on, recalibration_images, output_stride
+            pretrained, recalibrate_on, recalibration_images, output_stride
         )
-    card = _card(model_dir, restored, recalibration)
+    card = _card(model_dir, pretrained, recalibration)
     trunk_export.save(
         output,
-        restored.trunk,
-        **restored.parts,
-        unit_weights=restored.unit_weights,
+        pretrained.trunk,
+        **pretrained.parts,
+        unit_weights=pretrained.unit_weights,
         card=card,
         output_stride=output_stride,
         overwrite=overwrite,
@@ -66,12 +66,12 @@ def export_run(
 
 
 def recalibrate(
-    restored: Restored, data_dir: str, images: int, output_stride: int
+    pretrained: PretrainedTrunk, data_dir: str, images: int, output_stride: int
 ) -> dict[str, str | int]:
     """Recalibrates batch normalisation of trunk and block 4 on a built data set.
 
     Args:
-      restored: the parts of a run; their moving statistics change.
+      pretrained: the parts of a run; their moving statistics change.
       data_dir: folder of the data set, whose training photos are used.
       images: maximum number of photos.
       output_stride: that of the later use, on which the statistics depend.
@@ -88,9 +88,9 @@ def recalibrate(
     crops = pipeline.plain_images(source, RECALIBRATION_SIZE, RECALIBRATION_BATCH)
     batches = crops.unbatch().take(images).batch(RECALIBRATION_BATCH)
     recalibrate_batch_norm(
-        restored.trunk,
+        pretrained.trunk,
         batches,
-        block4=restored.parts.get("block4"),
+        block4=pretrained.parts.get("block4"),
         output_stride=output_stride,
     )
     return {"data": data_dir, "images": images, "size": RECALIBRATION_SIZE}
@@ -102,7 +102,7 @@ def _held_out(model_dir: str, checkpoint: str) -> dict[str, dict[str, float]]:
     A run measures them when it finishes, for its last checkpoint. The result is empty
     for other checkpoints and for an unfinished run.
     """
-    path = os.path.join(model_dir, reports.VALIDATION)
+    path = os.path.join(model_dir, reporter.VALIDATION_FILE)
     if not os.path.exists(path):
         return {}
     with open(path, encoding="utf-8") as file:
@@ -116,20 +116,20 @@ def _held_out(model_dir: str, checkpoint: str) -> dict[str, dict[str, float]]:
 
 
 def _card(
-    model_dir: str, restored: Restored, recalibration: dict[str, str | int] | None
+    model_dir: str, pretrained: PretrainedTrunk, recalibration: dict[str, str | int] | None
 ) -> dict[str, Any]:
     """Facts about a run for the model card, a JSON object."""
     config = config_file.read(model_dir)
-    state = restored.state
-    with open(os.path.join(model_dir, training_run.DATA), encoding="utf-8") as file:
+    state = pretrained.state
+    with open(os.path.join(model_dir, training_data.FILE_NAME), encoding="utf-8") as file:
         data = json.load(file)
     return {
-        "held_out": _held_out(model_dir, restored.checkpoint),
+        "held_out": _held_out(model_dir, pretrained.checkpoint),
         "tasks": {
             name: {**counters, "config": config["tasks"][name]}
             for name, counters in state["groups"].items()
         },
-        "checkpoint": restored.checkpoint,
+        "checkpoint": pretrained.checkpoint,
         "cost": {
             "unit": "seconds of step time, or GPU hours where the preset gives costs",
             "total": round(state["cost"], 3),

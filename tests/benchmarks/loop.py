@@ -89,10 +89,10 @@ def _traffic():
 
         again = [sys.executable, "-m", "tests.benchmarks.loop", *sys.argv[1:]]
         return local_cluster.run_local(again, _PS.value, _WORKERS.value, False)
-    from selfsup.hybrid.cluster import server_pool
+    from selfsup.hybrid.cluster import cluster_pool
     from tests.benchmarks import loop_traffic
 
-    server_pool.connect(found)
+    cluster_pool.connect(found)
     config = _config()
     for name in config.tasks:
         for one in loop_traffic.measure(

@@ -111,6 +111,7 @@ class _Loop:
             CostClock({}),
             CheckpointStore(self._folder.name),
             trackable,
+            steppers=[self._group],
         )
 
     def seconds(self, steps):

@@ -66,7 +66,7 @@ def measure(config, name, cluster, steps, trace=None):
         trace = None
         with placement.spread_over(cluster.devices(SERVER)):
             workload, _ = loop_workloads.make(
-                config, name, copies=True, wire=wire, recorder=recorder
+                config, name, copies=True, transfer=wire, recorder=recorder
             )
         group = Group(workload, NAMED[config.rmsprop], cluster.devices(WORKER))
         yield _measure(group, options, recorder, cluster, steps)

@@ -4,9 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from selfsup.data import pipeline, records
-from selfsup.hybrid.placement import own_cpu
+from selfsup.hybrid.placement import local_cpu
 from selfsup.hybrid.workload import Model, Replica, Workload
-from selfsup.pretraining.training_run import build_network
+from selfsup.pretraining.network import build_network
 
 # (height, width) of made-up inputs: a usual photo, and section 2.4's frames.
 _PHOTO, _FRAME = (375, 500), (240, 320)
@@ -28,14 +28,14 @@ def make(config, name, copies=False, **options):
     examples, master = _build(config, name)
     copied = None
     if copies:
-        with tf.device(own_cpu()):
+        with tf.device(local_cpu()):
             _, copied = _build(config, name)
     workload = Workload(
         name=name,
         master=_replica(master, examples, size),
         learning_rate=config.tasks[name].learning_rate,
         seed=1,
-        copy=lambda _index, _count: _replica(copied, examples, size),
+        make_replica=lambda _index, _count: _replica(copied, examples, size),
         **options,
     )
     return workload, examples

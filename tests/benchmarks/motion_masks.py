@@ -131,7 +131,7 @@ def score(mask, first, second, truth):
 def score_scene(scene):
     """The `Score` of a scene's first frame."""
     images, truths = scenes.render(scene, LENGTH + 1)
-    (frame,) = masks.labelled_frames(enumerate(images), [0], LENGTH)
+    (frame,) = masks.label_frames(enumerate(images), [0], LENGTH)
     return score(frame.mask, images[0], images[1], truths[0])
 
 
@@ -143,11 +143,11 @@ def score_video(path, truth_path, samples=3):
       truth_path: .npz file with `moving`, uint8 [frames, H, W].
       samples: how many.
     """
-    images = dict(video_reading.frames(path))
+    images = dict(video_reading.read_frames(path))
     with np.load(truth_path) as stored:
         truths = stored["moving"] > 0
     starts = video_conversion.sample_starts(len(images), LENGTH, samples)
-    labelled = masks.labelled_frames(images.items(), starts, LENGTH)
+    labelled = masks.label_frames(images.items(), starts, LENGTH)
     return [
         score(f.mask, f.image, images[f.index + 1], truths[f.index]) for f in labelled
     ]

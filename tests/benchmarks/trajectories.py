@@ -29,7 +29,7 @@ ROUNDS = 3
 PARTS = {
     "flow": [(flow, "dense_flow")],
     "features": [(camera, "find_matches")],
-    "homography": [(camera, "fit"), (camera, "undo")],
+    "homography": [(camera, "fit"), (camera, "stabilise")],
     "tracking": [
         (flow, "flow_pyramid"),
         (tracking.DenseTracker, "sample"),
@@ -83,7 +83,7 @@ def time_parts():
     for images in videos * ROUNDS:
         with stopwatch(PARTS) as seconds:
             start = time.thread_time()
-            list(masks.labelled_frames(enumerate(images), [0], motion_masks.LENGTH))
+            list(masks.label_frames(enumerate(images), [0], motion_masks.LENGTH))
             seconds["whole"] = time.thread_time() - start
         for part in (*PARTS, "whole"):
             found[part].append(1e3 * seconds[part] / motion_masks.LENGTH)
@@ -146,7 +146,7 @@ def camera_errors(suite, frames):
 
 
 def _camera(first, second):
-    found = motion.between(first, second).camera
+    found = motion.measure_pair(first, second).camera
     return np.eye(3) if found is None else found
 
 

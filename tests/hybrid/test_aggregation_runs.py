@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from troubled_engine import DEVICES, Trouble, parallel_engine, run
+from failing_devices import DEVICES, DeviceFaults, parallel_engine, run
 
 from selfsup.hybrid.checkpoint import CheckpointStore
 from selfsup.hybrid.cost_clock import CostClock
@@ -34,7 +34,7 @@ def test_limits_are_met_exactly_and_a_run_goes_on_from_its_checkpoint(tmp_path, 
 
 def test_a_slow_worker_holds_up_all_in_sync(tmp_path):
     """The other task never gets ahead, though only a worker of the first is slow."""
-    trouble = Trouble()
+    trouble = DeviceFaults()
     trouble.seconds["/CPU:2"] = 0.1
     limits = {"a": 8, "bb": 8}
     _, engine, _ = parallel_engine(tmp_path, limits, trouble, mode="sync")
@@ -46,7 +46,7 @@ def test_a_slow_worker_holds_up_all_in_sync(tmp_path):
 
 def test_a_slow_worker_holds_up_nobody_in_async(tmp_path):
     """While it takes 8 steps, its task's other worker and the other task take more."""
-    trouble = Trouble()
+    trouble = DeviceFaults()
     trouble.seconds["/CPU:2"] = 0.3
     limits = {"a": 10_000, "bb": 10_000}
     _, engine, _ = parallel_engine(tmp_path, limits, trouble, mode="async")
@@ -69,7 +69,7 @@ def test_costs_are_of_whole_batches_in_every_mode(tmp_path, mode):
 
 
 def test_a_lost_async_worker_leaves_its_steps_to_the_others(tmp_path):
-    trouble = Trouble()
+    trouble = DeviceFaults()
 
     def break_one(name):
         if engine.steps()["a"] >= 10:
@@ -80,13 +80,13 @@ def test_a_lost_async_worker_leaves_its_steps_to_the_others(tmp_path):
     taken = run(engine, after_step=break_one)
     assert engine.steps() == limits and len(taken) == 90
     left, lost = engine.groups["a"].workers
-    assert engine.losses == 1 and left.steps > lost.steps
-    told = "a, worker 2 of 2: none of its devices answers; waiting for one"
+    assert engine.device_failures == 1 and left.steps > lost.steps
+    told = "a, worker 2 of 2: none of its devices answers; waiting for a device"
     assert told in lines
 
 
 def test_sync_goes_on_without_a_replica_and_waits_without_a_task(tmp_path):
-    trouble = Trouble()
+    trouble = DeviceFaults()
     # Each once, and not at a count of its own: steps may be ahead of what is told.
     troubles = [(10, ("/CPU:2",)), (20, DEVICES["bb"])]
 
@@ -96,7 +96,7 @@ def test_sync_goes_on_without_a_replica_and_waits_without_a_task(tmp_path):
 
     def wait_for_it(text):
         lines.append(text)
-        if "waiting for one" in text:
+        if "waiting for a device" in text:
             trouble.broken.clear()
 
     limits = {"a": 40, "bb": 40}
@@ -104,8 +104,8 @@ def test_sync_goes_on_without_a_replica_and_waits_without_a_task(tmp_path):
     engine._say = wait_for_it
     taken = run(engine, after_step=after_step)
     assert engine.steps() == limits and len(taken) == 80
-    assert any("goes on with /CPU:1, /CPU:3; 1 do not" in line for line in lines)
-    told = "all tasks: none of its devices for bb answers; waiting for one"
+    assert any("continues on /CPU:1, /CPU:3; 1 of" in line for line in lines)
+    told = "all tasks: none of its devices for bb answers; waiting for a device"
     assert told in lines
     (joint,) = engine._steppers.values()
     assert set(joint.devices) == {"/CPU:1", "/CPU:2", "/CPU:3"}

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from troubled_engine import DEVICES, Trouble, parallel_engine, run
+from failing_devices import DEVICES, DeviceFaults, parallel_engine, run
 
 from selfsup.hybrid.checkpoint import CheckpointStore
 from selfsup.hybrid.cost_clock import CostClock
@@ -23,7 +23,7 @@ def test_counters_add_up_and_the_loss_falls(tmp_path):
 
 def test_a_slow_group_does_not_slow_the_other(tmp_path):
     """The ratio of steps, in one run: b waits a tenth of a second for its input."""
-    trouble = Trouble()
+    trouble = DeviceFaults()
     trouble.seconds["/CPU:3"] = 0.1
     _, engine, _ = parallel_engine(tmp_path, {"a": 200, "bb": 10_000}, trouble)
     engine.clock.end, engine.clock.step_costs = 200.0, {"a": 1.0, "bb": 0.0}
@@ -94,7 +94,7 @@ def test_checkpoints_are_of_a_moment_between_steps(tmp_path):
 
 
 def test_a_lost_replica_leaves_the_group_to_the_others(tmp_path):
-    trouble = Trouble()
+    trouble = DeviceFaults()
 
     def break_one(name):
         if engine.steps()["a"] >= 10:
@@ -106,12 +106,12 @@ def test_a_lost_replica_leaves_the_group_to_the_others(tmp_path):
     taken = run(engine, after_step=break_one)
     assert engine.steps() == {"a": 60, "bb": 60} and len(taken) == 120
     assert engine.groups["a"].devices == ("/CPU:1",)
-    assert engine.groups["bb"].generation == 0 and engine.losses == 1
-    assert any("goes on with /CPU:1; 1 do not answer" in line for line in lines)
+    assert engine.groups["bb"].generation == 0 and engine.device_failures == 1
+    assert any("continues on /CPU:1; 1 of" in line for line in lines)
 
 
 def test_a_group_without_devices_waits_for_one_and_says_so(tmp_path):
-    trouble, steps_of_b = Trouble(), []
+    trouble, steps_of_b = DeviceFaults(), []
 
     def break_all(name):
         if engine.steps()["a"] >= 10 and not steps_of_b:
@@ -119,7 +119,7 @@ def test_a_group_without_devices_waits_for_one_and_says_so(tmp_path):
 
     def alive(devices):
         """Asked now and then while a waits, whatever bb does."""
-        if any("waiting for one" in line for line in lines):
+        if any("waiting for a device" in line for line in lines):
             steps_of_b.append(engine.steps()["bb"])
             if len(steps_of_b) == 2:
                 trouble.broken.clear()
@@ -137,7 +137,7 @@ def test_a_group_without_devices_waits_for_one_and_says_so(tmp_path):
 
 def test_a_hanging_step_is_given_up_and_does_not_land(tmp_path):
     """The device hangs with a step under way; that step goes on long after, in vain."""
-    trouble = Trouble()
+    trouble = DeviceFaults()
     released = threading.Event()
 
     def hang(name):
@@ -150,7 +150,7 @@ def test_a_hanging_step_is_given_up_and_does_not_land(tmp_path):
     )
     run(engine, after_step=hang)
     assert engine.steps() == {"a": 40, "bb": 40}
-    assert any("has not come back" in line for line in lines)
+    assert any("has not returned" in line for line in lines)
     before = network.shared.numpy()
     landed = int(engine.groups["a"]._landed)
     released.set()
@@ -161,7 +161,7 @@ def test_a_hanging_step_is_given_up_and_does_not_land(tmp_path):
 
 @pytest.mark.slow
 def test_a_device_that_answers_again_is_taken_back(tmp_path):
-    trouble = Trouble()
+    trouble = DeviceFaults()
     trouble.seconds = {device: 0.02 for pair in DEVICES.values() for device in pair}
 
     def break_and_mend(name):
@@ -180,7 +180,7 @@ def test_a_device_that_answers_again_is_taken_back(tmp_path):
 def test_an_error_that_is_no_loss_ends_therun(tmp_path):
     _, engine, _ = parallel_engine(tmp_path, {"a": 60, "bb": 60})
     engine._pool = LocalPool()
-    engine._pool.is_loss = lambda error: False
-    engine.groups["a"].step = lambda: 1 / 0
+    engine._pool.is_device_failure = lambda error: False
+    engine.groups["a"].advance = lambda: 1 / 0
     with pytest.raises(ZeroDivisionError):
         run(engine)

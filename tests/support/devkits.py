@@ -27,7 +27,7 @@ def box(xmin, ymin, xmax, ymax):
     )
 
 
-def thing(name, *corners, difficult=0, more=""):
+def object_xml(name, *corners, difficult=0, more=""):
     """An object's XML; `corners` are (xmin, ymin, xmax, ymax)."""
     return (
         f"<object><name>{name}</name><pose>Left</pose><truncated>0</truncated>"
@@ -44,10 +44,10 @@ def annotation(*things, size=SIZE):
     ).encode()
 
 
-DOG = thing("dog", 3, 5, 10, 20)
+DOG = object_xml("dog", 3, 5, 10, 20)
 # (ymin, xmin, ymax, xmax), as in records.
 DOG_BOX = (4, 2, 20, 10)
-HARD_CAT = thing("cat", 1, 1, *SIZE, difficult=1)
+HARD_CAT = object_xml("cat", 1, 1, *SIZE, difficult=1)
 
 
 def write(year, images, lists):

@@ -14,7 +14,7 @@ COLORS = np.array([[230, 40, 40], [40, 200, 40], [50, 60, 240]], np.uint8)
 
 
 @dataclasses.dataclass(frozen=True)
-class Thing:
+class ColoredBox:
     """An object: (ymin, xmin, ymax, xmax) in pixels, class index, difficult or not."""
 
     box: tuple
@@ -89,6 +89,6 @@ def scattered(number, prefix, seed=0, size=(48, 64)):
             top = int(random.integers(0, size[0] - side))
             left = half * size[1] // 2 + int(random.integers(0, size[1] // 2 - side))
             box = (top, left, top + side, left + side)
-            things.append(Thing(box, int(random.integers(len(CLASSES)))))
+            things.append(ColoredBox(box, int(random.integers(len(CLASSES)))))
         made.append(record(f"V/{prefix}{index}", things, size))
     return made

@@ -62,7 +62,7 @@ OFFSET = np.array(
 )
 
 
-def metres(disparity):
+def disparity_to_metres(disparity):
     """What raw values mean.
 
     Args:
@@ -91,7 +91,7 @@ def undistort_photo(photo):
     )
 
 
-def project(depth):
+def project_depth(depth):
     """Moves a depth map into the pixels of the undistorted photo.
 
     Where several points fall on a pixel, the nearest is the one that is seen. The

@@ -1,7 +1,7 @@
 """The labelled set's files: nyu_depth_v2_labeled.mat and splits.mat, read with care.
 
 The HDF5 library may crash, hang or ask for all memory on a damaged file, so nothing
-here runs in a builder's own process: `mat_listing` calls it in a child, and rows are
+here runs in a builder's own process: `labelled_listing` calls it in a child, and rows are
 read by the writer's workers.
 """
 

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from selfsup.hybrid.worker_groups import share_of
+from selfsup.hybrid.assignment import even_share
 from selfsup.hybrid.workload import Model, Replica, Workload
 
 TASKS = ("short", "long")
@@ -96,7 +96,7 @@ class Problem:
         """
 
         def replica(network, index, count, seconds):
-            size = share_of(BATCH, index, count)
+            size = even_share(BATCH, index, count)
             variables = [*network.trunk, network.heads[task]]
             return Replica(
                 model=Model(_objective(network, task, seconds, updates), variables, []),
@@ -109,7 +109,7 @@ class Problem:
             master=replica(network, 0, 1, 0.0),
             learning_rate=learning_rate,
             seed=self._seed,
-            copy=lambda index, count: replica(
+            make_replica=lambda index, count: replica(
                 Network(self._seed, [task]), index, count, worker_seconds[index]
             ),
         )

@@ -12,7 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from data_prep.inspection import contact_sheet, report, set_statistics, verification
-from data_prep.inspection.quantiles import Distribution
+from data_prep.inspection.distribution import Distribution
 from selfsup.common.errors import UserError
 from selfsup.data import manifest, records
 

@@ -3,15 +3,15 @@ import io
 import os
 
 import cv2
+import faulty_inputs
 import numpy as np
-import odd_inputs
 import pytest
 import tensorflow as tf
 from PIL import Image
 
 from data_prep.build import worker_pool
 from data_prep.build.writer import Input, SetAside
-from data_prep.sources.nyu import depth_files, folders, pairing
+from data_prep.sources.nyu import depth_decoding, folder_builder, pairing
 from selfsup.common.errors import UserError
 from selfsup.data import records
 
@@ -40,8 +40,8 @@ def _convert(tmp_path, depth="0.png", **changes):
         "resize_depth": False,
         "min_valid": 0.01,
     }
-    convert = folders.FolderConverter(**{**options, **changes})
-    detail = folders.detail(str(tmp_path / "depth"), depth)
+    convert = folder_builder.FolderConverter(**{**options, **changes})
+    detail = folder_builder.detail(str(tmp_path / "depth"), depth)
     made = convert(Input("0.jpg", "", detail))
     return records.parse(made.records[0], (records.IMAGE, records.DEPTH))
 
@@ -61,7 +61,7 @@ def test_depth_is_kept_to_the_step(tmp_path, extension):
 
 def test_a_pgm_with_another_maximum_is_not_scaled():
     data = b"P5\n2 1\n10000\n" + np.array([7, 10000], ">u2").tobytes()
-    assert depth_files.decode(data).tolist() == [[7, 10000]]
+    assert depth_decoding.decode(data).tolist() == [[7, 10000]]
 
 
 def test_other_invalid_values(tmp_path):
@@ -183,7 +183,7 @@ def both(tmp_path):
     _write_photo(tmp_path / "rgb/alone.jpg")
     _write_depth(tmp_path / "depth/single.png")
     return functools.partial(
-        folders.build_folders,
+        folder_builder.build_folders,
         rgb=str(tmp_path / "rgb"),
         depth_images=str(tmp_path / "depth"),
         output=str(tmp_path / "set"),
@@ -230,10 +230,10 @@ def _stop(convert, after):
 
 def test_no_build_goes_on_over_a_replaced_depth_image(both, tmp_path, monkeypatch):
     """Nor does a stray file hinder one; the first shard is kept, so sets would mix."""
-    monkeypatch.setattr(worker_pool, "run", odd_inputs.run_in_process)
-    call = folders.FolderConverter.__call__
+    monkeypatch.setattr(worker_pool, "run", faulty_inputs.run_in_process)
+    call = folder_builder.FolderConverter.__call__
     with monkeypatch.context() as patch:
-        patch.setattr(folders.FolderConverter, "__call__", _stop(call, after=4))
+        patch.setattr(folder_builder.FolderConverter, "__call__", _stop(call, after=4))
         with pytest.raises(UserError, match="interrupted"):
             both(num_shards=3)
     whole = (tmp_path / "depth/2.png").read_bytes()
@@ -285,6 +285,6 @@ def test_photos_and_depth_may_share_a_folder(tmp_path):
     for index in range(3):
         _write_photo(tmp_path / f"all/{index}_rgb.png")
         _write_depth(tmp_path / f"all/{index}_depth.png")
-    found = folders.find_pairs(str(tmp_path / "all"), str(tmp_path / "all"), "")
+    found = folder_builder.find_pairs(str(tmp_path / "all"), str(tmp_path / "all"), "")
     assert found.pairs == tuple((f"{i}_rgb.png", f"{i}_depth.png") for i in range(3))
     assert not found.photos and not found.depths

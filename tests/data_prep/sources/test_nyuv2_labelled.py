@@ -10,7 +10,7 @@ import scipy.io
 import tensorflow as tf
 
 from data_prep.build.writer import Input, SetAside
-from data_prep.sources.nyu import labelled, mat_file, mat_listing
+from data_prep.sources.nyu import labelled_builder, labelled_listing, mat_file
 from selfsup.common.errors import UserError
 from selfsup.data import manifest as manifests
 from selfsup.data import records
@@ -88,7 +88,7 @@ def test_the_command_builds_the_official_splits(files, tmp_path):
 
 
 def test_raw_depth_keeps_its_holes(files):
-    convert = labelled.LabelledConverter(files[0], "raw", 0.01)
+    convert = labelled_builder.LabelledConverter(files[0], "raw", 0.01)
     [record] = convert(Input("a", "train", "3"))
     metres = records.parse(record, (records.DEPTH,))["depth"][..., 0]
     expected = ARRAYS[2][3]
@@ -112,13 +112,15 @@ def test_a_frame_without_usable_depth_is_set_aside(tmp_path, value, reason):
     depths[:] = value
     path = nyu_files.write_labelled(tmp_path / "l.mat", images, depths, raw)
     with pytest.raises(SetAside, match=reason):
-        labelled.LabelledConverter(path, "filled", 0.01)(Input("a", "train", "0"))
+        labelled_builder.LabelledConverter(path, "filled", 0.01)(
+            Input("a", "train", "0")
+        )
 
 
 def test_depth_beyond_13_metres_has_a_coarser_unit(tmp_path):
     images, depths, raw = nyu_files.labelled_arrays(1)
     path = nyu_files.write_labelled(tmp_path / "l.mat", images, 4 * depths, raw)
-    convert = labelled.LabelledConverter(path, "filled", 0.01)
+    convert = labelled_builder.LabelledConverter(path, "filled", 0.01)
     [record] = convert(Input("a", "train", "0"))
     parsed = records.parse(record, (records.DEPTH,))["depth"][..., 0]
     np.testing.assert_allclose(parsed, 4 * depths[0], atol=5.1e-4)
@@ -217,9 +219,9 @@ def test_a_claim_of_countless_frames_takes_no_memory(files):
             kind = file[name].dtype
             del file[name]
             file.create_dataset(name, (10**12, *shape), kind, chunks=(1, *shape))
-    request = mat_listing.Request(*files, mat_file.FILLED_DEPTH, with_scenes=True)
+    request = labelled_listing.Request(*files, mat_file.FILLED_DEPTH, with_scenes=True)
     with pytest.raises(UserError, match="leave 999999999994 of 1000000000000 out"):
-        mat_listing.list_labelled(request)
+        labelled_listing.list_labelled(request)
 
 
 def test_splits_of_matlab_7_3_are_read(files):

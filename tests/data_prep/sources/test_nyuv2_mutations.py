@@ -10,7 +10,7 @@ import pytest
 
 from data_prep.build import worker_pool
 from data_prep.build.shards import SetAside
-from data_prep.sources.nyu import depth_files, mat_listing, pnm
+from data_prep.sources.nyu import depth_decoding, labelled_listing, pnm
 from selfsup.common.errors import UserError
 
 ROWS = 3
@@ -36,9 +36,9 @@ def _read_mutated(folder, count, seed):
     """What came of each: number of rows read, a reason, or an event of the pool."""
     jobs = collections.deque(_mutated_files(folder, count, seed))
     for event in worker_pool.run(nyu_files.read_all, jobs, 1, limit=20):
-        if isinstance(event, worker_pool.Finished):
+        if isinstance(event, worker_pool.JobResult):
             yield event.value
-        elif not isinstance(event, worker_pool.Step):
+        elif not isinstance(event, worker_pool.StepReport):
             assert event.job is not None
             yield event
 
@@ -64,17 +64,17 @@ def test_thousands_of_mutated_mat_files(tmp_path):
 
 
 def test_a_file_that_ends_its_reader_is_reported(monkeypatch):
-    request = mat_listing.Request("bad.mat", "s.mat", "depths")
-    monkeypatch.setattr(mat_listing, "answer", nyu_files.end_process)
+    request = labelled_listing.Request("bad.mat", "s.mat", "depths")
+    monkeypatch.setattr(labelled_listing, "answer", nyu_files.end_process)
     with pytest.raises(UserError, match=r"bad\.mat: is damaged.*killed by SIGSEGV"):
-        mat_listing.list_labelled(request)
+        labelled_listing.list_labelled(request)
 
 
 def test_a_file_that_keeps_its_reader_is_reported(monkeypatch):
-    request = mat_listing.Request("bad.mat", "s.mat", "depths")
-    monkeypatch.setattr(mat_listing, "answer", nyu_files.hang)
-    with pytest.raises(UserError, match=r"bad\.mat: is damaged: reading it takes over"):
-        mat_listing.list_labelled(request, seconds=0.5)
+    request = labelled_listing.Request("bad.mat", "s.mat", "depths")
+    monkeypatch.setattr(labelled_listing, "answer", nyu_files.hang)
+    with pytest.raises(UserError, match=r"bad\.mat: is damaged: reading it takes more"):
+        labelled_listing.list_labelled(request, seconds=0.5)
 
 
 def _picture(kind):
@@ -112,12 +112,12 @@ def test_mutated_pgm_and_ppm_files(kind):
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @pytest.mark.parametrize("kind", ["png", "tif", "pgm"])
 def test_mutated_depth_images(kind):
-    _check_mutated_pictures(depth_files.decode, _picture(kind), 500, seed=4)
+    _check_mutated_pictures(depth_decoding.decode, _picture(kind), 500, seed=4)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @pytest.mark.parametrize("kind", ["png", "tif", "pgm"])
 def test_thousands_of_mutated_depth_images(kind):
-    check = functools.partial(_check_mutated_pictures, depth_files.decode)
+    check = functools.partial(_check_mutated_pictures, depth_decoding.decode)
     check(_picture(kind), 5000, seed=5)

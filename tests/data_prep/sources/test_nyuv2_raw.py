@@ -9,7 +9,7 @@ import scipy.interpolate
 import tensorflow as tf
 
 from data_prep.build.writer import Input, SetAside
-from data_prep.sources.nyu import kinect, pnm, raw, raw_scenes
+from data_prep.sources.nyu import kinect, pnm, raw_builder, raw_listing
 from selfsup.common.errors import UserError
 from selfsup.data import records
 
@@ -74,7 +74,7 @@ def _seen_from_photo(points):
 
 
 def test_planes_arrive_at_their_depth_in_the_photo():
-    projected = kinect.project(kinect.metres(_disparity()))
+    projected = kinect.project_depth(kinect.disparity_to_metres(_disparity()))
     x, y = np.random.default_rng(0).uniform((-0.4,), (0.4,), (2, 4000))
     board = _on_board(x, y, margin=0.05)
     # What the board may hide from one of the cameras is left out.
@@ -93,10 +93,10 @@ def test_planes_arrive_at_their_depth_in_the_photo():
 def test_the_nearest_point_wins():
     depth = np.zeros((480, 640), np.float32)
     depth[240, 300] = 3.0
-    alone = np.argwhere(kinect.project(depth))
+    alone = np.argwhere(kinect.project_depth(depth))
     depth[235:246, 295:306] = 3.0
     depth[240, 290:306] = np.linspace(1.0, 1.1, 16)
-    covered = kinect.project(depth)
+    covered = kinect.project_depth(depth)
     assert len(alone) == 1
     assert covered[tuple(alone[0])] < 1.2
 
@@ -104,7 +104,7 @@ def test_the_nearest_point_wins():
 def test_disparities_become_metres():
     values = np.array([[599, 600, 1000, 1057, 1058, 1092, 1093, 2047, 65535]])
     np.testing.assert_allclose(
-        kinect.metres(values.astype(np.uint16))[0],
+        kinect.disparity_to_metres(values.astype(np.uint16))[0],
         [0, 351.3 / 492.5, 351.3 / 92.5, 351.3 / 35.5, 10, 10, 0, 0, 0],
         rtol=1e-6,
     )
@@ -142,7 +142,7 @@ def _write_scene(folder, depth_times, photo_times):
 
 def test_depth_frames_are_paired_with_the_nearest_photo(tmp_path):
     _write_scene(tmp_path / "a", [0.0, 0.040, 0.075, 0.3], [0.010, 0.045, 0.070, 0.2])
-    pairs, single = raw_scenes.pairs(tmp_path / "a", tolerance=0.04)
+    pairs, single = raw_listing.pairs(tmp_path / "a", tolerance=0.04)
     seconds = [(name.depth[11:15], name.photo[11:15]) for name in pairs]
     assert seconds == [("2.00", "2.01"), ("2.04", "2.04"), ("2.07", "2.07")]
     assert single == 1
@@ -150,7 +150,7 @@ def test_depth_frames_are_paired_with_the_nearest_photo(tmp_path):
 
 def test_frames_without_photos_are_single(tmp_path):
     _write_scene(tmp_path / "a", [0.0, 0.1], [])
-    assert raw_scenes.pairs(tmp_path / "a", tolerance=0.04) == ([], 2)
+    assert raw_listing.pairs(tmp_path / "a", tolerance=0.04) == ([], 2)
 
 
 def test_scenes_are_found_behind_links_once(tmp_path):
@@ -162,13 +162,13 @@ def test_scenes_are_found_behind_links_once(tmp_path):
     (folder / "same").symlink_to(elsewhere / "den_0001")
     (folder / "den_0002" / "loop").symlink_to(folder)
     (folder / "itself").symlink_to(folder / "itself")
-    found = list(raw_scenes.scene_folders(str(folder)))
+    found = list(raw_listing.scene_folders(str(folder)))
     assert found == [str(folder / "den_0002"), str(folder / "more" / "den_0001")]
 
 
 @pytest.mark.parametrize("count, wanted", [(1, 3), (10, 3), (100, 48), (5, 0)])
 def test_samples_are_spread_evenly(count, wanted):
-    sample = raw_scenes.sample(list(range(count)), wanted)
+    sample = raw_listing.sample(list(range(count)), wanted)
     assert len(sample) == min(count, wanted or count)
     gaps = np.diff(sample)
     assert (gaps > 0).all() and len(set(gaps)) <= 2
@@ -186,7 +186,7 @@ def test_a_raw_build_leaves_the_rooms_of_test_frames_out(tmp_path, capfd):
         tmp_path / "l.mat", *nyu_files.labelled_arrays(2, 6, 8), scenes
     )
     splits = nyu_files.write_splits(tmp_path / "s.mat", [2], [1])
-    manifest = raw.build_raw(
+    manifest = raw_builder.build_raw(
         raw=str(tmp_path / "raw"),
         output=str(tmp_path / "set"),
         labelled=labelled,
@@ -205,20 +205,20 @@ def test_a_raw_build_leaves_the_rooms_of_test_frames_out(tmp_path, capfd):
         assert record["key"].numpy().startswith(b"part1/den_0002/d-")
         np.testing.assert_allclose(
             record["depth"][..., 0],
-            kinect.project(kinect.metres(_disparity())),
+            kinect.project_depth(kinect.disparity_to_metres(_disparity())),
             atol=1.1e-4,
         )
         assert np.ptp(record["image"][20:-20, 20:-20]) <= 2
 
 
 def _input(folder):
-    return Input("d.pgm", "train", raw.detail(str(folder), "r.ppm"))
+    return Input("d.pgm", "train", raw_builder.detail(str(folder), "r.ppm"))
 
 
 def test_a_replaced_photo_changes_its_input(tmp_path):
     """Only the depth frame is the key, whose file the writer watches."""
     _write_scene(tmp_path / "den_0002", [0.0, 0.1], [0.0, 0.1])
-    scenes = raw.Scenes(str(tmp_path), frozenset(), 0, 0.04)
+    scenes = raw_builder.Scenes(str(tmp_path), frozenset(), 0, 0.04)
     before = list(scenes)
     assert len(before) == 2 and before == list(scenes)
     photo = next((tmp_path / "den_0002").glob("r-*.ppm"))
@@ -240,7 +240,7 @@ def test_other_frames_are_set_aside(tmp_path, disparity, photo, reason):
     nyu_files.write_disparity(tmp_path / "d.pgm", disparity)
     nyu_files.write_photo(tmp_path / "r.ppm", np.zeros(photo, np.uint8))
     with pytest.raises(SetAside, match=reason):
-        raw.RawConverter(str(tmp_path), 0.01)(_input(tmp_path))
+        raw_builder.RawConverter(str(tmp_path), 0.01)(_input(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_odd_pnm_files_are_set_aside(data, reason):
 
 def test_raw_folders_that_cannot_be_used_are_told(tmp_path):
     folder = tmp_path / "raw"
-    build = functools.partial(raw.build_raw, output=str(tmp_path / "set"))
+    build = functools.partial(raw_builder.build_raw, output=str(tmp_path / "set"))
     with pytest.raises(UserError, match="raw: is no folder"):
         build(raw=str(folder))
     folder.mkdir()

@@ -11,7 +11,7 @@ from PIL import Image
 from data_prep.build import worker_pool
 from data_prep.inspection import contact_sheet, report
 from data_prep.sources import imagenet_builder, photo_builder, voc_builder
-from data_prep.sources.nyu import folders
+from data_prep.sources.nyu import folder_builder
 from eval.voc07_detection.score import devkit_truth, result_files
 from selfsup.common import files
 from selfsup.data import manifest, pipeline, records
@@ -86,9 +86,9 @@ def test_class_folders_in_a_tar(root):
 
 def test_a_devkit(root, monkeypatch):
     import devkits
-    import odd_inputs
+    import faulty_inputs
 
-    monkeypatch.setattr(worker_pool, "run", odd_inputs.run_in_process)
+    monkeypatch.setattr(worker_pool, "run", faulty_inputs.run_in_process)
     picture = (devkits.jpeg(), devkits.annotation(devkits.DOG))
     devkits.write(root / "VOC2007", {"a": picture}, {"train": "a"})
     year = root / "VOC2007"
@@ -110,14 +110,14 @@ def test_a_devkit(root, monkeypatch):
 
 
 def test_photos_with_depth(root, monkeypatch):
-    import odd_inputs
+    import faulty_inputs
 
-    monkeypatch.setattr(worker_pool, "run", odd_inputs.run_in_process)
+    monkeypatch.setattr(worker_pool, "run", faulty_inputs.run_in_process)
     steps = np.arange(SIZE[0] * SIZE[1], dtype=np.uint16).reshape(SIZE[::-1])
     (root / "depth").mkdir()
     for index in range(2):
         Image.fromarray(steps).save(root / "depth" / f"{CAFE} {index}.png")
-    made = folders.build_folders(
+    made = folder_builder.build_folders(
         rgb=str(root / "in" / f"{CAFE} cat"),
         depth_images=str(root / "depth"),
         output=str(root / "out"),

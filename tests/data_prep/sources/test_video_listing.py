@@ -69,13 +69,13 @@ def test_lines_that_are_not_on_disk_are_told_with_the_reason(folder, capsys):
 
 
 def test_lists_that_are_none(folder, tmp_path):
-    with pytest.raises(UserError, match=r"--list=.*list\.txt: holds no line"):
+    with pytest.raises(UserError, match=r"list\.txt: holds no line"):
         listed(folder, "\n# nothing\n")
-    with pytest.raises(UserError, match="is no text in UTF-8"):
+    with pytest.raises(UserError, match="is not a text file in UTF-8"):
         listed(folder, "same\n".encode("utf-16"))
-    with pytest.raises(UserError, match=r"--list=gone: cannot be read"):
+    with pytest.raises(UserError, match="gone: cannot be read"):
         list(video_listing.find_listed(str(folder), "out", "gone"))
-    with pytest.raises(UserError, match=r"--input=gone: is no folder"):
+    with pytest.raises(UserError, match="gone: is not a folder"):
         list(video_listing.find_listed("gone", "out", "list.txt"))
     # Latin-1 is read as bytes, which no file has.
     (found,) = listed(folder, "é".encode("latin-1"))

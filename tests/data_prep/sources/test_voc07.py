@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_prep.sources import voc_builder
+from data_prep.sources import voc_builder, voc_classes
 from selfsup.data import manifest as manifests
 from selfsup.data import records
 from selfsup.formats import voc_splits
@@ -38,7 +38,7 @@ def _images():
         for seed, image in enumerate(TRAIN + VALIDATION + TEST)
     }
     pictures = {image: picture for image, (picture, _) in images.items()}
-    wide = devkits.annotation(DOG, devkits.thing("cat", 60, 40, 70, 90))
+    wide = devkits.annotation(DOG, devkits.object_xml("cat", 60, 40, 70, 90))
     images[TRAIN[1]] = (pictures[TRAIN[1]], devkits.annotation())
     images[TRAIN[2]] = (pictures[TRAIN[2]], wide)
     images[TRAIN[3]] = (pictures[TRAIN[3]], devkits.annotation(DOG, size=(0, 0)))
@@ -97,7 +97,7 @@ def _lines(built, file):
 
 def test_records_hold_images_boxes_classes_and_difficult(built):
     assert (built.kind, built.features) == (manifests.OBJECTS, ("image", "boxes"))
-    assert built.labels == voc_builder.VOC_CLASSES
+    assert built.labels == voc_classes.VOC_CLASSES
     found = _read(built, "validation")
     assert sorted(found) == [f"VOC2007/{image}" for image in VALIDATION]
     one = found["VOC2007/000010"]

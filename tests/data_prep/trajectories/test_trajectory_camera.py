@@ -39,7 +39,7 @@ def test_homography_is_the_cameras(path):
 
 def test_undoing_the_camera_restores_the_first_frame():
     first, second, dense, _ = pair(Scene("coffee", Path(pan=(6.0, -4.0)), noise=0))
-    unmoved = camera.undo(first, second, camera.homography(first, second, dense))
+    unmoved = camera.stabilise(first, second, camera.homography(first, second, dense))
     error = np.abs(unmoved.astype(float) - first)[10:-10, 10:-10].mean()
     moved = np.abs(second.astype(float) - first)[10:-10, 10:-10].mean()
     assert error < 0.2 * moved
@@ -72,11 +72,11 @@ def test_excluded_pixels_do_not_count():
 
 def test_no_camera_without_texture_nor_over_a_cut():
     flat = np.full([240, 320], 90, np.uint8)
-    assert motion.between(flat, flat).camera is None
+    assert motion.measure_pair(flat, flat).camera is None
     first, second = (
         gray(scenes.render(Scene(name), 1)[0][0]) for name in ("coffee", "grass")
     )
-    step = motion.between(first, second)
+    step = motion.measure_pair(first, second)
     assert step.camera is None
     assert step.stabilised is step.flows
 
@@ -84,7 +84,7 @@ def test_no_camera_without_texture_nor_over_a_cut():
 def test_stabilised_flow_is_what_moves_on_its_own():
     layer = Layer("astronaut", (160, 120), (60, 50), Path(pan=(4.0, 0.0)))
     first, second, _, truths = pair(Scene("coffee", Path(pan=(5.0, 2.0)), (layer,)))
-    step = motion.between(first, second)
+    step = motion.measure_pair(first, second)
     inside = cv2.erode(np.uint8(truths[0]), np.ones([21, 21])) > 0
     outside = cv2.dilate(np.uint8(truths[0]), np.ones([61, 61])) == 0
     seen, own = step.flows[0], step.stabilised[0]

@@ -75,15 +75,15 @@ def test_command_says_what_is_wrong(tmp_path, content, message):
 
 
 def test_frames_are_read_as_they_were_written(clip, images):
-    read = dict(video_reading.frames(clip))
+    read = dict(video_reading.read_frames(clip))
     assert sorted(read) == list(range(FRAMES))
     error = np.abs(read[3].astype(float) - images[3])
     assert error.mean() < 5
-    chosen = dict(video_reading.frames(clip, wanted={2, 5}, size=(120, 200)))
+    chosen = dict(video_reading.read_frames(clip, wanted={2, 5}, size=(120, 200)))
     assert sorted(chosen) == [2, 5]
     expected = cv2.resize(read[5], (200, 120), interpolation=cv2.INTER_AREA)
     np.testing.assert_array_equal(chosen[5], expected)
-    assert dict(video_reading.frames(clip, wanted=set())) == {}
+    assert dict(video_reading.read_frames(clip, wanted=set())) == {}
 
 
 def test_probe_counts_what_can_be_decoded(clip, tmp_path):

@@ -14,7 +14,7 @@ SHAPE = (240, 320)
 def one_mask(scene, length=10):
     """(mask of frame 0, truth of its cells)."""
     images, truths = scenes.render(scene, length + 1)
-    (frame,) = masks.labelled_frames(enumerate(images), [0], length)
+    (frame,) = masks.label_frames(enumerate(images), [0], length)
     np.testing.assert_array_equal(frame.image, images[0])
     assert frame.index == 0
     assert frame.mask.dtype == np.uint8
@@ -131,25 +131,25 @@ def test_a_frame_before_a_cut_is_not_labelled():
     first, _ = scenes.render(Scene("coffee", Path(pan=(1.0, 0.0))), 8)
     second, _ = scenes.render(Scene("grass", Path(pan=(1.0, 0.0))), 8)
     images = np.concatenate([first, second])
-    labelled = masks.labelled_frames(enumerate(images), range(12), length=4)
+    labelled = masks.label_frames(enumerate(images), range(12), length=4)
     assert [frame.index for frame in labelled] == [0, 1, 2, 3, 8, 9, 10, 11]
 
 
 def test_overlapping_windows_give_what_single_ones_do():
     images, _ = scenes.render(motion_masks.moving_objects()[0], 9)
     frames = list(enumerate(images))
-    together = list(masks.labelled_frames(frames, [1, 2, 4], length=4))
+    together = list(masks.label_frames(frames, [1, 2, 4], length=4))
     assert [frame.index for frame in together] == [1, 2, 4]
     for frame in together:
         window = frames[frame.index : frame.index + 5]
-        (alone,) = masks.labelled_frames(window, [frame.index], length=4)
+        (alone,) = masks.label_frames(window, [frame.index], length=4)
         np.testing.assert_array_equal(frame.mask, alone.mask)
 
 
 def test_frames_between_windows_need_not_be_read():
     images, _ = scenes.render(Scene("coffee", Path(pan=(2.0, 0.0))), 10)
     frames = [(index, image) for index, image in enumerate(images) if index != 4]
-    labelled = masks.labelled_frames(frames, [0, 5], length=3)
+    labelled = masks.label_frames(frames, [0, 5], length=3)
     assert [frame.index for frame in labelled] == [0, 5]
 
 

@@ -3,9 +3,9 @@
 import signal
 import time
 
-import elsewhere
 import pytest
-from nursery import Nursery
+import separate_network
+from fork_server import ForkServer
 from real_cluster import STARTED, RealCluster, steps, summary, wait_for_steps
 
 GROUPS = {"a": [0, 1], "bb": [2]}
@@ -13,11 +13,11 @@ GROUPS = {"a": [0, 1], "bb": [2]}
 
 @pytest.fixture(scope="module")
 def namespaces():
-    """A `Nursery` that owns the network of its processes."""
-    reason = elsewhere.why_not()
+    """A `ForkServer` that owns the network of its processes."""
+    reason = separate_network.why_not()
     if reason:
         pytest.skip(f"this machine lets us make no network namespaces: {reason}")
-    made = Nursery(elsewhere.PREFIX)
+    made = ForkServer(separate_network.PREFIX)
     yield made
     made.close()
 
@@ -25,17 +25,17 @@ def namespaces():
 @pytest.mark.slow
 def test_a_worker_behind_a_cut_link_is_given_up_and_taken_back(namespaces, tmp_path):
     """Longer than any retry of TCP's that would hide it, in the midst of its steps."""
-    apart = elsewhere.Elsewhere(namespaces, tmp_path, "worker", 1)
-    cluster = RealCluster(namespaces, tmp_path, elsewhere=apart)
+    apart = separate_network.SeparateNetwork(namespaces, tmp_path, "worker", 1)
+    cluster = RealCluster(namespaces, tmp_path, network=apart)
     try:
         chief = cluster.chief(GROUPS, step_seconds=10.0, probe_seconds=1.0)
         wait_for_steps(chief, STARTED, a=20, bb=20)
         apart.cut()
         before = steps(chief)["bb"]
-        chief.wait_for("a: lost a device: its step has not come back", 120)
+        chief.wait_for("a: lost a device: its step has not returned", 120)
         assert steps(chief)["bb"] > before
         chief.wait_for(
-            "a: goes on with /job:worker/replica:0/task:0/device:CPU:0; 1 do", 120
+            "a: continues on /job:worker/replica:0/task:0/device:CPU:0; 1 of", 120
         )
         wait_for_steps(chief, a=20, bb=20)
         time.sleep(5.0)

@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from cluster_chief import LOSSES
+from cluster_chief import LOST_DEVICES_LOG
 from real_cluster import STARTED, summary, wait_for_steps
 
 GROUPS = {"a": [0, 1], "bb": [2]}
@@ -21,7 +21,10 @@ def _end(chief):
     text = chief.text()
     assert "Exception ignored" not in text and "Traceback" not in text, text
     for line in re.findall(r"^\w+: lost a device: .*$", text, re.MULTILINE):
-        assert line.endswith(f"/{LOSSES})") and "Graph execution error" not in line
+        assert (
+            line.endswith(f"/{LOST_DEVICES_LOG})")
+            and "Graph execution error" not in line
+        )
     return found
 
 
@@ -31,7 +34,7 @@ def test_a_killed_worker_leaves_its_group_to_the_others_and_comes_back(start_clu
     wait_for_steps(chief, STARTED, a=10, bb=10)
     cluster.servers["worker", 1].kill()
     chief.wait_for(
-        "a: goes on with /job:worker/replica:0/task:0/device:CPU:0; 1 do", 120
+        "a: continues on /job:worker/replica:0/task:0/device:CPU:0; 1 of", 120
     )
     wait_for_steps(chief, a=10, bb=10)
     cluster.start("worker", 1)
@@ -40,7 +43,7 @@ def test_a_killed_worker_leaves_its_group_to_the_others_and_comes_back(start_clu
     )
     wait_for_steps(chief, a=10, bb=10)
     found = _end(chief)
-    (log,) = re.findall(rf"\(details: (\S+{LOSSES})\)", chief.text())
+    (log,) = re.findall(rf"\(details: (\S+{LOST_DEVICES_LOG})\)", chief.text())
     assert "a: " in pathlib.Path(log).read_text()
     assert len(found["devices"]["a"]) == 2 and found["generations"]["bb"] == 0
     assert "bb: lost" not in chief.text()
@@ -52,11 +55,11 @@ def test_a_group_whose_workers_are_all_killed_waits_for_one(start_cluster):
     wait_for_steps(chief, STARTED, a=10, bb=10)
     cluster.servers["worker", 0].kill()
     cluster.servers["worker", 1].kill()
-    chief.wait_for("a: none of its devices answers; waiting for one", 120)
+    chief.wait_for("a: none of its devices answers; waiting for a device", 120)
     wait_for_steps(chief, bb=30)
     cluster.start("worker", 1)
     chief.wait_for(
-        "a: goes on with /job:worker/replica:0/task:1/device:CPU:0; 1 do", 120
+        "a: continues on /job:worker/replica:0/task:1/device:CPU:0; 1 of", 120
     )
     wait_for_steps(chief, a=10, bb=10)
     assert _end(chief)["generations"]["bb"] == 0
@@ -95,9 +98,9 @@ def test_a_stopped_worker_is_given_up_and_its_step_does_not_land(start_cluster):
     chief = cluster.chief(GROUPS, step_seconds=10.0, probe_seconds=1.0)
     wait_for_steps(chief, STARTED, a=10, bb=10)
     cluster.servers["worker", 1].send(signal.SIGSTOP)
-    chief.wait_for("a: lost a device: its step has not come back", 120)
+    chief.wait_for("a: lost a device: its step has not returned", 120)
     chief.wait_for(
-        "a: goes on with /job:worker/replica:0/task:0/device:CPU:0; 1 do", 120
+        "a: continues on /job:worker/replica:0/task:0/device:CPU:0; 1 of", 120
     )
     wait_for_steps(chief, a=10, bb=10)
     cluster.servers["worker", 1].send(signal.SIGCONT)
@@ -106,7 +109,7 @@ def test_a_stopped_worker_is_given_up_and_its_step_does_not_land(start_cluster):
     )
     wait_for_steps(chief, a=10, bb=10)
     found = _end(chief)
-    (log,) = re.findall(rf"\(details: (\S+{LOSSES})\)", chief.text())
+    (log,) = re.findall(rf"\(details: (\S+{LOST_DEVICES_LOG})\)", chief.text())
     assert "a: " in pathlib.Path(log).read_text()
     assert len(found["devices"]["a"]) == 2 and found["generations"]["bb"] == 0
 
@@ -139,11 +142,11 @@ def test_a_restarted_worker_is_taken_back_when_no_other_hangs(start_cluster):
     wait_for_steps(chief, STARTED, a=10, bb=10)
     cluster.servers["worker", 1].send(signal.SIGSTOP)
     chief.wait_for(
-        "a: goes on with /job:worker/replica:0/task:0/device:CPU:0; 1 do", 120
+        "a: continues on /job:worker/replica:0/task:0/device:CPU:0; 1 of", 120
     )
     cluster.servers["worker", 3].kill()
     chief.wait_for(
-        "bb: goes on with /job:worker/replica:0/task:2/device:CPU:0; 1 do", 120
+        "bb: continues on /job:worker/replica:0/task:2/device:CPU:0; 1 of", 120
     )
     both = "task:2/device:CPU:0, /job:worker/replica:0/task:3/device:CPU:0"
     before = chief.text().count(both)
