@@ -48,7 +48,7 @@ def test_impossible_requests_are_refused_with_the_arithmetic(texts, told):
 
 
 def test_too_few_devices_for_the_tasks():
-    with pytest.raises(UserError, match="3 tasks need a device each.*but 2 devices"):
+    with pytest.raises(UserError, match=r"3 tasks need a device each.*but 2 devices"):
         assign("abc", GPUS[:2], GPUS)
 
 

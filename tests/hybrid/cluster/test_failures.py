@@ -69,7 +69,7 @@ def test_a_killed_server_ends_the_run_which_goes_on_from_its_checkpoint(start_cl
     cluster.servers["ps", 0].kill()
     assert chief.wait(120) == 1, chief.text()
     address = cluster.addresses["ps"][0]
-    assert f"error: parameter server gone: ps 0 at {address}" in chief.text()
+    assert f"error: parameter server lost: ps 0 at {address}" in chief.text()
     cluster.start("ps", 0)
     again = cluster.chief(GROUPS)
     told = again.wait_for("resumed checkpoint-", STARTED)
@@ -118,7 +118,7 @@ def test_a_stopped_server_ends_the_run(start_cluster):
     wait_for_steps(chief, STARTED, a=10, bb=10)
     cluster.servers["ps", 0].send(signal.SIGSTOP)
     assert chief.wait(120) == 1, chief.text()
-    assert "error: parameter server gone: ps 0" in chief.text()
+    assert "error: parameter server lost: ps 0" in chief.text()
 
 
 def test_a_server_ends_in_order_when_asked_to(start_cluster):

@@ -32,7 +32,7 @@ _PYTHON = """
     found = dict(main=sys.argv[1:3], pretrain=sys.argv[at + 1:], hosts=job.hosts)
     found.update({{n: flags.FLAGS[n].value for n in
                  ("ps", "workers_per_node", "port", "listen")}})
-    json.dump(found, open({folder!r} + f"/{{job.here}}.json", "w"))
+    json.dump(found, open({folder!r} + f"/{{job.node}}.json", "w"))
     sys.exit(int(os.environ.get("STATUS", 0)))
 """
 
@@ -98,7 +98,7 @@ def test_processes_have_places_and_addresses_of_their_own():
         assert (found.job, found.index, found.addresses) == (job, index, made)
     alone = slurm.addresses(("a",), slurm.place(1, 1, 1), 20000)
     assert alone["worker"] == ("127.0.0.1:20002",)
-    with pytest.raises(UserError, match="--port=65530: 9 processes need ports up to"):
+    with pytest.raises(UserError, match="port 65530: 9 processes need ports up to"):
         slurm.addresses(("a", "b", "c"), placed, 65530)
 
 
