@@ -29,7 +29,7 @@ _CLOCK_TRIALS = 9
 # arrived at the master variables; those of the slowest replica have arrived; the update
 # is applied and the chief has the results. Overlapping time counts for the earlier part.
 KINDS = ("start", "pull", "input", "compute", "push", "wait", "apply")
-# A step of a group: what tells it from other groups, beginning with its name.
+# Identifies a group: its name and its devices.
 Key = tuple[str, tuple[str, ...]]
 _Json = Union[str, float, dict[str, Union[str, int]]]
 
