@@ -184,7 +184,7 @@ def test_async_counters_are_restored_with_another_number_of_workers():
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_modes_that_need_devices_refuse_tasks_without(mode):
-    with pytest.raises(UserError, match=f"aggregation '{mode}': .* but a, bb has none"):
+    with pytest.raises(UserError, match=f"'{mode}'.* without a device: a, bb"):
         _made(mode, dict.fromkeys(TASKS, ()))
 
 

@@ -21,8 +21,8 @@ from selfsup.hybrid.cluster.tf_config import (
     SERVER,
     WORKER,
     Cluster,
-    process_of,
     reconnect_quickly,
+    role_of,
     split_address,
 )
 
@@ -317,7 +317,7 @@ def _join_without(down: Sequence[str]) -> None:
     definition = type(known)()
     definition.CopyFrom(_COMPLETE.setdefault("server_def", known))
     for device in down:
-        job, index = process_of(device)
+        job, index = role_of(device)
         for entry in definition.cluster.job:
             if entry.name == job:
                 del entry.tasks[index]

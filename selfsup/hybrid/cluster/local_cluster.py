@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from selfsup.hybrid.cluster import tf_config
 from selfsup.hybrid.cluster.processes import Process
-from selfsup.hybrid.cluster.tf_config import Addresses
+from selfsup.hybrid.cluster.tf_config import Addresses, Role
 
 _POLL_SECONDS = 0.1
 # Longest pause before a worker is restarted.
@@ -33,24 +33,24 @@ class MachineProcesses:
     def __init__(
         self,
         addresses: Addresses,
-        tasks: Sequence[tuple[str, int]],
+        roles: Sequence[Role],
         server_command: Sequence[str] | None = None,
     ) -> None:
         """Prepares the processes; `run` starts them.
 
         Args:
           addresses: "host:port" of all processes of the cluster, by job.
-          tasks: (job, index) of each process that runs on this machine.
+          roles: (job, index) of each process that runs on this machine.
           server_command: the command of a server; `launch.server` if None.
         """
         self._addresses = addresses
-        self._tasks = tasks
+        self._roles = roles
         self._server_command = server_command or [sys.executable, "-m", "launch.server"]
-        workers = [task for task in tasks if task[0] == tf_config.WORKER]
+        workers = [role for role in roles if role[0] == tf_config.WORKER]
         self._gpus = dict(zip(workers, _gpus()))
-        self._running: dict[tuple[str, int], Process] = {}
-        self._deaths: dict[tuple[str, int], int] = {}
-        self._restart_at: dict[tuple[str, int], float] = {}
+        self._running: dict[Role, Process] = {}
+        self._deaths: dict[Role, int] = {}
+        self._restart_at: dict[Role, float] = {}
 
     def run(self, chief_command: Sequence[str], restart_workers: bool = True) -> int:
         """Runs the processes until the chief has ended.
@@ -72,7 +72,7 @@ class MachineProcesses:
         }
         chief, remote = None, _RemoteChief(self._addresses[tf_config.CHIEF][0])
         try:
-            for job, index in self._tasks:
+            for job, index in self._roles:
                 if job == tf_config.CHIEF:
                     chief = self._process(job, index, chief_command)
                 else:
@@ -109,21 +109,21 @@ class MachineProcesses:
         The pause before a restart doubles with each death of a worker.
         """
         now = time.monotonic()
-        for task, process in list(self._running.items()):
+        for role, process in list(self._running.items()):
             if process.poll() is None:
                 continue
             process.finish_output()
-            del self._running[task]
-            _say(f"{_name(*task)} ended with status {process.poll()}")
-            if restart_workers and task[0] == tf_config.WORKER:
-                self._deaths[task] = self._deaths.get(task, -1) + 1
-                pause = min(_MAX_PAUSE, 2.0 ** self._deaths[task] - 1)
-                self._restart_at[task] = now + pause
-        for task, when in list(self._restart_at.items()):
+            del self._running[role]
+            _say(f"{_name(*role)} ended with status {process.poll()}")
+            if restart_workers and role[0] == tf_config.WORKER:
+                self._deaths[role] = self._deaths.get(role, -1) + 1
+                pause = min(_MAX_PAUSE, 2.0 ** self._deaths[role] - 1)
+                self._restart_at[role] = now + pause
+        for role, when in list(self._restart_at.items()):
             if now >= when:
-                del self._restart_at[task]
-                _say(f"{_name(*task)} is started again")
-                self._start(*task)
+                del self._restart_at[role]
+                _say(f"{_name(*role)} is started again")
+                self._start(*role)
 
 
 class _RemoteChief:
@@ -186,11 +186,11 @@ def run_local(
       the exit status of the chief.
     """
     addresses = local_addresses(servers, workers)
-    local = MachineProcesses(addresses, all_tasks(addresses))
+    local = MachineProcesses(addresses, all_roles(addresses))
     return local.run(chief_command, restart_workers)
 
 
-def all_tasks(addresses: Addresses) -> list[tuple[str, int]]:
+def all_roles(addresses: Addresses) -> list[Role]:
     """Returns (job, index) of each process of a cluster, the chief last."""
     jobs = (tf_config.SERVER, tf_config.WORKER, tf_config.CHIEF)
     return [(job, index) for job in jobs for index in range(len(addresses[job]))]

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from selfsup.common.errors import UserError
 from selfsup.hybrid.cluster import tf_config
+from selfsup.hybrid.cluster.tf_config import Role
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,9 +64,7 @@ def _expand(nodes: str) -> tuple[str, ...]:
     return tuple(done.stdout.split())
 
 
-def place(
-    nodes: int, servers: int, workers_per_node: int
-) -> dict[tuple[str, int], int]:
+def place(nodes: int, servers: int, workers_per_node: int) -> dict[Role, int]:
     """Places the processes of a cluster on machines.
 
     The chief is on the first machine. The parameter servers are distributed over all
@@ -87,7 +86,7 @@ def place(
 
 
 def addresses(
-    hosts: Sequence[str], placed: Mapping[tuple[str, int], int], port: int
+    hosts: Sequence[str], placed: Mapping[Role, int], port: int
 ) -> dict[str, tuple[str, ...]]:
     """Returns the addresses of all processes, the same on all machines.
 

@@ -15,6 +15,8 @@ CHIEF, SERVER, WORKER = "chief", "ps", "worker"
 JOBS = (CHIEF, SERVER, WORKER)
 # "host:port" of each process, by job.
 Addresses = Mapping[str, Sequence[str]]
+# (job, index) of a process.
+Role = tuple[str, int]
 _EXAMPLE = (
     '{"cluster": {"chief": ["host0:2222"], "ps": ["host1:2222"], '
     '"worker": ["host2:2222", "host3:2222"]}, "task": {"type": "worker", "index": 0}}'
@@ -63,12 +65,12 @@ class Cluster:
           >>> cluster.describe("/job:worker/replica:0/task:1/device:CPU:0")
           'worker 1 at 127.0.0.1:2223'
         """
-        job, index = process_of(device)
+        job, index = role_of(device)
         return f"{job} {index} at {self.addresses[job][index]}"
 
     def address_of(self, device: str) -> tuple[str, int]:
         """Returns (host, port) of the process that has a device."""
-        job, index = process_of(device)
+        job, index = role_of(device)
         return split_address(self.addresses[job][index])
 
 
@@ -92,8 +94,8 @@ def device_name(job: str, index: int, kind: str = "CPU", number: int = 0) -> str
     return f"/job:{job}/replica:0/task:{index}/device:{kind}:{number}"
 
 
-def process_of(device: str) -> tuple[str, int]:
-    """Returns (job, index) of a full device name."""
+def role_of(device: str) -> Role:
+    """Returns (job, index) of the process that has a device, from its full name."""
     parts = dict(part.split(":", 1) for part in device.strip("/").split("/"))
     return parts["job"], int(parts["task"])
 
@@ -172,7 +174,7 @@ def _is_single_process(config: Any) -> bool:
     return not others and counts[job] == 1 and job in _SINGLE and is_this
 
 
-def _own_role(config: Any, addresses: Addresses) -> tuple[str, int]:
+def _own_role(config: Any, addresses: Addresses) -> Role:
     """Returns (job, index) of this process."""
     task = _field(config, "task", dict)
     job, index = task.get("type"), task.get("index")

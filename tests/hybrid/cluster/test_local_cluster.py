@@ -16,12 +16,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 _SCRIPT = """
 import sys
 from selfsup.hybrid.cluster.local_cluster import (
-    MachineProcesses, all_tasks, local_addresses)
+    MachineProcesses, all_roles, local_addresses)
 
 server = "import os, time; print(os.getpid(), os.environ['TF_CONFIG']); time.sleep(600)"
 addresses = local_addresses(1, 2)
 command = [sys.executable, "-u", "-c", server]
-local = MachineProcesses(addresses, all_tasks(addresses), command)
+local = MachineProcesses(addresses, all_roles(addresses), command)
 sys.exit(local.run([sys.executable, "-u", "-c", sys.argv[1]]))
 """
 
