@@ -202,7 +202,9 @@ def test_records_are_checked_against_the_manifest(changes, expected):
 
 
 def test_what_is_no_record_is_told():
-    assert verification.record_problem(b"\xff\xff", (), 0) == "is not a tf.train.Example"
+    assert (
+        verification.record_problem(b"\xff\xff", (), 0) == "is not a tf.train.Example"
+    )
     assert verification.record_problem(b"", (), 0) == "has no image/encoded"
 
 
