@@ -48,7 +48,9 @@ def test_a_test_set_without_annotations(tmp_path, monkeypatch, capsys):
     (tmp_path / "VOCdevkit/VOC2007/Annotations/b.xml").unlink()
     made = _plan(monkeypatch, inputs=[str(tmp_path)])
     assert [item.key for item in made["inputs"]] == ["VOC2007/a"]
-    assert "no test split, because its annotations are missing" in capsys.readouterr().err
+    assert (
+        "no test split, because its annotations are missing" in capsys.readouterr().err
+    )
     made = _plan(monkeypatch, inputs=[str(tmp_path)], splits=["train", "test"])
     assert made["options"]["splits_without_annotations"] == ("test",)
     converted = made["convert"](made["inputs"][1])
