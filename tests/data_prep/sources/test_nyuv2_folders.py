@@ -248,7 +248,7 @@ def test_no_build_goes_on_over_a_replaced_depth_image(both, tmp_path, monkeypatc
     status = os.stat(tmp_path / "depth/2.png")
     deep = tmp_path / "depth/2.png"
     _write_depth(deep, STEPS[::-1].copy())
-    with pytest.raises(UserError, match="other input files, or changed since"):
+    with pytest.raises(UserError, match="input files are others or have changed since"):
         both(num_shards=3)
     deep.write_bytes(whole)
     os.utime(deep, ns=(status.st_atime_ns, status.st_mtime_ns))
