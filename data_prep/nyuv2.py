@@ -91,7 +91,7 @@ _MIN_VALID = flags.DEFINE_float(
     lower_bound=0.0,
     upper_bound=1.0,
 )
-# Flags that only apply to one of the three sources.
+# Flags by the only source that they apply to.
 _SOURCE_FLAGS = {
     "rgb": (
         *("depth_unit", "invalid", "resize_depth", "validation_fraction"),

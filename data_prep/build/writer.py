@@ -81,7 +81,7 @@ def build(
     runner: str = LOCAL,
     beam_options: str = "",
 ) -> manifests.Manifest:
-    """Builds a data set, or the rest of one whose build was interrupted.
+    """Builds a data set, or resumes an interrupted build.
 
     Args:
       output: folder, made if missing.
@@ -141,7 +141,7 @@ def _prepare(
     directory: str,
     containers: Sequence[str],
 ) -> tuple[build_plan.Plan, ShardAssignment]:
-    """Assigns the inputs to shards; stores the plan or compares it with the stored one."""
+    """Assigns the inputs to shards; stores the plan, or compares it with a stored plan."""
     begun = build_plan.read_plan(output)
     _remove_temporaries(output)
 

@@ -89,7 +89,7 @@ def measure(serialized: tf.data.Dataset, num_photos: int) -> npt.NDArray[np.floa
 
 
 def _histogram(serialized: tf.Tensor) -> tf.Tensor:
-    """Counts the bins of one photo softly: float32 [313], zeros for a gray photo."""
+    """Counts the bins of a photo softly: float32 [313], zeros for a gray photo."""
     image = records.parse(serialized, (records.IMAGE,))["image"]
     image = resize.resize_shorter_side(image, _SHORTER_SIDE)
     lab = color.rgb_to_lab(tf.cast(image, tf.float32) / 255.0)

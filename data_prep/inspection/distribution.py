@@ -51,7 +51,7 @@ class Distribution:
 
     @property
     def median(self) -> float | None:
-        """Rounded median, the lower one of an even count; None without numbers."""
+        """Rounded median (of an even count, the lower); None without numbers."""
         left = (self.count + 1) // 2
         for value in sorted(self._bins):
             left -= self._bins[value]

@@ -17,7 +17,7 @@ class ReasonCount(NamedTuple):
     Attributes:
       reason: the reason, without what differs between inputs.
       num_inputs: number of inputs with the reason.
-      example: the key of one input.
+      example: the key of an input.
     """
 
     reason: str

@@ -60,7 +60,7 @@ def show(manifest: Manifest, max_records: int = 0, workers: int = 0) -> list[str
 def _split_lines(
     manifest: Manifest, split: str, collected: Statistics
 ) -> Iterator[str]:
-    """Describes one split."""
+    """Describes a split."""
     total = manifest.records(split)
     part = (
         ""

@@ -81,7 +81,7 @@ class Statistics:
                 setattr(self, field.name, mine + added)
 
     def add_record(self, record: RawRecord, features: Collection[str]) -> None:
-        """Adds one record.
+        """Adds a record.
 
         Args:
           record: the record.
