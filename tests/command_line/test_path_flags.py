@@ -38,13 +38,6 @@ NOT_PATHS = {
         "competition": "name",
         "iou": "numbers",
     },
-    "tests.benchmarks.input": {"tasks": "names"},
-    "tests.benchmarks.loop": {
-        "tasks": "names",
-        "task_set": "TASK.KEY=VALUE",
-        "trunk_set": "KEY=VALUE",
-        "replicas": "numbers",
-    },
     "launch.costs": {
         "tasks": "names",
         "task_set": "TASK.KEY=VALUE",
@@ -59,10 +52,6 @@ NOT_PATHS = {
         "trunk_set": "KEY=VALUE",
         "rmsprop": "name",
         "groups": "TASK:NUMBER",
-    },
-    "tests.benchmarks.aggregation.__main__": {
-        "learning_rates": "numbers",
-        "step_seconds": "numbers",
     },
 }
 # Read by TensorFlow and nothing else.

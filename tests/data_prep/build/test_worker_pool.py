@@ -76,7 +76,7 @@ def test_a_stop_of_everything_is_not_the_workers_time(monkeypatch):
 
 
 def test_closing_ends_the_workers():
-    events = worker_pool.run(pool_jobs.processor, collections.deque(range(9)), 1)
+    events = worker_pool.run(pool_jobs.process_id, collections.deque(range(9)), 1)
     pid = next(events).value
     os.kill(pid, 0)
     events.close()
@@ -89,7 +89,7 @@ def test_workers_may_be_kept_for_the_next_call():
 
     def pid(job):
         events = worker_pool.run(
-            pool_jobs.processor, collections.deque([job]), 1, kept_workers=members
+            pool_jobs.process_id, collections.deque([job]), 1, kept_workers=members
         )
         return next(
             event.value for event in list(events) if isinstance(event, StepReport)
@@ -101,7 +101,7 @@ def test_workers_may_be_kept_for_the_next_call():
     member.process.kill()
     member.process.join()
     jobs = collections.deque(["c"])
-    for event in worker_pool.run(pool_jobs.processor, jobs, 1, kept_workers=members):
+    for event in worker_pool.run(pool_jobs.process_id, jobs, 1, kept_workers=members):
         if isinstance(event, WorkerDeath):
             jobs.append("c")
     (member,) = members
@@ -114,7 +114,7 @@ def test_workers_end_with_a_killed_parent(tmp_path):
     note = tmp_path / "pid"
     parent = os.fork()
     if not parent:
-        events = worker_pool.run(pool_jobs.processor, collections.deque([1]), 1)
+        events = worker_pool.run(pool_jobs.process_id, collections.deque([1]), 1)
         note.write_text(str(next(events).value))
         time.sleep(600)
     while not (note.exists() and note.read_text()):
