@@ -8,7 +8,7 @@ from selfsup.common import config_file
 from selfsup.common.errors import UserError
 from selfsup.export import model_card, trunk_export
 from selfsup.keras import keras
-from selfsup.pretraining import restoring
+from selfsup.pretraining import pretrained_trunk
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
 RANDOM = "random"
@@ -112,7 +112,7 @@ def _exported(source, settings):
 
 
 def _run(source, checkpoint, settings):
-    restored = restoring.restore(source, checkpoint)
+    restored = pretrained_trunk.load(source, checkpoint)
     trunk = _with(restored.trunk, settings)
     block4 = restored.parts.get("block4")
     description = {

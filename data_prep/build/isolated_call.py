@@ -1,50 +1,72 @@
-"""Reads an untrusted file in a child process, which it may crash, keep or fill.
+"""Reads an untrusted file in a child process, so that it can do the parent no harm.
 
-Libraries for scientific formats take a file's word for how much there is of everything.
+Libraries for scientific formats trust the sizes that a file states. A damaged file can
+crash the process that reads it, keep it busy forever or fill its memory.
 """
+
+from __future__ import annotations
 
 import collections
 import contextlib
 import os
+from collections.abc import Generator
+from typing import TypeVar
 
 from data_prep.build import worker_pool
 from selfsup.common.errors import UserError
 
+_Job = TypeVar("_Job")
+_StepValue = TypeVar("_StepValue")
+_Result = TypeVar("_Result")
 
-def call(work, job, path, seconds):
-    """Runs `work(job)` in a process of its own.
+
+def run_isolated(
+    work: worker_pool.Work[_Job, _StepValue, _Result],
+    job: _Job,
+    path: str,
+    seconds: float,
+) -> _Result:
+    """Runs `work(job)` in a process that is started for it.
 
     Args:
-      work: picklable generator function, as of `worker_pool.run`; it returns a value.
+      work: picklable generator function; see `worker_pool.run`.
       job: its picklable argument.
       path: the file that it reads, for messages.
-      seconds: that a step of it may take.
+      seconds: time limit of a step.
 
     Returns:
-      the value.
+      what `work` returns.
 
     Raises:
-      UserError: the process crashed or took longer.
+      UserError: the process crashed or a step took too long.
     """
     jobs = collections.deque([job])
     with contextlib.closing(worker_pool.run(work, jobs, 1, seconds)) as events:
-        event = next(event for event in events if _is_end(event))
-    if isinstance(event, worker_pool.JobResult):
-        return event.value
-    if isinstance(event, worker_pool.WorkerTimeout):
-        raise UserError(f"{path}: is damaged: reading it takes over {seconds:g} s")
-    how = worker_pool.describe_exit(event.exitcode)
-    raise UserError(f"{path}: is damaged: its reader {how}")
+        return _wait_for_result(events, path)
 
 
-def _is_end(event):
-    return event.job is not None and not isinstance(event, worker_pool.StepReport)
+def _wait_for_result(
+    events: Generator[worker_pool.Event[_Job, _StepValue, _Result], None, None],
+    path: str,
+) -> _Result:
+    for event in events:
+        if isinstance(event, worker_pool.JobResult):
+            return event.value
+        if isinstance(event, worker_pool.WorkerTimeout):
+            raise UserError(
+                f"{path}: is damaged: reading it takes more than {event.seconds:g} s"
+            )
+        if isinstance(event, worker_pool.WorkerDeath):
+            how = worker_pool.describe_exit(event.exitcode)
+            raise UserError(f"{path}: is damaged: the process that read it {how}")
+    raise AssertionError("the pool ended without a result")
 
 
-def limit_memory(more):
-    """Lets this process, a child, take no more than `more` bytes over what it has.
+def limit_memory(additional_bytes: int) -> None:
+    """Limits how much memory this process may take beyond what it has now.
 
-    What asks for more gets a `MemoryError`. Without effect where the system is no Linux.
+    An allocation over the limit raises `MemoryError`. Works on Linux only; elsewhere
+    it has no effect.
     """
     try:
         import resource
@@ -53,8 +75,8 @@ def limit_memory(more):
             pages = int(file.read().split()[0])
     except (ImportError, OSError, ValueError):
         return
-    limit = pages * os.sysconf("SC_PAGE_SIZE") + more
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
-    if most != resource.RLIM_INFINITY:
-        limit = min(limit, most)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, most))
+    limit = pages * os.sysconf("SC_PAGE_SIZE") + additional_bytes
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_AS)
+    if hard_limit != resource.RLIM_INFINITY:
+        limit = min(limit, hard_limit)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard_limit))

@@ -45,7 +45,7 @@ def draw(manifest, count, seed=0):
 
 
 def _sample(manifest, count, seed):
-    """[(split, `raw_values`), ...] of random records, in the order of the shards."""
+    """[(split, `records.RawRecord`), ...] of random records, in the order of the shards."""
     chooser = random.Random(seed)
     shards = [shard for shard in manifest.shards if shard.records]
     weights = [shard.records for shard in shards]
@@ -63,7 +63,7 @@ def _sample(manifest, count, seed):
 
 
 def _read(path, places):
-    """`raw_values` of a shard's records at the places, ascending, that can be read."""
+    """The readable `records.RawRecord`s of a shard at `places`, which ascend."""
     import tensorflow as tf
 
     if not places:
@@ -73,7 +73,7 @@ def _read(path, places):
         stream = tf.data.TFRecordDataset(files.native_path(path)).take(places[-1] + 1)
         for place, serialized in enumerate(stream):
             if place in places:
-                found.append(set_statistics.raw_values(serialized.numpy()))
+                found.append(records.read_raw(serialized.numpy()))
     except (tf.errors.OpError, ValueError):
         pass  # Statistics and --verify tell of damage; here it is a picture less.
     return found

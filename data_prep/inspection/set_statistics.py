@@ -77,7 +77,7 @@ def add_record(statistics, values, features):
 
     Args:
       statistics: a `Statistics`.
-      values: dict of `raw_values`.
+      values: a `records.RawRecord`.
       features: the set's.
     """
     encoded = values["image/encoded"]
@@ -145,50 +145,6 @@ def _add_depth(statistics, steps, unit):
         statistics.depths.add(float(value) * _DEPTH_STEP, int(count))
 
 
-def raw_values(serialized):
-    """{name of the schema: value or list of values} of a record, nothing decoded.
-
-    Raises:
-      ValueError: it is no record of ours; says what is missing.
-    """
-    import tensorflow as tf
-    from google.protobuf.message import DecodeError
-
-    try:
-        features = tf.train.Example.FromString(serialized).features.feature
-    except DecodeError as error:
-        raise ValueError("is no tf.train.Example") from error
-    values = {}
-    for name, (kind, default) in _SCHEMA.items():
-        listed = list(getattr(features[name], kind).value) if name in features else []
-        if default is _LIST:
-            values[name] = listed
-        elif listed or default is not _NEEDED:
-            values[name] = listed[0] if listed else default
-        else:
-            raise ValueError(f"has no {name}")
-    return values
-
-
-_NEEDED = object()
-_LIST = object()
-# Feature: which list of the proto it is in, and its value in records of before it.
-_SCHEMA = {
-    "image/encoded": ("bytes_list", _NEEDED),
-    "image/height": ("int64_list", _NEEDED),
-    "image/width": ("int64_list", _NEEDED),
-    "image/key": ("bytes_list", _NEEDED),
-    "image/label": ("int64_list", records.NO_LABEL),
-    "video/frame": ("int64_list", -1),
-    "motion_mask/encoded": ("bytes_list", b""),
-    "object/box": ("float_list", _LIST),
-    "object/class": ("int64_list", _LIST),
-    "object/difficult": ("int64_list", _LIST),
-    "depth/encoded": ("bytes_list", b""),
-    "depth/unit": ("float_list", 0.0),
-}
-
-
 class ShardStatistics:
     """The `work` of a pool: statistics of the shard of a job (index, path, records)."""
 
@@ -204,7 +160,9 @@ class ShardStatistics:
             for serialized in tf.data.TFRecordDataset(files.native_path(path)).take(
                 limit
             ):
-                add_record(statistics, raw_values(serialized.numpy()), self._features)
+                add_record(
+                    statistics, records.read_raw(serialized.numpy()), self._features
+                )
                 if statistics.records % _RECORDS_A_STEP == 0:
                     yield statistics.records
         except (tf.errors.OpError, ValueError) as error:

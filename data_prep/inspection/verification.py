@@ -92,7 +92,7 @@ def record_problem(serialized, features, classes):
     import tensorflow as tf
 
     try:
-        values = set_statistics.raw_values(serialized)
+        values = records.read_raw(serialized)
     except ValueError as error:
         return str(error)
     key = files.printable(os.fsdecode(values["image/key"]))

@@ -157,10 +157,7 @@ def _check_trained(photos, trained, held_out, tested):
 
 def _count(photos, source, split, held_out_share):
     """Photos of each class: (those not held out, those held out), int64 [classes]."""
-    spec = {
-        "image/label": tf.io.FixedLenFeature([], tf.int64),
-        "image/key": tf.io.FixedLenFeature([], tf.string),
-    }
+    spec = records.feature_spec((records.LABEL,))
 
     def read(batch):
         values = tf.io.parse_example(batch, spec)
@@ -320,11 +317,10 @@ def sample(source, size, batch_size, count, seed, keep=None):
 def _kept(stream, keep):
     if keep is None:
         return stream
-    spec = {"image/key": tf.io.FixedLenFeature([], tf.string)}
 
     def is_kept(serialized, stand_in):
         del stand_in
-        return keep(tf.io.parse_single_example(serialized, spec)["image/key"])
+        return keep(records.parse(serialized, ())["key"])
 
     return stream.filter(is_kept)
 

@@ -155,7 +155,7 @@ def test_each_path_flag_refuses_stores(found):
             continue
         tried = flag["tried"]
         assert tried["S3://b/x"].startswith("refused: "), key
-        assert "Copy what it is to read to this machine first" in tried["S3://b/x"]
+        assert "to this machine" in tried["S3://b/x"]
         # TensorFlow's own wheel reads gs://.
         expected = key in READABLE
         assert (tried["gs://b/x"] == "gs://b/x") == expected, key
@@ -221,15 +221,13 @@ def test_paths(monkeypatch):
     assert paths.local("./~/x") == "./~/x"
     assert paths.local("a~b:/c//d") == "a~b:/c//d"
     with pytest.raises(
-        UserError, match=r"known for ~nobody-here; .* \./~nobody-here/x"
+        UserError, match=r"~nobody-here has no home folder .* \./~nobody-here/x"
     ):
         paths.local("~nobody-here/x")
     with pytest.raises(UserError, match="a path without file://"):
         paths.local("file:///x")
     assert paths.readable("ram://x/y") == "ram://x/y"
-    with pytest.raises(
-        UserError, match=r"no file system for nowhere:// here, .*ram://"
-    ):
+    with pytest.raises(UserError, match=r"cannot read nowhere://, only .*ram://"):
         paths.readable("nowhere://x/y")
 
 

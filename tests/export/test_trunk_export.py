@@ -248,7 +248,7 @@ def test_refuses_a_folder_in_use_and_replaces_it_when_told(parts, tmp_path):
     assert (target / "note.txt").read_text() == "mine"
     # What is replaced is deleted, so it has to be an export.
     with pytest.raises(
-        UserError, match="taken: is no export, so it is not overwritten"
+        UserError, match="taken: not overwritten, because it is not an export"
     ):
         trunk_export.save(target, parts[0], card={}, overwrite=True)
     assert (target / "note.txt").read_text() == "mine"
@@ -299,7 +299,7 @@ def test_missing_and_damaged_files_are_user_errors(copy):
     with pytest.raises(UserError, match="expected \\('selfsup-trunk', 1\\)"):
         trunk_export.load_trunk(copy)
     config.write_text("{")
-    with pytest.raises(UserError, match=r"config\.json: not readable"):
+    with pytest.raises(UserError, match=r"config\.json: cannot be read"):
         trunk_export.load_trunk(copy)
-    with pytest.raises(UserError, match=r"config\.json: not readable"):
+    with pytest.raises(UserError, match=r"config\.json: cannot be read"):
         trunk_export.load_trunk(copy / "nowhere")

@@ -80,8 +80,8 @@ def test_a_lost_async_worker_leaves_its_steps_to_the_others(tmp_path):
     taken = run(engine, after_step=break_one)
     assert engine.steps() == limits and len(taken) == 90
     left, lost = engine.groups["a"].workers
-    assert engine.losses == 1 and left.steps > lost.steps
-    told = "a, worker 2 of 2: none of its devices answers; waiting for one"
+    assert engine.device_failures == 1 and left.steps > lost.steps
+    told = "a, worker 2 of 2: none of its devices answers; waiting for a device"
     assert told in lines
 
 
@@ -96,7 +96,7 @@ def test_sync_goes_on_without_a_replica_and_waits_without_a_task(tmp_path):
 
     def wait_for_it(text):
         lines.append(text)
-        if "waiting for one" in text:
+        if "waiting for a device" in text:
             trouble.broken.clear()
 
     limits = {"a": 40, "bb": 40}
@@ -104,8 +104,8 @@ def test_sync_goes_on_without_a_replica_and_waits_without_a_task(tmp_path):
     engine._say = wait_for_it
     taken = run(engine, after_step=after_step)
     assert engine.steps() == limits and len(taken) == 80
-    assert any("goes on with /CPU:1, /CPU:3; 1 do not" in line for line in lines)
-    told = "all tasks: none of its devices for bb answers; waiting for one"
+    assert any("continues on /CPU:1, /CPU:3; 1 of" in line for line in lines)
+    told = "all tasks: none of its devices for bb answers; waiting for a device"
     assert told in lines
     (joint,) = engine._steppers.values()
     assert set(joint.devices) == {"/CPU:1", "/CPU:2", "/CPU:3"}

@@ -101,7 +101,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path):
         check=True,
     ).stdout
     assert "checkpoint-000000002: checkpoint not written" in output
-    assert "the last whole one is checkpoint-000000001" in output
+    assert "the last complete checkpoint is checkpoint-000000001" in output
     assert os.listdir(tmp_path) == ["checkpoint-000000001"]
     assert CheckpointStore(str(tmp_path)).restore(
         "checkpoint-000000001", _trackable(0)

@@ -78,22 +78,22 @@ def test_non_finite_steps_leave_no_trace_and_are_counted(tmp_path):
 def test_stand_ins_are_counted_and_go_on_with_a_checkpoint(tmp_path):
     def run(limit):
         tags = tf.constant([-1, 2, 0, 2])
-        _, made = engine(tmp_path, {"a": limit}, stand_ins=lambda inputs: tags)
+        _, made = engine(tmp_path, {"a": limit}, replacements=lambda inputs: tags)
         made.resume()
         _losses(made)
         return made.groups["a"]
 
     group = run(2)
-    assert (group.stand_ins, group.damaged) == (6, {0, 2})
+    assert (group.replacements, group.damaged_shards) == (6, {0, 2})
     assert group.counters()["stand_ins"] == 6
-    assert run(3).stand_ins == 9
+    assert run(3).replacements == 9
 
 
 def test_persistent_non_finite_steps_stop_the_run(tmp_path):
     network, run = engine(tmp_path, {"a": 1000}, nan_inputs=True)
     before = network.shared.numpy()
     with pytest.raises(
-        UserError, match="a: gradients were not finite 20 steps in a row"
+        UserError, match="a: gradients were not finite in 20 steps in a row"
     ):
         _losses(run)
     np.testing.assert_array_equal(network.shared.numpy(), before)
@@ -104,7 +104,7 @@ def test_checkpoints_of_a_resumed_run_need_the_same_tasks(tmp_path):
     _, run = engine(tmp_path, {"a": 1})
     _losses(run)
     _, other = engine(tmp_path, {"a": 1, "bb": 1})
-    with pytest.raises(UserError, match="is of tasks a; this run is of a, bb"):
+    with pytest.raises(UserError, match="are a, those of this run are a, bb"):
         other.resume()
 
 
@@ -114,7 +114,7 @@ def test_a_run_is_told_of_a_damaged_checkpoint(tmp_path, left):
     _losses(run)
     (tmp_path / "checkpoint-000000001" / "state.json").write_text(left)
     _, again = engine(tmp_path, {"a": 2})
-    told = "checkpoint-000000001: cannot be restored .* go on from the one before"
+    told = "checkpoint-000000001: cannot be restored .* resume from the previous"
     with pytest.raises(UserError, match=told):
         again.resume()
 

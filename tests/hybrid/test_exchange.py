@@ -19,7 +19,9 @@ HOSTS = {"/CPU:1": "one", "/CPU:2": "two", "/CPU:3": "one"}
 
 def _group(devices, wire=None, **config):
     network = Network(("a",))
-    made = dataclasses.replace(workload(network, "a"), wire=wire or TransferOptions())
+    made = dataclasses.replace(
+        workload(network, "a"), transfer=wire or TransferOptions()
+    )
     return network, Group(made, RMSPropConfig(**config), devices=devices)
 
 
@@ -129,10 +131,10 @@ def _sharing(calls):
         objective, [pattern.shared, pattern.heads["a"]], [pattern.moving_mean]
     )
 
-    def copy(index, count):
-        return dataclasses.replace(made.copy(index, count), model=model)
+    def make_replica(index, count):
+        return dataclasses.replace(made.make_replica(index, count), model=model)
 
-    return network, dataclasses.replace(made, copy=copy)
+    return network, dataclasses.replace(made, make_replica=make_replica)
 
 
 def test_replicas_of_one_model_are_traced_once_for_each_batch_size():
@@ -155,7 +157,7 @@ def test_a_new_generation_traces_only_what_is_new():
     _, made = _sharing(calls)
     group = Group(made, devices=DEVICES[:2])
     group.step()
-    group.pass_generation()
+    group.end_generation()
     group.rebuild(DEVICES[:2])
     group.step()
     assert len(calls) == 1 and group.steps == 2

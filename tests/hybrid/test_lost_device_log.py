@@ -25,8 +25,8 @@ def _unraisable(function, error):
 def test_a_deleted_executors_error_goes_to_the_log(log, monkeypatch, capfd):
     others = []
     monkeypatch.setattr(sys, "unraisablehook", others.append)
-    executors.log_what_dead_machines_left()
-    executors.log_what_dead_machines_left()
+    executors.log_errors_of_deleted_executors()
+    executors.log_errors_of_deleted_executors()
     error = tf.errors.UnavailableError(None, None, "Socket closed")
     sys.unraisablehook(_unraisable(Executor.__del__, error))
     assert "left undone on a lost device: Socket closed" in log.read_text()

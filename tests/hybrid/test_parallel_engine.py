@@ -106,8 +106,8 @@ def test_a_lost_replica_leaves_the_group_to_the_others(tmp_path):
     taken = run(engine, after_step=break_one)
     assert engine.steps() == {"a": 60, "bb": 60} and len(taken) == 120
     assert engine.groups["a"].devices == ("/CPU:1",)
-    assert engine.groups["bb"].generation == 0 and engine.losses == 1
-    assert any("goes on with /CPU:1; 1 do not answer" in line for line in lines)
+    assert engine.groups["bb"].generation == 0 and engine.device_failures == 1
+    assert any("continues on /CPU:1; 1 of" in line for line in lines)
 
 
 def test_a_group_without_devices_waits_for_one_and_says_so(tmp_path):
@@ -119,7 +119,7 @@ def test_a_group_without_devices_waits_for_one_and_says_so(tmp_path):
 
     def alive(devices):
         """Asked now and then while a waits, whatever bb does."""
-        if any("waiting for one" in line for line in lines):
+        if any("waiting for a device" in line for line in lines):
             steps_of_b.append(engine.steps()["bb"])
             if len(steps_of_b) == 2:
                 trouble.broken.clear()
@@ -150,7 +150,7 @@ def test_a_hanging_step_is_given_up_and_does_not_land(tmp_path):
     )
     run(engine, after_step=hang)
     assert engine.steps() == {"a": 40, "bb": 40}
-    assert any("has not come back" in line for line in lines)
+    assert any("has not returned" in line for line in lines)
     before = network.shared.numpy()
     landed = int(engine.groups["a"]._landed)
     released.set()
@@ -180,7 +180,7 @@ def test_a_device_that_answers_again_is_taken_back(tmp_path):
 def test_an_error_that_is_no_loss_ends_therun(tmp_path):
     _, engine, _ = parallel_engine(tmp_path, {"a": 60, "bb": 60})
     engine._pool = LocalPool()
-    engine._pool.is_loss = lambda error: False
-    engine.groups["a"].step = lambda: 1 / 0
+    engine._pool.is_device_failure = lambda error: False
+    engine.groups["a"].advance = lambda: 1 / 0
     with pytest.raises(ZeroDivisionError):
         run(engine)

@@ -16,7 +16,7 @@ def test_takers_together_stop_at_the_limit():
             if quota.take(me):
                 with lock:
                     counters.steps += 1
-                quota.is_over(me)
+                quota.give_back(me)
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
@@ -30,5 +30,5 @@ def test_a_step_that_was_lost_is_left_to_another():
     quota = Quota(types.SimpleNamespace(steps=4), 5)
     assert quota.take("lost") and not quota.take("other")
     assert not quota.used_up
-    quota.is_over("lost")
+    quota.give_back("lost")
     assert quota.take("other")

@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 from mock_tasks import BATCH, Network, groups, workload
 
+from selfsup.hybrid.assignment import even_share
 from selfsup.hybrid.group import Group
 from selfsup.hybrid.rmsprop import RMSProp
-from selfsup.hybrid.worker_groups import share_of
 
 DEVICES = [f"/CPU:{index}" for index in (1, 2, 3)]
 
@@ -71,7 +71,7 @@ def test_the_learning_rate_follows_the_examples_of_all_replicas():
 def test_statistics_move_by_the_mean_of_the_replicas_moves():
     network, _, _ = _steps(1, DEVICES[:3])
     (batch,) = mock_tasks.batches("a", 0).take(1)
-    sizes = [share_of(BATCH, index, 3) for index in range(3)]
+    sizes = [even_share(BATCH, index, 3) for index in range(3)]
     parts = np.split(batch.numpy(), np.cumsum(sizes)[:-1])
     mean = sum(size * part.mean(0) for size, part in zip(sizes, parts)) / BATCH
     np.testing.assert_allclose(network.moving_mean.numpy(), 0.1 * mean, rtol=1e-5)
@@ -141,6 +141,6 @@ def test_masters_may_be_spread_over_servers():
 def test_shares_differ_by_at_most_one_and_add_up():
     for batch_size in range(1, 20):
         for count in range(1, batch_size + 1):
-            shares = [share_of(batch_size, index, count) for index in range(count)]
+            shares = [even_share(batch_size, index, count) for index in range(count)]
             assert sum(shares) == batch_size
             assert max(shares) - min(shares) <= 1 and min(shares) > 0

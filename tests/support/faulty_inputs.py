@@ -1,8 +1,11 @@
-"""A build with inputs of every kind of trouble; also a script, to be killed.
+"""A build whose inputs cause every kind of trouble; also a script, for tests to kill.
 
-python faulty_inputs.py OUTPUT SECONDS_AN_INPUT
+python faulty_inputs.py OUTPUT SECONDS_PER_INPUT
 """
 
+from __future__ import annotations
+
+import hashlib
 import os
 import signal
 import sys
@@ -16,14 +19,15 @@ KEYS = tuple(f"photo {index:02d}.jpg" for index in range(40))
 REFUSED, RAISES, EMPTY, KILLS = KEYS[3], KEYS[7], KEYS[11], KEYS[5]
 HANGS = KEYS[13]
 REPAIRED = KEYS[20]
+UNUSABLE = {REFUSED, RAISES, EMPTY, KILLS, HANGS}
 RECORDS_EACH = 2
 
 
 class Convert:
-    """Gives two records a key, of different lengths, after `seconds`.
+    """Makes two records per key, of different lengths, after `seconds`.
 
-    The worst inputs kill their process or keep it for ever, or, to save time, give
-    nothing.
+    If `lethal`, one input kills its process and one hangs; otherwise these two give no
+    record, which saves time.
     """
 
     def __init__(self, seconds=0.0, lethal=False):
@@ -58,7 +62,7 @@ def kill_own_process(item):
 
 
 class Picky:
-    """Takes what is called good."""
+    """Sets aside all inputs but that called "good"."""
 
     def __call__(self, item):
         if item.key != "good":
@@ -67,10 +71,10 @@ class Picky:
 
 
 class ReadInputs:
-    """The bytes of a folder's files; the folder vanishes after `left` of them.
+    """Reads the files of a folder, which is moved away after `left` of them.
 
     Attributes:
-      elsewhere: where it is moved to.
+      elsewhere: path that it is moved to.
     """
 
     def __init__(self, folder, left, elsewhere):
@@ -85,7 +89,7 @@ class ReadInputs:
 
 
 def run_in_process(work, jobs, workers, limit=None, kept_workers=None):
-    """Stands in for `worker_pool.run`, whose workers take seconds to load TensorFlow."""
+    """Replaces `worker_pool.run`, whose workers take seconds to load TensorFlow."""
     while jobs:
         job = jobs.popleft()
         steps = work(job)
@@ -95,6 +99,14 @@ def run_in_process(work, jobs, workers, limit=None, kept_workers=None):
             except StopIteration as stop:
                 yield worker_pool.JobResult(job, stop.value)
                 break
+
+
+def checksums(output):
+    """SHA-256 of each shard in a folder, by file name."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in output.glob("*.tfrecord")
+    }
 
 
 def build(output, seconds=0.0, **changes):

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from selfsup.common.errors import UserError
 from selfsup.images import ab_bins, device_resize, square_crops
-from selfsup.tasks.colorization import Colorization, Config
+from selfsup.tasks.colorization import Colorization, ColorizationConfig
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_as_many_bins_share_a_colour_as_configured(tiny, batch):
 def test_a_colour_is_not_shared_by_more_bins_than_there_are():
     expected = r"bins=7: expected soft_encoding_neighbors=10 to 313"
     with pytest.raises(UserError, match=expected):
-        Colorization(Config(bins=7, soft_encoding_neighbors=10))
+        Colorization(ColorizationConfig(bins=7, soft_encoding_neighbors=10))
 
 
 def test_parameters_of_the_head(count_parameters):
@@ -215,4 +215,4 @@ def test_a_prior_with_empty_bins_has_to_be_evened_out(tiny, tmp_path):
 )
 def test_bad_values_are_refused_by_name(key, value):
     with pytest.raises(UserError, match=rf"colorization\.{key}={value}: expected"):
-        Colorization(Config(**{key: value}))
+        Colorization(ColorizationConfig(**{key: value}))

@@ -7,7 +7,7 @@ from skimage import transform
 from selfsup.common.errors import UserError
 from selfsup.images import exemplar_augmentation, resize
 from selfsup.tasks import exemplar
-from selfsup.tasks.exemplar import Config, Exemplar
+from selfsup.tasks.exemplar import Exemplar, ExemplarConfig
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_patches_of_a_window_are_those_of_the_whole_photo(
     record = {"encoded": tf.io.encode_png(photo)}
     whole = resize.resize(photo, image_size, image_size)
     whole = tf.cast(whole, tf.float32)[None].numpy()
-    config = Config(image_size=image_size, patch_size=patch_size)
+    config = ExemplarConfig(image_size=image_size, patch_size=patch_size)
     task = Exemplar(config)
     seeds = tf.stack([tf.range(40), tf.fill([40], 7)], axis=1)
 
@@ -210,4 +210,4 @@ def test_parameters_of_the_head(count_parameters):
 )
 def test_bad_values_are_refused_by_name(key, value):
     with pytest.raises(UserError, match=rf"exemplar\.{key}={value!r}: expected"):
-        Exemplar(Config(**{key: value}))
+        Exemplar(ExemplarConfig(**{key: value}))

@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from selfsup.hybrid.rmsprop import RMSProp, RMSPropConfig
 from selfsup.keras import keras
-from selfsup.pretraining.health import MANY_DEAD, Rectifiers
+from selfsup.pretraining.dead_units import ReluOutputs
+from selfsup.pretraining.health import MANY_DEAD
 from selfsup.tasks import task_class
 
 STEPS = 50
@@ -45,9 +46,9 @@ def _dead_after_training(config, rate, steps):
 
     @tf.function
     def dead_units():
-        with Rectifiers() as rectifiers:
+        with ReluOutputs() as relus:
             head(features, training=True)
-        return rectifiers.dead_units()
+        return relus.dead_units()
 
     for number in range(steps):
         step(*batch(4), tf.constant(number))

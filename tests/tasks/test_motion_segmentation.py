@@ -7,7 +7,10 @@ from selfsup.common.errors import UserError
 from selfsup.data import records
 from selfsup.images import square_crops
 from selfsup.tasks import motion_segmentation
-from selfsup.tasks.motion_segmentation import Config, MotionSegmentation
+from selfsup.tasks.motion_segmentation import (
+    MotionSegmentation,
+    MotionSegmentationConfig,
+)
 
 
 @pytest.fixture
@@ -145,7 +148,7 @@ def test_parameters_of_the_head(count_parameters):
 def test_bad_values_are_refused_by_name(key, value):
     expected = rf"motion_segmentation\.{key}={value}: expected"
     with pytest.raises(UserError, match=expected):
-        MotionSegmentation(Config(**{key: value}))
+        MotionSegmentation(MotionSegmentationConfig(**{key: value}))
 
 
 def test_average_precision_without_foreground_is_zero():

@@ -9,12 +9,8 @@ from selfsup.common.errors import UserError
 from selfsup.images import patches
 from selfsup.keras import keras
 from selfsup.tasks import relative_position
-from selfsup.tasks.relative_position import (
-    DIRECTIONS,
-    Config,
-    RelativePosition,
-    adjacent_pairs,
-)
+from selfsup.tasks.patch_pairs import DIRECTIONS, adjacent_pairs
+from selfsup.tasks.relative_position import RelativePosition, RelativePositionConfig
 
 FEATURES = (72, 12, 12, 1024)
 # The tiny task has two grids of 2x3 patches.
@@ -298,7 +294,7 @@ def test_parameters_of_the_head(count_parameters):
 )
 def test_bad_values_are_refused_by_name(key, value):
     given = value.strip("'") if isinstance(value, str) else value
-    config = dataclasses.replace(Config(), **{key: given})
+    config = dataclasses.replace(RelativePositionConfig(), **{key: given})
     with pytest.raises(UserError, match=rf"relative_position\.{key}={value}: expected"):
         RelativePosition(config)
 
@@ -306,4 +302,4 @@ def test_bad_values_are_refused_by_name(key, value):
 def test_a_grid_that_no_photo_would_hold_is_refused_with_the_arithmetic():
     expected = r"max_pixels=450000: .*grid_rows=6 and grid_columns=5 has 830x686 pixels"
     with pytest.raises(UserError, match=expected):
-        RelativePosition(Config(grid_rows=6, grid_columns=5))
+        RelativePosition(RelativePositionConfig(grid_rows=6, grid_columns=5))

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from selfsup.common.errors import UserError
 from selfsup.images import device_resize, square_crops
-from selfsup.tasks.rotation import Config, Rotation
+from selfsup.tasks.rotation import Rotation, RotationConfig
 
 
 def test_labels_count_the_quarter_turns(tiny, batch_of, monkeypatch):
@@ -53,4 +53,4 @@ def test_pictures_turn_back_what_was_predicted(tiny, batch_of):
 
 def test_bad_values_are_refused_by_name():
     with pytest.raises(UserError, match=r"rotation\.image_size=100: expected"):
-        Rotation(Config(image_size=100))
+        Rotation(RotationConfig(image_size=100))

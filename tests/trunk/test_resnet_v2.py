@@ -163,7 +163,7 @@ def test_mixing_is_differentiable_in_weights_and_trunk(tiny):
 
 
 def test_mixing_is_refused_at_stride_32(tiny):
-    with pytest.raises(UserError, match="cannot be mixed at output stride 32"):
+    with pytest.raises(UserError, match="cannot be combined at output stride 32"):
         tiny(images(1, 64, 64), output_stride=32, unit_weights=tf.ones([5]))
 
 

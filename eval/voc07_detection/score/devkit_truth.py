@@ -7,7 +7,7 @@ import numpy as np
 
 from selfsup.common import files
 from selfsup.common.errors import UserError
-from selfsup.formats import voc_annotations
+from selfsup.formats import voc_annotations, voc_lists
 
 _ANNOTATIONS = "Annotations"
 _LISTS = os.path.join("ImageSets", "Main")
@@ -94,27 +94,19 @@ def _year_folder(devkit, year):
 def _image_ids(path, folder):
     """{image id as in results: as in file names} of a list file, each once."""
     try:
-        with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
-            found = [_image_id(line) for line in file if line.strip()]
+        with open(path, "rb") as file:
+            names = voc_lists.parse_image_ids(file.read())
     except FileNotFoundError as error:
         raise UserError(
             f"{path}: no such list; --set={os.path.basename(path)[:-4]} has to name "
             f"one of {', '.join(_list_names(folder)) or 'none: there is no list'}"
         ) from error
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
-    if any("\0" in name for name in found):
-        raise UserError(f"{path}: cannot be read: it is no text in UTF-8")
-    ids = {files.as_utf8(name): name for name in found}
+    ids = {files.as_utf8(name): name for name in names}
     if not ids:
         raise UserError(f"{path}: lists no image")
     return ids
-
-
-def _image_id(line):
-    """The id in a line; lists for a class add -1, 0 or 1 to it."""
-    words = line.split()
-    return words[0] if words[1:] in (["-1"], ["0"], ["1"]) else line.strip()
 
 
 def _list_names(folder):

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from selfsup.hybrid.worker_groups import share_of
+from selfsup.hybrid.assignment import even_share
 from selfsup.hybrid.workload import Model, Replica, Workload
 
 TASKS = ("short", "long")
@@ -113,7 +113,7 @@ class Problem:
         def replica(
             network: Network, index: int, count: int, seconds: float
         ) -> Replica:
-            size = share_of(BATCH, index, count)
+            size = even_share(BATCH, index, count)
             variables = [*network.trunk, network.heads[task]]
             return Replica(
                 model=Model(_objective(network, task, seconds, updates), variables, []),
@@ -126,7 +126,7 @@ class Problem:
             master=replica(network, 0, 1, 0.0),
             learning_rate=learning_rate,
             seed=self._seed,
-            copy=lambda index, count: replica(
+            make_replica=lambda index, count: replica(
                 Network(self._seed, [task]), index, count, worker_seconds[index]
             ),
         )

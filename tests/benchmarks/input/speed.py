@@ -81,8 +81,7 @@ def _bare_decoding(source: pipeline.DatasetSplit, threads: int) -> tf.data.Datas
     """Decodes the photos without end; keeps one pixel of each, so nothing is copied."""
 
     def decode(serialized: tf.Tensor) -> tf.Tensor:
-        spec = {"image/encoded": tf.io.FixedLenFeature([], tf.string)}
-        encoded = tf.io.parse_single_example(serialized, spec)["image/encoded"]
+        encoded = records.parse(serialized, (records.ENCODED,))["encoded"]
         return tf.io.decode_jpeg(encoded, channels=3)[0, 0]
 
     stream = tf.data.TFRecordDataset(pipeline.native_paths(source)).repeat()

@@ -110,11 +110,11 @@ def _traffic() -> int:
 
         again = [sys.executable, "-m", "tests.benchmarks.loop", *sys.argv[1:]]
         return local_cluster.run_local(again, _PS.value, _WORKERS.value, False)
-    from selfsup.hybrid.cluster import server_pool
+    from selfsup.hybrid.cluster import cluster_pool
     from tests.benchmarks.loop import traffic
     from tests.benchmarks.table import Table
 
-    server_pool.connect(cluster)
+    cluster_pool.connect(cluster)
     config = _config()
     print("Per step: megabytes, and milliseconds in all and of each part when recorded")
     table = Table(*traffic.COLUMNS)

@@ -134,6 +134,7 @@ class _Loop:
             CostClock({}),
             CheckpointStore(self._folder.name),
             trackable,
+            steppers=[self._group],
         )
 
     def step_seconds(self, steps: int) -> _Seconds:

@@ -87,12 +87,12 @@ def measure(
         "float32, summed in the host": TransferOptions(FLOAT32, _same_host),
         "bfloat16, summed in the host": TransferOptions(BFLOAT16, _same_host),
     }
-    for options, wire in choices.items():
+    for options, transfer in choices.items():
         recorder = Recorder(steps, trace)
         trace = None
         with placement.spread_over(cluster.devices(SERVER)):
             workload, _ = workloads.make(
-                config, name, replicated=True, wire=wire, recorder=recorder
+                config, name, replicated=True, transfer=transfer, recorder=recorder
             )
         group = Group(workload, NAMED[config.rmsprop], cluster.devices(WORKER))
         yield _measure(group, options, recorder, cluster, steps)

@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from selfsup.data import pipeline, records
-from selfsup.hybrid.placement import own_cpu
+from selfsup.hybrid.placement import local_cpu
 from selfsup.hybrid.workload import Model, Replica, Workload
-from selfsup.pretraining.training_run import build_network
+from selfsup.pretraining.network import build_network
 
 if TYPE_CHECKING:
     from selfsup.pretraining.configuration import RunConfig
@@ -41,14 +41,14 @@ def make(
     examples, master = _build(config, name)
     pattern = None
     if replicated:
-        with tf.device(own_cpu()):
+        with tf.device(local_cpu()):
             _, pattern = _build(config, name)
     workload = Workload(
         name=name,
         master=_replica(master, examples, size),
         learning_rate=config.tasks[name].learning_rate,
         seed=1,
-        copy=lambda _index, _count: _replica(pattern, examples, size),
+        make_replica=lambda _index, _count: _replica(pattern, examples, size),
         **options,
     )
     return workload, examples

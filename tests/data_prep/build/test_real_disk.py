@@ -1,4 +1,6 @@
-"""Builds on a disk that is really full, and on one that is really read-only."""
+"""Builds on a disk that is full, and on one that is read-only."""
+
+from __future__ import annotations
 
 import os
 import shutil
@@ -8,7 +10,7 @@ import sys
 import faulty_inputs
 import pytest
 
-# A file system of the test's own, in a mount namespace of its own.
+# A small file system, in a mount namespace of its own.
 _MOUNT = "mount -t tmpfs -o size=128k tmpfs"
 _CAN_MOUNT = (
     shutil.which("unshare") is not None
@@ -19,8 +21,8 @@ _CAN_MOUNT = (
 )
 
 
-@pytest.mark.skipif(not _CAN_MOUNT, reason="the system lets nobody mount a disk")
-def test_full_and_read_only_disks_are_said_and_nothing_is_lost(tmp_path):
+@pytest.mark.skipif(not _CAN_MOUNT, reason="the system allows no mount")
+def test_builds_resume_after_full_and_read_only_disks(tmp_path):
     build = f"{sys.executable} {faulty_inputs.__file__} {tmp_path}/disk/out 0"
     script = f"""
 mkdir {tmp_path}/disk

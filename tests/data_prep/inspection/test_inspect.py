@@ -150,7 +150,7 @@ def test_records_of_before_boxes_and_depth_are_read():
         if name.startswith(("object/", "depth/")):
             del proto.features.feature[name]
     features = ("image", "label", "motion_mask")
-    values = set_statistics.raw_values(proto.SerializeToString())
+    values = records.read_raw(proto.SerializeToString())
     statistics = set_statistics.Statistics()
     set_statistics.add_record(statistics, values, features)
     assert (statistics.records, len(statistics.classes)) == (1, 0)
@@ -202,7 +202,9 @@ def test_records_are_checked_against_the_manifest(changes, expected):
 
 
 def test_what_is_no_record_is_told():
-    assert verification.record_problem(b"\xff\xff", (), 0) == "is no tf.train.Example"
+    assert (
+        verification.record_problem(b"\xff\xff", (), 0) == "is not a tf.train.Example"
+    )
     assert verification.record_problem(b"", (), 0) == "has no image/encoded"
 
 

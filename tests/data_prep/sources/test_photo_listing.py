@@ -136,7 +136,7 @@ def test_labelled_build_by_the_command(tree, tmp_path):
 @pytest.mark.parametrize("labels", ["none", "folders"])
 def test_class_names_need_folders(tmp_path, labels):
     (tmp_path / "a.txt").write_text("no photo")
-    with pytest.raises(UserError, match="no photos there or below"):
+    with pytest.raises(UserError, match="has no photos in it"):
         photo_builder.build_photos(
             directory=str(tmp_path), output=str(tmp_path / "out"), labels=labels
         )

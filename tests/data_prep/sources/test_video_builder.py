@@ -272,9 +272,9 @@ def test_samples_are_distinct_and_fit():
 
 def test_bad_arguments_are_errors(tmp_path):
     output = str(tmp_path / "built")
-    with pytest.raises(UserError, match=r"--input=.*gone: is no folder"):
+    with pytest.raises(UserError, match=r"gone: is not a folder"):
         video_builder.build_videos(directory=str(tmp_path / "gone"), output=output)
-    with pytest.raises(UserError, match="no videos there"):
+    with pytest.raises(UserError, match="has no videos in it"):
         video_builder.build_videos(directory=str(tmp_path), output=output)
     with pytest.raises(UserError, match=r"min_foreground=0\.7 is above max"):
         video_builder.build_videos(

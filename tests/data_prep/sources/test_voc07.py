@@ -122,7 +122,7 @@ def test_unusable_images_are_set_aside_with_the_reason(built):
         TRAIN[4]: "Annotations has no 000005.xml",
         TRAIN[5]: "JPEGImages has no image 000006",
         TRAIN[6]: "cannot be read",
-        TRAIN[7]: "annotation: is no XML that can be read",
+        TRAIN[7]: "annotation: is not readable XML",
     }
     for image, words in expected.items():
         assert words in reasons[f"VOC2007/{image}"]

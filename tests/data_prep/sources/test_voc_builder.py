@@ -9,7 +9,7 @@ from selfsup.data import records
 @pytest.mark.parametrize(
     ("lists", "asked", "reason"),
     [
-        ({"train": "a"}, "test", "the test set is a tar of its own"),
+        ({"train": "a"}, "test", "the test set is a separate tar"),
         ({"trainval": "a"}, "val", "all of trainval.txt is for training"),
         ({"test": "a"}, "trainval", "neither train.txt nor trainval.txt"),
         ({}, "", "has no lists in ImageSets/Main"),
@@ -40,7 +40,7 @@ def test_a_missing_test_list_is_no_error_when_nobody_asks(
     assert "test" not in capsys.readouterr().err
     made = _plan(monkeypatch, inputs=[str(tmp_path)])
     assert made["options"]["splits"] == ("train", "validation")
-    assert "the test set is a tar of its own" in capsys.readouterr().err
+    assert "the test set is a separate tar" in capsys.readouterr().err
 
 
 def test_a_test_set_without_annotations(tmp_path, monkeypatch, capsys):

@@ -126,7 +126,7 @@ BOMB = b"""<!DOCTYPE annotation [<!ENTITY a "ha">]><annotation>&a;</annotation>"
         ("", b"", {"set_name": "val"}, "val.txt: no such list; .* one of test, train"),
         ("ImageSets/Main/test.txt", b"\n", {}, "test.txt: lists no image"),
         ("ImageSets/Main/test.txt", b"a\0\n", {}, "test.txt: cannot be read"),
-        ("ImageSets/Main/test.txt", b"\xff\xfe\n", {}, ".xml: no such annotation"),
+        ("ImageSets/Main/test.txt", b"\xff\xfd\n", {}, ".xml: no such annotation"),
         ("ImageSets/Main/test.txt", b"a\ne\n", {}, "e.xml: no such annotation"),
         ("ImageSets/Main/test.txt", b"c\n", {}, "set test has an object"),
         ("Annotations/b.xml", BROKEN, {}, "b.xml: cannot be read: .*mismatched tag"),

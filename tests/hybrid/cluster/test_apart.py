@@ -32,10 +32,10 @@ def test_a_worker_behind_a_cut_link_is_given_up_and_taken_back(namespaces, tmp_p
         wait_for_steps(chief, STARTED, a=20, bb=20)
         apart.cut()
         before = steps(chief)["bb"]
-        chief.wait_for("a: lost a device: its step has not come back", 120)
+        chief.wait_for("a: lost a device: its step has not returned", 120)
         assert steps(chief)["bb"] > before
         chief.wait_for(
-            "a: goes on with /job:worker/replica:0/task:0/device:CPU:0; 1 do", 120
+            "a: continues on /job:worker/replica:0/task:0/device:CPU:0; 1 of", 120
         )
         wait_for_steps(chief, a=20, bb=20)
         time.sleep(5.0)

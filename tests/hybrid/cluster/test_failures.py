@@ -34,7 +34,7 @@ def test_a_killed_worker_leaves_its_group_to_the_others_and_comes_back(start_clu
     wait_for_steps(chief, STARTED, a=10, bb=10)
     cluster.servers["worker", 1].kill()
     chief.wait_for(
-        "a: goes on with /job:worker/replica:0/task:0/device:CPU:0; 1 do", 120
+        "a: continues on /job:worker/replica:0/task:0/device:CPU:0; 1 of", 120
     )
     wait_for_steps(chief, a=10, bb=10)
     cluster.start("worker", 1)
@@ -55,11 +55,11 @@ def test_a_group_whose_workers_are_all_killed_waits_for_one(start_cluster):
     wait_for_steps(chief, STARTED, a=10, bb=10)
     cluster.servers["worker", 0].kill()
     cluster.servers["worker", 1].kill()
-    chief.wait_for("a: none of its devices answers; waiting for one", 120)
+    chief.wait_for("a: none of its devices answers; waiting for a device", 120)
     wait_for_steps(chief, bb=30)
     cluster.start("worker", 1)
     chief.wait_for(
-        "a: goes on with /job:worker/replica:0/task:1/device:CPU:0; 1 do", 120
+        "a: continues on /job:worker/replica:0/task:1/device:CPU:0; 1 of", 120
     )
     wait_for_steps(chief, a=10, bb=10)
     assert _end(chief)["generations"]["bb"] == 0
@@ -98,9 +98,9 @@ def test_a_stopped_worker_is_given_up_and_its_step_does_not_land(start_cluster):
     chief = cluster.chief(GROUPS, step_seconds=10.0, probe_seconds=1.0)
     wait_for_steps(chief, STARTED, a=10, bb=10)
     cluster.servers["worker", 1].send(signal.SIGSTOP)
-    chief.wait_for("a: lost a device: its step has not come back", 120)
+    chief.wait_for("a: lost a device: its step has not returned", 120)
     chief.wait_for(
-        "a: goes on with /job:worker/replica:0/task:0/device:CPU:0; 1 do", 120
+        "a: continues on /job:worker/replica:0/task:0/device:CPU:0; 1 of", 120
     )
     wait_for_steps(chief, a=10, bb=10)
     cluster.servers["worker", 1].send(signal.SIGCONT)
@@ -142,11 +142,11 @@ def test_a_restarted_worker_is_taken_back_when_no_other_hangs(start_cluster):
     wait_for_steps(chief, STARTED, a=10, bb=10)
     cluster.servers["worker", 1].send(signal.SIGSTOP)
     chief.wait_for(
-        "a: goes on with /job:worker/replica:0/task:0/device:CPU:0; 1 do", 120
+        "a: continues on /job:worker/replica:0/task:0/device:CPU:0; 1 of", 120
     )
     cluster.servers["worker", 3].kill()
     chief.wait_for(
-        "bb: goes on with /job:worker/replica:0/task:2/device:CPU:0; 1 do", 120
+        "bb: continues on /job:worker/replica:0/task:2/device:CPU:0; 1 of", 120
     )
     both = "task:2/device:CPU:0, /job:worker/replica:0/task:3/device:CPU:0"
     before = chief.text().count(both)

@@ -46,7 +46,7 @@ def connect(cluster, say=print, seconds=600.0, listen="loopback"):
     """
     loopback.check(cluster, listen)
     reconnect_quickly()
-    executors.log_what_dead_machines_left()
+    executors.log_errors_of_deleted_executors()
     _wait_for_servers(cluster, say, seconds)
     tf.config.experimental_connect_to_cluster(
         tf.train.ClusterSpec(
@@ -108,7 +108,7 @@ class _Probe:
 
     def _run(self):
         try:
-            with executors.own():
+            with executors.isolated():
                 self._work()
             self.answered = True
         except Exception:
@@ -170,7 +170,7 @@ class ClusterPool:
                 return
         raise UserError(_server_gone([self._cluster.describe(one) for one in gone]))
 
-    def is_loss(self, error):
+    def is_device_failure(self, error):
         """Whether what a step raised means that a device is gone."""
         if isinstance(error, _LOSSES):
             return True

@@ -1,12 +1,12 @@
 import io
 
-from selfsup.pretraining import display
+from selfsup.pretraining import progress_display
 from selfsup.tasks.task import Metric
 
 
 def _task(limit=10, steps=0):
     spec = Metric("accuracy", True, "share")
-    return display.TaskProgress(spec, limit, images_per_step=8, steps=steps)
+    return progress_display.TaskStatus(spec, limit, images_per_step=8, steps=steps)
 
 
 _LOGS = {"loss": 2.0, "accuracy": 0.25, "chance/accuracy": 0.125}
@@ -21,7 +21,7 @@ def test_rate_and_time_left_leave_tracing_out():
     assert task.seconds_left == 16.0
 
 
-def test_a_skipped_step_does_not_stay_in_the_averages():
+def test_a_skipped_step_is_not_in_the_averages():
     task = _task()
     task.update(1, 0, _LOGS, 1.0)
     task.update(2, 1, {**_LOGS, "loss": float("nan")}, 1.0)
@@ -29,12 +29,14 @@ def test_a_skipped_step_does_not_stay_in_the_averages():
     assert task.cells()[-1] == "1"
 
 
-def test_plain_lines_where_there_is_no_terminal(monkeypatch):
-    monkeypatch.setattr(display, "PLAIN_SECONDS", 0.0)
+def test_plain_lines_without_a_terminal(monkeypatch):
+    monkeypatch.setattr(progress_display, "PLAIN_SECONDS", 0.0)
     stream = io.StringIO()
-    with display.RunDisplay({"rotation": _task()}, stream=stream) as shown:
-        shown.update("rotation", 1, 0, _LOGS, 2.0)
-        shown.update("rotation", 2, 1, _LOGS, 2.0)
+    with progress_display.ProgressDisplay(
+        {"rotation": _task()}, stream=stream
+    ) as display:
+        display.update("rotation", 1, 0, _LOGS, 2.0)
+        display.update("rotation", 2, 1, _LOGS, 2.0)
     text = stream.getvalue()
     assert "\x1b" not in text
     assert "loss 2.0000  accuracy 0.250 (chance 0.125)  4.0 images/s" in text
@@ -52,9 +54,11 @@ def test_a_live_table_on_a_terminal(monkeypatch):
             return True
 
     stream = Terminal()
-    with display.RunDisplay({"rotation": _task()}, stream=stream) as shown:
-        shown.update("rotation", 1, 0, _LOGS, 2.0)
-        shown.say("resumed from checkpoint-000000003")
+    with progress_display.ProgressDisplay(
+        {"rotation": _task()}, stream=stream
+    ) as display:
+        display.update("rotation", 1, 0, _LOGS, 2.0)
+        display.say("resumed from checkpoint-000000003")
     text = stream.getvalue()
     assert "Pretraining" in text
     assert "resumed from checkpoint-000000003" in text
@@ -62,26 +66,28 @@ def test_a_live_table_on_a_terminal(monkeypatch):
 
 
 def _stepping(takes_turns, monkeypatch):
-    """Two tasks with 8 and 3 steps left that take 5 and 20 s by the clock."""
+    """The time left of tasks with 8 and 3 steps left that take 5 and 20 s by the clock."""
     clock = iter([0.0, 0.0, 0.0, 5.0, 20.0])
-    monkeypatch.setattr(display.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(progress_display.time, "monotonic", lambda: next(clock))
     tasks = {"slow": _task(limit=5), "quick": _task(limit=10)}
-    shown = display.RunDisplay(tasks, takes_turns, io.StringIO())
+    display = progress_display.ProgressDisplay(tasks, takes_turns, io.StringIO())
     for name, steps in (("quick", 1), ("slow", 1), ("quick", 2), ("slow", 2)):
-        shown.update(name, steps, 0, _LOGS, 2.0)
-    return shown.time_left()
+        display.update(name, steps, 0, _LOGS, 2.0)
+    return display.time_left()
 
 
-def test_time_left_is_of_turns_or_of_the_task_that_ends_last(monkeypatch):
+def test_time_left_is_the_sum_in_turns_and_the_longest_in_parallel(monkeypatch):
     with monkeypatch.context() as patch:
         assert _stepping(True, patch) == "0:00:22"
     with monkeypatch.context() as patch:
         assert _stepping(False, patch) == "0:01:00"
 
 
-def test_time_left_is_a_bound_where_the_run_may_end_before():
+def test_time_left_is_a_bound_if_the_run_may_end_earlier():
     task = _task()
     task.update(1, 0, _LOGS, 60.0)
     task.update(2, 0, _LOGS, 2.0)
-    shown = display.RunDisplay({"rotation": task}, stream=io.StringIO(), at_most=True)
-    assert shown.time_left() == "at most 0:00:16"
+    display = progress_display.ProgressDisplay(
+        {"rotation": task}, stream=io.StringIO(), at_most=True
+    )
+    assert display.time_left() == "at most 0:00:16"
