@@ -9,7 +9,7 @@ EVALUATIONS_OUTPUT ?= demo-evaluations-output
 # `current`: TensorFlow 2.20 on Python 3.12 or 3.13, also where there is an older Python.
 STACK ?=
 
-EDGES := tests/test_stack.py tests/export/test_export.py tests/trunk tests/tasks \
+EDGES := tests/test_stack.py tests/export/test_trunk_export.py tests/trunk tests/tasks \
   tests/images/test_replacement_ops.py tests/images/test_color.py tests/hybrid \
   tests/eval/imagenet_linear/test_linear_run.py \
   tests/eval/nyuv2_depth/test_depth_run.py \

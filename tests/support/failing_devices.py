@@ -49,17 +49,17 @@ class Pool(LocalPool):
         gone = self.trouble.broken | set(self.trouble.hangs)
         return tuple(device for device in devices if device not in gone)
 
-    def is_loss(self, error):
+    def is_device_failure(self, error):
         return "is gone" in str(error)
 
 
 def _troubled(made, trouble):
     """The workload with each replica's input passing through `trouble`."""
 
-    def copy(index, count):
+    def make_replica(index, count):
         # The device that the copy is made on is the current one.
         device = "/CPU:" + tf.zeros([]).device.rsplit(":", 1)[1]
-        replica = made.copy(index, count)
+        replica = made.make_replica(index, count)
 
         def batches(position):
             def pass_through(batch):
@@ -70,7 +70,7 @@ def _troubled(made, trouble):
 
         return replica.__class__(**{**vars(replica), "batches": batches})
 
-    return made.__class__(**{**vars(made), "copy": copy})
+    return made.__class__(**{**vars(made), "make_replica": make_replica})
 
 
 def parallel_engine(
