@@ -63,7 +63,7 @@ BEAM_OPTIONS = flags.DEFINE_string(
 
 def require(*names: str) -> None:
     """Marks flags as required."""
-    flags.mark_flags_as_required(names)
+    flags.mark_flags_as_required(names)  # type: ignore[no-untyped-call]  # In absl.
 
 
 def input_folder() -> str:
@@ -81,8 +81,9 @@ def input_folder() -> str:
 
 
 def build_options() -> BuildOptions:
-    """Returns the values of the flags for `writer.build`, but the held-out share."""
+    """Returns the values of the flags for `writer.build`."""
     return {
+        "validation_fraction": VALIDATION_FRACTION.value,
         "num_shards": NUM_SHARDS.value,
         "workers": WORKERS.value,
         "runner": RUNNER.value,
