@@ -20,7 +20,7 @@ class WriteShard(beam.DoFn):
           work: writes a shard.
           time_limit: seconds after which an input is set aside; None for no limit.
         """
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # Beam is not annotated.
         self._work = work
         self._time_limit = time_limit
         self._kept_workers: list[worker_pool.Worker[ShardOrder]] = []

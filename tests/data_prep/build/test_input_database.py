@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 
-import odd_inputs
+import faulty_inputs
 import pytest
 
 from data_prep.build import input_database
@@ -135,15 +135,15 @@ def test_memory_is_flat_in_the_number_of_inputs(tmp_path):
 
     def peak(count):
         script = f"""
-import resource, odd_inputs
+import resource, faulty_inputs
 from data_prep.build import worker_pool
-worker_pool.run = odd_inputs.run_in_process
+worker_pool.run = faulty_inputs.run_in_process
 keys = (f"folder {{i % 1000}}/a photo with a long name {{i}}.jpg" for i in range({count}))
-odd_inputs.build("{tmp_path}/{count}", inputs=keys, num_shards=16,
-                 convert=odd_inputs.short_record)
+faulty_inputs.build("{tmp_path}/{count}", inputs=keys, num_shards=16,
+                 convert=faulty_inputs.short_record)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
-        paths = [os.path.dirname(odd_inputs.__file__), os.getcwd()]
+        paths = [os.path.dirname(faulty_inputs.__file__), os.getcwd()]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
         return int(
             subprocess.run(

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-import pool_work
+import pool_jobs
 import pytest
 
 from data_prep.build import worker_pool
@@ -19,7 +19,7 @@ from data_prep.build.worker_pool import (
 
 
 def test_steps_and_results_of_every_job():
-    events = list(worker_pool.run(pool_work.count_to, collections.deque([2, 3]), 2))
+    events = list(worker_pool.run(pool_jobs.count_to, collections.deque([2, 3]), 2))
     assert [e for e in events if e.job == 2] == [
         StepReport(2, 1),
         StepReport(2, 2),
@@ -30,7 +30,7 @@ def test_steps_and_results_of_every_job():
 
 def test_dead_worker_names_its_job_and_the_others_continue():
     jobs = collections.deque([-2, 1, 1, 1])
-    events = list(worker_pool.run(pool_work.count_to, jobs, 2))
+    events = list(worker_pool.run(pool_jobs.count_to, jobs, 2))
     assert [e for e in events if e.job == -2] == [
         StepReport(-2, 1),
         StepReport(-2, 2),
@@ -42,7 +42,7 @@ def test_dead_worker_names_its_job_and_the_others_continue():
 def test_job_put_back_while_iterating_is_done():
     jobs = collections.deque([-1])
     results = []
-    for event in worker_pool.run(pool_work.count_to, jobs, 1):
+    for event in worker_pool.run(pool_jobs.count_to, jobs, 1):
         if isinstance(event, WorkerDeath):
             jobs.append(4)
         elif isinstance(event, JobResult):
@@ -53,7 +53,7 @@ def test_job_put_back_while_iterating_is_done():
 def test_hanging_worker_is_killed_and_the_others_continue():
     """The time between steps does not count, in any of the jobs."""
     jobs = collections.deque(["hang", "end", "end"])
-    events = list(worker_pool.run(pool_work.hang, jobs, 2, limit=0.4))
+    events = list(worker_pool.run(pool_jobs.hang, jobs, 2, limit=0.4))
     pid, *rest = [event for event in events if event.job == "hang"]
     assert rest == [
         StepReport("hang", None),
@@ -70,7 +70,7 @@ def test_time_while_everything_is_stopped_does_not_count(monkeypatch):
     jumps = itertools.count(0, 1000)
     monkeypatch.setattr(worker_pool.time, "monotonic", lambda: float(next(jumps)))
     jobs = collections.deque([2, 3])
-    events = list(worker_pool.run(pool_work.count_to, jobs, 1, limit=600.0))
+    events = list(worker_pool.run(pool_jobs.count_to, jobs, 1, limit=600.0))
     assert [e for e in events if not isinstance(e, StepReport)] == [
         JobResult(2, 20),
         JobResult(3, 30),
@@ -78,7 +78,7 @@ def test_time_while_everything_is_stopped_does_not_count(monkeypatch):
 
 
 def test_closing_stops_the_workers():
-    events = worker_pool.run(pool_work.processor, collections.deque(range(9)), 1)
+    events = worker_pool.run(pool_jobs.process_id, collections.deque(range(9)), 1)
     pid = next(events).value
     os.kill(pid, 0)
     events.close()
@@ -91,7 +91,7 @@ def test_workers_may_be_kept_for_the_next_call():
 
     def pid(job):
         events = worker_pool.run(
-            pool_work.processor, collections.deque([job]), 1, kept_workers=kept
+            pool_jobs.process_id, collections.deque([job]), 1, kept_workers=kept
         )
         return next(
             event.value for event in list(events) if isinstance(event, StepReport)
@@ -103,7 +103,7 @@ def test_workers_may_be_kept_for_the_next_call():
     worker.process.kill()
     worker.process.join()
     jobs = collections.deque(["c"])
-    for event in worker_pool.run(pool_work.processor, jobs, 1, kept_workers=kept):
+    for event in worker_pool.run(pool_jobs.process_id, jobs, 1, kept_workers=kept):
         if isinstance(event, WorkerDeath):
             jobs.append("c")
     (worker,) = kept
@@ -116,7 +116,7 @@ def test_workers_end_with_a_killed_parent(tmp_path):
     note = tmp_path / "pid"
     parent = os.fork()
     if not parent:
-        events = worker_pool.run(pool_work.processor, collections.deque([1]), 1)
+        events = worker_pool.run(pool_jobs.process_id, collections.deque([1]), 1)
         note.write_text(str(next(events).value))
         time.sleep(600)
     while not (note.exists() and note.read_text()):

@@ -1,4 +1,6 @@
-"""Gray of every depth, and what is transparent, look as a viewer shows them."""
+"""Gray of every bit depth, and transparent pixels, have the colors of a viewer."""
+
+from __future__ import annotations
 
 import io
 import struct
@@ -16,45 +18,45 @@ SIDE = 48
 
 
 def _ramp(bits):
-    """From black to the depth's white, int [SIDE, SIDE]."""
+    """A ramp from black to white, int [SIDE, SIDE]."""
     return np.tile(np.round(np.linspace(0, 2**bits - 1, SIDE)), (SIDE, 1)).astype(int)
 
 
 def _pixels(data):
-    """RGB int [SIDE, SIDE, 3] of the record; it is small, so a lossless PNG."""
+    """RGB of the record, int [SIDE, SIDE, 3]; exact, as small images become PNGs."""
     encoded, _, _ = photo_conversion.encode(data)
     return np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB")).astype(int)
 
 
-# All that Pillow opens.
-READ = [
+# Bits, PhotometricInterpretation and byte order of the files that Pillow opens.
+SUPPORTED = [
     *((bits, zero, order) for bits in (2, 4, 8) for zero in (0, 1) for order in "<>"),
     *((12, 1, "<"), (16, 0, "<"), (16, 1, "<"), (16, 1, ">")),
 ]
 
 
-@pytest.mark.parametrize(("bits", "photometric", "order"), READ)
-def test_gray_tiff_has_its_tones(bits, photometric, order):
+@pytest.mark.parametrize(("bits", "photometric", "order"), SUPPORTED)
+def test_gray_tiff_is_scaled_to_8_bits(bits, photometric, order):
     data = image_files.tiff(_ramp(bits), bits, photometric, order)
     expected = _ramp(bits) * 255 / (2**bits - 1)
     if photometric == 0:
         expected = 255 - expected
-    found = _pixels(data)
-    assert np.abs(found - expected[..., None]).max() <= 0.5
+    pixels = _pixels(data)
+    assert np.abs(pixels - expected[..., None]).max() <= 0.5
 
 
 @pytest.mark.parametrize("photometric", [0, 1])
 @pytest.mark.parametrize("bits", [10, 12, 14, 16, 32])
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_gray_tiff_is_right_or_named(bits, photometric, order):
-    if (bits, photometric, order) in READ:
+def test_other_gray_tiff_is_set_aside(bits, photometric, order):
+    if (bits, photometric, order) in SUPPORTED:
         return
     data = image_files.tiff(_ramp(bits), bits, photometric, order)
     with pytest.raises(SetAside, match=f"{bits} bits"):
         photo_conversion.encode(data)
 
 
-def test_signed_tiff_is_no_photo():
+def test_signed_tiff_is_set_aside():
     data = image_files.tiff(_ramp(15), 16, tags=[(339, 2)])
     with pytest.raises(SetAside, match="signed integers of 16 bits"):
         photo_conversion.encode(data)
@@ -65,10 +67,10 @@ def test_the_transparent_gray_of_a_png_is_white(bits):
     values = _ramp(bits)
     key = int(values[0, SIDE // 3])
     chunk = (b"tRNS", struct.pack(">H", key))
-    found = _pixels(image_files.png(values, bits, chunks=[chunk]))
+    pixels = _pixels(image_files.png(values, bits, chunks=[chunk]))
     expected = np.where(values == key, 255, values * 255 / (2**bits - 1))
     assert (values == key).any() and key < 2**bits - 1
-    assert np.abs(found - expected[..., None]).max() <= 0.5
+    assert np.abs(pixels - expected[..., None]).max() <= 0.5
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -77,15 +79,16 @@ def test_the_transparent_color_of_a_png_is_white(bits):
     values = np.stack([ramp, ramp[:, ::-1], ramp // 2], -1)
     key = values[0, 9].tolist()
     chunk = (b"tRNS", struct.pack(">HHH", *key))
-    found = _pixels(image_files.png(values, bits, 2, [chunk]))
+    pixels = _pixels(image_files.png(values, bits, 2, [chunk]))
     expected = values * 255 / (2**bits - 1)
     expected[:, 9] = 255
-    assert np.abs(found - expected).max() <= 0.5
+    assert np.abs(pixels - expected).max() <= 0.5
 
 
-def test_jpeg_2000_of_12_bits_has_its_tones():
-    # Pillow writes 16 bits; the header then says 12, which moves the middle gray that
-    # is taken off before coding (ITU-T T.800, annex G) from 2^15 to 2^11.
+def test_jpeg_2000_of_12_bits_is_scaled_to_8_bits():
+    # Pillow writes 16 bits. This test changes the header to 12 bits, which moves the
+    # middle gray that is subtracted before coding (ITU-T T.800, annex G) from 2^15 to
+    # 2^11.
     values = _ramp(12) + 2**15 - 2**11
     file = io.BytesIO()
     Image.fromarray(values.astype(np.uint16)).save(
@@ -102,7 +105,7 @@ STEPS = np.random.default_rng(0).integers(500, 4000, (SIDE, SIDE))
 
 
 @pytest.mark.parametrize("bits", [12, 16])
-def test_depth_keeps_its_steps_whatever_its_bits(bits):
+def test_depth_keeps_its_steps_at_any_bit_depth(bits):
     np.testing.assert_array_equal(
         depth_decoding.decode(image_files.tiff(STEPS, bits)), STEPS
     )
@@ -111,8 +114,8 @@ def test_depth_keeps_its_steps_whatever_its_bits(bits):
 def test_transparent_depth_is_unknown():
     key = int(STEPS[3, 3])
     chunk = (b"tRNS", struct.pack(">H", key))
-    found = depth_decoding.decode(image_files.png(STEPS, 16, chunks=[chunk]))
-    np.testing.assert_array_equal(found, np.where(key == STEPS, 0, STEPS))
+    pixels = depth_decoding.decode(image_files.png(STEPS, 16, chunks=[chunk]))
+    np.testing.assert_array_equal(pixels, np.where(key == STEPS, 0, STEPS))
 
 
 def _saved(image, kind):
@@ -122,7 +125,7 @@ def _saved(image, kind):
 
 
 DEEP = Image.fromarray(STEPS.astype(np.uint16))
-NO_DEPTH = {
+UNSAFE_DEPTH = {
     "white is zero": (image_files.tiff(STEPS, 16, 0), "PhotometricInterpretation 0"),
     "14 bits": (image_files.tiff(STEPS, 14), "cannot be read.*14 bits"),
     "gray and alpha": (
@@ -134,8 +137,8 @@ NO_DEPTH = {
 }
 
 
-@pytest.mark.parametrize("case", NO_DEPTH)
+@pytest.mark.parametrize("case", UNSAFE_DEPTH)
 def test_depth_that_may_be_wrong_is_set_aside(case):
-    data, reason = NO_DEPTH[case]
+    data, reason = UNSAFE_DEPTH[case]
     with pytest.raises(SetAside, match=reason):
         depth_decoding.decode(data)

@@ -3,8 +3,8 @@ import io
 import os
 
 import cv2
+import faulty_inputs
 import numpy as np
-import odd_inputs
 import pytest
 import tensorflow as tf
 from PIL import Image
@@ -238,7 +238,7 @@ def test_a_build_does_not_resume_over_a_replaced_depth_image(
     both, tmp_path, monkeypatch
 ):
     """The first shard is kept, so two versions would mix. A stray file does no harm."""
-    monkeypatch.setattr(worker_pool, "run", odd_inputs.run_in_process)
+    monkeypatch.setattr(worker_pool, "run", faulty_inputs.run_in_process)
     call = folder_conversion.FolderConverter.__call__
     with monkeypatch.context() as patch:
         patch.setattr(

@@ -86,9 +86,9 @@ def test_class_folders_in_a_tar(root):
 
 def test_a_devkit(root, monkeypatch):
     import devkits
-    import odd_inputs
+    import faulty_inputs
 
-    monkeypatch.setattr(worker_pool, "run", odd_inputs.run_in_process)
+    monkeypatch.setattr(worker_pool, "run", faulty_inputs.run_in_process)
     picture = (devkits.jpeg(), devkits.annotation(devkits.DOG))
     devkits.write(root / "VOC2007", {"a": picture}, {"train": "a"})
     year = root / "VOC2007"
@@ -115,9 +115,9 @@ def test_a_devkit(root, monkeypatch):
 
 
 def test_photos_with_depth(root, monkeypatch):
-    import odd_inputs
+    import faulty_inputs
 
-    monkeypatch.setattr(worker_pool, "run", odd_inputs.run_in_process)
+    monkeypatch.setattr(worker_pool, "run", faulty_inputs.run_in_process)
     steps = np.arange(SIZE[0] * SIZE[1], dtype=np.uint16).reshape(SIZE[::-1])
     (root / "depth").mkdir()
     for index in range(2):
@@ -155,5 +155,5 @@ def test_a_folder_that_tensorflow_cannot_name_is_reported(tmp_path):
     )
     assert done.returncode == 1
     assert done.stdout.rstrip().endswith(r"/caf\udce9")
-    assert "is a name that is not UTF-8" in done.stderr
+    assert "name is not UTF-8" in done.stderr
     assert "Traceback" not in done.stderr

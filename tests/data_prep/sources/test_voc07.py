@@ -38,7 +38,7 @@ def _images():
         for seed, image in enumerate(TRAIN + VALIDATION + TEST)
     }
     pictures = {image: picture for image, (picture, _) in images.items()}
-    wide = devkits.annotation(DOG, devkits.thing("cat", 60, 40, 70, 90))
+    wide = devkits.annotation(DOG, devkits.object_xml("cat", 60, 40, 70, 90))
     images[TRAIN[1]] = (pictures[TRAIN[1]], devkits.annotation())
     images[TRAIN[2]] = (pictures[TRAIN[2]], wide)
     images[TRAIN[3]] = (pictures[TRAIN[3]], devkits.annotation(DOG, size=(0, 0)))
@@ -124,7 +124,7 @@ def test_unusable_images_are_set_aside_with_the_reason(built):
         TRAIN[4]: "Annotations has no 000005.xml",
         TRAIN[5]: "JPEGImages has no image 000006",
         TRAIN[6]: "cannot be read",
-        TRAIN[7]: "annotation: is no XML that can be read",
+        TRAIN[7]: "annotation: is not readable XML",
     }
     for image, words in expected.items():
         assert words in reasons[f"VOC2007/{image}"]
@@ -176,4 +176,4 @@ def test_the_lists_decide_what_is_held_out(devkit):
     command += [f"--input={devkit}", "--output=o", "--validation_fraction=0.1"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: --validation_fraction: not here")
+    assert done.stderr.startswith("error: --validation_fraction: not for this builder")

@@ -9,7 +9,7 @@ from selfsup.data import records
 @pytest.mark.parametrize(
     ("lists", "asked", "reason"),
     [
-        ({"train": "a"}, "test", "the test set is a tar of its own"),
+        ({"train": "a"}, "test", "the test set is a separate tar"),
         ({"trainval": "a"}, "val", "all of trainval.txt is for training"),
         ({"test": "a"}, "trainval", "neither train.txt nor trainval.txt"),
         ({}, "", "has no lists in ImageSets/Main"),
@@ -40,7 +40,7 @@ def test_a_missing_test_list_is_no_error_if_not_requested(
     assert "test" not in capsys.readouterr().err
     made = _plan(monkeypatch, inputs=[str(tmp_path)])
     assert made["options"]["splits"] == ("train", "validation")
-    assert "the test set is a tar of its own" in capsys.readouterr().err
+    assert "the test set is a separate tar" in capsys.readouterr().err
 
 
 def test_a_test_set_without_annotations(tmp_path, monkeypatch, capsys):
@@ -62,7 +62,9 @@ def test_a_test_set_without_annotations(tmp_path, monkeypatch, capsys):
 def test_classes_found_named_and_from_a_file(tmp_path, monkeypatch):
     devkits.write_small(tmp_path, {"train": "a", "test": "b"})
     xml = tmp_path / "VOCdevkit/VOC2007/Annotations/b.xml"
-    xml.write_bytes(devkits.annotation(devkits.thing("ape", 1, 2, 3, 4), devkits.DOG))
+    xml.write_bytes(
+        devkits.annotation(devkits.object_xml("ape", 1, 2, 3, 4), devkits.DOG)
+    )
     (tmp_path / "names.txt").write_bytes("\ufeffdog\r\nape\r\n\r\n".encode())
 
     def labels(option, **more):

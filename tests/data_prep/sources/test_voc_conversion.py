@@ -24,7 +24,7 @@ def _convert(tmp_path, picture, xml, labels=("dog", "cat")):
 
 def test_objects_of_other_classes_are_left_out(tmp_path):
     xml = devkits.annotation(
-        devkits.DOG, devkits.thing("ape", 1, 2, 3, 4), devkits.HARD_CAT
+        devkits.DOG, devkits.object_xml("ape", 1, 2, 3, 4), devkits.HARD_CAT
     )
     made, parsed = _convert(tmp_path, devkits.jpeg(), xml, labels=("cat",))
     assert made.counts == {
@@ -53,7 +53,7 @@ def test_sizes_of_files_are_limited(tmp_path, monkeypatch):
 
 
 def test_the_number_of_listed_notes_is_limited(tmp_path):
-    outside = [devkits.thing("dog", 900, 900, 901, 901)] * 50
+    outside = [devkits.object_xml("dog", 900, 900, 901, 901)] * 50
     made, _ = _convert(tmp_path, devkits.jpeg(), devkits.annotation(*outside))
     assert made.note.endswith("; and 30 more")
     assert made.counts[voc_annotations.SET_ASIDE] == 50
