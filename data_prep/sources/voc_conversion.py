@@ -46,7 +46,7 @@ def detail(image: Location | None, annotation: Location | None, problem: str) ->
 
 @dataclasses.dataclass(frozen=True)
 class VocConverter:
-    """Converts an image and its annotation; the `convert` argument of `writer.build`.
+    """Converts an image and its annotation; a `shards.Converter`.
 
     Attributes:
       labels: class names; objects of other classes are left out and counted.
