@@ -9,23 +9,23 @@ EVALUATIONS_OUTPUT ?= demo-evaluations-output
 # `current`: TensorFlow 2.20 on Python 3.12 or 3.13, also where there is an older Python.
 STACK ?=
 
-EDGES := tests/test_stack.py tests/export/test_export.py tests/trunk tests/tasks \
+EDGES := tests/test_stack.py tests/export/test_trunk_export.py tests/trunk tests/tasks \
   tests/images/test_replacement_ops.py tests/images/test_color.py tests/hybrid \
   tests/eval/imagenet_linear/test_linear_run.py \
   tests/eval/nyuv2_depth/test_depth_run.py \
   tests/eval/voc07_detection/test_detection_run.py \
-  tests/data_prep/sources/test_photos.py tests/data_prep/sources/test_videos.py
+  tests/data_prep/sources/test_photo_conversion.py tests/data_prep/sources/test_video_builder.py
 
 .PHONY: demo demo-evaluations test test-slow test-edges test-all lint lock clean help
 
 help:
 	@echo "make demo       pretrain, export and fine-tune on bundled data (minutes)"
-	@echo "make demo-evaluations  the three evaluations of a made-up world (10 minutes)"
+	@echo "make demo-evaluations  the three evaluations on a synthetic world (10 minutes)"
 	@echo "make test       the tests"
 	@echo "make test-slow  the tests marked slow"
 	@echo "make test-all   all tests on both sets of packages (README: Which TensorFlow)"
-	@echo "make lint       ruff"
-	@echo "make lock       write constraints.txt anew from setup.py (needs uv)"
+	@echo "make lint       ruff and mypy"
+	@echo "make lock       rewrite constraints.txt from setup.py (needs uv)"
 
 demo: $(INSTALLED)
 	$(PYTHON) -m launch.demo --output=$(DEMO_OUTPUT)
@@ -50,6 +50,7 @@ test-all: test test-slow
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 lock:
 	uv pip compile --universal --python-version 3.9 --no-emit-index-url \

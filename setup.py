@@ -29,6 +29,8 @@ PINNED = [
     "tensorflow-metadata<1.18",
     # tensorflow-datasets imports it and does not ask for it on Python 3.11.
     "importlib_resources",
+    # Without it the lock would split this set between Python 3.9 and 3.10.
+    "dm-tree<0.1.9",
     "numpy<2",
 ]
 # The newest TensorFlow that tf-models has a release for. `selfsup.keras`,
@@ -76,6 +78,8 @@ EXTRAS_REQUIRE = {
     "demo": ["scikit-image", "scikit-video"],
     "test": [
         "apache-beam>=2.60",
+        # The last that runs on Python 3.9.
+        "mypy<1.20",
         "pytest",
         "pytest-timeout",
         "pytest-xdist",
@@ -120,6 +124,15 @@ setup(
     description="Multi-task self-supervised visual learning in TensorFlow 2",
     long_description=pathlib.Path("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
+    author="The selfsup authors",
+    url="https://arxiv.org/abs/1708.07860",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    classifiers=[
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
     python_requires=">=3.9,<3.14",
     packages=find_packages(include=["selfsup*", "data_prep*", "eval*", "launch*"]),
     package_data={"selfsup.images": ["*.csv"]},

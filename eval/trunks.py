@@ -12,7 +12,7 @@ from selfsup.common import config_file
 from selfsup.common.errors import UserError
 from selfsup.export import model_card, trunk_export
 from selfsup.keras import keras
-from selfsup.pretraining import restoring
+from selfsup.pretraining import pretrained_trunk
 from selfsup.trunk.block4 import Block4
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
@@ -142,7 +142,7 @@ def _exported(source: str, settings: _TrunkSettings) -> Pretrained:
 def _from_run(
     source: str, checkpoint: str | None, settings: _TrunkSettings
 ) -> Pretrained:
-    restored = restoring.restore(source, checkpoint)
+    restored = pretrained_trunk.load(source, checkpoint)
     trunk = _copy(restored.trunk, settings)
     block4 = restored.parts.get("block4")
     description = {

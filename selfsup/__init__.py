@@ -1,3 +1,3 @@
-"""Self-supervised tasks, their shared trunk and the loop that trains them."""
+"""Multi-task self-supervised learning: tasks, their shared trunk and its training."""
 
 import selfsup.common.warning_filters  # noqa: F401

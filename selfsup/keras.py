@@ -1,14 +1,14 @@
 """Keras 2, under the name that the installed TensorFlow gives it.
 
-From TensorFlow 2.16 on, `tf.keras` is Keras 3. TensorFlow Hub's layers and tf-models'
-are Keras 2's, which the package tf-keras maintains beside each TensorFlow release, and
-so is all of our code. The environment variable TF_USE_LEGACY_KERAS does the same only
-where it is set before anything imports TensorFlow, which a library cannot know.
+Since TensorFlow 2.16, `tf.keras` is Keras 3. This package, TensorFlow Hub and TensorFlow
+Models need Keras 2, which the package tf-keras provides for each newer TensorFlow.
+The environment variable TF_USE_LEGACY_KERAS has the same effect, but only if it is set
+before anything imports TensorFlow, which a library cannot ensure.
 """
 
 import tensorflow as tf
 
-# Keras 2 inside TensorFlow has a version too, but no function that says it.
+# The Keras 2 inside TensorFlow has no function `version`.
 if hasattr(tf.keras, "version") and tf.keras.version().startswith("3."):
     import tf_keras as keras
 else:

@@ -187,10 +187,7 @@ def _count(
     held_out_share: float,
 ) -> npt.NDArray[np.int64]:
     """Photos of each class, int64 [2, classes]: not held out, held out."""
-    spec = {
-        "image/label": tf.io.FixedLenFeature([], tf.int64),
-        "image/key": tf.io.FixedLenFeature([], tf.string),
-    }
+    spec = records.feature_spec((records.LABEL,))
 
     def read(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         values = tf.io.parse_example(batch, spec)
@@ -389,11 +386,10 @@ def sample(
 def _filtered(stream: tf.data.Dataset, keep: Keep | None) -> tf.data.Dataset:
     if keep is None:
         return stream
-    spec = {"image/key": tf.io.FixedLenFeature([], tf.string)}
 
     def is_kept(serialized: tf.Tensor, replaced: tf.Tensor) -> tf.Tensor:
         del replaced
-        return keep(tf.io.parse_single_example(serialized, spec)["image/key"])
+        return keep(records.parse(serialized, ())["key"])
 
     return stream.filter(is_kept)
 

@@ -1,1 +1,1 @@
-"""What every binary shares: its start, its errors and its path flags."""
+"""Used by every command: how it starts, reports errors and defines flags for paths."""

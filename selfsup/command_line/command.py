@@ -1,15 +1,21 @@
-"""How every binary starts and how it reports an error; reads no flag itself."""
+"""Starts a command and reports its errors; defines no flag itself."""
+
+from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from io import TextIOWrapper
+from typing import cast
 
 from absl import app, flags, logging
 
 from selfsup.common.errors import UserError
 
-# Set before anything can import TensorFlow, and in the environment, so that worker
-# processes are quiet too: its start-up notices, and a notice of a Google library
-# about the future of this Python (`selfsup.common.warning_filters` is for this process).
+# Silences TensorFlow's start-up messages and a Google library's warning about this
+# Python. Both are environment variables, so that worker processes inherit them, and are
+# set before anything can import TensorFlow. (`selfsup.common.warning_filters` silences
+# warnings of this process.)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault(
     "PYTHONWARNINGS", "ignore::FutureWarning:google.api_core._python_version_support"
@@ -17,28 +23,29 @@ os.environ.setdefault(
 
 _HELP_FLAGS = {"-help", "--help", "--helpshort", "--helpfull"}
 
+Main = Callable[[list[str]], "int | None"]
 
-def run(main, module, positional=None):
-    """Runs `main(argv)` under absl with our conventions.
+
+def run(main: Main, module: str, positional: str | None = None) -> None:
+    """Runs `main` under absl and exits the process.
+
+    A `UserError` is printed without a traceback and becomes the exit status 1. Ctrl-C
+    becomes the status 130.
 
     Args:
-      main: callable taking the arguments that are left after flag parsing; it
-        returns None or a process exit status.
-      module: the dotted name of the main's module ("launch.pretrain"), whose
-        docstring is the help text and whose key flags `--help` shows. The same name
-        is right under `python -m`, where the module is `__main__`.
-      positional: what to call the one argument beside the flags that the main wants,
-        and finds in `argv[1]`; None where it wants none.
+      main: takes the arguments that remain after flag parsing, the program's name first;
+        returns None or an exit status.
+      module: dotted name of the module that defines `main`, such as "launch.pretrain".
+        Its docstring is the help text, and `--help` shows its key flags. Under
+        `python -m`, where the module is called `__main__`, the name is the same.
+      positional: what to call the argument beside the flags that `main` needs as
+        `argv[1]`; None where it takes only flags.
     """
 
-    def guarded(argv):
-        # TensorFlow notes at this level what it writes where.
+    def guarded(argv: list[str]) -> int | None:
+        # At a lower level, TensorFlow logs each file that it writes.
         logging.set_verbosity(logging.WARNING)
-        expected = 1 if positional is None else 2
-        if len(argv) > expected:
-            raise app.UsageError(f"not understood: {' '.join(argv[expected:])}")
-        if len(argv) < expected:
-            raise app.UsageError(f"{positional} is missing")
+        _check_arguments(argv, positional)
         try:
             return main(argv)
         except UserError as error:
@@ -48,8 +55,8 @@ def run(main, module, positional=None):
             if not _is_file_name(error):
                 raise
             print(
-                f"error: {ascii(error.object)[:400]}: is a name that is not UTF-8, "
-                "which TensorFlow cannot use here; rename that file or folder",
+                f"error: {ascii(error.object)[:400]}: this file name is not UTF-8, which "
+                "TensorFlow cannot use here; rename the file or folder",
                 file=sys.stderr,
             )
             return 1
@@ -57,32 +64,42 @@ def run(main, module, positional=None):
             print("interrupted", file=sys.stderr)
             return 130
 
-    _stand_in_for_main(module)
-    # Names of files may hold what no encoding has; stderr escapes it by itself.
-    sys.stdout.reconfigure(errors="backslashreplace")
+    _register_as_main(module)
+    # File names may contain bytes that no encoding has; stderr escapes them by default.
+    cast(TextIOWrapper, sys.stdout).reconfigure(errors="backslashreplace")
     try:
         app.run(guarded)
     except BrokenPipeError:
-        # The reader has had enough (| head); the interpreter would complain at exit.
+        # The reader of the output has closed it, as `head` does. Without this, the
+        # interpreter would report an error at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except SystemExit:
-        # absl ends with status 1 after --help; giving help is no failure.
+        # absl exits with status 1 after --help, which is not a failure.
         if _HELP_FLAGS.intersection(sys.argv[1:]):
             sys.exit(0)
         raise
 
 
-def _is_file_name(error):
-    """Whether a text could not be encoded as it is a name with bytes that are not UTF-8."""
-    wrong = error.object[error.start : error.end]
-    return all("\udc80" <= one <= "\udcff" for one in wrong)
+def _check_arguments(argv: list[str], positional: str | None) -> None:
+    expected = 1 if positional is None else 2
+    if len(argv) > expected:
+        raise app.UsageError(f"unexpected arguments: {' '.join(argv[expected:])}")
+    if len(argv) < expected:
+        raise app.UsageError(f"{positional} is missing")
 
 
-def _stand_in_for_main(module):
-    """Shows absl's help the main's docstring and flags under a console command too.
+def _is_file_name(error: UnicodeEncodeError) -> bool:
+    """Whether the text is a file name with bytes that are not UTF-8 (surrogates)."""
+    rejected = error.object[error.start : error.end]
+    return all("\udc80" <= char <= "\udcff" for char in rejected)
 
-    A console command's `__main__` is a script of two lines that imports the module.
+
+def _register_as_main(module: str) -> None:
+    """Gives absl's help the docstring and the flags of `module`.
+
+    Under `python -m`, `__main__` is that module already. Under an installed console
+    command, `__main__` is a script of two lines that imports it.
     """
     if module not in sys.modules:
         return

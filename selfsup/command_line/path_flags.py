@@ -1,45 +1,64 @@
-"""Flags that hold paths: every binary of ours defines them by these functions.
+"""Flags whose values are paths; every command defines them by these functions.
 
-A leading `~` is expanded. An address such as gs://bucket/folder is refused while flags
-are parsed, so before anything is made, except by `define_readable`.
-tests/test_path_flags.py holds that each text flag is one of these or no path.
+A leading `~` is expanded. An address such as gs://bucket/folder is an error while flags
+are parsed, before a command writes anything, except for `define_readable`.
+tests/command_line/test_path_flags.py checks that every flag with a text value either is
+defined here or is listed there as not a path.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Union
 
 from absl import flags
 
 from selfsup.common import paths
 from selfsup.common.errors import UserError
 
-# The module that calls these functions owns the flags, not this one.
+# The flags belong to the modules that call the functions below.
 flags.disclaim_key_flags()
 
+_Parsed = Union[str, "list[str]"]
+if TYPE_CHECKING:
+    _ArgumentParser = flags.ArgumentParser[_Parsed]
+    # A flag without a default may be None. Commands make such flags required later, by
+    # functions of absl that a type checker does not follow.
+    _Flag = flags.FlagHolder[Any]
+else:
+    # Not generic in absl 1.4, the newest version for some Pythons.
+    _ArgumentParser = flags.ArgumentParser
 
-class PathParser(flags.ArgumentParser):
-    """Parses one path.
+
+class PathParser(_ArgumentParser):
+    """Parses a path.
 
     Attributes:
-      may_be_empty: whether "" is a value; it means that the flag is not given.
+      may_be_empty: whether "" is valid; a command treats it like an absent flag.
     """
 
     syntactic_help = "a path"
 
-    def __init__(self, may_be_empty: bool = False):
+    def __init__(self, may_be_empty: bool = False) -> None:
         super().__init__()
         self.may_be_empty = may_be_empty
 
-    def parse(self, argument):
-        """The path; raises ValueError, as absl has it, for what is refused."""
+    def parse(self, argument: str | Sequence[str]) -> _Parsed:
+        """Returns the value of the flag.
+
+        Raises:
+          ValueError: the argument is invalid; absl reports it with the flag's name.
+        """
         if not argument and not self.may_be_empty:
             raise ValueError("is empty; expected a path")
-        return _told(self.read, argument)
+        try:
+            return self.read(argument)
+        except UserError as error:
+            raise ValueError(str(error)) from error
 
-    def read(self, argument: str):
-        """What `parse` gives, with errors as of `paths.local`."""
+    def read(self, argument: Any) -> _Parsed:
+        """Does the work of `parse`; raises `UserError` (see `paths.local`)."""
         return paths.local(argument)
 
     def flag_type(self) -> str:
@@ -47,7 +66,7 @@ class PathParser(flags.ArgumentParser):
 
 
 class ReadableParser(PathParser):
-    """Parses a path or an address that TensorFlow's file systems may read."""
+    """Parses a path, or an address that a file system of TensorFlow can read."""
 
     syntactic_help = "a path, or an address that TensorFlow can read"
 
@@ -63,7 +82,7 @@ class PathsParser(PathParser):
 
     syntactic_help = "paths separated by commas"
 
-    def read(self, argument) -> list[str]:
+    def read(self, argument: str | Sequence[str]) -> list[str]:
         if not isinstance(argument, str):
             return list(argument)
         whole = os.path.expanduser(argument)
@@ -79,7 +98,7 @@ class PathsParser(PathParser):
 
 
 class NamesOrFileParser(PathParser):
-    """Parses a text in which a leading @ says that the rest is the path of a file."""
+    """Parses a text; after a leading @, the rest is the path of a file."""
 
     syntactic_help = "a text, or @ and the path of a file"
 
@@ -94,47 +113,53 @@ class NamesOrFileParser(PathParser):
 
 def define_path(
     name: str, default: str | None, text: str, *, required: bool = False
-) -> flags.FlagHolder:
+) -> _Flag:
     """Defines a flag for one path of this machine's file system.
 
     Args:
-      name, default, text, required: as of absl's `DEFINE_string`. With the default "",
-        an empty value is accepted and stands for a flag that was not given.
+      name: of the flag.
+      default: value of an absent flag. With the default "", an empty value is valid.
+      text: help text.
+      required: whether the flag must be given.
     """
     return _define(PathParser, name, default, text, required=required)
 
 
 def define_readable(
     name: str, default: str | None, text: str, *, required: bool = False
-) -> flags.FlagHolder:
-    """Defines a flag for one path that nothing but TensorFlow reads.
+) -> _Flag:
+    """Defines a flag for one path that only TensorFlow reads; see `define_path`.
 
-    Its value may be an address that TensorFlow here has a file system for, such as gs://.
+    The value may be an address for which the installed TensorFlow has a file system, such
+    as gs://bucket/folder.
     """
     return _define(ReadableParser, name, default, text, required=required)
 
 
 def define_paths(
     name: str, default: str | None, text: str, *, required: bool = False
-) -> flags.FlagHolder:
-    """Defines a flag for paths separated by commas; its value is a list of strings."""
+) -> _Flag:
+    """Defines a flag for paths separated by commas; see `define_path`.
+
+    The value is a list of strings.
+    """
     return _define(PathsParser, name, default, text, required=required)
 
 
-def define_names_or_file(name: str, default: str | None, text: str) -> flags.FlagHolder:
-    """Defines a flag for a text, or for @PATH of a file that holds it."""
+def define_names_or_file(name: str, default: str | None, text: str) -> _Flag:
+    """Defines a flag for a text, or for @PATH of a file with the text."""
     return _define(NamesOrFileParser, name, default, text)
 
 
 def positional(name: str, value: str) -> str:
-    """The path that an argument without a flag holds.
+    """Returns the path in an argument that is not a flag.
 
     Args:
-      name: what `--help` calls the argument.
+      name: what the help text calls the argument.
       value: the argument.
 
     Raises:
-      UserError: as of `paths.local`, with name and value.
+      UserError: see `paths.local`; the message begins with name and value.
     """
     try:
         return paths.local(value)
@@ -142,19 +167,24 @@ def positional(name: str, value: str) -> str:
         raise UserError(f"{name} {value}: {error}") from error
 
 
-def _define(parser, name, default, text, **options):
-    made = parser(may_be_empty=default == "")
-    serializer = (
+def _define(
+    parser_class: type[PathParser],
+    name: str,
+    default: str | None,
+    text: str,
+    *,
+    required: bool = False,
+) -> _Flag:
+    serializer: flags.ArgumentSerializer[Any] = (
         flags.CsvListSerializer(",")
-        if parser is PathsParser
+        if parser_class is PathsParser
         else flags.ArgumentSerializer()
     )
-    return flags.DEFINE(made, name, default, text, serializer=serializer, **options)
-
-
-def _told(read: Callable, argument):
-    """`read(argument)`, with a UserError turned into what absl expects of a parser."""
-    try:
-        return read(argument)
-    except UserError as error:
-        raise ValueError(str(error)) from error
+    return flags.DEFINE(
+        parser_class(may_be_empty=default == ""),
+        name,
+        default,
+        text,
+        serializer=serializer,
+        required=required,
+    )

@@ -1,1 +1,1 @@
-"""What every package uses: errors, paths, files, progress."""
+"""Used by every package: errors, checks, paths, files, progress."""

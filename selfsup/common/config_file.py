@@ -1,41 +1,55 @@
-"""The resolved configuration beside a run's checkpoints: one folder, one run."""
+"""The resolved configuration of a run, stored beside its checkpoints as JSON."""
+
+from __future__ import annotations
 
 import dataclasses
 import json
 import os
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
 from selfsup.common import files
 from selfsup.common.errors import UserError
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 FILE_NAME = "config.json"
 
 
-def save(config, folder, flag, may_change=()):
-    """Writes a config dataclass, or compares it with the one that is there.
+def save(
+    config: DataclassInstance,
+    folder: str,
+    flag: str,
+    may_change: Collection[str] = (),
+) -> None:
+    """Writes the configuration of a run, or compares it with the stored configuration.
 
     Args:
-      config: a dataclass of JSON types, dataclasses in it included.
+      config: a dataclass whose fields are JSON types, dataclasses or dicts of these.
       folder: of the run.
-      flag: that names the folder, for errors.
-      may_change: top-level fields in which a run and its continuation may differ.
+      flag: name of the flag that names the folder, for errors.
+      may_change: names of the fields that may change when a run resumes, such as "seed"
+        or, for a nested field, "config.steps".
 
     Raises:
-      UserError: when the folder holds a run of another configuration; says what differs.
+      UserError: the folder holds a run with another configuration; the message lists the
+        differences.
     """
     path = os.path.join(folder, FILE_NAME)
-    # Through JSON, so that tuples compare as they are stored.
+    # JSON turns tuples into lists, so it makes the new values comparable with stored ones.
     new = json.loads(json.dumps(dataclasses.asdict(config)))
     if os.path.exists(path):
-        old = _completed(read(folder), config)
+        old = _with_defaults(read(folder), config)
         _refuse_differences(path, old, new, flag, may_change)
     files.write_atomically(path, json.dumps(new, indent=1))
 
 
-def read(folder):
-    """The stored fields: dict of JSON types.
+def read(folder: str) -> dict[str, Any]:
+    """Returns the stored fields as JSON types.
 
     Raises:
-      UserError: when there are none.
+      UserError: the folder has no readable configuration.
     """
     path = os.path.join(folder, FILE_NAME)
     try:
@@ -45,26 +59,27 @@ def read(folder):
         raise UserError(f"{path}: not the config of a run: {error}") from error
 
 
-def _completed(stored, config):
-    """`stored` with what its dataclasses have come to have since, at the defaults.
+def _with_defaults(stored: Any, config: object) -> Any:
+    """Adds the fields that the dataclass has gained since `stored` was written.
 
-    A field that an earlier version did not have was as the default is.
+    A run behaved like the default of a field before the field existed.
 
     Args:
-      stored: what was read of `config`, or of a part of it.
-      config: the dataclass, a dict of dataclasses, or whatever else is in one.
+      stored: JSON value read for `config`, or for a part of it.
+      config: the dataclass, a dict of dataclasses, or another value inside them.
     """
     if not isinstance(stored, dict):
         return stored
-    if dataclasses.is_dataclass(config):
+    parts: dict[str, object] = {}
+    if dataclasses.is_dataclass(config) and not isinstance(config, type):
         stored = {**_defaults(config), **stored}
         parts = vars(config)
-    else:
-        parts = config if isinstance(config, dict) else {}
-    return {key: _completed(value, parts.get(key)) for key, value in stored.items()}
+    elif isinstance(config, dict):
+        parts = config
+    return {key: _with_defaults(value, parts.get(key)) for key, value in stored.items()}
 
 
-def _defaults(config):
+def _defaults(config: DataclassInstance) -> dict[str, Any]:
     defaults = {
         field.name: field.default
         for field in dataclasses.fields(config)
@@ -73,8 +88,14 @@ def _defaults(config):
     return json.loads(json.dumps(defaults))
 
 
-def _refuse_differences(path, old, new, flag, may_change):
-    old, new = _flat(old), _flat(new)
+def _refuse_differences(
+    path: str,
+    old: dict[str, Any],
+    new: dict[str, Any],
+    flag: str,
+    may_change: Collection[str],
+) -> None:
+    old, new = _flatten(old), _flatten(new)
     differences = [
         f"{key} was {old.get(key)!r}, now {new.get(key)!r}"
         for key in sorted({*old, *new})
@@ -87,11 +108,12 @@ def _refuse_differences(path, old, new, flag, may_change):
         )
 
 
-def _flat(tree, prefix=""):
-    flat = {}
+def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns the leaves of nested dicts by names such as "trunk.depth"."""
+    flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict):
-            flat.update(_flat(value, f"{prefix}{key}."))
+            flat.update(_flatten(value, f"{prefix}{key}."))
         else:
             flat[prefix + key] = value
     return flat

@@ -1,9 +1,9 @@
-"""Errors whose text is written for the person at the terminal."""
+"""The error that a command reports to its user."""
 
 
 class UserError(ValueError):
-    """Bad input, flag or environment.
+    """Invalid input, configuration or environment.
 
-    The message names the file, the flag or the value, and what was expected.
-    Mains print it without a traceback and exit with status 1.
+    The message names the file, the field or the value, and says what was expected.
+    Commands print the message without a traceback and exit with status 1.
     """

@@ -1,34 +1,41 @@
-"""Files that are either whole or absent, whenever the power goes."""
+"""Writes files and folders that are either complete or absent, even after a crash."""
+
+from __future__ import annotations
 
 import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 import uuid
+from collections.abc import Iterator
 
 from selfsup.common.errors import UserError
 
+# Suffix of folders that `replace_folder` has not finished.
+PARTIAL = ".partial"
+
 
 def native_path(path: str) -> bytes:
-    """`path` as TensorFlow's readers and writers take it, whatever bytes its name has.
+    """Returns a path in the form that TensorFlow accepts for every file name.
 
-    As str they refuse a name that is not UTF-8, which Linux allows.
+    Linux allows names that are not UTF-8, which TensorFlow rejects as str.
     """
     return os.fsencode(path)
 
 
 def as_utf8(name: str) -> str:
-    """`name` as records and reports hold it: bytes that are not UTF-8 are escaped."""
+    """Returns a file name for records and reports: bytes that are not UTF-8 are escaped."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
 def printable(name: str) -> str:
-    """`name` with escapes for all that is not printable: tabs, breaks, other bytes."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in name)
+    """Escapes all characters that cannot be printed, such as tabs and line breaks."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)
 
 
-def sync(path):
-    """Waits until the file or folder `path` is on the disk."""
+def sync(path: str) -> None:
+    """Waits until the file or folder `path` is on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -36,20 +43,28 @@ def sync(path):
         os.close(descriptor)
 
 
-def temporary_name(path):
-    """A name beside `path` that no other process takes, on any machine."""
+def temporary_name(path: str) -> str:
+    """Returns a name beside `path` that no other process uses, on any machine."""
     return f"{path}.{uuid.uuid4().hex}.tmp"
 
 
-def publish(temporary, path):
-    """Renames the finished file `temporary` to `path`, durably."""
+def publish(temporary: str, path: str) -> None:
+    """Renames the finished file `temporary` to `path` and waits until that is on disk."""
     sync(temporary)
     os.replace(temporary, path)
     sync(os.path.dirname(os.path.abspath(path)))
 
 
-def write_atomically(path, data):
-    """Writes `data` (str or bytes) to `path`, replacing what was there at once."""
+def write_atomically(path: str, data: str | bytes) -> None:
+    """Writes `data` to the file `path`, which has its old or new content at any time.
+
+    Args:
+      path: of the file; an existing file is replaced.
+      data: bytes, or text, which is stored as UTF-8.
+
+    Raises:
+      OSError: the file cannot be written.
+    """
     temporary = temporary_name(path)
     if isinstance(data, str):
         data = data.encode("utf-8", errors="backslashreplace")
@@ -64,11 +79,57 @@ def write_atomically(path, data):
 
 
 @contextlib.contextmanager
-def locked(path, busy):
-    """Holds the lock file `path`; the system lets go of it when the process ends.
+def replace_folder(path: str) -> Iterator[str]:
+    """Yields an empty folder beside `path`, which replaces `path` when the block ends.
+
+    If the block raises an error, `path` stays as it was. If the process is killed, a
+    hidden folder with the suffix `PARTIAL` is left.
+
+    Args:
+      path: of the folder, whose parent exists; an existing folder is replaced.
 
     Raises:
-      UserError: with the text `busy` when another process holds it.
+      OSError: the folder cannot be written.
+    """
+    parent, name = os.path.split(os.path.abspath(path))
+    number = uuid.uuid4().hex
+    partial = os.path.join(parent, f".{name}.{number}{PARTIAL}")
+    old = os.path.join(parent, f".{name}.{number}.old{PARTIAL}")
+    os.mkdir(partial)
+    try:
+        yield partial
+        _sync_tree(partial)
+        if os.path.isdir(path):
+            os.rename(path, old)
+        try:
+            os.rename(partial, path)
+        except OSError:
+            if os.path.isdir(old):
+                os.rename(old, path)
+            raise
+        sync(parent)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _sync_tree(folder: str) -> None:
+    for parent, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            sync(os.path.join(parent, name))
+        sync(parent)
+
+
+@contextlib.contextmanager
+def locked(path: str, busy: str) -> Iterator[None]:
+    """Holds the lock file `path`; the system releases it when the process ends.
+
+    Args:
+      path: of the lock file, which is created.
+      busy: text of the error when another process holds the lock.
+
+    Raises:
+      UserError: another process holds the lock.
     """
     with open(path, "w", encoding="utf-8") as file:
         try:
@@ -78,8 +139,8 @@ def locked(path, busy):
         yield
 
 
-def sha256(path):
-    """Hexadecimal SHA-256 of the file `path`."""
+def sha256(path: str) -> str:
+    """Returns the SHA-256 digest of the file `path` in hexadecimal digits."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         for block in iter(lambda: file.read(1 << 20), b""):

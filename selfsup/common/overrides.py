@@ -1,84 +1,138 @@
-"""Texts such as "KEY=VALUE" that override fields of frozen config dataclasses."""
+"""Overrides fields of frozen config dataclasses by texts such as "KEY=VALUE"."""
+
+from __future__ import annotations
 
 import dataclasses
 import json
 import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from selfsup.common import paths
 from selfsup.common.errors import UserError
 
-# In the metadata of a str field that holds a path: {PATH: True}.
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+# Key in the metadata of a str field that holds a path: {PATH: True}.
 PATH = "path"
 
+_Value = TypeVar("_Value")
+_Config = TypeVar("_Config", bound="DataclassInstance")
 
-def apply(config, texts, flag):
-    """`config` with the fields that `texts` override, all at once.
+
+def apply(config: _Config, texts: Iterable[str], flag: str) -> _Config:
+    """Returns `config` with the fields that `texts` override, all at once.
 
     Args:
       config: a frozen dataclass.
-      texts: strings "KEY=VALUE"; of one key, the last counts.
-      flag: name of the flag that they come from, for errors.
+      texts: strings "KEY=VALUE"; the last text for a key counts.
+      flag: name of the flag that the texts come from, for errors.
 
     Raises:
-      UserError: for unknown keys, with the list of known ones, for values of another
-        type than the default's, and for those that the dataclass refuses.
+      UserError: a key is unknown, a value does not have the type of the field's default,
+        or the dataclass rejects a value.
     """
-    values = {}
+    texts = tuple(texts)
+    values: dict[str, object] = {}
     for text in texts:
         key, value = split(text, "=", flag, "KEY=VALUE")
         values[key] = _read(config, key, value, f"{flag}={text}")
-    return _replaced(config, values, ", ".join(f"{flag}={text}" for text in texts))
+    return _replace(config, values, ", ".join(f"{flag}={text}" for text in texts))
 
 
-def override(config, key, value, flag):
-    """`config` with field `key` read from the text `value`; errors as of `apply`."""
-    return _replaced(config, {key: _read(config, key, value, flag)}, flag)
+def override(config: _Config, key: str, value: str, flag: str) -> _Config:
+    """Returns `config` with the field `key` read from the text `value`.
+
+    Args:
+      config: a frozen dataclass.
+      key: name of a field.
+      value: text of the new value.
+      flag: name of the flag with its value, for errors.
+
+    Raises:
+      UserError: see `apply`.
+    """
+    return _replace(config, {key: _read(config, key, value, flag)}, flag)
 
 
-def _read(config, key, value, flag):
+def _read(config: DataclassInstance, key: str, value: str, flag: str) -> object:
     fields = {field.name: field for field in dataclasses.fields(config)}
     field = look_up(flag, key, fields)
-    read = parse(value, type(getattr(config, key)), flag)
+    parsed: object = parse(value, type(getattr(config, key)), flag)
     if not field.metadata.get(PATH):
-        return read
+        return parsed
     try:
-        return paths.local(read)
+        return paths.local(cast(str, parsed))
     except UserError as error:
         raise UserError(f"{flag}: {error}") from error
 
 
-def _replaced(config, values, flag):
+def _replace(config: _Config, values: dict[str, Any], flag: str) -> _Config:
     try:
         return dataclasses.replace(config, **values)
     except UserError as error:
         raise UserError(f"{flag}: {error}") from error
 
 
-def look_up(flag, name, table):
-    """`table[name]`, or a `UserError` that lists the table's keys."""
+def look_up(flag: str, name: str, table: Mapping[str, _Value]) -> _Value:
+    """Returns `table[name]`.
+
+    Args:
+      flag: name of the flag or field that holds the name, for errors.
+      name: the key.
+      table: the known names with their values.
+
+    Raises:
+      UserError: the name is unknown; the message lists the known names.
+    """
     if name not in table:
         raise UserError(f"{flag}: unknown {name!r}; known: {', '.join(sorted(table))}")
     return table[name]
 
 
-def split(text, separator, flag, form):
-    """The two parts of `text`; a `UserError` that gives `form` where it has not two."""
-    left, found, right = text.partition(separator)
-    if not (found and left and right):
+def split(text: str, separator: str, flag: str, form: str) -> tuple[str, str]:
+    """Returns the two parts of `text` at the first `separator`.
+
+    Args:
+      text: such as "KEY=VALUE".
+      separator: such as "=".
+      flag: name of the flag that the text comes from, for errors.
+      form: what the text should look like, for errors.
+
+    Raises:
+      UserError: the separator is missing, or one of the parts is empty.
+    """
+    left, middle, right = text.partition(separator)
+    if not (middle and left and right):
         raise UserError(f"{flag}={text}: expected {form}")
     return left, right
 
 
-def parse(text, kind, flag):
-    """Reads `text` as a value of the type `kind`."""
+def parse(text: str, kind: type[_Value], flag: str) -> _Value:
+    """Reads `text` as a value of the type `kind`.
+
+    Args:
+      text: "true", "false", "1" or "0" for bool; a decimal number for int and float;
+        any text for str; JSON for other types.
+      kind: the type.
+      flag: name of the flag that the text comes from, for errors.
+
+    Raises:
+      UserError: the text does not denote such a value; a float has to be finite.
+    """
     try:
-        if kind is bool:
-            return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
-        if kind is float and not math.isfinite(float(text)):
-            raise ValueError
-        if kind in (int, float, str):
-            return kind(text)
-        value = json.loads(text)
-        return tuple(value) if kind is tuple else value
+        return cast(_Value, _parse(text, kind))
     except (TypeError, ValueError, KeyError) as error:
         raise UserError(f"{flag}: expected {kind.__name__}, got {text!r}") from error
+
+
+def _parse(text: str, kind: type) -> object:
+    if kind is bool:
+        return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+    if kind is float and not math.isfinite(float(text)):
+        raise ValueError
+    if kind in (int, float, str):
+        return kind(text)
+    value = json.loads(text)
+    return tuple(value) if kind is tuple else value

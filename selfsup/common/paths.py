@@ -1,4 +1,4 @@
-"""Paths as people write them, such as `~/photos` or `gs://bucket/photos`."""
+"""Paths as users write them, such as `~/photos` or `gs://bucket/photos`."""
 
 from __future__ import annotations
 
@@ -7,59 +7,59 @@ import re
 
 from selfsup.common.errors import UserError
 
-# RFC 3986, section 3.1, with the two slashes that addresses of stores have.
+# RFC 3986, section 3.1, followed by the two slashes of a storage address.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 def scheme(text: str) -> str:
-    """The scheme of an address in lower case, such as "gs"; "" for a path."""
-    found = _SCHEME.match(text)
-    return found[1].lower() if found else ""
+    """Returns the scheme of an address in lower case, such as "gs"; "" for a path."""
+    match = _SCHEME.match(text)
+    return match[1].lower() if match else ""
 
 
 def local(text: str) -> str:
-    """A path of this machine's file system, with a leading `~` or `~user` expanded.
+    """Returns a path of this machine, with a leading `~` or `~user` expanded.
 
     Raises:
-      UserError: for an address (`gs://`, `s3://`, `file://`, any scheme) and for the home
-        of a user who is not known here; the caller's message has to name the value.
+      UserError: the text is an address (`gs://`, `s3://`, `file://`, any scheme), or the
+        user after `~` is unknown here. The message does not name the flag or field.
     """
-    found = scheme(text)
-    if found == "file":
+    prefix = scheme(text)
+    if prefix == "file":
         raise UserError("expected a path without file://")
-    if found:
+    if prefix:
         raise UserError(
-            f"expected a path of this machine; {found}:// is the address of a store, "
-            "which this command can neither read nor write. Copy what it is to read to "
-            "this machine first; have it write to this machine and copy that afterwards"
+            f"expected a path of this machine; {prefix}:// is the address of a store, "
+            "which this command can neither read nor write. Copy input data to this "
+            "machine first; let the command write to this machine and copy the result"
         )
     expanded = os.path.expanduser(text)
     if expanded.startswith("~"):
         user = text.split("/", 1)[0]
         raise UserError(
-            f"no home folder is known for {user}; for a name that begins with ~, give "
-            f"./{text}"
+            f"{user} has no home folder on this machine; if the name itself begins with "
+            f"~, write ./{text}"
         )
     return expanded
 
 
 def readable(text: str) -> str:
-    """A path as of `local`, or an address that a file system of TensorFlow's reads.
+    """Returns a local path, or an address that a file system of TensorFlow can read.
 
     Raises:
-      UserError: as of `local`, and where TensorFlow has no file system of that scheme.
+      UserError: see `local`; or TensorFlow has no file system for the scheme.
     """
-    found = scheme(text)
-    if found in ("", "file"):
+    prefix = scheme(text)
+    if prefix in ("", "file"):
         return local(text)
-    # Late, as only such a value needs it.
+    # Imported here, because only addresses need it and the import takes seconds.
     import tensorflow as tf
 
     known = tf.io.gfile.get_registered_schemes()
-    if found not in known:
+    if prefix not in known:
+        listed = ", ".join(f"{name}://" for name in sorted(known) if name)
         raise UserError(
-            f"TensorFlow has no file system for {found}:// here, only for "
-            f"{', '.join(f'{name}://' for name in sorted(known) if name)}. Copy what it "
-            "is to read to this machine first"
+            f"the installed TensorFlow cannot read {prefix}://, only {listed}. Copy the "
+            "data to this machine first"
         )
     return text

@@ -1,38 +1,46 @@
-"""Stopping on request: SIGINT and SIGTERM ask, the loop stops between steps."""
+"""Stops a training loop between two steps when SIGINT or SIGTERM arrives."""
+
+from __future__ import annotations
 
 import os
 import signal
 import sys
+from types import FrameType, TracebackType
 
 
 class StopSignals:
-    """A context in which the first SIGINT or SIGTERM is noted rather than obeyed.
+    """Context manager that records the first SIGINT or SIGTERM instead of obeying it.
 
-    A second one has its usual effect: what is being waited for may hang.
+    A second signal has its usual effect, because the loop may hang in an operation.
 
     Attributes:
       received: name of the signal, such as "SIGTERM", or None.
     """
 
-    def __init__(self):
-        self.received = None
-        self._previous = {}
+    def __init__(self) -> None:
+        self.received: str | None = None
+        self._previous: dict[signal.Signals, signal._HANDLER] = {}
 
-    def __enter__(self):
-        for which in (signal.SIGINT, signal.SIGTERM):
-            self._previous[which] = signal.signal(which, self._note)
+    def __enter__(self) -> StopSignals:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._record)
         return self
 
-    def __exit__(self, *_):
-        self._put_back()
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._restore_handlers()
 
-    def _note(self, number, _):
+    def _record(self, number: int, frame: FrameType | None) -> None:
         self.received = signal.Signals(number).name
-        self._put_back()
+        self._restore_handlers()
         text = f"\n{self.received}: stopping after this step, with a checkpoint ...\n"
-        # Not print: the signal may have come in the middle of one.
+        # Not `print`: the signal may interrupt a `print` that holds the stream's lock.
         os.write(sys.stderr.fileno(), text.encode())
 
-    def _put_back(self):
-        for which, handler in self._previous.items():
-            signal.signal(which, handler)
+    def _restore_handlers(self) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)

@@ -1,12 +1,19 @@
-"""Which versions made something: for manifests and model cards."""
+"""Versions of the installed packages, for manifests and model cards."""
+
+from __future__ import annotations
 
 import contextlib
 import importlib.metadata
 import platform
+from collections.abc import Iterable
 
 
-def installed(packages):
-    """{"python": version, package: version, ...}; packages not installed are left out."""
+def installed(packages: Iterable[str]) -> dict[str, str]:
+    """Returns the version of Python, as "python", and of each installed package.
+
+    Args:
+      packages: names of packages; the result omits those that are not installed.
+    """
     versions = {"python": platform.python_version()}
     for name in packages:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

@@ -1,14 +1,15 @@
-"""Keeps off the terminal what nobody who uses this package can act on.
+"""Suppresses warnings of other packages on which a user cannot act.
 
-Every package of ours imports this first, before a module can import TensorFlow Addons,
-TensorFlow Hub or Google's libraries.
+Every package of this project imports this module first, before any module can import
+TensorFlow Addons, TensorFlow Hub or Google's libraries.
 """
 
 import warnings
 
-# That TensorFlow Addons gets no more releases is known: one module of ours imports it.
+# TensorFlow Addons warns that its development has ended.
 warnings.filterwarnings("ignore", category=UserWarning, module="tensorflow_addons")
-# tensorflow_hub's; setup.py keeps setuptools below the version without pkg_resources.
+# TensorFlow Hub uses pkg_resources; setup.py keeps setuptools below the version that
+# removes it.
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
-# When Google's support for this Python ends.
+# Google's libraries warn about the date on which they end support for this Python.
 warnings.filterwarnings("ignore", category=FutureWarning, module="google.api_core")

@@ -1,1 +1,1 @@
-"""TFRecord schema, manifests and the input pipeline."""
+"""The record schema, manifests of data sets and the input pipeline."""

@@ -1,27 +1,36 @@
-"""The only TFRecord schema, shared by the builders (writers) and training (reader).
+"""The TFRecord schema: how builders write records and how everything reads them.
 
 | feature             | type  | meaning                                             |
 |---------------------|-------|-----------------------------------------------------|
 | image/encoded       | bytes | JPEG or PNG, upright, decodes to 3 channels of uint8 |
-| image/height, width | int64 | pixels                                              |
+| image/height, width | int64 | size in pixels                                      |
 | image/key           | bytes | input path relative to the input folder (UTF-8)     |
-| image/label         | int64 | class index, -1 where there is none                 |
-| video/frame         | int64 | frame index from 0, -1 for a photo                  |
+| image/label         | int64 | class index; -1 without a label                     |
+| video/frame         | int64 | frame index from 0; -1 for a photo                  |
 | motion_mask/encoded | bytes | PNG, uint8 [H/8, W/8]: 0 background, 1 foreground,  |
-|                     |       | 255 ignore; empty where there is none               |
+|                     |       | 255 ignore; empty without a mask                    |
 | object/box          | float | N x 4: ymin, xmin, ymax, xmax; edges in pixels from |
 |                     |       | 0, so that a box covers rows ymin to ymax - 1       |
 | object/class        | int64 | N class indices                                     |
-| object/difficult    | int64 | N of 0 or 1: VOC's "difficult"                      |
-| depth/encoded       | bytes | PNG, uint16 [H, W], 0 where unknown; empty where    |
-|                     |       | there is none                                       |
-| depth/unit          | float | metres a step of depth/encoded                      |
+| object/difficult    | int64 | N values, 0 or 1: VOC's "difficult"                 |
+| depth/encoded       | bytes | PNG, uint16 [H, W], 0 for unknown; empty without    |
+|                     |       | depth                                               |
+| depth/unit          | float | metres per step of depth/encoded                    |
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypedDict, Union, cast
+
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
 from selfsup.common import files
 
+# What `parse` can decode. `ENCODED` is the undecoded image; the other names are also
+# those of `Manifest.features`.
+ENCODED = "encoded"
 IMAGE = "image"
 LABEL = "label"
 MOTION_MASK = "motion_mask"
@@ -30,113 +39,220 @@ DEPTH = "depth"
 MASK_STRIDE = 8
 MASK_IGNORE = 255
 NO_LABEL = -1
-# What an error of the input pipeline begins with that a record's content is to blame for.
+NO_FRAME = -1
+# First words of an error of the input pipeline that a record's content causes.
 BAD_RECORD = "bad record"
 
-
-def _bytes(value):
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+_Scalar = Union[bytes, int, float]
 
 
-def _int64(*values):
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=map(int, values)))
+class _Field(NamedTuple):
+    """How the schema stores a feature.
+
+    Attributes:
+      kind: "bytes", "int64" or "float".
+      default: value for records written before the feature existed; None where every
+        record has the feature.
+      is_list: whether the feature holds a list, which may be empty.
+    """
+
+    kind: str
+    default: _Scalar | None = None
+    is_list: bool = False
 
 
-def _float(*values):
-    return tf.train.Feature(float_list=tf.train.FloatList(value=map(float, values)))
+_SCHEMA = {
+    "image/encoded": _Field("bytes"),
+    "image/height": _Field("int64"),
+    "image/width": _Field("int64"),
+    "image/key": _Field("bytes"),
+    "image/label": _Field("int64", NO_LABEL),
+    "video/frame": _Field("int64", NO_FRAME),
+    "motion_mask/encoded": _Field("bytes", b""),
+    "object/box": _Field("float", is_list=True),
+    "object/class": _Field("int64", is_list=True),
+    "object/difficult": _Field("int64", is_list=True),
+    "depth/encoded": _Field("bytes", b""),
+    "depth/unit": _Field("float", 0.0),
+}
+
+RawRecord = TypedDict(
+    "RawRecord",
+    {
+        "image/encoded": bytes,
+        "image/height": int,
+        "image/width": int,
+        "image/key": bytes,
+        "image/label": int,
+        "video/frame": int,
+        "motion_mask/encoded": bytes,
+        "object/box": "list[float]",
+        "object/class": "list[int]",
+        "object/difficult": "list[int]",
+        "depth/encoded": bytes,
+        "depth/unit": float,
+    },
+)
 
 
 def serialize(
     *,
-    key,
-    encoded,
-    height,
-    width,
-    label=NO_LABEL,
-    frame=-1,
-    motion_mask=b"",
-    boxes=(),
-    classes=(),
-    difficult=(),
-    depth=b"",
-    depth_unit=0.0,
-):
+    key: str,
+    encoded: bytes,
+    height: int,
+    width: int,
+    label: int = NO_LABEL,
+    frame: int = NO_FRAME,
+    motion_mask: bytes = b"",
+    boxes: Iterable[Sequence[float]] = (),
+    classes: Iterable[int] = (),
+    difficult: Iterable[int] = (),
+    depth: bytes = b"",
+    depth_unit: float = 0.0,
+) -> bytes:
     """Returns one record as serialized `tf.train.Example` bytes.
 
     Args:
-      key: str, the input's path relative to the input folder; what is not Unicode
-        in a file name is stored as `\\udcXX`.
-      encoded: bytes of a JPEG or PNG that is upright and not CMYK.
-      height, width: its size in pixels.
+      key: the input's path relative to the input folder. Bytes of a file name that are
+        not Unicode are stored as `\\udcXX`.
+      encoded: JPEG or PNG file content of an image that is upright and not CMYK.
+      height: image height in pixels.
+      width: image width in pixels.
       label: class index, or -1.
       frame: index of the video frame, or -1 for a photo.
       motion_mask: PNG bytes, uint8 [height / 8, width / 8] of 0, 1 and 255, or b"".
       boxes: [N, 4] floats (ymin, xmin, ymax, xmax), edges in pixels from 0. VOC's
-        (xmin, ymin, xmax, ymax), which count from 1 and include their last pixel,
-        are (ymin - 1, xmin - 1, ymax, xmax) here.
+        (xmin, ymin, xmax, ymax) count from 1 and include the last pixel, so VOC's box is
+        (ymin - 1, xmin - 1, ymax, xmax) here.
       classes: [N] class indices of the boxes.
-      difficult: [N] of 0 or 1.
-      depth: PNG bytes, uint16 [height, width], 0 where unknown, or b"".
-      depth_unit: metres a step of `depth`.
+      difficult: [N] values, 0 or 1.
+      depth: PNG bytes, uint16 [height, width], 0 for unknown, or b"".
+      depth_unit: metres per step of `depth`.
     """
+    values: dict[str, list[_Scalar]] = {
+        "image/encoded": [encoded],
+        "image/height": [height],
+        "image/width": [width],
+        "image/key": [files.as_utf8(key).encode()],
+        "image/label": [label],
+        "video/frame": [frame],
+        "motion_mask/encoded": [motion_mask],
+        "object/box": [edge for box in boxes for edge in box],
+        "object/class": [*classes],
+        "object/difficult": [*difficult],
+        "depth/encoded": [depth],
+        "depth/unit": [depth_unit],
+    }
     feature = {
-        "image/encoded": _bytes(encoded),
-        "image/height": _int64(height),
-        "image/width": _int64(width),
-        "image/key": _bytes(files.as_utf8(key).encode()),
-        "image/label": _int64(label),
-        "video/frame": _int64(frame),
-        "motion_mask/encoded": _bytes(motion_mask),
-        "object/box": _float(*(edge for box in boxes for edge in box)),
-        "object/class": _int64(*classes),
-        "object/difficult": _int64(*difficult),
-        "depth/encoded": _bytes(depth),
-        "depth/unit": _float(depth_unit),
+        name: _feature(_SCHEMA[name].kind, items) for name, items in values.items()
     }
     example = tf.train.Example(features=tf.train.Features(feature=feature))
     return example.SerializeToString(deterministic=True)
 
 
-def parse(serialized, features):
-    """Decodes one record; to be mapped over a dataset of serialized examples.
+def _feature(kind: str, items: list[_Scalar]) -> tf.train.Feature:
+    if kind == "bytes":
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=items))
+    # NumPy numbers are converted, as the protocol buffers do not take all of them.
+    if kind == "int64":
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=map(int, items)))
+    return tf.train.Feature(float_list=tf.train.FloatList(value=map(float, items)))
+
+
+def read_raw(serialized: bytes) -> RawRecord:
+    """Reads all features of a record without TensorFlow operations or decoding.
+
+    Returns:
+      dict of Python values by name of the schema. Features that the record was written
+      without have their defaults.
+
+    Raises:
+      ValueError: the bytes are not a record, or a required feature is missing.
+    """
+    try:
+        features = tf.train.Example.FromString(serialized).features.feature
+    except DecodeError as error:
+        raise ValueError("is not a tf.train.Example") from error
+    values: dict[str, _Scalar | list[_Scalar] | None] = {}
+    for name, field in _SCHEMA.items():
+        items: list[_Scalar] = []
+        if name in features:
+            items = list(getattr(features[name], f"{field.kind}_list").value)
+        if field.is_list:
+            values[name] = items
+        elif items or field.default is not None:
+            values[name] = items[0] if items else field.default
+        else:
+            raise ValueError(f"has no {name}")
+    return cast(RawRecord, values)
+
+
+def parse(serialized: tf.Tensor, features: Iterable[str]) -> dict[str, tf.Tensor]:
+    """Decodes one record inside a `tf.data` pipeline.
+
+    A feature that the caller then does not use costs nothing in a graph.
 
     Args:
       serialized: scalar string tensor.
-      features: which of `IMAGE`, `LABEL`, `MOTION_MASK`, `BOXES` and `DEPTH` to
-        decode.
+      features: which of `ENCODED`, `IMAGE`, `LABEL`, `MOTION_MASK`, `BOXES` and `DEPTH`
+        to decode.
 
     Returns:
-      dict of "key" (string) and the features asked for: "image" uint8 [H, W, 3],
-      "label" int64 [], "motion_mask" uint8 [H / 8, W / 8, 1]; with `BOXES` "boxes"
-      float32 [N, 4] (see `serialize`), "classes" int64 [N] and "difficult" bool [N];
-      "depth" float32 [H, W, 1] in metres, 0 where unknown.
+      dict of "key" (scalar string) and the requested features: "encoded" (scalar
+      string, the image file), "image" uint8 [H, W, 3], "label" int64 [], "motion_mask"
+      uint8 [H / 8, W / 8, 1]; for `BOXES` "boxes" float32 [N, 4] (see `serialize`),
+      "classes" int64 [N] and "difficult" bool [N]; "depth" float32 [H, W, 1] in metres,
+      0 for unknown.
     """
-    spec = {"image/key": tf.io.FixedLenFeature([], tf.string)}
-    for feature in features:
-        spec.update(_SPECS[feature])
-    values = tf.io.parse_single_example(serialized, spec)
+    features = tuple(features)
+    values = tf.io.parse_single_example(serialized, feature_spec(features))
     parsed = {"key": values["image/key"]}
     for feature in features:
         parsed.update(_DECODERS[feature](values))
     return parsed
 
 
-def _decode_image(values):
+def feature_spec(features: Iterable[str]) -> dict[str, tf.io.FixedLenFeature]:
+    """The argument of `tf.io.parse_example` for "image/key" and some features.
+
+    Args:
+      features: as in `parse`.
+
+    Returns:
+      dict by name of the schema.
+    """
+    names = ["image/key"]
+    names += [name for feature in features for name in _STORED_AS[feature]]
+    return {name: _parsing_rule(_SCHEMA[name]) for name in names}
+
+
+def _parsing_rule(field: _Field) -> tf.io.FixedLenFeature:
+    dtype = {"bytes": tf.string, "int64": tf.int64, "float": tf.float32}[field.kind]
+    if field.is_list:
+        return tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True)
+    return tf.io.FixedLenFeature([], dtype)
+
+
+def _decode_encoded(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    return {"encoded": values["image/encoded"]}
+
+
+def _decode_image(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     image = tf.io.decode_image(
         values["image/encoded"], channels=3, expand_animations=False
     )
     return {"image": tf.ensure_shape(image, [None, None, 3])}
 
 
-def _decode_label(values):
+def _decode_label(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     return {"label": values["image/label"]}
 
 
-def _decode_motion_mask(values):
+def _decode_motion_mask(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     return {"motion_mask": tf.io.decode_png(values["motion_mask/encoded"], channels=1)}
 
 
-def _decode_boxes(values):
+def _decode_boxes(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     return {
         "boxes": tf.reshape(values["object/box"], [-1, 4]),
         "classes": values["object/class"],
@@ -144,34 +260,21 @@ def _decode_boxes(values):
     }
 
 
-def _decode_depth(values):
+def _decode_depth(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     steps = tf.io.decode_png(values["depth/encoded"], channels=1, dtype=tf.uint16)
     return {"depth": tf.cast(steps, tf.float32) * values["depth/unit"]}
 
 
-def _scalar(name, dtype):
-    return {name: tf.io.FixedLenFeature([], dtype)}
-
-
-def _list(name, dtype):
-    return {name: tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True)}
-
-
-_SPECS = {
-    IMAGE: _scalar("image/encoded", tf.string),
-    LABEL: _scalar("image/label", tf.int64),
-    MOTION_MASK: _scalar("motion_mask/encoded", tf.string),
-    BOXES: {
-        **_list("object/box", tf.float32),
-        **_list("object/class", tf.int64),
-        **_list("object/difficult", tf.int64),
-    },
-    DEPTH: {
-        **_scalar("depth/encoded", tf.string),
-        **_scalar("depth/unit", tf.float32),
-    },
+_STORED_AS = {
+    ENCODED: ("image/encoded",),
+    IMAGE: ("image/encoded",),
+    LABEL: ("image/label",),
+    MOTION_MASK: ("motion_mask/encoded",),
+    BOXES: ("object/box", "object/class", "object/difficult"),
+    DEPTH: ("depth/encoded", "depth/unit"),
 }
-_DECODERS = {
+_DECODERS: dict[str, Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]] = {
+    ENCODED: _decode_encoded,
     IMAGE: _decode_image,
     LABEL: _decode_label,
     MOTION_MASK: _decode_motion_mask,

@@ -1,1 +1,1 @@
-"""File formats of others: archives, PASCAL VOC devkits and annotations."""
+"""File formats of other projects: tar archives, PASCAL VOC devkits and annotations."""

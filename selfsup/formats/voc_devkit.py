@@ -1,17 +1,19 @@
-"""Finds the files of a VOC devkit in folders and in tars, without extracting these.
+"""Finds the files of a VOC devkit in folders and in tars, which are not extracted.
 
-The parts of a year (`VOC2007/JPEGImages`, `Annotations` and `ImageSets/Main`) may be
-spread over several inputs, as the organizers distribute them.
+The parts of a year (`VOC2007/JPEGImages`, `Annotations` and `ImageSets/Main`) may be in
+several inputs, because the organizers distribute them in several tars.
 """
 
-import codecs
+from __future__ import annotations
+
 import dataclasses
 import os
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from selfsup.common.errors import UserError
-from selfsup.formats import archives
+from selfsup.formats import archives, voc_lists
 
 LISTS = ("train", "val", "trainval", "test")
 _IMAGES, _ANNOTATIONS, _LISTS = PARTS = ("JPEGImages", "Annotations", "ImageSets/Main")
@@ -23,13 +25,14 @@ _MEMBER = re.compile(rf"(?:(?:.*/)?([^/]+)/)?({'|'.join(PARTS)})/([^/]+)", re.DO
 
 
 class Location(NamedTuple):
-    """Where the bytes of a file lie.
+    """The place of a file's content: a file, or a member of a tar.
 
     Attributes:
-      path: of the file itself, or of the tar that holds it; absolute.
-      offset: where they begin in the tar; -1 for a file of its own.
-      size: how many there are.
-      changed: when the file last was, in ns: no build goes on over a replaced file.
+      path: absolute path of the file, or of the tar that contains it.
+      offset: position of the first byte in the tar; -1 for a file outside tars.
+      size: number of bytes.
+      changed: time in ns when the file last changed. A build that resumes compares it, so
+        that a replaced file is noticed; 0 in a tar.
     """
 
     path: str
@@ -38,12 +41,12 @@ class Location(NamedTuple):
     changed: int = 0
 
     @property
-    def container(self):
-        """The folder or the tar that it is in."""
+    def container(self) -> str:
+        """Path of the folder or of the tar that contains the file."""
         return self.path if self.offset >= 0 else os.path.dirname(self.path)
 
-    def read(self):
-        """The bytes; raises `OSError`."""
+    def read(self) -> bytes:
+        """Returns the content; raises `OSError`."""
         if self.offset >= 0:
             return archives.read(self.path, self.offset, self.size)
         with open(self.path, "rb") as file:
@@ -55,48 +58,60 @@ class Devkit:
     """One year of a devkit.
 
     Attributes:
-      name: its folder's, "VOC2007".
-      images: {image id: `Location`}.
-      annotations: {image id: `Location`}.
-      lists: {"train", "val", "trainval" or "test": tuple of image ids}, each id once;
-        those that are there.
-      containers: paths of the folders and tars that these are in.
+      name: of its folder, such as "VOC2007".
+      images: locations by image id.
+      annotations: locations by image id.
+      lists: image ids by list, "train", "val", "trainval" or "test"; each id once. Lists
+        that do not exist are absent.
+      containers: paths of the folders and tars that contain the files, sorted.
     """
 
     name: str
-    images: dict
-    annotations: dict
-    lists: dict
-    containers: tuple
+    images: dict[str, Location]
+    annotations: dict[str, Location]
+    lists: dict[str, tuple[str, ...]]
+    containers: tuple[str, ...]
 
 
-def find(inputs, year=""):
-    """Finds a devkit.
+# A part's files by name without extension.
+_Part = dict[str, Location]
+# A year's files by part.
+_Year = dict[str, _Part]
+
+
+class _File(NamedTuple):
+    """A file of a devkit: the name of its year, or "", its part and its own name."""
+
+    year: str
+    part: str
+    name: str
+    location: Location
+
+
+def find(inputs: Sequence[str], year: str = "") -> Devkit:
+    """Finds one year of a devkit.
 
     Args:
-      inputs: paths. A folder is a year's ("VOC2007"), the devkit ("VOCdevkit"), which
-        holds years, or one that holds the devkit; a tar holds any of these.
-      year: which one, "VOC2007" or "2007"; "" if there is but one.
-
-    Returns:
-      a `Devkit`.
+      inputs: paths. A folder is that of a year ("VOC2007"), the devkit ("VOCdevkit"), or
+        a folder that contains the devkit. A tar contains any of these.
+      year: such as "VOC2007" or "2007"; "" if the inputs have only one.
 
     Raises:
-      UserError: an input cannot be read, a file is there twice and differs, or it is
-        not clear which year is meant.
+      UserError: an input cannot be read, a file differs between two inputs, or the year
+        is missing or ambiguous.
     """
     try:
         return _find(inputs, year)
     except OSError as error:
-        raise UserError(f"--input: cannot be read: {error}") from error
+        raise UserError(f"the VOC devkit cannot be read: {error}") from error
 
 
-def _find(inputs, year):
-    years = {}
+def _find(inputs: Sequence[str], year: str) -> Devkit:
+    years: dict[str, _Year] = {}
     for path in inputs:
-        for name, part, file, location in _files(path):
-            folder = years.setdefault(name, {part: {} for part in PARTS})[part]
-            _add(folder, os.path.splitext(file)[0], location)
+        for file in _files(path):
+            parts = years.setdefault(file.year, {part: {} for part in PARTS})
+            _add(parts[file.part], os.path.splitext(file.name)[0], file.location)
     wanted = f"VOC{year}" if year.isdigit() else year
     name = _choose_year(years, wanted, ", ".join(inputs))
     images, annotations, lists = (years[name][part] for part in PARTS)
@@ -104,32 +119,32 @@ def _find(inputs, year):
         name=name or wanted,
         images=images,
         annotations=annotations,
-        lists={stem: _ids(location) for stem, location in sorted(lists.items())},
+        lists={stem: _image_ids(location) for stem, location in sorted(lists.items())},
         containers=_containers(years[name]),
     )
 
 
-def _containers(parts):
-    """Paths of all folders and tars that a year's files are in, sorted."""
-    found = {one.container for files in parts.values() for one in files.values()}
-    return tuple(sorted(found))
+def _containers(year: _Year) -> tuple[str, ...]:
+    paths = {location.container for part in year.values() for location in part.values()}
+    return tuple(sorted(paths))
 
 
-def _files(path):
-    """Yields (year, part, file name, Location) of the devkit's files in an input."""
+def _files(path: str) -> Iterator[_File]:
+    """Yields the files of devkits in an input."""
     if os.path.isdir(path):
-        found = _files_of_folder(os.path.abspath(path))
+        files = _files_in_folder(os.path.abspath(path))
     elif os.path.isfile(path):
-        found = _files_of_tar(os.path.abspath(path))
+        files = _files_in_tar(os.path.abspath(path))
     else:
-        raise UserError(f"--input={path}: no such file or folder")
-    for year, part, file, location in found:
-        if not file.startswith(".") and _belongs(part, file):
-            yield year, part, file, location
+        raise UserError(f"{path}: no such file or folder")
+    for file in files:
+        if not file.name.startswith(".") and _is_in_part(file.part, file.name):
+            yield file
 
 
-def _belongs(part, file):
-    stem, extension = os.path.splitext(file)
+def _is_in_part(part: str, name: str) -> bool:
+    """Whether a file in a part's folder has the type that belongs there."""
+    stem, extension = os.path.splitext(name)
     extension = extension.lower()
     if part == _IMAGES:
         return extension in _IMAGE_EXTENSIONS
@@ -138,46 +153,45 @@ def _belongs(part, file):
     return extension == ".txt" and stem in LISTS
 
 
-def _files_of_tar(path):
+def _files_in_tar(path: str) -> Iterator[_File]:
     for entry in archives.entries(path, descend=False):
         if entry.problem:
             raise UserError(
-                f"--input={path}: {entry.name} {entry.problem}; get it anew, or extract "
-                "it and give the folder"
+                f"{path}: {entry.name} {entry.problem}; download the tar again, or "
+                "extract it and use the folder"
             )
         match = _MEMBER.fullmatch(entry.name)
         if match:
             location = Location(path, entry.offset, entry.size)
-            yield match[1] or "", match[2], match[3], location
+            yield _File(match[1] or "", match[2], match[3], location)
 
 
-def _files_of_folder(folder):
-    years = [year for year in _year_folders(folder) if _has_parts(year)]
-    for year in years:
+def _files_in_folder(folder: str) -> Iterator[_File]:
+    for year in _year_folders(folder):
         for part in PARTS:
-            for entry in _listed(os.path.join(year, part)):
-                if entry.is_file():
-                    status = entry.stat()
-                    location = Location(
-                        entry.path, -1, status.st_size, status.st_mtime_ns
-                    )
-                    yield os.path.basename(year), part, entry.name, location
+            for entry in _sorted_entries(os.path.join(year, part)):
+                if not entry.is_file():
+                    continue
+                status = entry.stat()
+                location = Location(entry.path, -1, status.st_size, status.st_mtime_ns)
+                yield _File(os.path.basename(year), part, entry.name, location)
 
 
-def _year_folders(folder):
+def _year_folders(folder: str) -> list[str]:
     if _has_parts(folder):
         return [folder]
     devkit = os.path.join(folder, "VOCdevkit")
     root = devkit if os.path.isdir(devkit) else folder
-    return [entry.path for entry in _listed(root) if entry.is_dir()]
+    paths = [entry.path for entry in _sorted_entries(root) if entry.is_dir()]
+    return [path for path in paths if _has_parts(path)]
 
 
-def _has_parts(folder):
+def _has_parts(folder: str) -> bool:
     return any(os.path.isdir(os.path.join(folder, part)) for part in PARTS)
 
 
-def _listed(folder):
-    """Its entries by name; none where it is not there."""
+def _sorted_entries(folder: str) -> list[os.DirEntry[str]]:
+    """Returns a folder's entries by name; [] for a missing folder."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
@@ -185,54 +199,43 @@ def _listed(folder):
         return []
 
 
-def _add(folder, stem, location):
-    """Files that the inputs share, as the organizers' tars do, must be the same."""
-    other = folder.setdefault(stem, location)
+def _add(part: _Part, stem: str, location: Location) -> None:
+    """Adds a file. Inputs may share files, as the organizers' tars do, if these agree."""
+    other = part.setdefault(stem, location)
     if other is location:
         return
     if other.size != location.size or other.read() != location.read():
         raise UserError(
-            f"--input: {stem} is there twice and differs: in {other.path} and in "
-            f"{location.path}"
+            f"{stem} differs between two inputs: {other.path} and {location.path}"
         )
 
 
-def _choose_year(years, wanted, where):
-    """The key of `years` that is wanted; "" there is a tar's content without a year."""
-    known = ", ".join(name or "one without a name" for name in sorted(years))
+def _choose_year(years: Mapping[str, _Year], wanted: str, inputs: str) -> str:
+    """Returns the key of the wanted year; "" is a tar's content outside a year's folder.
+
+    Args:
+      years: the available years.
+      wanted: name of the year, or "".
+      inputs: paths of the inputs, for errors.
+    """
+    known = ", ".join(name or "a year without a name" for name in sorted(years))
     if not years:
         raise UserError(
-            f"--input={where}: no VOC devkit there: expected VOCdevkit/VOC2007 with the "
-            f"folders {', '.join(PARTS)}, or the tars that hold it"
+            f"{inputs}: contains no VOC devkit; expected VOCdevkit/VOC2007 with the "
+            f"folders {', '.join(PARTS)}, or the tars that contain it"
         )
     if wanted and not {wanted, ""} & set(years):
-        raise UserError(f"--year={wanted}: is not in {where}, which has {known}")
+        raise UserError(f"year {wanted} is not in {inputs}, which has {known}")
     if wanted:
         return wanted if wanted in years else ""
     if len(years) > 1 or "" in years:
-        raise UserError(f"--year: is needed, as {where} has {known}")
+        raise UserError(f"choose a year, because {inputs} has {known}")
     return known
 
 
-def _ids(location):
-    """The image ids in a list file, each once, in its order."""
-    data = location.read()
-    # What Windows editors and shells save.
-    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+def _image_ids(location: Location) -> tuple[str, ...]:
+    """Returns the image ids in a list file, each once, in its order."""
     try:
-        # Names of files, which may hold other bytes than UTF-8.
-        text = data.decode(*(("utf-16",) if wide else ("utf-8-sig", "surrogateescape")))
-    except UnicodeDecodeError as error:
-        raise UserError(f"{location.path}: a list that is no text: {error}") from error
-    if "\0" in text:
-        raise UserError(f"{location.path}: a list that is no text: it holds zero bytes")
-    lines = (_id(line) for line in text.splitlines())
-    return tuple(dict.fromkeys(line for line in lines if line))
-
-
-def _id(line):
-    """The image id in a line; lists for a class add -1, 0 or 1 to it."""
-    words = line.split()
-    if len(words) == 2 and words[1] in ("-1", "0", "1"):
-        return words[0]
-    return line.strip()
+        return voc_lists.parse_image_ids(location.read())
+    except ValueError as error:
+        raise UserError(f"{location.path}: cannot be read: {error}") from error

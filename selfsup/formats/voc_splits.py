@@ -1,12 +1,15 @@
-"""Which image of a VOC devkit is in which split, from its ImageSets/Main lists."""
+"""Assigns the images of a VOC devkit to splits by its lists in ImageSets/Main."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from selfsup.common.errors import UserError
 
 SPLITS = ("train", "validation", "test")
 _SPLIT_OF_LIST = {"train": "train", "val": "validation", "test": "test"}
-_MEANS = {
+_SPLITS_OF_WORD = {
     "train": ("train",),
     "val": ("validation",),
     "validation": ("validation",),
@@ -16,81 +19,94 @@ _MEANS = {
 
 
 class Assignment(NamedTuple):
-    """An image's split, and why it cannot be used, or ""."""
+    """The split of an image.
+
+    Attributes:
+      split: name of the split.
+      problem: why the image cannot be used, or "".
+    """
 
     split: str
     problem: str
 
 
-def parse_splits(words):
-    """The splits that words of --splits mean, in order; all for no words.
+def parse_splits(words: Sequence[str]) -> tuple[str, ...]:
+    """Returns the splits that some words name, in the order of `SPLITS`.
+
+    Args:
+      words: of "train", "val", "validation", "trainval" and "test"; none for all splits.
 
     Raises:
-      UserError: a word means none.
+      UserError: a word is unknown.
     """
     for word in words:
-        if word not in _MEANS:
-            raise UserError(f"--splits={word}: expected some of {', '.join(_MEANS)}")
-    meant = {split for word in words for split in _MEANS[word]}
-    return tuple(split for split in SPLITS if split in meant) or SPLITS
+        if word not in _SPLITS_OF_WORD:
+            known = ", ".join(_SPLITS_OF_WORD)
+            raise UserError(f"unknown split {word!r}; known: {known}")
+    named = {split for word in words for split in _SPLITS_OF_WORD[word]}
+    return tuple(split for split in SPLITS if split in named) or SPLITS
 
 
-def assign(lists):
+def assign(lists: Mapping[str, Iterable[str]]) -> dict[str, Assignment]:
     """Assigns each listed image to a split.
 
     Args:
-      lists: {"train", "val", "trainval" or "test": image ids}; those that are there.
-        Where train or val is missing, it is what trainval has beside the other;
-        where both are, all of trainval is for training.
+      lists: image ids by list: "train", "val", "trainval" or "test". Without the list
+        train or val, that split is the part of trainval that is not in the other list.
+        Without both, all of trainval is for training.
 
     Returns:
-      {image id: `Assignment`}. An image that two splits have is in neither, since no
-      model may be tested on what it was trained on.
+      assignment by image id. An image in two splits is unusable in both, because a model
+      must not be tested on images that it was trained on.
     """
-    found = {}
+    splits_of_image: dict[str, list[str]] = {}
     for name, split in _SPLIT_OF_LIST.items():
         for image in lists.get(name, ()):
-            found.setdefault(image, []).append(split)
-    rest = "train" if "train" not in lists else ""
-    rest = "validation" if "train" in lists and "val" not in lists else rest
+            splits_of_image.setdefault(image, []).append(split)
+    # "" marks images of trainval that train and val should have listed.
+    rest = ""
+    if "train" not in lists:
+        rest = "train"
+    elif "val" not in lists:
+        rest = "validation"
     for image in lists.get("trainval", ()):
-        splits = found.setdefault(image, [])
+        splits = splits_of_image.setdefault(image, [])
         if not set(splits) & {"train", "validation"}:
             splits.insert(0, rest)
-    return {image: _settle(splits) for image, splits in found.items()}
+    return {image: _settle(splits) for image, splits in splits_of_image.items()}
 
 
-def _settle(splits):
+def _settle(splits: list[str]) -> Assignment:
     if len(splits) > 1:
         lists = " and ".join(split or "trainval" for split in splits)
         return Assignment(splits[0] or "train", f"is listed twice: for {lists}")
     if not splits[0]:
-        return Assignment(
-            "train", "is listed in trainval, but neither in train nor val"
-        )
+        return Assignment("train", "is listed in trainval, but not in train or val")
     return Assignment(splits[0], "")
 
 
-def explain_missing(lists, splits):
-    """Says which of `splits` have no list.
+def explain_missing(
+    lists: Mapping[str, Iterable[str]], splits: Iterable[str]
+) -> dict[str, str]:
+    """Explains which of some splits cannot be built, for lack of lists.
 
     Args:
-      lists: as in `assign`.
+      lists: see `assign`.
       splits: names of splits.
 
     Returns:
-      {split: str}.
+      reason by split, for the splits without a list.
     """
     missing = {}
     if "train" not in lists and "trainval" not in lists:
-        missing["train"] = "neither train.txt nor trainval.txt is there"
+        missing["train"] = "neither train.txt nor trainval.txt exists"
     if "val" not in lists and not {"train", "trainval"} <= set(lists):
-        missing["validation"] = "val.txt is not there"
+        missing["validation"] = "val.txt does not exist"
         if "trainval" in lists:
             missing["validation"] += ": all of trainval.txt is for training"
     if "test" not in lists:
         missing["test"] = (
-            "test.txt is not there: the test set is a tar of its own "
+            "test.txt does not exist: the test set is a separate tar "
             "(VOCtest_06-Nov-2007.tar for 2007)"
         )
     return {split: missing[split] for split in splits if split in missing}

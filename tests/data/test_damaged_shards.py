@@ -1,4 +1,4 @@
-"""Reading shards that are really cut short or corrupted."""
+"""Reads shards that are truncated or corrupted."""
 
 import os
 import random
@@ -16,7 +16,7 @@ SIZES = [4, 6, 5]
 
 
 class KeyTask:
-    """Passes keys through: what the pipeline itself does."""
+    """Returns the keys of records, to test only the pipeline."""
 
     features = ("image",)
 
@@ -25,34 +25,34 @@ class KeyTask:
 
 
 def _starts(content):
-    """Where each record of a TFRecord file starts."""
-    starts, at = [], 0
-    while at < len(content):
-        starts.append(at)
-        at += struct.unpack_from("<Q", content, at)[0] + 16
+    """Returns the offset of each record in a TFRecord file."""
+    starts, offset = [], 0
+    while offset < len(content):
+        starts.append(offset)
+        offset += struct.unpack_from("<Q", content, offset)[0] + 16
     return starts
 
 
-def _flip(content, at):
+def _flip(content, offset):
     changed = bytearray(content)
-    changed[at] ^= 0x10
+    changed[offset] ^= 0x10
     return bytes(changed)
 
 
-# What befalls the fourth record, which starts at `at`.
+# Damages the fourth record, which starts at byte `start`.
 DAMAGE = {
-    "cut in the length": lambda content, at: content[: at + 5],
-    "cut in the data": lambda content, at: content[: at + 100],
-    "cut at a record's end": lambda content, at: content[:at],
-    "length": lambda content, at: _flip(content, at + 1),
-    # 2^60 bytes: must not be asked for.
-    "giant length": lambda content, at: (
-        content[:at] + struct.pack("<Q", 1 << 60) + content[at + 8 :]
+    "cut in the length": lambda content, start: content[: start + 5],
+    "cut in the data": lambda content, start: content[: start + 100],
+    "cut at a record's end": lambda content, start: content[:start],
+    "length": lambda content, start: _flip(content, start + 1),
+    # 2^60 bytes, which must not be allocated.
+    "giant length": lambda content, start: (
+        content[:start] + struct.pack("<Q", 1 << 60) + content[start + 8 :]
     ),
-    "data": lambda content, at: _flip(content, at + 200),
-    "zeros": lambda content, at: content[:at] + bytes(len(content) - at),
-    "other bytes": lambda content, at: (
-        content[:at] + random.Random(0).randbytes(len(content) - at)
+    "data": lambda content, start: _flip(content, start + 200),
+    "zeros": lambda content, start: content[:start] + bytes(len(content) - start),
+    "other bytes": lambda content, start: (
+        content[:start] + random.Random(0).randbytes(len(content) - start)
     ),
 }
 
@@ -67,32 +67,32 @@ def _damage(made, shard, kind):
 
 
 def _read(source, position, count):
-    """[(key, stand-in), ...] of training examples."""
+    """Returns [(key, replaced shard), ...] of training examples."""
     batches = pipeline.training_batches(KeyTask(), source, 7, position, 1)
     pairs = [pipeline.split_replaced_shard(batch) for batch in batches.take(count)]
     return [(int(batch["key"].numpy()[0]), int(tag[0])) for batch, tag in pairs]
 
 
 @pytest.mark.parametrize("kind", sorted(DAMAGE))
-def test_others_stand_in_for_what_lies_behind_the_damage(tmp_path, kind):
+def test_other_records_replace_those_after_the_damage(tmp_path, kind):
     made = write_set(str(tmp_path), SIZES)
     path = _damage(made, 1, kind)
     assert count_whole_records(path) == 3
     source = pipeline.DatasetSplit([made], "train")
     epoch = _read(source, 0, source.records)
-    own = sorted(key for key, stand_in in epoch if stand_in == -1)
+    own = sorted(key for key, tag in epoch if tag == -1)
     assert own == [key for key in range(15) if key not in (7, 8, 9)]
-    # From the next shard on.
-    assert sorted(key for key, stand_in in epoch if stand_in == 1) == [10, 11, 12]
+    # The replacements come from the next shard.
+    assert sorted(key for key, tag in epoch if tag == 1) == [10, 11, 12]
 
 
-def test_a_whole_set_has_no_stand_ins(tmp_path):
+def test_an_undamaged_set_has_no_replacements(tmp_path):
     source = pipeline.DatasetSplit([write_set(str(tmp_path), SIZES)], "train")
-    assert {stand_in for _, stand_in in _read(source, 0, 40)} == {-1}
+    assert {tag for _, tag in _read(source, 0, 40)} == {-1}
     assert source.damaged == ()
 
 
-def test_any_position_goes_on_as_if_read_from_the_start(tmp_path):
+def test_any_position_continues_as_if_read_from_the_start(tmp_path):
     made = write_set(str(tmp_path), [3, 4, 0, 5, 9, 4] * 4)
     for shard, kind in ((1, "data"), (4, "cut in the data"), (23, "zeros")):
         _damage(made, shard, kind)
@@ -103,18 +103,18 @@ def test_any_position_goes_on_as_if_read_from_the_start(tmp_path):
 
 
 def test_damage_moves_no_other_record(tmp_path):
-    """A shard that is damaged, or mended, while a run is stopped changes itself alone."""
+    """Damaging or repairing a shard between two runs changes only that shard's records."""
     made = write_set(str(tmp_path), SIZES)
     before = _read(pipeline.DatasetSplit([made], "train"), 0, 45)
     _damage(made, 1, "data")
     after = _read(pipeline.DatasetSplit([made], "train"), 0, 45)
-    # Three records are lost, three times over; shuffling goes by place alone.
-    same = [one == other for one, other in zip(before, after)]
+    # Three records are missing in each of three epochs; shuffling depends on positions.
+    same = [first == second for first, second in zip(before, after)]
     assert same.count(False) == 9
     assert all(ok == (tag == -1) for ok, (_, tag) in zip(same, after))
 
 
-def test_a_set_of_one_shard_stands_in_for_itself(tmp_path):
+def test_a_damaged_single_shard_repeats_its_own_records(tmp_path):
     made = write_set(str(tmp_path), [10])
     _damage(made, 0, "data")
     epoch = _read(pipeline.DatasetSplit([made], "train"), 0, 10)
@@ -122,7 +122,7 @@ def test_a_set_of_one_shard_stands_in_for_itself(tmp_path):
     assert sorted(key for key, tag in epoch if tag == 0) == [0, 0, 0, 1, 1, 2, 2]
 
 
-def test_damaged_shards_of_another_size_are_named_at_once(tmp_path, capfd):
+def test_shards_with_a_wrong_size_are_named_immediately(tmp_path, capfd):
     made = write_set(str(tmp_path), SIZES)
     _damage(made, 2, "cut in the data")
     (tmp_path / made.shards[0].file).write_bytes(b"")
@@ -134,7 +134,7 @@ def test_damaged_shards_of_another_size_are_named_at_once(tmp_path, capfd):
     assert "train-00002.tfrecord: is damaged" in lines[1]
 
 
-def test_data_behind_the_records_is_left_alone(tmp_path):
+def test_bytes_after_the_records_are_ignored(tmp_path):
     made = write_set(str(tmp_path), SIZES)
     with open(os.path.join(made.directory, made.shards[1].file), "ab") as file:
         file.write(b"more than the manifest says")
@@ -152,8 +152,8 @@ def test_a_set_without_a_whole_record_is_an_error(tmp_path):
         pipeline.DatasetSplit([made], "train")
 
 
-def test_shards_that_go_while_they_are_read_end_it(tmp_path):
-    """Where a missing file were only skipped, the reader would try it for ever."""
+def test_shards_removed_while_reading_are_an_error(tmp_path):
+    """A reader that skipped a missing file would try to open it forever."""
     made = write_set(str(tmp_path), SIZES)
     source = pipeline.DatasetSplit([made], "train")
     path = tmp_path / made.shards[1].file
@@ -172,14 +172,14 @@ def test_validation_and_statistics_keep_their_number(tmp_path):
     _damage(made, 1, "data")
     source = pipeline.DatasetSplit([made], "validation")
     batches = pipeline.validation_batches(KeyTask(), source, 7, 11)
-    examples, stand_ins = pipeline.split_replaced_shard(next(iter(batches)))
+    examples, tags = pipeline.split_replaced_shard(next(iter(batches)))
     keys = [int(key) for key in examples["key"].numpy()]
     assert keys == [4, 5, 6, 10, 11, 12, 10, 11, 12, 13, 14]
-    assert stand_ins.numpy().tolist() == [-1] * 3 + [0] * 3 + [-1] * 5
+    assert tags.numpy().tolist() == [-1] * 3 + [0] * 3 + [-1] * 5
     assert sum(len(batch) for batch in pipeline.plain_images(source, 8, 4)) == 11
 
 
-def test_the_limit_is_a_share_of_an_epoch_or_of_what_was_seen(tmp_path):
+def test_the_limit_is_a_share_of_an_epoch_or_of_the_examples_seen(tmp_path):
     made = write_set(str(tmp_path), [40, 60])
     path = _damage(made, 1, "data")
     limit = DamageLimit("colorization", pipeline.DatasetSplit([made], "train"), 0.1)
@@ -191,14 +191,16 @@ def test_the_limit_is_a_share_of_an_epoch_or_of_what_was_seen(tmp_path):
     assert limit.check_during_training(40, 400, {1}) == []
     with pytest.raises(UserError) as error:
         limit.check_during_training(11, 20, {1})
-    assert "colorization: 11 of 20 examples stood in" in str(error.value)
-    assert f"max_lost_fraction=0.1: {path}: 3 of 60 records" in str(error.value)
+    assert "colorization: 11 of 20 examples replaced records" in str(error.value)
+    assert f"max_lost_fraction=0.1. {path}: 3 of 60 records" in str(error.value)
 
 
-def test_loss_known_by_size_is_compared_with_the_limit_at_once(tmp_path):
+def test_records_missing_by_size_count_before_training(tmp_path):
     made = write_set(str(tmp_path), [40, 60])
     _damage(made, 1, "cut in the data")
     source = pipeline.DatasetSplit([made], "train")
     DamageLimit("exemplar", source, 0.575).check_before_training()
-    with pytest.raises(UserError, match=r"exemplar: 57 of 100 records are lost.*00001"):
+    with pytest.raises(
+        UserError, match=r"exemplar: 57 of 100 records are missing.*00001"
+    ):
         DamageLimit("exemplar", source, 0.56).check_before_training()

@@ -7,7 +7,7 @@ from selfsup.data import manifest, pipeline
 
 
 class KeyTask:
-    """Passes keys and seeds through: what the pipeline itself does."""
+    """Returns the keys of records and the seeds, to test only the pipeline."""
 
     features = ("image",)
 
@@ -42,7 +42,7 @@ def test_seeds_change_the_order(source):
 
 
 @pytest.mark.parametrize("position", [1, 40, 70, 95, 96, 97, 150, 192, 500])
-def test_any_position_goes_on_as_if_read_from_the_start(source, position):
+def test_any_position_continues_as_if_read_from_the_start(source, position):
     assert source.records == 96
     expected = _keys(source, 0, position + 30)[position:]
     assert _keys(source, position, 30) == expected
@@ -67,12 +67,12 @@ def test_batches_are_whole(source):
     ("count", "expected"),
     [
         (5, [["5", "6", "7"], ["8", "9", "5"]]),
-        # No batch holds an example twice: heads take the others for other images.
+        # No batch has an example twice: heads treat the others as different images.
         (2, [["5", "6"]]),
         (1, [["5", "5"]]),
     ],
 )
-def test_validation_is_one_pass_filled_up(tmp_path, count, expected):
+def test_validation_is_one_pass_with_complete_batches(tmp_path, count, expected):
     made = write_set(str(tmp_path), [5, count], splits=["train", "validation"])
     source = pipeline.DatasetSplit([made], "validation")
     batches = pipeline.validation_batches(KeyTask(), source, 7, 3)
@@ -108,9 +108,9 @@ def test_tasks_get_the_sets_with_their_features(tmp_path):
     both = [photos, frames]
     assert pipeline.select_sets(("image",), both) == [photos]
     assert pipeline.select_sets(("image", "motion_mask"), both) == [frames]
-    # Frames serve as images where there are no photos.
+    # Frames replace missing photos.
     assert pipeline.select_sets(("image",), [frames]) == [frames]
-    # Evaluations' sets are for evaluations.
+    # Data sets for evaluations come last.
     rest = [
         write_set(str(tmp_path / kind), [2], kind=kind)
         for kind in (manifest.OBJECTS, manifest.RGBD)
@@ -120,8 +120,8 @@ def test_tasks_get_the_sets_with_their_features(tmp_path):
         pipeline.select_sets(("image", "motion_mask"), [photos])
 
 
-def test_the_stream_runs_as_a_graph_alone(source):
-    """No Python in it, so that an iterator can live on a remote worker."""
+def test_the_stream_is_a_graph_without_python(source):
+    """An iterator can then live on a remote worker."""
     stream = pipeline.record_stream(source, 7, 5)
     graph = stream._as_serialized_graph()
     assert b"PyFunc" not in graph.numpy()

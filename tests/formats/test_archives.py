@@ -38,7 +38,7 @@ def _tar(members, format=tarfile.USTAR_FORMAT):
 
 @pytest.fixture
 def listed(tmp_path):
-    """Callable: lists an archive given as bytes -> ({name: data}, {name: problem})."""
+    """Function from an archive's bytes to ({name: data}, {name: problem})."""
 
     def list_all(data, **options):
         path = tmp_path / "outer.tar"
@@ -92,13 +92,13 @@ def test_a_tar_in_a_tar_in_a_tar(listed):
     }
 
 
-def test_nesting_has_an_end(listed):
+def test_nesting_is_limited(listed):
     data = _tar([("x", b"deep")])
     for _ in range(200):
         data = _tar([("t.tar", data)])
     good, bad = listed(data)
     assert not good
-    assert list(bad.values()) == ["tars in tars in tars: not opened"]
+    assert list(bad.values()) == ["is a tar nested too deeply: not opened"]
 
 
 def test_hostile_members(listed):
@@ -118,7 +118,7 @@ def test_hostile_members(listed):
             ]
         )
     )
-    # Only a name: nothing is written under the link, nor read through it.
+    # "link/passwd" is only a name: nothing is read through the link.
     assert good == {"link/passwd": b"under a link", "last/one": b"fine"}
     assert bad == {
         "../../x": "has a name that leaves its folder",
@@ -171,7 +171,7 @@ def test_a_truncated_inner_archive_does_not_reach_its_neighbour(listed):
     assert list(bad) == ["in.tar"]
 
 
-def test_what_is_whole_of_a_cut_inner_archive_is_listed(listed):
+def test_the_undamaged_part_of_an_inner_archive_is_listed(listed):
     outer = _tar([("first.tar", WHOLE), ("second.tar", WHOLE)])
     cut = outer[: len(WHOLE) + 1024 + 1536 + 700]
     good, bad = listed(cut)
@@ -185,11 +185,11 @@ def test_what_is_whole_of_a_cut_inner_archive_is_listed(listed):
     assert bad["second.tar"].startswith(archives.CUT_OFF)
 
 
-def test_inner_files_that_are_no_tar(listed):
+def test_inner_files_that_are_not_tars(listed):
     noise = np.random.default_rng(0).bytes(2000)
     good, bad = listed(_tar([("n.tar", noise), ("e.tar", b""), ("x", b"1")]))
     assert good == {"x": b"1"}
-    assert bad == {"n.tar": "is no tar file", "e.tar": "is empty"}
+    assert bad == {"n.tar": "is not a tar file", "e.tar": "is empty"}
 
 
 def test_a_broken_header_ends_the_archive(listed):
@@ -206,8 +206,8 @@ def test_a_broken_header_ends_the_archive(listed):
         (b"", "outer.tar: is empty; expected a tar"),
         (gzip.compress(WHOLE), r"is compressed \(gzip\).*gunzip it first"),
         (b"PK\x03\x04" + WHOLE, r"is compressed \(zip\)"),
-        (np.random.default_rng(1).bytes(4096), "outer.tar: is no tar file"),
-        (WHOLE[:100], "outer.tar: is no tar file"),
+        (np.random.default_rng(1).bytes(4096), "outer.tar: is not a tar file"),
+        (WHOLE[:100], "outer.tar: is not a tar file"),
     ],
     ids=["empty", "gzip", "zip", "random", "short"],
 )
@@ -235,20 +235,20 @@ def test_an_empty_archive_has_no_members(listed):
     assert listed(_tar([])) == ({}, {})
 
 
-def test_pax_headers_that_lie(listed):
-    """Sizes beyond the file, negative or no numbers; records that overrun."""
+def test_invalid_pax_headers(listed):
+    """Sizes are beyond the file, negative or not numbers; records overrun."""
     whole = bytearray(_tar([("é" * 80, b"data")], tarfile.PAX_FORMAT))
-    at = whole.index(b" path=") - 3
-    for lie in (b"999", b"-12", b"abc", b"0  "):
-        lying = bytearray(whole)
-        lying[at : at + 3] = lie
-        good, bad = listed(bytes(lying))
+    start = whole.index(b" path=") - 3
+    for length in (b"999", b"-12", b"abc", b"0  "):
+        invalid = bytearray(whole)
+        invalid[start : start + 3] = length
+        good, bad = listed(bytes(invalid))
         assert not good
         assert "is broken" in bad["outer.tar"]
 
 
-def test_mutated_archives_end(listed):
-    """Each is listed in full, reported or refused, whatever the bytes."""
+def test_mutated_archives(listed):
+    """Every archive is listed, reported as broken or refused."""
     inner = _tar([("x" * 120, b"1" * 700), ("y", b"2")], tarfile.GNU_FORMAT)
     pax = _tar([("é" * 90, b"3")], tarfile.PAX_FORMAT)
     whole = _tar([("in.tar", inner), ("p.tar", pax), ("z", b"4")])
@@ -287,7 +287,7 @@ def test_memory_does_not_grow_with_the_members(tmp_path):
 
 
 def test_listing_does_not_read_the_data(tmp_path):
-    """A sparse file of 64 GiB with one header at each end is listed at once."""
+    """A sparse file of 64 GiB with one header at each end is listed immediately."""
     path = str(tmp_path / "large.tar")
     first = _member("first", size=64 << 30)
     with open(path, "wb") as file:

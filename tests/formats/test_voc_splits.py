@@ -5,8 +5,11 @@ from selfsup.formats import voc_splits
 
 
 def _assigned(**lists):
-    found = voc_splits.assign({name: text.split() for name, text in lists.items()})
-    return {image: "out" if one.problem else one.split for image, one in found.items()}
+    assigned = voc_splits.assign({name: text.split() for name, text in lists.items()})
+    return {
+        image: "out" if assignment.problem else assignment.split
+        for image, assignment in assigned.items()
+    }
 
 
 def test_without_train_and_val_trainval_is_for_training():
@@ -17,14 +20,14 @@ def test_without_train_and_val_trainval_is_for_training():
     }
 
 
-def test_of_train_and_val_one_is_the_rest_of_trainval():
+def test_a_missing_train_or_val_is_the_rest_of_trainval():
     both = {"a": "train", "b": "validation"}
     assert _assigned(train="a", trainval="a b") == both
     assert _assigned(val="b", trainval="a b") == both
     assert _assigned(train="a", val="b", trainval="a b") == both
 
 
-def test_images_in_two_splits_are_in_none():
+def test_images_in_two_splits_are_unusable():
     assert _assigned(train="a b", val="b", test="a c") == {
         "a": "out",
         "b": "out",
@@ -50,5 +53,5 @@ def test_names_of_splits(words, splits):
 
 
 def test_unknown_splits_are_refused():
-    with pytest.raises(UserError, match="--splits=dev: expected some of train, val"):
+    with pytest.raises(UserError, match="unknown split 'dev'; known: train, val"):
         voc_splits.parse_splits(["dev"])

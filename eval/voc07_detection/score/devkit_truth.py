@@ -11,7 +11,7 @@ import numpy as np
 from eval.voc07_detection.score.average_precision import ImageObjects, TrueObjects
 from selfsup.common import files
 from selfsup.common.errors import UserError
-from selfsup.formats import voc_annotations
+from selfsup.formats import voc_annotations, voc_lists
 
 _ANNOTATIONS = "Annotations"
 _LISTS = os.path.join("ImageSets", "Main")
@@ -96,27 +96,19 @@ def _year_folder(devkit: str, year: str) -> str:
 def _image_ids(path: str, folder: str) -> dict[str, str]:
     """Reads a list file: names of annotation files by image id, each id once."""
     try:
-        with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
-            names = [_image_id(line) for line in file if line.strip()]
+        with open(path, "rb") as file:
+            names = voc_lists.parse_image_ids(file.read())
     except FileNotFoundError as error:
         raise UserError(
             f"{path}: no such list; --set={os.path.basename(path)[:-4]} must name one "
             f"of {', '.join(_list_names(folder)) or 'none: there is no list'}"
         ) from error
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
-    if any("\0" in name for name in names):
-        raise UserError(f"{path}: cannot be read: it is not a text in UTF-8")
     ids = {files.as_utf8(name): name for name in names}
     if not ids:
         raise UserError(f"{path}: lists no image")
     return ids
-
-
-def _image_id(line: str) -> str:
-    """The id in a line; lists of a single class add -1, 0 or 1 to it."""
-    words = line.split()
-    return words[0] if words[1:] in (["-1"], ["0"], ["1"]) else line.strip()
 
 
 def _list_names(folder: str) -> list[str]:

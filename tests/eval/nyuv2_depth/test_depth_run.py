@@ -201,7 +201,7 @@ def test_sets_without_depth_are_named(tmp_path, settings_for):
     text["features"] = ["image"]
     (tmp_path / "set" / manifest.FILE_NAME).write_text(json.dumps(text))
     settings = settings_for(tmp_path / "run", data=str(tmp_path))
-    with pytest.raises(UserError, match="no built set has the features image, depth"):
+    with pytest.raises(UserError, match="no data set has the features image, depth"):
         _evaluate(settings)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import object_sets
 import pytest
 import tensorflow as tf
-from object_sets import Thing
+from object_sets import ColoredBox
 
 from eval import complete_pass
 from eval.voc07_detection import box_conventions, canvases, dataset, examples
@@ -18,9 +18,9 @@ from selfsup.data import manifest, pipeline
 CONFIG = Config(
     min_size=64, max_size=96, sizes=2, batch_size=2, test_size=64, test_batch_size=2
 )
-RED = Thing((8, 4, 28, 24), 0)
-BLUE = Thing((20, 40, 44, 60), 2)
-HARD = Thing((2, 30, 12, 38), 1, difficult=True)
+RED = ColoredBox((8, 4, 28, 24), 0)
+BLUE = ColoredBox((20, 40, 44, 60), 2)
+HARD = ColoredBox((2, 30, 12, 38), 1, difficult=True)
 
 
 def test_boxes_to_voc_and_back():

@@ -207,10 +207,10 @@ def test_images_learned_by_heart_are_detected(tmp_path):
     """Two images, both for training and for the test."""
     things = (
         [
-            object_sets.Thing((10, 8, 60, 58), 0),
-            object_sets.Thing((50, 76, 90, 116), 1),
+            object_sets.ColoredBox((10, 8, 60, 58), 0),
+            object_sets.ColoredBox((50, 76, 90, 116), 1),
         ],
-        [object_sets.Thing((30, 40, 84, 94), 2)],
+        [object_sets.ColoredBox((30, 40, 84, 94), 2)],
     )
     images = [
         object_sets.record(f"V/{number}", some, size=(96, 128))
@@ -226,7 +226,7 @@ def test_images_learned_by_heart_are_detected(tmp_path):
 @pytest.mark.slow
 def test_a_step_at_the_papers_size(tmp_path):
     """ResNet-101 on the largest canvas, 800x1344."""
-    box = object_sets.Thing((40, 60, 240, 330), 1)
+    box = object_sets.ColoredBox((40, 60, 240, 330), 1)
     images = [object_sets.record("V/a", [box], size=(333, 500))]
     data = object_sets.write(tmp_path / "set", {"train": images, "test": images})
     settings = _settings(

@@ -22,15 +22,15 @@ def devkit(tmp_path):
     """Two test images: two dogs and a cat, and a dog that is difficult."""
     xml = {
         "a": devkits.annotation(
-            devkits.thing("dog", *DOG), devkits.thing("dog", *OTHER_DOG)
+            devkits.object_xml("dog", *DOG), devkits.object_xml("dog", *OTHER_DOG)
         ),
         "b": devkits.annotation(
-            devkits.thing("dog", *DOG, difficult=1),
-            devkits.thing("cat", *CAT),
-            devkits.thing("hen", *DOG, difficult=1),
+            devkits.object_xml("dog", *DOG, difficult=1),
+            devkits.object_xml("cat", *CAT),
+            devkits.object_xml("hen", *DOG, difficult=1),
         ),
         "c": devkits.annotation(),
-        "d": devkits.annotation(devkits.thing("cow", *DOG)),
+        "d": devkits.annotation(devkits.object_xml("cow", *DOG)),
     }
     devkits.write(
         tmp_path / "VOCdevkit/VOC2007",
@@ -94,7 +94,7 @@ def test_files_of_classes_without_objects_are_noted(devkit, results):
 
 def test_corrected_annotations_are_noted(devkit, results):
     xmin, ymin, xmax, ymax = CAT
-    exchanged = devkits.annotation(devkits.thing("cat", xmax, ymin, xmin, ymax))
+    exchanged = devkits.annotation(devkits.object_xml("cat", xmax, ymin, xmin, ymax))
     (devkit / "VOC2007/Annotations/b.xml").write_bytes(exchanged)
     report, notes = scoring.score(devkit, "test", results, **OPTIONS)
     assert report["classes"]["cat"]["objects"] == 1
@@ -126,7 +126,7 @@ BOMB = b"""<!DOCTYPE annotation [<!ENTITY a "ha">]><annotation>&a;</annotation>"
         ("", b"", {"set_name": "val"}, "val.txt: no such list; .* one of test, train"),
         ("ImageSets/Main/test.txt", b"\n", {}, "test.txt: lists no image"),
         ("ImageSets/Main/test.txt", b"a\0\n", {}, "test.txt: cannot be read"),
-        ("ImageSets/Main/test.txt", b"\xff\xfe\n", {}, ".xml: no such annotation"),
+        ("ImageSets/Main/test.txt", b"\xff\xfd\n", {}, ".xml: no such annotation"),
         ("ImageSets/Main/test.txt", b"a\ne\n", {}, "e.xml: no such annotation"),
         ("ImageSets/Main/test.txt", b"c\n", {}, "set test has an object"),
         ("Annotations/b.xml", BROKEN, {}, "b.xml: cannot be read: .*mismatched tag"),
