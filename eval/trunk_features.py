@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from selfsup.pretraining.combination import Combination
-from selfsup.trunk.resnet_v2 import Trunk
+from selfsup.trunk.trunk import Trunk
 
 
 def trunk_input(images: tf.Tensor) -> tf.Tensor:

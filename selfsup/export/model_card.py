@@ -86,7 +86,7 @@ def complete(
     """
     trunk = parts["trunk"]
     network = {
-        "architecture": f"ResNet-v2 to block 3, depth {trunk.config.depth}",
+        "architecture": f"{trunk.title}, depth {trunk.config.depth}",
         "output_stride": trunk.config.output_stride,
         "channels": trunk.channels,
         "units": trunk.num_units,
