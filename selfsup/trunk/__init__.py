@@ -28,6 +28,8 @@ class Kind(NamedTuple):
 
 REGISTRY = {
     "resnet_v2": Kind("selfsup.trunk.resnet_v2:ResNetV2", ("101", "50", "152", "tiny")),
+    "vgg": Kind("selfsup.trunk.vgg:Vgg", ("16", "19", "tiny")),
+    "densenet": Kind("selfsup.trunk.densenet:DenseNet", ("121", "169", "201", "tiny")),
 }
 
 

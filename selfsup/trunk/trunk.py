@@ -23,6 +23,9 @@ from selfsup.trunk.layers import BatchNorm, build_sublayer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    import numpy as np
+    import numpy.typing as npt
+
 OUTPUT_STRIDES = (8, 16, 32)
 
 
@@ -126,6 +129,26 @@ class Trunk(keras.Model, abc.ABC):
           `combined_strides`. `finish` maps each output, or a sum of outputs, to
           [B, ceil(H/s), ceil(W/s), C]; it merges phases, for example.
         """
+
+    def keras_layers(self) -> dict[str, keras.layers.Layer]:
+        """Returns the layers by their names in `keras.applications`.
+
+        Empty if `keras.applications` does not have the network. The weights of a layer
+        are in the order of Keras.
+        """
+        return {}
+
+    def convert_keras_weights(
+        self, name: str, weights: list[npt.NDArray[np.float32]]
+    ) -> list[npt.NDArray[np.float32]]:
+        """Converts the weights of a layer of `keras_layers` to those of this trunk.
+
+        Args:
+          name: the layer's name in `keras.applications`.
+          weights: the layer's weights there.
+        """
+        del name
+        return weights
 
     @property
     def num_units(self) -> int:
