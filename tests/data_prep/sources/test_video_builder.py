@@ -142,7 +142,7 @@ def test_masks_are_of_their_frames(built, folder, tmp_path):
 def test_unusable_videos_are_set_aside_with_the_reason(built):
     with open(os.path.join(built.directory, "set_aside.tsv")) as file:
         reasons = dict(line.rstrip("\n").split("\t") for line in file)
-    invalid = "Invalid data frames_by_key when processing input"
+    invalid = "Invalid data found when processing input"
     assert reasons.pop("truncated.avi") == (
         "truncated: all data end at 0.40 s of the 0.56 s that the header declares"
     )
