@@ -63,13 +63,13 @@ class Preset:
     Attributes:
       description: one line of help.
       depth: depth of a random trunk, a key of `trunk.resnet_v2.DEPTHS`.
-      config: fields of the evaluation's config that differ from the defaults, which are
-        the values of the paper.
+      config: values of the fields of the evaluation's config that differ from the
+        defaults, which are the values of the paper.
     """
 
     description: str
     depth: str
-    config: Mapping[str, int | float | bool | str]
+    config: Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
