@@ -15,7 +15,7 @@ from selfsup.command_line import path_flags
 from selfsup.common.errors import UserError
 
 if TYPE_CHECKING:
-    from data_prep.sources.build_options import BuildOptions
+    from data_prep.sources.build_options import BuildOptions, HoldOutOptions
 
 INPUT = path_flags.define_paths(
     "input",
@@ -81,11 +81,15 @@ def input_folder() -> str:
 
 
 def build_options() -> BuildOptions:
-    """Returns the values of the flags for `writer.build`."""
+    """Returns the values of the flags for builders whose inputs have splits."""
     return {
-        "validation_fraction": VALIDATION_FRACTION.value,
         "num_shards": NUM_SHARDS.value,
         "workers": WORKERS.value,
         "runner": RUNNER.value,
         "beam_options": BEAM_OPTIONS.value,
     }
+
+
+def hold_out_options() -> HoldOutOptions:
+    """Returns the values of the flags for builders that hold out a share of the inputs."""
+    return {**build_options(), "validation_fraction": VALIDATION_FRACTION.value}
