@@ -81,7 +81,7 @@ def input_folder() -> str:
 
 
 def build_options() -> BuildOptions:
-    """Returns the values of the flags for builders whose inputs have splits."""
+    """Returns the values of the flags for `writer.build`."""
     return {
         "num_shards": NUM_SHARDS.value,
         "workers": WORKERS.value,
@@ -91,5 +91,8 @@ def build_options() -> BuildOptions:
 
 
 def hold_out_options() -> HoldOutOptions:
-    """Returns the values of the flags for builders that hold out a share of the inputs."""
-    return {**build_options(), "validation_fraction": VALIDATION_FRACTION.value}
+    """Returns the values of the flags, with the share of inputs to hold out."""
+    return {
+        **build_options(),
+        "validation_fraction": VALIDATION_FRACTION.value,
+    }
