@@ -9,12 +9,12 @@ EVALUATIONS_OUTPUT ?= demo-evaluations-output
 # `current`: TensorFlow 2.20 on Python 3.12 or 3.13, also where there is an older Python.
 STACK ?=
 
-EDGES := tests/test_stack.py tests/export/test_export.py tests/trunk tests/tasks \
+EDGES := tests/test_stack.py tests/export/test_trunk_export.py tests/trunk tests/tasks \
   tests/images/test_replacement_ops.py tests/images/test_color.py tests/hybrid \
   tests/eval/imagenet_linear/test_linear_run.py \
   tests/eval/nyuv2_depth/test_depth_run.py \
   tests/eval/voc07_detection/test_detection_run.py \
-  tests/data_prep/sources/test_photos.py tests/data_prep/sources/test_videos.py
+  tests/data_prep/sources/test_photo_conversion.py tests/data_prep/sources/test_video_builder.py
 
 .PHONY: demo demo-evaluations test test-slow test-edges test-all lint lock clean help
 

@@ -1,10 +1,12 @@
-"""Prints what a step of each task computes, costs and holds in memory.
+"""Prints what a step of each task computes, what it costs, and the memory that it needs.
 
-Nothing is trained and no data are read: the numbers come from the graphs of the tasks'
-networks as they are configured.
+This command trains nothing and reads no data. It counts the operations and buffers in
+the graphs of the configured networks.
 
   python -m launch.costs --preset=paper
 """
+
+from __future__ import annotations
 
 from absl import flags
 
@@ -15,26 +17,30 @@ from selfsup.pretraining import presets
 _TASKS = flags.DEFINE_list(
     "tasks",
     list(presets.DEFAULT_TASKS),
-    f"Tasks, of: {', '.join(tasks.REGISTRY)}.",
+    f"Tasks to count, of: {', '.join(tasks.REGISTRY)}.",
 )
 _PRESET = flags.DEFINE_enum(
     "preset", "paper", list(presets.PRESETS), "Hyperparameters."
 )
 _TASK_SET = flags.DEFINE_multi_string(
-    "task_set", [], "TASK.KEY=VALUE: overrides a task's config field; may be repeated."
+    "task_set",
+    [],
+    "TASK.KEY=VALUE: sets a field of a task's configuration; may be repeated.",
 )
 _TRUNK_SET = flags.DEFINE_multi_string(
-    "trunk_set", [], "KEY=VALUE: overrides a trunk config field; may be repeated."
+    "trunk_set",
+    [],
+    "KEY=VALUE: sets a field of the trunk's configuration; may be repeated.",
 )
 _MIXED_PRECISION = flags.DEFINE_bool(
-    "mixed_precision", False, "Compute the trunk in bfloat16."
+    "mixed_precision", False, "Compute trunk and heads in bfloat16."
 )
 _GIGABYTES = flags.DEFINE_list(
     "gigabytes", ["12", "24", "80"], "Memory sizes of devices, in GB."
 )
 
 
-def main(_):
+def main(_: list[str]) -> None:
     """Reads the flags and prints the tables."""
     from selfsup.common import overrides
     from selfsup.pretraining import configuration, cost_tables
@@ -51,13 +57,13 @@ def main(_):
     ]
     rows = []
     for name in config.tasks:
-        rows.append(cost_tables.row_of(config, name))
+        rows.append(cost_tables.count_task(config, name))
         print(f"counted: {name}", flush=True)
-    print(cost_tables.costs(rows))
+    print(cost_tables.cost_table(rows))
     print(cost_tables.memory_table(rows, sizes))
 
 
-def run():
+def run() -> None:
     """Entry point of the console command."""
     command.run(main, "launch.costs")
 

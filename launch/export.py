@@ -3,6 +3,8 @@
 python -m launch.export --model_dir=DIR --output=DIR
 """
 
+from __future__ import annotations
+
 from absl import flags
 
 from selfsup.command_line import command, path_flags
@@ -13,30 +15,30 @@ _MODEL_DIR = path_flags.define_path(
 _OUTPUT = path_flags.define_path(
     "output",
     None,
-    "Folder of the SavedModel; made, and refused if it has files.",
+    "Folder of the SavedModel; created. A folder with files is refused.",
     required=True,
 )
 _CHECKPOINT = flags.DEFINE_string(
     "checkpoint",
     None,
-    "Name of a checkpoint or snapshot of the run; the newest checkpoint by default.",
+    "Name of a checkpoint or snapshot of the run. Default: the newest checkpoint.",
 )
 _OUTPUT_STRIDE = flags.DEFINE_enum(
-    "output_stride", "8", ["8", "16", "32"], "Input pixels per feature of the export."
+    "output_stride", "8", ["8", "16", "32"], "Input pixels per feature."
 )
 _RECALIBRATE_BN = path_flags.define_path(
     "recalibrate_bn",
     None,
-    "Built data set whose photos the BN statistics are measured on anew; without it "
-    "they are the moving averages over all tasks' inputs.",
+    "Folder of a built data set. The statistics of batch normalisation are measured "
+    "again on its photos. Default: the moving averages over the inputs of all tasks.",
 )
 _RECALIBRATION_IMAGES = flags.DEFINE_integer(
-    "recalibration_images", 1024, "Images to measure on, at most.", lower_bound=1
+    "recalibration_images", 1024, "The most images to measure on.", lower_bound=1
 )
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace an export that is there.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace an existing export.")
 
 
-def main(_):
+def main(_: list[str]) -> None:
     """Reads the flags and exports."""
     from selfsup.export import from_run
 
@@ -52,7 +54,7 @@ def main(_):
     print(f"exported: {_OUTPUT.value}")
 
 
-def run():
+def run() -> None:
     """Entry point of the console command."""
     command.run(main, "launch.export")
 

@@ -1,11 +1,13 @@
-"""Pooled trunk features of a folder of photos, and nearest neighbours as a picture.
+"""Writes pooled trunk features of a folder of photos, and a picture of neighbours.
 
   python -m launch.features --trunk=DIR --input=DIR --output=FILE.npz
 
-The file has `features` [N, C] float32, block 3 averaged over positions, and `keys` [N],
-paths relative to the folder. Beside it FILE.png shows a photo a row, at the left, and its
-nearest neighbours, the nearest first.
+The file has `features`, float32 [N, C], the mean of block 3 over all positions, and
+`keys` [N], paths relative to the folder. The picture FILE.png has a photo in each row, on
+the left, followed by its nearest neighbours, the nearest first.
 """
+
+from __future__ import annotations
 
 from absl import flags
 
@@ -15,13 +17,16 @@ _TRUNK = path_flags.define_readable(
     "trunk", None, "Exported trunk (SavedModel folder).", required=True
 )
 _INPUT = path_flags.define_path(
-    "input", None, "Folder of photos, subfolders included.", required=True
+    "input", None, "Folder of photos, including subfolders.", required=True
 )
 _OUTPUT = path_flags.define_path(
     "output", None, "The .npz file to write.", required=True
 )
 _IMAGE_SIZE = flags.DEFINE_integer(
-    "image_size", 224, "Photos are resized and centre-cropped to it.", lower_bound=32
+    "image_size",
+    224,
+    "Side in pixels to which photos are resized and cropped at the centre.",
+    lower_bound=32,
 )
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Photos a batch.", lower_bound=1)
 _QUERIES = flags.DEFINE_integer(
@@ -29,7 +34,7 @@ _QUERIES = flags.DEFINE_integer(
 )
 
 
-def main(_):
+def main(_: list[str]) -> None:
     """Reads the flags, extracts and draws."""
     from launch import feature_extraction
     from selfsup.common.errors import UserError
@@ -48,7 +53,7 @@ def main(_):
         print(f"nearest neighbours: {picture}")
 
 
-def run():
+def run() -> None:
     """Entry point of the console command."""
     command.run(main, "launch.features")
 

@@ -1,14 +1,19 @@
-"""Turns a TF-Slim ResNet-v2 checkpoint into a SavedModel of ours.
+"""Converts a ResNet-v2 checkpoint of TF-Slim to a SavedModel, like launch.export's.
 
 python -m launch.import_slim --checkpoint=DIR/resnet_v2_101.ckpt --output=DIR
 """
+
+from __future__ import annotations
 
 from absl import flags
 
 from selfsup.command_line import command, path_flags
 
 _CHECKPOINT = path_flags.define_readable(
-    "checkpoint", None, "Prefix of the checkpoint's files.", required=True
+    "checkpoint",
+    None,
+    "Path of the checkpoint's files without their suffixes.",
+    required=True,
 )
 _OUTPUT = path_flags.define_path(
     "output",
@@ -17,18 +22,18 @@ _OUTPUT = path_flags.define_path(
     required=True,
 )
 _OUTPUT_STRIDE = flags.DEFINE_enum(
-    "output_stride", "8", ["8", "16", "32"], "Input pixels per feature of the export."
+    "output_stride", "8", ["8", "16", "32"], "Input pixels per feature."
 )
 _DEPTH = flags.DEFINE_enum(
-    "depth", "101", ["50", "101", "152"], "Depth of the checkpoint's network."
+    "depth", "101", ["50", "101", "152"], "Depth of the network in the checkpoint."
 )
 
 
-def main(_):
-    """Reads the flags and imports."""
+def main(_: list[str]) -> None:
+    """Reads the flags and converts."""
     from selfsup.export import from_slim
 
-    from_slim.import_slim(
+    from_slim.export_checkpoint(
         _CHECKPOINT.value,
         _OUTPUT.value,
         depth=_DEPTH.value,
@@ -37,7 +42,7 @@ def main(_):
     print(f"exported: {_OUTPUT.value}")
 
 
-def run():
+def run() -> None:
     """Entry point of the console command."""
     command.run(main, "launch.import_slim")
 

@@ -40,6 +40,7 @@ MAY_IMPORT = {
         "selfsup.tasks",
         # Parts of heads, and what they are made to; the trunk itself is not a task's.
         "selfsup.trunk.block4",
+        "selfsup.trunk.layers",
         "selfsup.trunk.residual",
         "selfsup.trunk.resnet_v2.DEPTHS",
         "selfsup.trunk.resnet_v2.EXPANSION",

@@ -58,8 +58,8 @@ def test_tensorflow_models_cut_anchors():
 @pytest.mark.parametrize(
     "module",
     [
+        "eval.voc07_detection.trainer",
         "selfsup.images.exemplar_augmentation",
-        "eval.voc07_detection.fitting",
         "launch.demonstration.finetuning",
     ],
 )

@@ -1,122 +1,142 @@
-"""Writes shards on any engine that Apache Beam runs on: Flink, Spark, Dataflow, ...
+"""Writes shards on any engine that Apache Beam supports: Flink, Spark, Dataflow, ...
 
-An engine's worker writes a shard as this machine would, in a process of its own that
-may crash or hang, and leaves it in the output folder with its sidecar: all machines
-must see that folder, and the inputs, at the same path. What an engine does twice is
-done once, as a finished shard is left alone.
+A worker of the engine writes a shard as this machine would: in a child process, which
+may crash or hang, and into the output folder, with its sidecar. So all machines must see
+that folder and the inputs at the same paths. An engine may run a step twice; the second
+time, the shard is finished and left as it is.
 """
+
+from __future__ import annotations
 
 import contextlib
 import os
 import shlex
 import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from data_prep.build import local_runner
-from data_prep.build.shards import finished
+from data_prep.build import worker_pool
+from data_prep.build.shards import ShardJob, ShardWriter, read_result
 from selfsup.common.errors import UserError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from apache_beam.options.pipeline_options import PipelineOptions
 
 # Beam's own engine in this process, with a thread for each worker.
 _LOCAL_ENGINE = ("--runner=FnApiRunner", "--direct_running_mode=multi_threading")
-_LOOK_SECONDS = 2.0
+_POLL_SECONDS = 2.0
 
 
-def run(jobs, work, workers, time_limit, update, options=""):
+def run(
+    jobs: Sequence[ShardJob],
+    work: ShardWriter,
+    update: Callable[[int], None],
+    workers: int,
+    time_limit: float | None,
+    options: str = "",
+) -> None:
     """Writes the shards of `jobs`.
 
     Args:
-      jobs, work, time_limit, update: as in `local_runner.run`.
-      workers: threads of Beam's local runner; another engine has its own option.
-      options: Beam's, as on a command line: "--runner=FlinkRunner ...".
+      jobs, work, update, time_limit: as in `local_runner.run`.
+      workers: number of threads of Beam's local engine; other engines have an option
+        of their own.
+      options: Beam's options, as on a command line: "--runner=FlinkRunner ...".
 
     Raises:
       UserError: Beam is not installed or does not know an option; a shard cannot be
-        written, or its inputs are gone.
+        written, or the inputs can no longer be read.
     """
-    beam, beam_writing = _import_beam()
+    beam, beam_shard_writer = _import_beam()
     parsed = _parse(options, workers)
     try:
         pipeline = beam.Pipeline(options=parsed)
     except (ImportError, ValueError) as error:
-        raise UserError(f"--beam_options={options!r}: {error}") from error
+        raise UserError(f"Beam options {options!r}: {error}") from error
     (
         pipeline
         | "Shards" >> beam.Create(jobs)
         | "Spread" >> beam.Reshuffle()
-        | "Write" >> beam.ParDo(beam_writing.WriteShard(work, time_limit))
+        | "Write" >> beam.ParDo(beam_shard_writer.WriteShard(work, time_limit))
     )
-    with _followed(jobs, update):
+    with _show_progress(jobs, update):
         try:
             pipeline.run().wait_until_finish()
         except KeyboardInterrupt:
             raise
         except Exception as error:
-            # Beam wraps what a step raises in types of its own.
+            # Beam wraps the exceptions of a step in types of its own.
             raise UserError(f"Beam: {error}") from error
     _check_all_written(jobs)
 
 
-def _import_beam():
+def _import_beam() -> tuple[ModuleType, ModuleType]:
     try:
         import apache_beam
 
-        from data_prep.build import beam_writing
+        from data_prep.build import beam_shard_writer
     except ImportError as error:
         raise UserError(
-            f"--runner=beam needs Apache Beam (pip install -e '.[beam]'): {error}"
+            f"this runner needs Apache Beam (pip install -e '.[beam]'): {error}"
         ) from error
-    return apache_beam, beam_writing
+    return apache_beam, beam_shard_writer
 
 
-def _parse(options, workers):
+def _parse(options: str, workers: int) -> PipelineOptions:
     from apache_beam.options import pipeline_options
 
     try:
-        given = shlex.split(options)
+        arguments = shlex.split(options)
     except ValueError as error:
-        raise UserError(f"--beam_options={options!r}: {error}") from error
-    if not any(one.startswith("--runner") for one in given):
-        workers = workers or local_runner.cpus()
-        given = [*_LOCAL_ENGINE, f"--direct_num_workers={workers}", *given]
-    parsed = pipeline_options.PipelineOptions(given)
+        raise UserError(f"Beam options {options!r}: {error}") from error
+    if not any(argument.startswith("--runner") for argument in arguments):
+        workers = workers or worker_pool.available_cpus()
+        arguments = [*_LOCAL_ENGINE, f"--direct_num_workers={workers}", *arguments]
+    parsed = pipeline_options.PipelineOptions(arguments)
     try:
         known = parsed.get_all_options()
         unknown = set(parsed.get_all_options(retain_unknown_options=True)) - set(known)
     except SystemExit as error:
-        # Beam's parser has printed what it does not understand.
-        raise UserError(f"--beam_options={options!r}: not understood") from error
-    if unknown:
+        # Beam's parser has printed what is wrong.
         raise UserError(
-            f"--beam_options={options!r}: Beam knows no --{sorted(unknown)[0]}"
-        )
+            f"Beam options {options!r}: Beam does not understand them"
+        ) from error
+    if unknown:
+        raise UserError(f"Beam options {options!r}: Beam knows no --{min(unknown)}")
     return parsed
 
 
 @contextlib.contextmanager
-def _followed(jobs, update):
-    """Tells `update` of finished shards while the block runs."""
-    ended = threading.Event()
+def _show_progress(
+    jobs: Sequence[ShardJob], update: Callable[[int], None]
+) -> Iterator[None]:
+    """Passes the number of inputs in finished shards to `update` while the block runs."""
+    is_over = threading.Event()
 
-    def tell():
+    def count() -> None:
         update(sum(job.count for job in jobs if os.path.exists(job.sidecar)))
 
-    def follow():
-        while not ended.wait(_LOOK_SECONDS):
-            tell()
+    def poll() -> None:
+        while not is_over.wait(_POLL_SECONDS):
+            count()
 
-    thread = threading.Thread(target=follow, daemon=True)
+    thread = threading.Thread(target=poll, daemon=True)
     thread.start()
     try:
         yield
     finally:
-        ended.set()
+        is_over.set()
         thread.join()
-        tell()
+        count()
 
 
-def _check_all_written(jobs):
-    missing = [job.path for job in jobs if finished(job) is None]
+def _check_all_written(jobs: Sequence[ShardJob]) -> None:
+    missing = [job.path for job in jobs if read_result(job) is None]
     if missing:
         raise UserError(
-            f"Beam has ended, but {len(missing)} of {len(jobs)} shards are not there "
-            f"({missing[0]}, ...): do its workers see this folder at the same path?"
+            f"Beam has finished, but {len(missing)} of {len(jobs)} shards are missing "
+            f"({missing[0]}, ...): check that its workers see this folder at the same "
+            "path"
         )

@@ -1,4 +1,6 @@
-"""One shard of a data set: the unit of a builder's work (runs in a worker process)."""
+"""Writes a shard of a data set; runs in a worker process."""
+
+from __future__ import annotations
 
 import collections
 import contextlib
@@ -6,41 +8,54 @@ import dataclasses
 import json
 import os
 import sqlite3
-import typing
+from collections.abc import Callable, Generator, Iterable, Mapping
+from typing import NamedTuple, Protocol, Union
 
+from data_prep.build.input_storage import InputStorage, StorageUnavailable
+from data_prep.build.inputs import Input
 from selfsup.common import files
-from selfsup.common.errors import UserError
 
-# Where the state that makes a build resumable lives, below the output folder.
+# Folder below the output folder for the state that makes a build resumable.
 STATE_FOLDER = ".build"
-# Framing that the TFRecord format adds to every record: length, two checksums.
+# What the TFRecord format adds to every record: its length and two checksums.
 _FRAME_BYTES = 16
 
 
 class SetAside(Exception):
-    """An input cannot be used; the message is the reason, for the user.
+    """The builder cannot use an input; the message is the reason, for the user.
 
     Attributes:
-      counts: {"what": int}, as in `Converted`.
+      counts: as in `Converted`.
     """
 
-    def __init__(self, reason, counts=None):
+    def __init__(self, reason: str, counts: Mapping[str, int] | None = None) -> None:
         super().__init__(reason)
         self.counts = counts or {}
 
 
-class Converted(typing.NamedTuple):
-    """What a builder's `convert` makes of an input; a plain list of records will do.
+class Converted(NamedTuple):
+    """The records that a builder makes from an input.
 
     Attributes:
-      records: list of serialized records.
-      note: what had to be repaired, for the user; "" where nothing was.
-      counts: {"what": int} of what the builder counts, to be summed over all inputs.
+      records: serialized records.
+      note: what had to be repaired, for the user; "" if nothing was.
+      counts: what the builder counts, by name; the writer sums it over all inputs.
     """
 
-    records: list
+    records: list[bytes]
     note: str = ""
-    counts: dict = {}
+    counts: Mapping[str, int] = {}
+
+
+class Converter(Protocol):
+    """Makes records from an input; picklable, as it runs in worker processes."""
+
+    def __call__(self, item: Input, /) -> Converted | list[bytes]:
+        """Converts an input.
+
+        Raises:
+          SetAside: the input cannot be used.
+        """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,8 +66,8 @@ class ShardJob:
       directory: the output folder.
       file: the shard's name in it.
       split: "train", "validation" or "test".
-      index: its place among the split's shards.
-      count: number of inputs that belong to it.
+      index: the shard's place in the split, from 0.
+      count: number of inputs of the shard.
     """
 
     directory: str
@@ -62,23 +77,37 @@ class ShardJob:
     count: int
 
     @property
-    def path(self):
+    def path(self) -> str:
         return os.path.join(self.directory, self.file)
 
     @property
-    def sidecar(self):
+    def sidecar(self) -> str:
+        """Path of the file that stores the `ShardResult`."""
         return os.path.join(self.directory, STATE_FOLDER, self.file + ".json")
+
+
+class ShardOrder(NamedTuple):
+    """What a worker is given.
+
+    Attributes:
+      job: the shard to write.
+      unusable: reasons by key, for the inputs that crashed a worker or took too long
+        when the shard was tried before.
+    """
+
+    job: ShardJob
+    unusable: Mapping[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
 class ShardResult:
-    """What a finished shard holds; stored as its sidecar.
+    """What a finished shard holds; its sidecar stores this as JSON.
 
     Attributes:
       file, split, records, bytes, sha256: as in `manifest.Shard`.
-      set_aside: ((input, reason), ...) of the inputs that gave no record.
-      repaired: ((input, note), ...) of those that had to be repaired.
-      counts: sums of the builder's own counts.
+      set_aside: (key, reason) of each input that gave no record.
+      repaired: (key, note) of each input that had to be repaired.
+      counts: sums of what the builder counts, by name.
     """
 
     file: str
@@ -86,63 +115,23 @@ class ShardResult:
     records: int
     bytes: int
     sha256: str
-    set_aside: tuple
-    repaired: tuple
-    counts: dict
+    set_aside: tuple[tuple[str, str], ...]
+    repaired: tuple[tuple[str, str], ...]
+    counts: dict[str, int]
 
 
 @dataclasses.dataclass(frozen=True)
-class Failed:
-    """The shard could not be made, by no fault of an input's; `reason` says why."""
+class ShardFailure:
+    """The shard cannot be written, through no fault of an input; `reason` says why."""
 
     reason: str
 
 
-class SourceLost(Exception):
-    """The inputs cannot be read any more; the message says why."""
+ShardOutcome = Union[ShardResult, ShardFailure]
 
 
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """Where a build's inputs are, to tell a bad input from a disk that is gone.
-
-    Attributes:
-      devices: ((path, number of the file system that it was on), ...) of the input
-        folder and of the files that hold inputs, such as archives.
-    """
-
-    devices: tuple
-
-    @classmethod
-    def of(cls, paths):
-        """The folders and files as they are now.
-
-        Raises:
-          UserError: when one cannot be read.
-        """
-        try:
-            return cls(tuple((path, os.stat(path).st_dev) for path in paths))
-        except OSError as error:
-            raise UserError(f"{error.filename}: cannot be read: {error}") from error
-
-    def check(self):
-        """Raises `SourceLost` when one is gone, or its disk was unmounted."""
-        for path, before in self.devices:
-            try:
-                device = os.stat(path).st_dev
-                if os.path.isdir(path):
-                    with os.scandir(path) as entries:
-                        next(entries, None)
-            except OSError as error:
-                raise SourceLost(
-                    f"{path}: cannot be read any more: {_reason(error)}"
-                ) from error
-            if device != before:
-                raise SourceLost(f"{path}: is on another disk than before")
-
-
-def finished(job):
-    """The `ShardResult` of `job` if an earlier run finished it, else None."""
+def read_result(job: ShardJob) -> ShardResult | None:
+    """Reads the result of a shard that was finished before; None if it was not."""
     try:
         with open(job.sidecar, encoding="utf-8") as file:
             fields = json.load(file)
@@ -155,122 +144,122 @@ def finished(job):
     return result if size == result.bytes else None
 
 
+@dataclasses.dataclass(frozen=True)
 class ShardWriter:
     """Writes shards; the `work` of a worker pool.
 
     Attributes:
-      convert: callable, `Input` -> `Converted` or list of serialized records; raises
-        `SetAside`.
-      inputs_of: callable, `ShardJob` -> iterable of its `Input`s.
-      source: the `Source` that the inputs lie in.
+      convert: the builder's conversion of an input.
+      read_inputs: returns the inputs of a shard, in its order.
+      storage: where the inputs are.
     """
 
-    def __init__(self, convert, inputs_of, source):
-        self.convert = convert
-        self.inputs_of = inputs_of
-        self.source = source
+    convert: Converter
+    read_inputs: Callable[[ShardJob], Iterable[Input]]
+    storage: InputStorage
 
-    def __call__(self, order):
-        """Writes one shard, then its sidecar, each atomically.
-
-        Args:
-          order: (job, lethal): a `ShardJob`, and {key: reason} of the inputs in it that
-            ended or overran a worker and are not to be touched again.
+    def __call__(self, order: ShardOrder) -> Generator[str | None, None, ShardOutcome]:
+        """Writes a shard, then its sidecar, each atomically.
 
         Yields:
-          each input's key before it is converted, and None after it.
-
-        Returns:
-          `ShardResult`, or `Failed` when the shard cannot be written or its inputs
-          cannot be read any more.
+          the key of each input before its conversion, and None after it.
         """
         import tensorflow as tf
 
-        job, lethal = order
+        job, unusable = order
         temporary = files.temporary_name(job.path)
-        tally = _Tally()
+        contents = _ShardContents()
         try:
             with tf.io.TFRecordWriter(files.native_path(temporary)) as writer:
-                for item in self.inputs_of(job):
+                for item in self.read_inputs(job):
                     yield item.key
-                    records = self._convert(item, lethal, tally)
+                    records = self._convert(item, unusable, contents)
                     yield None
                     for record in records:
                         writer.write(record)
-                        tally.bytes += len(record) + _FRAME_BYTES
-                    tally.records += len(records)
-            # A video whose disk went while it was read is one that ends early.
-            self.source.check()
-            return _publish(job, temporary, tally)
-        except SourceLost as lost:
-            failed = Failed(str(lost))
+                        contents.bytes += len(record) + _FRAME_BYTES
+                    contents.records += len(records)
+            # A disk that goes away while a video is read looks like a video's early end.
+            self.storage.check()
+            return _publish(job, temporary, contents)
+        except StorageUnavailable as error:
+            failure = ShardFailure(str(error))
         except (OSError, UnicodeError, sqlite3.Error, tf.errors.OpError) as error:
-            failed = Failed(f"{job.path}: cannot be written: {_reason(error)}")
+            # The system's words are the clearest; TensorFlow's errors have a message.
+            reason = getattr(error, "strerror", None) or getattr(
+                error, "message", error
+            )
+            failure = ShardFailure(f"{job.path}: cannot be written: {reason}")
         with contextlib.suppress(OSError):
             os.remove(temporary)
-        return failed
+        return failure
 
-    def _convert(self, item, lethal, tally):
-        """The records of one input; notes in `tally` what became of it.
+    def _convert(
+        self, item: Input, unusable: Mapping[str, str], contents: _ShardContents
+    ) -> list[bytes]:
+        """Returns the records of an input; notes in `contents` how it was used.
 
         Raises:
-          SourceLost: nothing can be said of the input.
+          StorageUnavailable: the input may be good, but its disk is gone.
         """
         try:
-            if item.key in lethal:
-                raise SetAside(lethal[item.key])
+            if item.key in unusable:
+                raise SetAside(unusable[item.key])
             converted = self.convert(item)
             if not isinstance(converted, Converted):
                 converted = Converted(converted)
             if not converted.records:
                 raise SetAside("gave no record", converted.counts)
-            tally.add(item.key, converted)
+            contents.add_converted(item.key, converted)
             return converted.records
         except SetAside as error:
             reason, counts = str(error), error.counts
         except Exception as error:
             # One bad input among a million must not end the build.
             reason, counts = f"{type(error).__name__}: {error}", {}
-        self.source.check()
-        tally.set_aside.append((item.key, reason))
-        tally.counts.update(counts)
+        self.storage.check()
+        contents.set_aside.append((item.key, reason))
+        contents.counts.update(counts)
         return []
 
 
-class _Tally:
-    """What a shard holds so far."""
+@dataclasses.dataclass
+class _ShardContents:
+    """What a shard holds so far; see `ShardResult`."""
 
-    def __init__(self):
-        self.records = self.bytes = 0
-        self.set_aside = []
-        self.repaired = []
-        self.counts = collections.Counter()
+    records: int = 0
+    bytes: int = 0
+    set_aside: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    repaired: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    counts: collections.Counter[str] = dataclasses.field(
+        default_factory=collections.Counter
+    )
 
-    def add(self, key, converted):
+    def add_converted(self, key: str, converted: Converted) -> None:
         self.counts.update(converted.counts)
         if converted.note:
             self.repaired.append((key, converted.note))
 
 
-def _publish(job, temporary, tally):
+def _publish(job: ShardJob, temporary: str, contents: _ShardContents) -> ShardResult:
+    """Moves a finished shard into place and writes its sidecar.
+
+    Raises:
+      OSError: the disk is full, or the file cannot be written otherwise.
+    """
     size = os.path.getsize(temporary)
-    if size != tally.bytes:
-        raise OSError(f"{size} bytes arrived of {tally.bytes}")
+    if size != contents.bytes:
+        raise OSError(f"the disk took {size} of {contents.bytes} bytes")
     result = ShardResult(
         file=job.file,
         split=job.split,
-        records=tally.records,
-        bytes=tally.bytes,
+        records=contents.records,
+        bytes=contents.bytes,
         sha256=files.sha256(temporary),
-        set_aside=tuple(tally.set_aside),
-        repaired=tuple(tally.repaired),
-        counts=dict(sorted(tally.counts.items())),
+        set_aside=tuple(contents.set_aside),
+        repaired=tuple(contents.repaired),
+        counts=dict(sorted(contents.counts.items())),
     )
     files.publish(temporary, job.path)
     files.write_atomically(job.sidecar, json.dumps(dataclasses.asdict(result)))
     return result
-
-
-def _reason(error):
-    """The operating system's own words where there are some."""
-    return getattr(error, "strerror", None) or getattr(error, "message", str(error))

@@ -1,9 +1,11 @@
-"""Worker processes that may crash or hang: which job and step did is always known.
+"""Worker processes that may crash or hang, while the parent knows at which step.
 
-`concurrent.futures` breaks the whole pool when one process dies and does not say
-whose fault it was; a builder meets inputs that crash native decoders or keep them for
-ever, and has to name them and go on.
+`concurrent.futures` breaks the whole pool when one process dies, and does not say which
+job killed it. Some inputs of a builder crash a native decoder or never let it return.
+The builder has to name such an input and continue with the others.
 """
+
+from __future__ import annotations
 
 import collections
 import contextlib
@@ -14,149 +16,205 @@ import os
 import signal
 import threading
 import time
-from typing import Any
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union
+
+if TYPE_CHECKING:
+    from multiprocessing.context import SpawnProcess
+
+Job = TypeVar("Job")
+StepValue = TypeVar("StepValue")
+Result = TypeVar("Result")
+
+# What the workers run, picklable: it takes a job, yields a value at each step and
+# returns the job's result.
+Work = Callable[[Job], Generator[StepValue, None, Result]]
 
 _CONTEXT = multiprocessing.get_context("spawn")
-_FINISHED = "finished"
+_RESULT = "result"
 _STEP = "step"
-# Seconds of a wait; what a stop of this process (Ctrl-Z) can add to a step's time.
-_TURN = 1.0
+# Longest wait, in seconds; also the most that a stop of this process (Ctrl-Z) can add
+# to the time of a step.
+_MAX_WAIT = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
-    """A worker reports `value`, which its `work` yielded on the way."""
+class StepReport(Generic[Job, StepValue]):
+    """A worker has reached the step of `job` at which `work` yielded `value`."""
 
-    job: Any
-    value: Any
-
-
-@dataclasses.dataclass(frozen=True)
-class Finished:
-    """A worker is through with the job; `value` is what `work` returned."""
-
-    job: Any
-    value: Any
+    job: Job
+    value: StepValue
 
 
 @dataclasses.dataclass(frozen=True)
-class Died:
-    """A worker process ended in the middle of the job.
+class JobResult(Generic[Job, Result]):
+    """A worker has finished `job`; `value` is what `work` returned."""
+
+    job: Job
+    value: Result
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkerDeath(Generic[Job]):
+    """A worker process has died.
 
     Attributes:
-      job: the job, which is not put back by itself; None for an idle worker.
-      exitcode: as in `multiprocessing.Process`, minus the signal's number if any.
+      job: the job that the worker had; the pool does not run it again. None for an idle
+        worker.
+      exitcode: as in `multiprocessing.Process`: negative for a signal.
     """
 
-    job: Any
-    exitcode: int
+    job: Job | None
+    exitcode: int | None
 
 
 @dataclasses.dataclass(frozen=True)
-class Overran:
-    """A worker was killed because a step took longer than the limit.
+class WorkerTimeout(Generic[Job]):
+    """The pool has killed a worker because a step took longer than the limit.
 
     Attributes:
-      job: the job, which is not put back by itself.
+      job: the job that the worker had; the pool does not run it again.
       seconds: the limit.
     """
 
-    job: Any
+    job: Job
     seconds: float
 
 
+Event = Union[
+    StepReport[Job, StepValue],
+    JobResult[Job, Result],
+    WorkerDeath[Job],
+    WorkerTimeout[Job],
+]
+
+
 @dataclasses.dataclass
-class _Member:
-    process: Any
-    connection: Any
-    job: Any = None
-    # Whether its time counts, and the seconds that it took since its last report.
-    timed: bool = False
-    waited: float = 0.0
+class Worker(Generic[Job]):
+    """A worker process and the job that it has.
+
+    Attributes:
+      process: the process.
+      connection: this process's end of the pipe.
+      job: the worker's job; None while it is idle.
+      is_timed: whether the time limit applies to the step that the worker is in.
+      seconds: how long the worker has been in that step.
+    """
+
+    process: SpawnProcess
+    connection: multiprocessing.connection.Connection
+    job: Job | None = None
+    is_timed: bool = False
+    seconds: float = 0.0
 
 
-def run(work, jobs, workers, limit=None, members=None):
+def run(
+    work: Work[Job, StepValue, Result],
+    jobs: collections.deque[Job],
+    workers: int,
+    limit: float | None = None,
+    kept_workers: list[Worker[Job]] | None = None,
+) -> Generator[Event[Job, StepValue, Result], None, None]:
     """Runs `work(job)` for all jobs in `workers` processes.
 
     Args:
       work: picklable; `work(job)` is a generator that yields step values and returns
         the job's result.
-      jobs: a `collections.deque`, taken from the left; the caller may append to it
-        while it iterates over the events.
-      workers: number of processes.
-      limit: seconds that a step may take, until the next or the result; a worker
-        that takes longer is killed. The time before the first step and after a step
-        of value None does not count. None for no limit.
-      members: list in which workers that have nothing more to do are left for the next
-        call with the same work; until `end`. None to end them here.
+      jobs: taken from the left; the caller may append to the deque while it iterates
+        over the events.
+      workers: number of processes; 0 starts one for each CPU.
+      limit: seconds that a step may take, until the next step or the result. The pool
+        kills a worker that takes longer. The limit does not apply before the first step
+        and after a step of value None. None for no limit.
+      kept_workers: list in which idle workers are kept for the next call with the same
+        work, until `stop_workers`. None stops them at the end of this call.
 
     Yields:
-      `Step`, `Finished`, `Died` and `Overran` events. Closing the generator ends the
-      workers.
+      `StepReport`, `JobResult`, `WorkerDeath` and `WorkerTimeout` events. Closing the
+      generator stops the workers that have a job.
     """
-    kept = members is not None
-    members = members if kept else []
+    is_kept = kept_workers is not None
+    pool = [] if kept_workers is None else kept_workers
+    workers = workers or available_cpus()
     try:
-        while jobs or any(member.job is not None for member in members):
-            _give_out(work, jobs, members, workers)
-            ready = _wait(members, limit)
-            for member in list(members):
-                if member.connection in ready:
-                    event = _receive(member)
-                elif member.timed and limit is not None and member.waited >= limit:
-                    event = _kill(member, limit)
+        while jobs or _has_busy(pool):
+            _assign(work, jobs, pool, workers)
+            ready = _wait(pool, limit)
+            for worker in list(pool):
+                event: Event[Job, StepValue, Result]
+                if worker.connection in ready:
+                    event = _receive(worker)
+                elif worker.is_timed and limit is not None and worker.seconds >= limit:
+                    event = _kill(worker, limit)
                 else:
                     continue
-                if isinstance(event, (Died, Overran)):
-                    members.remove(member)
+                if isinstance(event, (WorkerDeath, WorkerTimeout)):
+                    pool.remove(worker)
                 yield event
     finally:
-        if not kept or any(member.job is not None for member in members):
-            end(members)
+        if not is_kept or _has_busy(pool):
+            stop_workers(pool)
 
 
-def end(members):
-    """Ends the workers that `run` has left, and forgets them."""
-    for member in members:
-        member.process.kill()
-    for member in members:
-        member.process.join()
-    members.clear()
+def stop_workers(pool: list[Worker[Job]]) -> None:
+    """Kills the workers and empties the list."""
+    for worker in pool:
+        worker.process.kill()
+    for worker in pool:
+        worker.process.join()
+    pool.clear()
 
 
-def describe_exit(exitcode):
-    """What to tell a person about a process's exit code."""
+def available_cpus() -> int:
+    """Number of CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def describe_exit(exitcode: int | None) -> str:
+    """Puts the exit code of a process into words, to follow its name."""
     if exitcode is not None and exitcode < 0:
         return f"was killed by {signal.Signals(-exitcode).name}"
     return f"ended with exit code {exitcode}"
 
 
-def _give_out(work, jobs, members, workers):
-    idle = collections.deque(m for m in members if m.job is None)
-    while jobs and (idle or len(members) < workers):
+def _has_busy(pool: Iterable[Worker[Job]]) -> bool:
+    return any(worker.job is not None for worker in pool)
+
+
+def _assign(
+    work: Work[Job, StepValue, Result],
+    jobs: collections.deque[Job],
+    pool: list[Worker[Job]],
+    max_workers: int,
+) -> None:
+    """Sends jobs to idle workers; starts workers while there are fewer than allowed."""
+    idle = collections.deque(worker for worker in pool if worker.job is None)
+    while jobs and (idle or len(pool) < max_workers):
         if not idle:
-            members.append(_start(work))
-            idle.append(members[-1])
-        member = idle.popleft()
-        member.job = jobs.popleft()
-        # A member that died while idle is found by the next `_receive`.
+            pool.append(_start(work))
+            idle.append(pool[-1])
+        worker = idle.popleft()
+        worker.job = jobs.popleft()
+        # `_receive` notices a worker that died while it was idle.
         with contextlib.suppress(OSError):
-            member.connection.send(member.job)
+            worker.connection.send(worker.job)
 
 
-def _start(work):
-    ours, theirs = _CONTEXT.Pipe()
-    process = _CONTEXT.Process(target=_serve, args=(work, theirs), daemon=True)
-    with _interrupts_ignored():
+def _start(work: Work[Job, StepValue, Result]) -> Worker[Job]:
+    parent_end, child_end = _CONTEXT.Pipe()
+    process = _CONTEXT.Process(target=_serve, args=(work, child_end), daemon=True)
+    with _ignore_interrupts():
         process.start()
-    # Ours alone is left open, so that a worker's end is an end of file here.
-    theirs.close()
-    return _Member(process, ours)
+    # Only the worker keeps its end open, so its death is an end of file here.
+    child_end.close()
+    return Worker(process, parent_end)
 
 
 @contextlib.contextmanager
-def _interrupts_ignored():
-    """Children inherit an ignored SIGINT: Ctrl-C is the parent's to handle."""
+def _ignore_interrupts() -> Iterator[None]:
+    """Ignores SIGINT, so that children inherit this: the parent handles Ctrl-C."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -167,73 +225,91 @@ def _interrupts_ignored():
         signal.signal(signal.SIGINT, previous)
 
 
-def _wait(members, limit):
-    """Returns the connections that have news; adds to the time the workers took.
+def _wait(
+    pool: list[Worker[Job]], limit: float | None
+) -> list[multiprocessing.connection.Connection | Any]:
+    """Waits for messages and adds the time to what the workers' steps took.
 
-    The waits are short: time in which this process was stopped, as a rule with its
-    workers, is no time that they took.
+    The waits are short: when this process is stopped, its workers usually are too, and
+    that time must not count.
+
+    Returns:
+      the connections that can be read.
     """
-    turn = None if limit is None else min(limit, _TURN)
+    timeout = None if limit is None else min(limit, _MAX_WAIT)
     start = time.monotonic()
-    ready = multiprocessing.connection.wait([m.connection for m in members], turn)
+    ready = multiprocessing.connection.wait([w.connection for w in pool], timeout)
     seconds = time.monotonic() - start
-    for member in members:
-        member.waited += seconds if turn is None else min(seconds, turn)
+    for worker in pool:
+        worker.seconds += seconds if timeout is None else min(seconds, timeout)
     return ready
 
 
-def _kill(member, limit):
-    """Kills a worker, without waiting for one that the system does not let go of."""
-    member.process.kill()
-    member.connection.close()
-    return Overran(member.job, limit)
+def _kill(worker: Worker[Job], limit: float) -> WorkerTimeout[Job]:
+    """Kills a worker; does not wait for it, as the system may not release it."""
+    assert worker.job is not None  # The time limit applies in the steps of a job.
+    worker.process.kill()
+    worker.connection.close()
+    return WorkerTimeout(worker.job, limit)
 
 
-def _receive(member):
-    job = member.job
-    member.waited = 0.0
+def _receive(
+    worker: Worker[Job],
+) -> StepReport[Job, Any] | JobResult[Job, Any] | WorkerDeath[Job]:
+    """Reads the message of a worker; what it holds is as `work` yielded or returned it."""
+    job = worker.job
+    worker.seconds = 0.0
     try:
-        kind, value = member.connection.recv()
+        kind, value = worker.connection.recv()
     except (EOFError, OSError):
-        member.connection.close()
-        member.process.join()
-        return Died(job, member.process.exitcode)
+        worker.connection.close()
+        worker.process.join()
+        return WorkerDeath(job, worker.process.exitcode)
+    assert job is not None  # Idle workers send nothing.
     if kind == _STEP:
-        member.timed = value is not None
-        return Step(job, value)
-    member.job = None
-    member.timed = False
-    return Finished(job, value)
+        worker.is_timed = value is not None
+        return StepReport(job, value)
+    worker.job = None
+    worker.is_timed = False
+    return JobResult(job, value)
 
 
-def _serve(work, connection):
-    """The worker process: jobs in, steps and results out, until told to end."""
-    # Ctrl-C is the parent's to handle, also when it started us from another thread.
+def _serve(
+    work: Work[Job, StepValue, Result],
+    connection: multiprocessing.connection.Connection,
+) -> None:
+    """Runs in the worker process: receives jobs, sends steps and results."""
+    # The parent handles Ctrl-C, also when it started this process from another thread.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Workers decode; were they to see the GPUs, each would claim all their memory.
+    # Workers decode only; TensorFlow would claim all memory of every GPU it sees.
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    # The processes are the parallelism.
+    # There is a process for each CPU, so each needs one thread only.
     os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
     os.environ["TF_NUM_INTEROP_THREADS"] = "1"
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    # A pipe that breaks is a parent that was killed: nobody to tell.
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    # A pipe breaks when the parent was killed: nobody is left to report to.
     with contextlib.suppress(BrokenPipeError, ConnectionResetError, EOFError):
         while True:
             _serve_job(work, connection.recv(), connection)
 
 
-def _serve_job(work, job, connection):
+def _serve_job(
+    work: Work[Job, StepValue, Result],
+    job: Job,
+    connection: multiprocessing.connection.Connection,
+) -> None:
     steps = work(job)
     while True:
         try:
             connection.send((_STEP, next(steps)))
         except StopIteration as stop:
-            connection.send((_FINISHED, stop.value))
+            connection.send((_RESULT, stop.value))
             return
 
 
-def _end_with_parent():
-    """Ends this process at once when the parent was killed."""
+def _exit_with_parent() -> None:
+    """Ends this process as soon as the parent is dead."""
     parent = multiprocessing.parent_process()
+    assert parent is not None  # The pool started this process.
     multiprocessing.connection.wait([parent.sentinel])
     os._exit(1)

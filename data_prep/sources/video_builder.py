@@ -1,55 +1,79 @@
-"""Builds a data set from videos; the library behind `videos` and `soundnet`."""
+"""Builds a data set of frames with motion masks from videos."""
+
+from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, TypedDict
 
 from data_prep.build import writer
+from data_prep.build.inputs import Input
 from data_prep.sources import video_listing
 from selfsup.common.errors import UserError
 from selfsup.data import manifest as manifests
 
-# Videos a training shard: an interruption costs a worker minutes, not hours.
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from data_prep.sources.build_options import HoldOutOptions
+
+# Few enough that an interruption costs a worker minutes, not hours.
 _VIDEOS_PER_SHARD = 100
-# A video that takes longer is set aside. To read through a long film may take half an
-# hour, and a sampled frame takes half a second, a whole one where people are masked.
+# A video that takes longer is set aside. Reading a long film may take half an hour. Each
+# sampled frame takes half a second, or several seconds if people are masked.
 _SECONDS = 3600
 _SECONDS_PER_FRAME = 20
 _SECONDS_FOR_ALL_FRAMES = 24 * 3600
 
 
+class ConversionOptions(TypedDict, total=False):
+    """The attributes of `video_conversion.VideoConverter` that a caller may set."""
+
+    frames_per_video: int
+    track_length: int
+    mask_people: bool
+    min_foreground: float
+    max_foreground: float
+    min_frames: int
+    min_seconds: float
+    jpeg_quality: int
+
+
 def build_videos(
     *,
-    directory,
-    output,
-    list_file="",
-    max_videos=0,
-    conversion=None,
-    **build_options,
-):
-    """Builds or resumes a data set of video frames with motion masks.
+    directory: str,
+    output: str,
+    list_file: str = "",
+    max_videos: int = 0,
+    conversion: ConversionOptions | None = None,
+    **build_options: Unpack[HoldOutOptions],
+) -> manifests.Manifest:
+    """Builds a data set of frames with motion masks, or resumes an interrupted build.
 
     Args:
       directory: the input folder.
       output: the folder for the shards.
-      list_file: text file of paths and ids, see `video_listing.find_listed`; "" takes
-        all videos of the folder.
-      max_videos: how many of them to take, chosen by hash; 0 takes all.
-      conversion: dict of attributes of `video_conversion.VideoConverter`; None leaves
-        them as they are there.
-      **build_options: as in `writer.build`.
+      list_file: text file of paths and ids, see `video_listing.find_listed`; "" takes all
+        videos in the folder.
+      max_videos: number of videos to take, chosen by a hash; 0 takes all.
+      conversion: options that differ from the defaults of
+        `video_conversion.VideoConverter`.
+      **build_options: see `writer.build`.
 
     Returns:
-      the `Manifest`.
+      the `Manifest` of the finished data set.
 
     Raises:
-      UserError: no videos there, or as `writer.build`.
+      UserError: there are no videos, or the conversion's bounds contradict each other; or
+        for a reason that `writer.build` lists.
     """
     from data_prep.sources import video_conversion
 
     converter = video_conversion.VideoConverter(directory, **(conversion or {}))
     if converter.min_foreground > converter.max_foreground:
         raise UserError(
-            f"--min_foreground={converter.min_foreground} is above "
-            f"--max_foreground={converter.max_foreground}"
+            f"min_foreground={converter.min_foreground} is above "
+            f"max_foreground={converter.max_foreground}"
         )
     options = dataclasses.asdict(converter)
     del options["directory"]
@@ -57,26 +81,29 @@ def build_videos(
         output=output,
         kind=manifests.VIDEO_FRAMES,
         features=("image", "motion_mask"),
-        inputs=_videos(directory, output, list_file, max_videos),
+        inputs=_list_videos(directory, output, list_file, max_videos),
         convert=converter,
         options={**options, "max_videos": max_videos},
         inputs_per_shard=_VIDEOS_PER_SHARD,
         directory=directory,
-        time_limit=_seconds(converter.frames_per_video),
+        time_limit=_time_limit(converter.frames_per_video),
         **build_options,
     )
 
 
-def _videos(directory, output, list_file, max_videos):
+def _list_videos(
+    directory: str, output: str, list_file: str, max_videos: int
+) -> Iterator[str] | Iterator[Input]:
+    videos: Iterator[str] | Iterator[Input]
     if list_file:
-        found = video_listing.find_listed(directory, output, list_file)
+        videos = video_listing.find_listed(directory, output, list_file)
     else:
-        found = video_listing.find_videos(directory, output)
-    return video_listing.choose(found, max_videos) if max_videos else found
+        videos = video_listing.find_videos(directory, output)
+    return video_listing.choose(videos, max_videos) if max_videos else videos
 
 
-def _seconds(frames_per_video):
-    """Time limit of a video."""
+def _time_limit(frames_per_video: int) -> float:
+    """Returns the seconds that converting a video may take."""
     if not frames_per_video:
         return _SECONDS_FOR_ALL_FRAMES
     return _SECONDS + frames_per_video * _SECONDS_PER_FRAME

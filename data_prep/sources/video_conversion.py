@@ -1,21 +1,28 @@
-"""From one video file to records of frames with motion masks (paper section 3.4)."""
+"""Converts a video to records of frames with motion masks (paper, section 3.4)."""
+
+from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
+from data_prep.build.inputs import Input
 from data_prep.build.shards import Converted, SetAside
 from data_prep.media import video_reading
+from data_prep.sources.image_encoding import encode_image
 from data_prep.trajectories import masks
 from selfsup.common.errors import UserError
 from selfsup.data import records
 
 HEIGHT, WIDTH = 240, 320
-# Seconds that a picture counts for at most, where samples are spread over time.
+# The longest display time, in seconds, that a frame can have when samples are spread
+# over time.
 _LONGEST = 1.0
-# What becomes of a sampled frame; the names under which they are counted.
+# The outcomes of sampled frames, and the names under which the manifest counts them.
 USED = "frames used"
 TOO_LITTLE = "frames left out, too little foreground"
 TOO_MUCH = "frames left out, too much foreground"
@@ -24,15 +31,15 @@ NO_CAMERA = "frames left out, camera unknown"
 
 @dataclasses.dataclass(frozen=True)
 class VideoConverter:
-    """Converts a video, by its key; a `convert` of `writer.build`.
+    """Converts a video to records; a `shards.Converter`.
 
     Attributes:
       directory: the input folder.
-      frames_per_video: frames sampled from a video; 0 takes all.
-      track_length: frames that points are followed over.
-      mask_people: keeps people out of the camera's estimate.
-      min_foreground, max_foreground: frames are left out whose mask has a smaller or
-        larger share of foreground cells.
+      frames_per_video: number of frames sampled from a video; 0 takes all.
+      track_length: number of frames over which points are tracked.
+      mask_people: whether people are excluded from the estimate of the camera motion.
+      min_foreground, max_foreground: bounds of the share of foreground cells; frames
+        whose mask is outside the bounds are left out.
       min_frames, min_seconds: shorter videos are set aside.
       jpeg_quality: 1 to 100.
     """
@@ -47,48 +54,53 @@ class VideoConverter:
     min_seconds: float = 0.0
     jpeg_quality: int = 95
 
-    def __call__(self, item):
-        """Converts a video.
+    def __call__(self, item: Input) -> Converted:
+        """Converts one video.
 
         Args:
-          item: `Input`; its detail says why it cannot be used, where that is known.
+          item: an `Input` whose key is a path relative to `directory`. Its detail is ""
+            or the reason why the video cannot be used.
 
         Returns:
-          `Converted`: its records, and counts of what became of the sampled frames.
+          `Converted` with the records, and the number of sampled frames per outcome.
 
         Raises:
-          SetAside: it cannot be used.
+          SetAside: the video cannot be used; the message is the reason.
         """
         if item.detail:
             raise SetAside(item.detail)
-        # Workers are processes already, one for each CPU.
+        # There is already one worker process per CPU.
         cv2.setNumThreads(1)
         path = os.path.join(self.directory, item.key)
         starts = sample_starts(
-            self._times(path), self.track_length, self.frames_per_video
+            self._frame_times(path), self.track_length, self.frames_per_video
         )
         span = range(self.track_length + 1)
         needed = {start + offset for start in starts for offset in span}
-        labelled = masks.labelled_frames(
-            video_reading.frames(path, needed, (HEIGHT, WIDTH)),
+        labelled = masks.label_frames(
+            video_reading.read_frames(path, needed, (HEIGHT, WIDTH)),
             starts,
             self.track_length,
             self.mask_people,
         )
         counts = dict.fromkeys((USED, TOO_LITTLE, TOO_MUCH), 0)
-        kept = []
+        serialized = []
         for frame in labelled:
-            verdict = self._verdict(frame.mask)
-            counts[verdict] += 1
-            if verdict == USED:
-                kept.append(self._serialize(item.key, frame))
+            outcome = self._judge(frame.mask)
+            counts[outcome] += 1
+            if outcome == USED:
+                serialized.append(self._serialize(item.key, frame))
         counts[NO_CAMERA] = len(starts) - sum(counts.values())
-        if not kept:
+        if not serialized:
             raise SetAside(_why_none(counts), counts)
-        return Converted(kept, counts=counts)
+        return Converted(serialized, counts=counts)
 
-    def _times(self, path):
-        """When the video's pictures are shown, in seconds."""
+    def _frame_times(self, path: str) -> npt.NDArray[np.float64]:
+        """Returns the time in seconds at which each frame of a video is shown.
+
+        Raises:
+          SetAside: the video is unreadable, truncated or too short.
+        """
         try:
             info = video_reading.probe(path)
         except UserError as error:
@@ -104,70 +116,67 @@ class VideoConverter:
             )
         return info.times
 
-    def _verdict(self, mask):
-        """The count that a frame with this mask belongs to."""
+    def _judge(self, mask: npt.NDArray[np.uint8]) -> str:
+        """Returns the outcome, one of the count names, of a frame with this mask."""
         share = (mask == masks.FOREGROUND).mean()
         if share < self.min_foreground:
             return TOO_LITTLE
         return TOO_MUCH if share > self.max_foreground else USED
 
-    def _serialize(self, key, frame):
+    def _serialize(self, key: str, frame: masks.LabelledFrame) -> bytes:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, self.jpeg_quality]
         return records.serialize(
             key=key,
-            encoded=_encode(
-                ".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, self.jpeg_quality]
-            ),
+            encoded=encode_image(".jpg", frame.image, quality),
             height=HEIGHT,
             width=WIDTH,
             frame=frame.index,
-            motion_mask=_encode(".png", frame.mask),
+            motion_mask=encode_image(".png", frame.mask),
         )
 
 
-def sample_starts(times: np.ndarray, track_length: int, wanted: int) -> list:
-    """Spreads samples evenly over the time of the pictures that enough others follow.
+def sample_starts(
+    times: npt.NDArray[np.float64], track_length: int, count: int
+) -> list[int]:
+    """Samples frames evenly over the time of a video.
 
-    A picture that is shown for longer than a second counts as if it were shown for one:
-    a still, or a gap between recordings that were put together, needs few samples.
+    Only frames that at least `track_length` frames follow can be sampled. A frame that
+    is shown for longer than a second counts as one second: a still picture, or a gap
+    between joined recordings, needs few samples.
 
     Args:
-      times: float64 [frames], when each picture is shown, in seconds, ascending.
-      track_length: pictures that must follow a sample.
-      wanted: number of samples; 0 for all.
+      times: float64 [frames], the time at which each frame is shown, in seconds,
+        ascending.
+      track_length: number of frames that must follow a sample.
+      count: number of samples; 0 for all.
 
     Returns:
-      sorted list of different picture indices.
+      sorted list of distinct frame indices.
 
     Example:
       >>> sample_starts(np.arange(110) / 25, 10, 4)
       [12, 37, 62, 87]
     """
     usable = len(times) - track_length
-    if not wanted or wanted >= usable:
+    if not count or count >= usable:
         return list(range(usable))
-    shown = np.minimum(np.diff(times[: usable + 1]), _LONGEST)
-    begin = np.concatenate([[0.0], np.cumsum(shown)])
-    order = np.arange(wanted)
-    # The tiny part keeps a time that is a picture's begin from being before it.
-    targets = (2 * order + 1) / (2 * wanted) * begin[-1] * (1 + 1e-9)
+    durations = np.minimum(np.diff(times[: usable + 1]), _LONGEST)
+    begin = np.concatenate([[0.0], np.cumsum(durations)])
+    order = np.arange(count)
+    # The factor just above 1 keeps rounding from moving a target that equals a frame's
+    # start into the frame before.
+    targets = (2 * order + 1) / (2 * count) * begin[-1] * (1 + 1e-9)
     starts = np.searchsorted(begin, targets, side="right") - 1
-    # Each its own picture, and enough pictures left for those after it.
+    # Make the indices distinct, and leave enough frames for the samples that follow.
     starts = np.maximum.accumulate(starts - order) + order
-    return np.minimum(starts, usable - wanted + order).tolist()
+    return np.minimum(starts, usable - count + order).tolist()
 
 
-def _why_none(counts):
-    """Why no frame of a video was used."""
+def _why_none(counts: Mapping[str, int]) -> str:
+    """Returns the reason why no frame of a video was used."""
     reasons = [
-        f"{number} {what.rpartition(', ')[2]}"
-        for what, number in counts.items()
+        f"{number} {outcome.rpartition(', ')[2]}"
+        for outcome, number in counts.items()
         if number
     ]
     return f"none of {sum(counts.values())} frames: {', '.join(reasons)}"
-
-
-def _encode(extension, image, options=()):
-    encoded, data = cv2.imencode(extension, image, list(options))
-    if not encoded:
-        raise ValueError(f"cannot be encoded as {extension}")
-    return data.tobytes()

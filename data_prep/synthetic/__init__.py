@@ -1,1 +1,1 @@
-"""A procedural world, rendered in the layouts of the data sets' owners."""
+"""Renders a procedural world, in the layouts of the original data sets."""

@@ -1,11 +1,20 @@
-"""Colors of things: families that overlap, so that no color gives a class away."""
+"""Families of colors, such as "wood" or "leaf", to draw random colors from.
+
+The families overlap, so that no color identifies a class of objects.
+"""
+
+from __future__ import annotations
 
 import colorsys
 
 import numpy as np
+from numpy.random import Generator
 
-# Family: ((weight, hue range in degrees, saturation range, value range), ...)
-_FAMILIES = {
+from data_prep.synthetic.arrays import Float32
+
+_Range = tuple[float, float]
+# Each family is a mixture of HSV boxes: (weight, hue in degrees, saturation, value).
+_FAMILIES: dict[str, tuple[tuple[float, _Range, _Range, _Range], ...]] = {
     "any": (
         (0.45, (0, 60), (0.15, 0.85), (0.3, 0.95)),
         (0.25, (190, 250), (0.15, 0.8), (0.3, 0.9)),
@@ -80,13 +89,13 @@ _FAMILIES = {
 }
 
 
-def draw(random, family):
-    """A color of the family: float32 [3], RGB in [0, 1]."""
-    ranges = _FAMILIES[family]
-    weights = [one[0] for one in ranges]
-    _, hues, saturations, values = ranges[random.choice(len(ranges), p=weights)]
+def draw(random: Generator, family: str) -> Float32:
+    """Draws a color of the family: float32 [3], RGB in [0, 1]."""
+    boxes = _FAMILIES[family]
+    chosen = random.choice(len(boxes), p=[weight for weight, _, _, _ in boxes])
+    _, hues, saturations, values = boxes[chosen]
     hue = random.uniform(*hues) / 360
     color = colorsys.hsv_to_rgb(
         hue % 1.0, random.uniform(*saturations), random.uniform(*values)
     )
-    return np.float32(color)
+    return np.array(color, np.float32)

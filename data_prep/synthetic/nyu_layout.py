@@ -1,98 +1,123 @@
-"""NYU v2's labelled set: a MATLAB 7.3 file of frames with depth, and its splits."""
+"""NYU v2's labelled set: a MATLAB 7.3 file of frames with depth, and the splits."""
+
+from __future__ import annotations
 
 import os
 import pathlib
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 
-from data_prep.synthetic import renderer, shots
+from data_prep.synthetic import renderer, still_scenes
+from data_prep.synthetic.arrays import Bool, Float32, Floats, UInt8
+from data_prep.synthetic.layout import Job, Layout
+from data_prep.synthetic.object_classes import ObjectClass
+from data_prep.synthetic.options import Options
+from data_prep.synthetic.renderer import Rendering
 
-FOLDER = "nyu"
-HEIGHT, WIDTH = 240, 320
-NEAREST, FARTHEST = 0.7, 10.0
-_FRAMES_PER_SCENE = 4
-_PLACES = ("bedroom", "kitchen", "living_room", "office", "study")
-# Scenes of seven that are in the test split: frames of a scene are on one side.
-_TEST = (2, 5)
-# How a Kinect fails: beyond its range, and on shiny surfaces.
+_FOLDER = "nyu"
+_HEIGHT, _WIDTH = 240, 320
+_NEAREST, _FARTHEST = 0.7, 10.0
+_FRAMES_PER_ROOM = 4
+_ROOM_TYPES = ("bedroom", "kitchen", "living_room", "office", "study")
+# Rooms of seven whose frames are in the test split.
+_TEST_ROOMS = (2, 5)
+# The depth in metres beyond which a Kinect measures nothing.
 _RANGE = 7.0
+# Distance between a Kinect's projector and its camera in metres.
+_BASELINE = 0.075
 _PARTS = "parts"
 
 
-def folders(options):
-    """Folders that `make` writes into."""
-    return [os.path.join(FOLDER, _PARTS)] if options.depth_images else []
+class NyuLayout(Layout):
+    """nyu_depth_v2_labeled.mat and splits.mat. Keys: (room, frames), a job per room."""
+
+    name = "nyu"
+
+    def folders(self, options: Options) -> list[str]:
+        return [os.path.join(_FOLDER, _PARTS)] if options.depth_images else []
+
+    def jobs(self, options: Options) -> list[Job]:
+        total = options.depth_images
+        step = max(1, min(_FRAMES_PER_ROOM, total // 4))
+        return [
+            Job(self.name, (room, min(step, total - first)), min(step, total - first))
+            for room, first in enumerate(range(0, total, step))
+        ]
+
+    def make(self, folder: str, options: Options, key: tuple[int, ...]) -> None:
+        """Writes the frames of a room to a file, which `finish` collects."""
+        room, frames = key
+        random = np.random.default_rng([options.seed, 3, room])
+        images, depths, raw = zip(*draw_frames(random, options.kinds, frames))
+        path = _part(pathlib.Path(folder, _FOLDER), room)
+        np.savez(path, images=images, depths=depths, raw=raw)
+
+    def finish(self, folder: str, options: Options) -> None:
+        """Collects the frames into the .mat files and removes the jobs' files."""
+        if not options.depth_images:
+            return
+        base = pathlib.Path(folder, _FOLDER)
+        _collect(base, [job.key for job in self.jobs(options)])
 
 
-def jobs(options):
-    """The scenes to make: ((index, frames), pictures in it)."""
-    total = options.depth_images
-    each = max(1, min(_FRAMES_PER_SCENE, total // 4))
-    return [
-        ((index, min(each, total - first)), min(each, total - first))
-        for index, first in enumerate(range(0, total, each))
-    ]
+def draw_frames(
+    random: Generator, kinds: Sequence[ObjectClass], frames: int
+) -> list[tuple[UInt8, Float32, Float32]]:
+    """Draws a room and renders it from several places.
 
-
-def is_test(scene):
-    """Whether a scene's frames are in the test split."""
-    return scene % 7 in _TEST
-
-
-def make(folder, options, job):
-    """Writes a scene's frames for `finish` to put together."""
-    index, frames = job
-    random = np.random.default_rng([options.seed, 3, index])
-    images, depths, raw = zip(*draw_scene(random, options.classes, frames))
-    path = os.path.join(folder, FOLDER, _PARTS, f"{index:05d}.npz")
-    np.savez(path, images=images, depths=depths, raw=raw)
-
-
-def draw_scene(random, classes, frames):
-    """Frames of one room from several places.
+    Args:
+      random: generator.
+      kinds: classes of the objects.
+      frames: number of images.
 
     Returns:
-      list of (image uint8 [H, W, 3], depth float32 [H, W], raw depth float32 [H, W]);
-      depth in metres, 0 where the sensor failed in the raw one.
+      (image uint8 [H, W, 3], depth float32 [H, W], sensed depth float32 [H, W]) of
+      each frame. Depth is in metres; sensed depth is 0 where the sensor failed.
     """
     count = int(random.integers(3, 9))
-    scene, camera = shots.room_scene(random, classes, HEIGHT, WIDTH, count)
-    taken = []
-    while len(taken) < frames:
+    scene, camera = still_scenes.room_scene(random, kinds, _HEIGHT, _WIDTH, count)
+    drawn: list[tuple[UInt8, Float32, Float32]] = []
+    while len(drawn) < frames:
         rendering = renderer.render(scene, camera)
         depth = rendering.depth
-        if depth.min() >= NEAREST and depth.max() <= FARTHEST:
+        if depth.min() >= _NEAREST and depth.max() <= _FARTHEST:
             image = renderer.photograph(rendering.image, random, 2.0)
-            taken.append((image, depth, sense(rendering, random)))
-        camera = shots.level_camera(random, HEIGHT, WIDTH)
-    return taken
+            drawn.append((image, depth, sense(rendering, random)))
+        camera = still_scenes.level_camera(random, _HEIGHT, _WIDTH)
+    return drawn
 
 
-def sense(rendering, random):
-    """The depth that a Kinect would give: float32 [H, W], 0 where it gives none.
+def sense(rendering: Rendering, random: Generator) -> Float32:
+    """Simulates a Kinect: returns the depth that it would measure.
 
-    Its projector stands beside its camera, so the left side of near things hides what
-    is behind; it sees nothing far, little on shiny things, and errs by the square of
-    the distance.
+    The projector is beside the camera, so the background to the left of a near object
+    gets no light. The sensor measures nothing beyond its range, often fails on shiny
+    surfaces, and has an error that grows with the square of the depth.
+
+    Returns:
+      float32 [H, W], metres; 0 where the sensor measures nothing.
     """
     depth = rendering.depth
     error = 0.0012 + 0.0019 * (depth - 0.4) ** 2
     sensed = depth + error * random.standard_normal(depth.shape, np.float32)
     holes = depth > _RANGE
     holes |= _shadowed(depth)
-    speckle = cv2.GaussianBlur(random.standard_normal(depth.shape, np.float32), None, 2)
-    speckle /= speckle.std()
-    holes |= speckle + 3 * rendering.gloss > 2.6
+    fine = random.standard_normal(depth.shape, np.float32)
+    speckle = np.asarray(cv2.GaussianBlur(fine, (0, 0), 2), np.float32)
+    holes |= speckle / speckle.std() + 3 * rendering.gloss > 2.6
     holes[:4] = holes[-4:] = True
     holes[:, :6] = holes[:, -6:] = True
     return np.where(holes, 0, sensed).astype(np.float32)
 
 
-def _shadowed(depth):
+def _shadowed(depth: Float32) -> Bool:
     """Pixels that the projector's light does not reach: bool [H, W]."""
-    disparity = 0.075 * depth.shape[1] / depth
-    # A pixel is in shadow when one to its right is nearer by more than their distance.
+    disparity = _BASELINE * depth.shape[1] / depth
+    # A pixel is in shadow if the disparity of a pixel to the right is larger by more
+    # than the distance between the two.
     shadowed = np.zeros(depth.shape, bool)
     for step in range(1, 16):
         shadowed[:, :-step] |= disparity[:, step:] - disparity[:, :-step] > step
@@ -100,47 +125,42 @@ def _shadowed(depth):
     return shadowed | (edges > 0.1 * depth)
 
 
-def finish(folder, options):
-    """Writes nyu_depth_v2_labeled.mat and splits.mat, and removes the parts."""
-    if not options.depth_images:
-        return
+def _collect(base: pathlib.Path, keys: list[tuple[int, ...]]) -> None:
+    """Writes the .mat files from the files of the rooms, which it removes."""
     from data_prep.synthetic import matlab
 
-    base = pathlib.Path(folder, FOLDER)
-    scenes = [job for job, _ in jobs(options)]
     names, tests, files = [], [], []
-    for index, frames in scenes:
-        place = _PLACES[index % len(_PLACES)]
-        scene = f"{place}_{index // len(_PLACES) + 1:04d}"
-        names += [scene] * frames
-        tests += [is_test(index)] * frames
-        files += [f"{scene}/r-{frame:05d}.ppm" for frame in range(frames)]
-    labelled = matlab.Writer(base / "nyu_depth_v2_labeled.mat")
-    with labelled as file:
-        count = len(names)
-        file.array("images", "uint8", (count, 3, WIDTH, HEIGHT), _stored(base, scenes))
+    for room, frames in keys:
+        room_type = _ROOM_TYPES[room % len(_ROOM_TYPES)]
+        name = f"{room_type}_{room // len(_ROOM_TYPES) + 1:04d}"
+        names += [name] * frames
+        tests += [room % 7 in _TEST_ROOMS] * frames
+        files += [f"{name}/r-{frame:05d}.ppm" for frame in range(frames)]
+    rooms, count = [room for room, _ in keys], len(names)
+    with matlab.Writer(base / "nyu_depth_v2_labeled.mat") as file:
+        images = _stored(base, rooms, "images")
+        file.array("images", "uint8", (count, 3, _WIDTH, _HEIGHT), images)
         for name, key in (("depths", "depths"), ("rawDepths", "raw")):
-            blocks = _stored(base, scenes, key)
-            file.array(name, "float32", (count, WIDTH, HEIGHT), blocks)
+            blocks = _stored(base, rooms, key)
+            file.array(name, "float32", (count, _WIDTH, _HEIGHT), blocks)
         file.texts("scenes", names)
         file.texts("rawRgbFilenames", files)
-    numbers = np.arange(1, count + 1)
-    tests = np.array(tests)
+    numbers, in_test = np.arange(1, count + 1), np.array(tests)
     matlab.write_splits(
-        base / "splits.mat", trainNdxs=numbers[~tests], testNdxs=numbers[tests]
+        base / "splits.mat", trainNdxs=numbers[~in_test], testNdxs=numbers[in_test]
     )
-    for index, _ in scenes:
-        os.remove(_part(base, index))
+    for room in rooms:
+        os.remove(_part(base, room))
     os.rmdir(base / _PARTS)
 
 
-def _part(base, index):
-    return base / _PARTS / f"{index:05d}.npz"
+def _part(base: pathlib.Path, room: int) -> pathlib.Path:
+    return base / _PARTS / f"{room:05d}.npz"
 
 
-def _stored(base, scenes, key="images"):
-    """Blocks of frames in MATLAB's order, [N, (3,) W, H]."""
-    for index, _ in scenes:
-        with np.load(_part(base, index)) as arrays:
+def _stored(base: pathlib.Path, rooms: list[int], key: str) -> Iterator[UInt8 | Floats]:
+    """Reads blocks of frames in MATLAB's order of axes, [N, (3,) W, H]."""
+    for room in rooms:
+        with np.load(_part(base, room)) as arrays:
             frames = arrays[key]
         yield frames.transpose((0, *range(frames.ndim - 1, 0, -1)))

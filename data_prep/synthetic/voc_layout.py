@@ -1,114 +1,173 @@
-"""A VOCdevkit: rooms of objects with their boxes, as PASCAL VOC 2007 lays them out."""
+"""A VOCdevkit: images of rooms with boxes of the objects, as in PASCAL VOC 2007."""
+
+from __future__ import annotations
 
 import dataclasses
 import os
 import pathlib
+from collections.abc import Sequence
 from xml.etree import ElementTree
 
 import numpy as np
+from numpy.random import Generator
 
-from data_prep.synthetic import encoding, ray_tracing, renderer, shots
+from data_prep.synthetic import jpeg, ray_tracing, renderer, still_scenes
+from data_prep.synthetic.arrays import Bool, UInt8
+from data_prep.synthetic.layout import Job, Layout
+from data_prep.synthetic.object_classes import ObjectClass
+from data_prep.synthetic.options import Options
+from data_prep.synthetic.renderer import Rendering
+from data_prep.synthetic.scene import Camera, Scene
 
-FOLDER = os.path.join("VOCdevkit", "VOC2007")
-_SETS = ("train", "val", "test")
+_FOLDER = os.path.join("VOCdevkit", "VOC2007")
+_MAIN = os.path.join("ImageSets", "Main")
+_SPLITS = ("train", "val", "test")
 _SIZES = ((240, 320), (240, 320), (320, 240), (224, 336))
 _OBJECTS = (2, 8)
-# Visible pixels under which an object is left out.
-_SEEN = 16
-# Shares of the image and of the object itself under which what is seen of an object is
-# difficult, and its least side in pixels.
-_TINY = 0.0015
-_HIDDEN = 0.25
-_NARROW = 8
+# Objects with fewer visible pixels are not annotated.
+_MIN_PIXELS = 16
+# An object is difficult if its visible pixels are a smaller share of the image or of
+# its own pixels, or if its box has a shorter side in pixels.
+_MIN_IMAGE_SHARE = 0.0015
+_MIN_VISIBLE_SHARE = 0.25
+_MIN_SIDE = 8
 
 
 @dataclasses.dataclass(frozen=True)
 class Annotation:
-    """What VOC says of an object.
+    """The annotation of an object.
 
     Attributes:
       name: its class.
-      box: (xmin, ymin, xmax, ymax), the visible pixels' extent, from 1, inclusive.
-      truncated: whether it reaches beyond the image.
+      box: (xmin, ymin, xmax, ymax) of its visible pixels, from 1, inclusive.
+      truncated: whether it reaches the border of the image.
       difficult: whether it is tiny or mostly hidden.
     """
 
     name: str
-    box: tuple
+    box: tuple[int, int, int, int]
     truncated: bool
     difficult: bool
 
 
-def folders(options):
-    """Folders that `make` writes into."""
-    names = ("JPEGImages", "Annotations", os.path.join("ImageSets", "Main"))
-    return [os.path.join(FOLDER, name) for name in names if options.detection_images]
+class VocLayout(Layout):
+    """VOCdevkit/VOC2007. Keys: (index,), a job per image."""
+
+    name = "VOCdevkit"
+
+    def folders(self, options: Options) -> list[str]:
+        names = ("JPEGImages", "Annotations", _MAIN)
+        return [
+            os.path.join(_FOLDER, name) for name in names if options.detection_images
+        ]
+
+    def jobs(self, options: Options) -> list[Job]:
+        return [Job(self.name, (i,), 1) for i in range(options.detection_images)]
+
+    def make(self, folder: str, options: Options, key: tuple[int, ...]) -> None:
+        """Writes JPEGImages/000001.jpg and Annotations/000001.xml."""
+        random = np.random.default_rng([options.seed, 2, *key])
+        image, annotations = draw_image(random, options.kinds)
+        base = pathlib.Path(folder, _FOLDER)
+        name = _image_id(*key)
+        (base / "JPEGImages" / f"{name}.jpg").write_bytes(jpeg.encode(image))
+        xml = _xml(f"{name}.jpg", image.shape, annotations)
+        (base / "Annotations" / f"{name}.xml").write_bytes(xml)
+
+    def finish(self, folder: str, options: Options) -> None:
+        """Writes the image sets, in general and for each class."""
+        if not options.detection_images:
+            return
+        base = pathlib.Path(folder, _FOLDER)
+        names = [_image_id(*job.key) for job in self.jobs(options)]
+        labels = {name: _labels(base / "Annotations" / f"{name}.xml") for name in names}
+        members = {
+            split: names[number :: len(_SPLITS)] for number, split in enumerate(_SPLITS)
+        }
+        members["trainval"] = sorted(members["train"] + members["val"])
+        for split, images in members.items():
+            text = "".join(f"{name}\n" for name in images)
+            (base / _MAIN / f"{split}.txt").write_text(text, "ascii")
+            for kind in options.kinds:
+                lines = [
+                    f"{name} {labels[name].get(kind.name, -1):2d}" for name in images
+                ]
+                path = base / _MAIN / f"{kind.name}_{split}.txt"
+                path.write_text("".join(f"{line}\n" for line in lines), "ascii")
 
 
-def jobs(options):
-    """The images to make: (index, 1 picture)."""
-    return [(index, 1) for index in range(options.detection_images)]
+def _image_id(index: int) -> str:
+    return f"{index + 1:06d}"
 
 
-def set_of(index):
-    """The split that an image is in."""
-    return _SETS[index % len(_SETS)]
+def draw_image(
+    random: Generator, kinds: Sequence[ObjectClass]
+) -> tuple[UInt8, list[Annotation]]:
+    """Draws an image of a room, with at least one object that is not difficult.
 
+    Args:
+      random: generator.
+      kinds: classes of the objects.
 
-def make(folder, options, index):
-    """Writes JPEGImages/000001.jpg and Annotations/000001.xml."""
-    random = np.random.default_rng([options.seed, 2, index])
-    image, annotations = draw(random, options.classes)
-    base = pathlib.Path(folder, FOLDER)
-    name = f"{index + 1:06d}"
-    (base / "JPEGImages" / f"{name}.jpg").write_bytes(encoding.jpeg(image))
-    xml = _xml(f"{name}.jpg", image.shape, annotations)
-    (base / "Annotations" / f"{name}.xml").write_bytes(xml)
-
-
-def draw(random, classes):
-    """(uint8 [H, W, 3], list of `Annotation`): at least one is not difficult."""
+    Returns:
+      (uint8 [H, W, 3], annotations).
+    """
     while True:
         height, width = _SIZES[random.integers(len(_SIZES))]
         count = int(random.integers(*_OBJECTS))
-        scene, camera = shots.room_scene(random, classes, height, width, count)
+        scene, camera = still_scenes.room_scene(random, kinds, height, width, count)
         rendering = renderer.render(scene, camera)
         annotations = annotate(scene, camera, rendering)
-        if not all(one.difficult for one in annotations):
+        if not all(annotation.difficult for annotation in annotations):
             noise = random.uniform(1.0, 3.0)
             return renderer.photograph(rendering.image, random, noise), annotations
 
 
-def annotate(scene, camera, rendering):
-    """The `Annotation`s of a rendered scene's objects."""
-    placed = ray_tracing.place_all(scene, 0.0)
-    grid = ray_tracing.Grid(camera.height, camera.width)
+def annotate(scene: Scene, camera: Camera, rendering: Rendering) -> list[Annotation]:
+    """Returns the annotations of the objects in a rendered scene at rest."""
+    placed = ray_tracing.place_parts(scene, 0.0)
+    grid = ray_tracing.PixelGrid(camera.height, camera.width)
+    rays = ray_tracing.Rays(camera, grid)
     annotations = []
-    for index, thing in enumerate(scene.things):
-        seen = rendering.thing == index
-        if thing.kind is None or seen.sum() < _SEEN:
+    for index, scene_object in enumerate(scene.objects):
+        visible = rendering.object_index == index
+        if scene_object.kind is None or visible.sum() < _MIN_PIXELS:
             continue
-        parts = [one for one in placed if one.thing == index]
-        whole = ray_tracing.covered(parts, camera, grid).reshape(seen.shape)
-        annotations.append(_annotation(thing.kind.name, seen, whole))
+        parts = [part for part in placed if part.object_index == index]
+        whole = ray_tracing.covered(parts, rays).reshape(visible.shape)
+        annotations.append(_annotation(scene_object.kind.name, visible, whole))
     return annotations
 
 
-def _annotation(name, seen, whole):
-    """From what is seen of an object and what it covers: bool [H, W] each."""
-    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
-    box = (columns[0] + 1, rows[0] + 1, columns[-1] + 1, rows[-1] + 1)
+def _annotation(name: str, visible: Bool, whole: Bool) -> Annotation:
+    """Describes an object.
+
+    Args:
+      name: its class.
+      visible: bool [H, W], its visible pixels.
+      whole: bool [H, W], its pixels, visible or hidden.
+    """
+    rows = np.flatnonzero(visible.any(axis=1))
+    columns = np.flatnonzero(visible.any(axis=0))
     border = (whole[0], whole[-1], whole[:, 0], whole[:, -1])
-    tiny = seen.mean() < _TINY or min(len(rows), len(columns)) < _NARROW
+    tiny = visible.mean() < _MIN_IMAGE_SHARE
+    narrow = min(len(rows), len(columns)) < _MIN_SIDE
+    hidden = visible.sum() < _MIN_VISIBLE_SHARE * whole.sum()
     return Annotation(
         name=name,
-        box=tuple(int(one) for one in box),
+        box=(
+            int(columns[0]) + 1,
+            int(rows[0]) + 1,
+            int(columns[-1]) + 1,
+            int(rows[-1]) + 1,
+        ),
         truncated=any(bool(line.any()) for line in border),
-        difficult=bool(tiny or seen.sum() < _HIDDEN * whole.sum()),
+        difficult=bool(tiny or narrow or hidden),
     )
 
 
-def _xml(name, shape, annotations):
+def _xml(name: str, shape: tuple[int, ...], annotations: list[Annotation]) -> bytes:
+    """The annotation file of an image of `shape` [H, W, 3]."""
     root = ElementTree.Element("annotation")
     _add(root, folder="VOC2007", filename=name)
     source = ElementTree.SubElement(root, "source")
@@ -116,48 +175,28 @@ def _xml(name, shape, annotations):
     size = ElementTree.SubElement(root, "size")
     _add(size, width=shape[1], height=shape[0], depth=shape[2])
     _add(root, segmented=0)
-    for one in annotations:
+    for annotation in annotations:
         item = ElementTree.SubElement(root, "object")
-        _add(item, name=one.name, pose="Unspecified")
-        _add(item, truncated=int(one.truncated), difficult=int(one.difficult))
+        _add(item, name=annotation.name, pose="Unspecified")
+        _add(item, truncated=int(annotation.truncated))
+        _add(item, difficult=int(annotation.difficult))
         box = ElementTree.SubElement(item, "bndbox")
-        _add(box, **dict(zip(("xmin", "ymin", "xmax", "ymax"), one.box)))
+        _add(box, **dict(zip(("xmin", "ymin", "xmax", "ymax"), annotation.box)))
     ElementTree.indent(root, "\t")
     return ElementTree.tostring(root) + b"\n"
 
 
-def _add(parent, **texts):
+def _add(parent: ElementTree.Element, **texts: str | int) -> None:
+    """Appends an element for each name with the value as text."""
     for name, text in texts.items():
         ElementTree.SubElement(parent, name).text = str(text)
 
 
-def finish(folder, options):
-    """Writes the image sets, those of each class among them."""
-    if not options.detection_images:
-        return
-    base = pathlib.Path(folder, FOLDER)
-    labels = {}
-    for index, _ in jobs(options):
-        name = f"{index + 1:06d}"
-        labels[name] = _labels(base / "Annotations" / f"{name}.xml")
-    members = {one: [] for one in (*_SETS, "trainval")}
-    for index, name in enumerate(sorted(labels)):
-        members[set_of(index)].append(name)
-    members["trainval"] = sorted(members["train"] + members["val"])
-    for one, names in members.items():
-        main = base / "ImageSets" / "Main"
-        text = "".join(f"{name}\n" for name in names)
-        (main / f"{one}.txt").write_text(text, "ascii")
-        for kind in options.kinds:
-            lines = [f"{name} {labels[name].get(kind.name, -1):2d}\n" for name in names]
-            (main / f"{kind.name}_{one}.txt").write_text("".join(lines), "ascii")
-
-
-def _labels(path):
-    """{class: 1, or 0 where all of its objects are difficult} of an image."""
-    labels = {}
+def _labels(path: pathlib.Path) -> dict[str, int]:
+    """Reads the classes in an image: 1, or 0 if all objects of it are difficult."""
+    labels: dict[str, int] = {}
     for item in ElementTree.parse(path).iter("object"):
-        name = item.findtext("name")
+        name = item.findtext("name", "")
         easy = int(item.findtext("difficult") == "0")
         labels[name] = max(easy, labels.get(name, 0))
     return labels

@@ -1,1 +1,1 @@
-"""Steps of the demos."""
+"""What the demos need beside the commands that they run."""

@@ -1,12 +1,16 @@
-"""Fine-tuning an exported trunk on labelled photos, as its users would with TF-Hub."""
+"""Fine-tunes an exported trunk on labelled photos with TensorFlow Hub, as a user would."""
+
+from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_hub as hub
 
 from selfsup.data import manifest, pipeline, records
+from selfsup.data.manifest import Manifest
 from selfsup.keras import keras
 
 IMAGE_SIZE = 128
@@ -16,29 +20,26 @@ LEARNING_RATE = 5e-4
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What came of it.
+    """The result of a fine-tuning.
 
     Attributes:
-      losses: mean loss over the first and over the last tenth of the steps.
-      accuracy: on the held-out split.
-      chance: share of the most frequent class there.
+      losses: mean loss over the first tenth and over the last tenth of the steps.
+      accuracy: share of the held-out photos that are classified correctly.
+      chance: share of the most frequent class in the held-out photos.
     """
 
-    losses: tuple
+    losses: tuple[float, float]
     accuracy: float
     chance: float
 
 
-def finetune(trunk_dir, data_dir, steps):
-    """Trains trunk and a linear classifier together on the labels of a built set.
+def finetune(trunk_dir: str, data_dir: str, steps: int) -> Result:
+    """Trains the trunk and a linear classifier together on labelled photos.
 
     Args:
-      trunk_dir: exported SavedModel.
-      data_dir: built set with labels.
-      steps: gradient steps.
-
-    Returns:
-      a `Result`.
+      trunk_dir: folder of the exported trunk.
+      data_dir: folder of a built data set with labels.
+      steps: number of gradient steps.
     """
     sets = manifest.find(data_dir)
     classes = len(sets[0].labels)
@@ -46,7 +47,7 @@ def finetune(trunk_dir, data_dir, steps):
     model = keras.Sequential(
         [
             hub.KerasLayer(trunk_dir, trainable=True),
-            # Block 3 ends in sums that nothing has normalised (pre-activation units).
+            # The outputs of block 3 are sums that no layer has normalised.
             keras.layers.BatchNormalization(),
             keras.layers.ReLU(),
             keras.layers.GlobalAveragePooling2D(),
@@ -70,10 +71,11 @@ def finetune(trunk_dir, data_dir, steps):
     )
 
 
-def _labelled(sets, split):
+def _labelled(sets: Sequence[Manifest], split: str) -> tf.data.Dataset:
+    """Pairs of a photo, float32 [size, size, 3] in [0, 1], and its label."""
     source = pipeline.DatasetSplit(sets, split)
     images = pipeline.plain_images(source, IMAGE_SIZE, 1).unbatch()
     labels = pipeline.one_pass(source).map(
-        lambda one: records.parse(one, (records.LABEL,))["label"]
+        lambda record: records.parse(record, (records.LABEL,))["label"]
     )
     return tf.data.Dataset.zip((images, labels)).cache()

@@ -3,16 +3,17 @@
 #
 #   DATA=/shared/data MODEL_DIR=/shared/run sbatch launch/recipes/slurm.sh [pretrain flags]
 #
-# The chief is on the first machine; each machine has a parameter server, each GPU a
-# worker. All machines read DATA by the same path. MODEL_DIR has to be seen by the first
-# machine alone, which may be another one when the job queues again.
+# The chief runs on the first machine. Each machine has a parameter server, and each GPU
+# has a worker. All machines read DATA at the same path. Only the first machine reads and
+# writes MODEL_DIR, but it may be a different machine each time the job is queued.
 #
-# Two minutes before its time is up the run writes a checkpoint, and the job queues
-# again until the run has come to its end.
+# Two minutes before the job's time limit the run writes a checkpoint. The job is then
+# queued again, until the run is finished.
 #
-# TensorFlow's servers have no authentication: whoever can reach these machines' ports,
-# other users of the cluster included, can run what they like as you. Where others can,
-# ask for whole machines (--exclusive) in a partition that only you can reach.
+# TensorFlow's servers have no authentication: anybody who can reach the ports of these
+# machines, such as other users of the cluster, can run programs under your name. If
+# others can reach them, ask for whole machines (--exclusive) in a partition that only you
+# can reach.
 
 #SBATCH --job-name=selfsup
 #SBATCH --nodes=2
@@ -28,8 +29,8 @@
 : "${DATA:?names the folder of the built data sets}"
 : "${MODEL_DIR:?names the folder of the run}"
 
-# --wait: the other machines end after the one with the chief.
-# The port is another for each job, as two may share a machine.
+# --wait: the other machines end after the machine with the chief.
+# Each job has its own port, because two jobs may share a machine.
 srun --ntasks-per-node=1 --kill-on-bad-exit=1 --wait=60 \
     python -m launch.slurm \
     --ps="${SLURM_JOB_NUM_NODES}" \
@@ -39,7 +40,7 @@ srun --ntasks-per-node=1 --kill-on-bad-exit=1 --wait=60 \
     -- --data="$DATA" --model_dir="$MODEL_DIR" "$@"
 status=$?
 
-# validation.json is there after the end of a run alone.
+# validation.json exists only if the run is finished.
 if [ "$status" -eq 0 ] && [ ! -e "$MODEL_DIR/validation.json" ]; then
     scontrol requeue "$SLURM_JOB_ID"
 fi

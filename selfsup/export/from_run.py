@@ -1,42 +1,59 @@
-"""From a pretraining run to an exported trunk."""
+"""Exports the trunk of a pretraining run."""
+
+from __future__ import annotations
 
 import json
 import os
+from typing import TYPE_CHECKING, Any
 
 from selfsup.common import config_file
 from selfsup.data import manifest, pipeline
 from selfsup.export import trunk_export
-from selfsup.pretraining import reports, restoring, training_run
+from selfsup.pretraining import pretrained_trunk, reporter, training_data
+from selfsup.trunk.batch_norm_recalibration import recalibrate_batch_norm
+
+if TYPE_CHECKING:
+    from selfsup.pretraining.pretrained_trunk import PretrainedTrunk
 
 RECALIBRATION_SIZE = 224
 RECALIBRATION_BATCH = 32
 
 
 def export_run(
-    model_dir,
-    output,
+    model_dir: str,
+    output: str,
     *,
-    checkpoint=None,
-    output_stride=8,
-    recalibrate_on=None,
-    recalibration_images=1024,
-    overwrite=False,
-):
-    """Exports a run's trunk, and of the ImageNet baseline block 4 and logits.
+    checkpoint: str | None = None,
+    output_stride: int = 8,
+    recalibrate_on: str | None = None,
+    recalibration_images: int = 1024,
+    overwrite: bool = False,
+) -> None:
+    """Exports the trunk of a run, and block 4 and logits of the ImageNet baseline.
 
-    Arguments as `launch.export`'s flags.
+    Args:
+      model_dir: folder of the run.
+      output: folder of the export, which does not exist or is empty, unless
+        `overwrite`.
+      checkpoint: name of a checkpoint or snapshot; None for the newest checkpoint.
+      output_stride: that of the exported SavedModel.
+      recalibrate_on: folder of a built data set on whose photos batch normalisation is
+        recalibrated. None keeps the moving averages of training.
+      recalibration_images: maximum number of these photos.
+      overwrite: whether to replace an export in `output`.
 
     Raises:
-      UserError: for a run, a checkpoint or a data set that is not there.
+      UserError: if the run, the checkpoint or the data set does not exist or cannot be
+        read, or `trunk_export.check_output` refuses `output`.
     """
-    trunk_export.check_free(output, overwrite)
-    pretrained = restoring.restore(model_dir, checkpoint)
-    recalibrated = None
+    trunk_export.check_output(output, overwrite)
+    pretrained = pretrained_trunk.load(model_dir, checkpoint)
+    recalibration = None
     if recalibrate_on:
-        recalibrated = recalibrate(
+        recalibration = recalibrate(
             pretrained, recalibrate_on, recalibration_images, output_stride
         )
-    card = _card(model_dir, pretrained, recalibrated)
+    card = _card(model_dir, pretrained, recalibration)
     trunk_export.save(
         output,
         pretrained.trunk,
@@ -48,20 +65,29 @@ def export_run(
     )
 
 
-def recalibrate(pretrained, data_dir, images, output_stride):
-    """Measures BN statistics of trunk and block 4 anew on a built set's training photos.
+def recalibrate(
+    pretrained: PretrainedTrunk, data_dir: str, images: int, output_stride: int
+) -> dict[str, str | int]:
+    """Recalibrates batch normalisation of trunk and block 4 on a built data set.
 
-    They depend on the output stride, so it has to be that of the later use.
+    Args:
+      pretrained: the parts of a run; their moving statistics change.
+      data_dir: folder of the data set, whose training photos are used.
+      images: maximum number of photos.
+      output_stride: that of the later use, on which the statistics depend.
 
     Returns:
-      dict of what they were measured on, for the model card.
+      JSON object for the model card: "data", "images" and "size".
+
+    Raises:
+      UserError: if there is no data set in `data_dir`, or activations are not finite.
     """
     sets = pipeline.select_sets(("image",), manifest.find(data_dir))
     source = pipeline.DatasetSplit(sets, "train")
     images = min(images, source.records)
     crops = pipeline.plain_images(source, RECALIBRATION_SIZE, RECALIBRATION_BATCH)
     batches = crops.unbatch().take(images).batch(RECALIBRATION_BATCH)
-    trunk_export.recalibrate_batch_norm(
+    recalibrate_batch_norm(
         pretrained.trunk,
         batches,
         block4=pretrained.parts.get("block4"),
@@ -70,12 +96,13 @@ def recalibrate(pretrained, data_dir, images, output_stride):
     return {"data": data_dir, "images": images, "size": RECALIBRATION_SIZE}
 
 
-def _held_out(model_dir, checkpoint):
-    """Held-out numbers of a finished run's last checkpoint: dict of dicts by task.
+def _held_out(model_dir: str, checkpoint: str) -> dict[str, dict[str, float]]:
+    """Held-out metrics of a checkpoint, by task and name.
 
-    Empty for other checkpoints, and for a run that goes on.
+    A run measures them when it finishes, for its last checkpoint. The result is empty
+    for other checkpoints and for an unfinished run.
     """
-    path = os.path.join(model_dir, reports.VALIDATION)
+    path = os.path.join(model_dir, reporter.VALIDATION_FILE)
     if not os.path.exists(path):
         return {}
     with open(path, encoding="utf-8") as file:
@@ -88,10 +115,13 @@ def _held_out(model_dir, checkpoint):
     }
 
 
-def _card(model_dir, pretrained, recalibrated):
+def _card(
+    model_dir: str, pretrained: PretrainedTrunk, recalibration: dict[str, str | int] | None
+) -> dict[str, Any]:
+    """Facts about a run for the model card, a JSON object."""
     config = config_file.read(model_dir)
     state = pretrained.state
-    with open(os.path.join(model_dir, training_run.DATA), encoding="utf-8") as file:
+    with open(os.path.join(model_dir, training_data.FILE_NAME), encoding="utf-8") as file:
         data = json.load(file)
     return {
         "held_out": _held_out(model_dir, pretrained.checkpoint),
@@ -107,5 +137,5 @@ def _card(model_dir, pretrained, recalibrated):
         },
         "config": {key: value for key, value in config.items() if key != "tasks"},
         "data": data,
-        "batch_norm_recalibration": recalibrated,
+        "batch_norm_recalibration": recalibration,
     }

@@ -1,27 +1,36 @@
-"""From a TF-Slim checkpoint to an export."""
+"""Exports the network of a TF-Slim checkpoint."""
+
+from __future__ import annotations
 
 import os
 
 from selfsup.export import trunk_export
-from selfsup.trunk import slim_import
+from selfsup.trunk import slim_checkpoint
 from selfsup.trunk.block4 import Block4, Classifier
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
 
-def import_slim(checkpoint, output, *, depth="101", output_stride=8):
-    """Exports a Slim checkpoint's trunk, block 4 and, where it has them, logits.
+def export_checkpoint(
+    checkpoint: str, output: str, *, depth: str = "101", output_stride: int = 8
+) -> None:
+    """Exports trunk, block 4 and, if present, logits of a Slim resnet_v2 checkpoint.
 
-    Arguments as `launch.import_slim`'s flags.
+    Args:
+      checkpoint: prefix of the checkpoint's files, such as `DIR/resnet_v2_101.ckpt`.
+      output: folder of the export, which does not exist or is empty.
+      depth: depth of the checkpoint's network, a key of `resnet_v2.DEPTHS`.
+      output_stride: that of the exported SavedModel.
 
     Raises:
-      UserError: names the weights that are missing or match nothing.
+      UserError: if `output` has files, or the checkpoint cannot be read or does not
+        match the network. In the last case the message names the weights.
     """
-    trunk_export.check_free(output)
-    classes = slim_import.checkpoint_classes(checkpoint)
+    trunk_export.check_output(output)
+    classes = slim_checkpoint.checkpoint_classes(checkpoint)
     trunk = Trunk(TrunkConfig(depth, output_stride=output_stride))
     block4 = Block4(trunk.config)
     logits = None if classes is None else Classifier(classes, block4.channels)
-    slim_import.import_checkpoint(checkpoint, trunk, block4, logits)
+    slim_checkpoint.import_checkpoint(checkpoint, trunk, block4, logits)
     card = {
         "source": {
             "checkpoint": os.path.basename(checkpoint),

@@ -1,10 +1,22 @@
-"""The model card beside an exported trunk, as JSON and as Markdown."""
+"""The model card of an exported trunk, as JSON and as Markdown."""
+
+from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from selfsup.common import versions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Union
+
+    from selfsup.keras import keras
+
+    # A value of a JSON file.
+    Json = Union[None, bool, int, float, str, "list[Json]", "dict[str, Json]"]
 
 JSON_NAME = "model_card.json"
 MARKDOWN_NAME = "MODEL_CARD.md"
@@ -12,10 +24,11 @@ MARKDOWN_NAME = "MODEL_CARD.md"
 _PACKAGES = ("selfsup", "tensorflow")
 
 _LOADING = """\
-## How to load it
+## How to load the trunk
 
-With TensorFlow Hub, frozen or fine-tuned. Block 3 ends in a sum that nothing has
-normalised, so a layer that begins with a convolution or a mean wants both lines below:
+With TensorFlow Hub, frozen or fine-tuned. Block 3 ends in a sum that is not normalised.
+If the next layer is a convolution or a mean, normalise and rectify the features first, as
+in the last line:
 
 ```python
 import tensorflow as tf
@@ -27,15 +40,17 @@ features = layer(images)  # float32 [B, H, W, 3] in [0, 1] -> {shape}
 features = tf.nn.relu(keras.layers.BatchNormalization()(features, training=True))
 ```
 
-`hub.KerasLayer` is a layer of Keras 2, and so must be the layers around it: `tf.keras` is
-Keras 3 from TensorFlow 2.16 on, where the package tf-keras has Keras 2.
+`hub.KerasLayer` is a layer of Keras 2, and the layers around it must be of Keras 2, too.
+From TensorFlow 2.16 on, `tf.keras` is Keras 3, and the package tf-keras has Keras 2.
 
-It takes float32, float16 and bfloat16 in [0, 1], uint8 in 0 to 255, and gray images
-[B, H, W, 1] of these, and computes in float32, under a mixed-precision policy too. An
-`Input` of uint8 pixels needs `dtype="uint8"`: Keras makes floats of 0 to 255 otherwise.
+The layer accepts float32, float16 and bfloat16 in [0, 1], uint8 in [0, 255], and gray
+images [B, H, W, 1] of these types. It computes in float32, also under a mixed-precision
+policy. An `Input` of uint8 pixels needs `dtype="uint8"`: otherwise Keras casts the pixels
+to floats in [0, 255].
 
-With TensorFlow alone, with the outputs of all units of block 3. After a run with the
-lasso, `loaded.alpha` has each task's row and `loaded.combined(images, row)` uses it:
+With TensorFlow only, with the outputs of all units of block 3. After a run with the
+lasso, `loaded.alpha` has the row of each task, and `loaded.combined(images, row)`
+combines the units with it:
 
 ```python
 import tensorflow as tf
@@ -48,23 +63,26 @@ units = loaded.unit_outputs(images, training=False)
 With this package, as a Keras model at output stride 8, 16 or 32:
 
 ```python
-from selfsup import export
+from selfsup.export import trunk_export
 
-trunk = export.load_trunk("DIRECTORY", output_stride=16)
+trunk = trunk_export.load_trunk("DIRECTORY", output_stride=16)
 features = trunk(images, training=False)
 ```
 """
 
 
-def complete(card, parts):
-    """Adds to `card` what the network itself says.
+def complete(
+    card: Mapping[str, Any], parts: Mapping[str, keras.Model]
+) -> dict[str, Any]:
+    """Adds facts about the network and the installed versions to a card.
 
     Args:
-      card: dict of what the caller knows: tasks, steps, cost, data and so on.
-      parts: dict of name -> Keras object of all that is exported, with "trunk".
+      card: facts that the caller knows: tasks, steps, cost, data and so on. Values are
+        JSON types or NumPy arrays and scalars.
+      parts: the exported Keras models by name, with "trunk".
 
     Returns:
-      dict of JSON types.
+      JSON object.
     """
     trunk = parts["trunk"]
     network = {
@@ -77,13 +95,17 @@ def complete(card, parts):
             for name, part in parts.items()
         },
     }
-    made_with = {**versions.installed(_PACKAGES), **card.get("versions", {})}
-    full = {**card, "network": network, "versions": made_with}
-    return json.loads(json.dumps(full, default=lambda value: value.tolist()))
+    packages = {**versions.installed(_PACKAGES), **card.get("versions", {})}
+    full = {**card, "network": network, "versions": packages}
+    # `tolist` of NumPy arrays and scalars returns JSON types.
+    completed: dict[str, Any] = json.loads(
+        json.dumps(full, default=lambda value: value.tolist())
+    )
+    return completed
 
 
-def render(card):
-    """The completed card as Markdown."""
+def render(card: Mapping[str, Any]) -> str:
+    """Returns the result of `complete` as Markdown."""
     network = card["network"]
     stride, channels = network["output_stride"], network["channels"]
     lines = ["# Model card: a jointly pretrained trunk", ""]
@@ -94,29 +116,33 @@ def render(card):
     return "\n".join(lines) + "\n" + _LOADING.format(shape=shape)
 
 
-def _without_checksums(value):
-    """`value` without the shards' checksums, which are for the JSON file."""
+def _without_checksums(value: Json) -> Json:
+    """`value` without the checksums of shards, which only the JSON file has."""
     if isinstance(value, list):
         return [_without_checksums(item) for item in value]
     if isinstance(value, dict):
-        kept = {key: item for key, item in value.items() if key != "shards"}
-        return {key: _without_checksums(item) for key, item in kept.items()}
+        return {
+            key: _without_checksums(item)
+            for key, item in value.items()
+            if key != "shards"
+        }
     return value
 
 
-def _title(key):
-    text = str(key).replace("_", " ")
+def _title(key: str) -> str:
+    """A key as a title: "cost_clock" -> "Cost clock"."""
+    text = key.replace("_", " ")
     return text[:1].upper() + text[1:]
 
 
-def _bullets(value, indent=""):
-    """Markdown lines: nested dicts and lists of them as nested bullets."""
+def _bullets(value: Json, indent: str = "") -> list[str]:
+    """Markdown lines with a bullet per entry; dicts, and lists of them, are nested."""
     if not isinstance(value, (dict, list)):
         return [f"{indent}{_scalar(value)}"]
-    pairs = value.items() if isinstance(value, dict) else enumerate(value, start=1)
+    entries = value.items() if isinstance(value, dict) else enumerate(value, start=1)
     lines = []
-    for key, item in pairs:
-        nested = isinstance(item, dict) or _holds_dicts(item)
+    for key, item in entries:
+        nested = isinstance(item, dict) or _has_dicts(item)
         if nested and item:
             lines += [f"{indent}- {key}:", *_bullets(item, indent + "  ")]
         else:
@@ -124,15 +150,17 @@ def _bullets(value, indent=""):
     return lines
 
 
-def _holds_dicts(item):
+def _has_dicts(item: Json) -> bool:
+    """Whether `item` is a list with a dict in it."""
     return isinstance(item, list) and any(isinstance(entry, dict) for entry in item)
 
 
-def _scalar(value):
+def _scalar(value: Json) -> str:
+    """A value on a single line: numbers with separators, lists with commas."""
     if isinstance(value, list):
         return ", ".join(_scalar(item) for item in value) or "none"
-    if isinstance(value, dict):
+    if isinstance(value, dict) or value is None:
         return "none"
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:,}" if isinstance(value, int) else str(value)

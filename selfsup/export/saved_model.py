@@ -1,36 +1,65 @@
-"""The trunk as a TensorFlow Hub image feature vector module.
+"""Writes a trunk as a SavedModel: a TensorFlow Hub module for image feature vectors.
 
-What a loaded export offers, images being float32 [B, H, W, 3] in [0, 1] of any size:
+`loaded = tf.saved_model.load(directory)` has these members. Images are float32
+[B, H, W, 3] in [0, 1] of any size.
 
     loaded(images, training=False)               block 3 output, [B, h, w, C]
     loaded.unit_outputs(images, training=False)  dict "block3/unit_<m>" -> [B, h, w, C]
     loaded.combined(images, unit_weights, training=False)   equation (1), weights [M]
-    loaded.alpha                                 dict task -> [M], where learned
-    loaded.block4(features, training=False)      [B, h, w, 2C], where present
-    loaded.logits(block4_output)                 [B, classes], where present
+    loaded.alpha                                 dict task -> [M], after the lasso
+    loaded.block4(features, training=False)      [B, h, w, 2C], if present
+    loaded.logits(block4_output)                 [B, classes], if present
     loaded.signatures["serving_default"](inputs=images)["features"]
 
-The first of these also takes images of other kinds, so that a Keras model may give what
-it has: uint8 in 0 to 255; float16 and bfloat16 in [0, 1], which a mixed-precision policy
-makes of its inputs; [B, H, W, 1] of each, gray, which is repeated over the channels. The
-trunk computes in float32, and its output is float32, whatever goes in.
+`loaded(...)` also accepts other images, so that a Keras model can pass on its inputs:
+uint8 in [0, 255]; float16 and bfloat16 in [0, 1], to which a mixed-precision policy casts
+its inputs; and gray images [B, H, W, 1] of each type, which are repeated over the
+channels. The trunk computes in float32, and its output is always float32.
 
 `loaded` and `loaded.block4` also have `variables`, `trainable_variables` and
 `regularization_losses`, as `hub.KerasLayer` expects.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import tensorflow as tf
 
 from selfsup.trunk.resnet_v2 import OUTPUT_STRIDES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from selfsup.keras import keras
+    from selfsup.trunk.block4 import Block4, Classifier
+    from selfsup.trunk.resnet_v2 import Trunk
 
 _IMAGES = tf.TensorSpec([None, None, None, 3], tf.float32, name="images")
 _DTYPES = (tf.float32, tf.float16, tf.bfloat16, tf.uint8)
 _CHANNELS = (3, 1)
 
 
-def write(directory, trunk, block4=None, logits=None, unit_weights=None):
-    """Writes the SavedModel; parts as in `export.save`, at the trunk's stride."""
-    module = _reusable(trunk, _of_any_images(trunk))
+def write(
+    directory: str,
+    trunk: Trunk,
+    block4: Block4 | None = None,
+    logits: Classifier | None = None,
+    unit_weights: Mapping[str, npt.NDArray[np.float32]] | None = None,
+) -> None:
+    """Writes the SavedModel at the trunk's output stride.
+
+    Args:
+      directory: folder for the files.
+      trunk: the trunk, with weights in float32.
+      block4: block 4 on top of the trunk, or None.
+      logits: classifier on top of block 4, or None.
+      unit_weights: row of alpha by task, [M] each, or None.
+    """
+    module = _module(trunk, _accepting_all_images(trunk))
     for channels in _CHANNELS:
         shape = [None, None, None, channels]
         for dtype in _DTYPES:
@@ -43,28 +72,34 @@ def write(directory, trunk, block4=None, logits=None, unit_weights=None):
         for task, row in (unit_weights or {}).items()
     }
     if block4 is not None:
-        module.block4 = _reusable(
-            block4, lambda features, training=False: block4(features, training)
-        )
-        _trace_both(module.block4.__call__, _map_spec(trunk.channels, "features"))
+
+        def call_block4(features: tf.Tensor, training: bool = False) -> tf.Tensor:
+            return block4(features, training)
+
+        module.block4 = _module(block4, call_block4)
+        _trace_both(module.block4.__call__, _features_spec(trunk.channels))
     if logits is not None:
-        module.logits = _reusable(logits, lambda features: logits(features))
-        spec = _map_spec(logits.channels, "features")
+
+        def call_logits(features: tf.Tensor) -> tf.Tensor:
+            return logits(features)
+
+        module.logits = _module(logits, call_logits)
+        spec = _features_spec(logits.channels)
         module.logits.__call__.get_concrete_function(spec)
-    tf.saved_model.save(module, directory, signatures=_serving(trunk))
+    tf.saved_model.save(module, directory, signatures=_signatures(trunk))
 
 
-def _of_any_images(trunk):
-    """(images, training) -> the trunk's output, for images of all kinds.
+def _accepting_all_images(trunk: Trunk) -> Callable[..., tf.Tensor]:
+    """Returns a function (images, training) -> features for all types of images.
 
-    The trunk is a function within that function: its graph is stored once, not for each
-    kind.
+    The trunk is a `tf.function` inside of it, so that the SavedModel contains the
+    trunk's graph once, not once per image type.
     """
     on_floats = tf.function(
         lambda images, training: trunk(images, training), autograph=False
     )
 
-    def call(images, training=False):
+    def call(images: tf.Tensor, training: bool = False) -> tf.Tensor:
         if images.dtype == tf.uint8:
             images = tf.cast(images, tf.float32) / 255.0
         images = tf.cast(images, tf.float32)
@@ -75,15 +110,16 @@ def _of_any_images(trunk):
     return call
 
 
-def _map_spec(channels, name):
-    return tf.TensorSpec([None, None, None, channels], tf.float32, name=name)
+def _features_spec(channels: int) -> tf.TensorSpec:
+    """Spec of feature maps of any size."""
+    return tf.TensorSpec([None, None, None, channels], tf.float32, name="features")
 
 
-def _reusable(model, call):
-    """A trackable with `call` and the model's variables and losses.
+def _module(model: keras.Model, call: Callable[..., tf.Tensor]) -> tf.train.Checkpoint:
+    """Returns a trackable object with `call` and the model's variables and losses.
 
-    It holds variables and functions only: were the Keras object attached, saving
-    would trace every layer of it apart.
+    The object contains only variables and functions. With the Keras model as an
+    attribute, saving would trace each of its layers separately.
     """
     module = tf.train.Checkpoint()
     module.variables = list(model.variables)
@@ -96,14 +132,19 @@ def _reusable(model, call):
     return module
 
 
-def _trace_both(function, *specs):
+def _trace_both(
+    function: tf.types.experimental.GenericFunction, *specs: tf.TensorSpec
+) -> None:
+    """Traces a function for inference and for training."""
     for training in (False, True):
         function.get_concrete_function(*specs, training=training)
 
 
-def _unit_outputs(trunk):
+def _unit_outputs(trunk: Trunk) -> tf.types.experimental.GenericFunction:
+    """The traced function `unit_outputs`."""
+
     @tf.function(autograph=False)
-    def unit_outputs(images, training=False):
+    def unit_outputs(images: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
         outputs = trunk.unit_outputs(images, training)
         return {f"block3/unit_{m}": net for m, net in enumerate(outputs, start=1)}
 
@@ -111,9 +152,13 @@ def _unit_outputs(trunk):
     return unit_outputs
 
 
-def _combined(trunk):
+def _combined(trunk: Trunk) -> tf.types.experimental.GenericFunction:
+    """The traced function `combined`."""
+
     @tf.function(autograph=False)
-    def combined(images, unit_weights, training=False):
+    def combined(
+        images: tf.Tensor, unit_weights: tf.Tensor, training: bool = False
+    ) -> tf.Tensor:
         return trunk(images, training, unit_weights=unit_weights)
 
     weights = tf.TensorSpec([trunk.num_units], tf.float32, name="unit_weights")
@@ -121,11 +166,12 @@ def _combined(trunk):
     return combined
 
 
-def _serving(trunk):
+def _signatures(trunk: Trunk) -> dict[str, tf.types.experimental.GenericFunction]:
+    """Signatures of the SavedModel, for TensorFlow Serving."""
     spec = tf.TensorSpec(_IMAGES.shape, tf.float32, name="inputs")
 
     @tf.function(input_signature=[spec], autograph=False)
-    def serve(inputs):
+    def serve(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"features": trunk(inputs)}
 
     return {"serving_default": serve}

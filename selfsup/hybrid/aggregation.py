@@ -1,11 +1,18 @@
-"""How the workers' gradients are aggregated: the three ways of paper section 4."""
+"""The three ways to aggregate the workers' gradients of paper section 4."""
+
+from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 from selfsup.common.errors import UserError
 from selfsup.hybrid.group import Group
 from selfsup.hybrid.joint_group import JointGroup
+from selfsup.hybrid.rmsprop import RMSProp, RMSPropConfig
+from selfsup.hybrid.step_counts import TaskProgress
+from selfsup.hybrid.stepper import Stepper
 from selfsup.hybrid.worker_groups import WorkerGroups
+from selfsup.hybrid.workload import Workload
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,47 +20,76 @@ class Aggregation:
     """What an engine runs.
 
     Attributes:
-      groups: by task, what counts its steps: a `Group`, `StepCounts`, or `WorkerGroups`.
-      steppers: what steps without waiting for the others; each in a thread of its own.
-      optimizers: dict of `RMSProp` by name, for checkpoints.
+      groups: the progress of each task, by name.
+      steppers: the objects that take the steps. They do not wait for each other.
+      optimizers: `RMSProp` by name, for checkpoints.
     """
 
-    groups: dict
-    steppers: list
-    optimizers: dict
+    groups: Mapping[str, TaskProgress]
+    steppers: Sequence[Stepper]
+    optimizers: dict[str, RMSProp]
 
 
-def hybrid(workloads, rmsprop_config, devices):
-    """Synchronous inside a task, asynchronous across tasks: the paper's.
+def hybrid(
+    workloads: Sequence[Workload],
+    rmsprop_config: RMSPropConfig | None,
+    devices: Mapping[str, Sequence[str]],
+) -> Aggregation:
+    """Synchronous inside a task, asynchronous across tasks: the method of the paper.
 
     Args:
-      workloads: the tasks' `Workload`s.
-      rmsprop_config: an `RMSPropConfig`.
-      devices: dict of device names of the replicas by task; none where tasks take turns.
-
-    Returns:
-      an `Aggregation`.
+      workloads: the `Workload` of each task.
+      rmsprop_config: constants of RMSProp; the default configuration if None.
+      devices: names of the replicas' devices by task; none where tasks take turns.
     """
     groups = {
-        one.name: Group(one, rmsprop_config, devices[one.name]) for one in workloads
+        workload.name: Group(workload, rmsprop_config, devices[workload.name])
+        for workload in workloads
     }
     optimizers = {name: group.optimizer for name, group in groups.items()}
     return Aggregation(groups, list(groups.values()), optimizers)
 
 
-def synchronous(workloads, rmsprop_config, devices):
-    """All tasks' replicas in one step, see `JointGroup`; arguments as of `hybrid`."""
+def synchronous(
+    workloads: Sequence[Workload],
+    rmsprop_config: RMSPropConfig | None,
+    devices: Mapping[str, Sequence[str]],
+) -> Aggregation:
+    """The replicas of all tasks in one step, see `JointGroup`.
+
+    Args:
+      workloads: the `Workload` of each task; all have the same learning rate.
+      rmsprop_config: constants of RMSProp; the default configuration if None.
+      devices: names of the replicas' devices by task, at least one each.
+
+    Raises:
+      UserError: if a task has no device.
+      ValueError: if learning rates differ.
+    """
     _check_devices("sync", devices)
     joint = JointGroup(workloads, rmsprop_config, devices)
     return Aggregation(joint.members, [joint], {"all": joint.optimizer})
 
 
-def asynchronous(workloads, rmsprop_config, devices):
-    """Each worker by itself, see `WorkerGroups`; arguments as of `hybrid`."""
+def asynchronous(
+    workloads: Sequence[Workload],
+    rmsprop_config: RMSPropConfig | None,
+    devices: Mapping[str, Sequence[str]],
+) -> Aggregation:
+    """Each worker by itself, see `WorkerGroups`.
+
+    Args:
+      workloads: the `Workload` of each task.
+      rmsprop_config: constants of RMSProp; the default configuration if None.
+      devices: names of the workers' devices by task, at least one each.
+
+    Raises:
+      UserError: if a task has no device.
+    """
     _check_devices("async", devices)
     groups = {
-        one.name: WorkerGroups(one, rmsprop_config, devices[one.name])
-        for one in workloads
+        workload.name: WorkerGroups(workload, rmsprop_config, devices[workload.name])
+        for workload in workloads
     }
     workers = [worker for group in groups.values() for worker in group.workers]
     optimizers = {name: group.optimizer for name, group in groups.items()}
@@ -64,10 +100,10 @@ def asynchronous(workloads, rmsprop_config, devices):
 MODES = {"hybrid": hybrid, "sync": synchronous, "async": asynchronous}
 
 
-def _check_devices(mode, devices):
-    without = [task for task, names in devices.items() if not names]
-    if without:
+def _check_devices(mode: str, devices: Mapping[str, Sequence[str]]) -> None:
+    missing = [task for task, names in devices.items() if not names]
+    if missing:
         raise UserError(
-            f"--aggregation={mode}: {', '.join(without)} has no device of its own to "
-            "step on"
+            f"aggregation {mode!r}: each task needs at least one device; tasks without "
+            f"a device: {', '.join(missing)}"
         )

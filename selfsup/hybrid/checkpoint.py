@@ -1,4 +1,6 @@
-"""Atomic checkpoints: a directory appears whole or not at all."""
+"""Atomic checkpoints: a checkpoint is a folder that appears complete or not at all."""
+
+from __future__ import annotations
 
 import contextlib
 import dataclasses
@@ -7,63 +9,79 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterator, Mapping
+from typing import Any, Union
 
 import tensorflow as tf
 
 from selfsup.common import files
 from selfsup.common.errors import UserError
-from selfsup.hybrid.placement import own_cpu
+from selfsup.hybrid.placement import local_cpu
 
 STATE = "state.json"
 VARIABLES = "variables"
-# What TensorFlow's reader raises on a damaged file; IndexError when it ends early.
+# An object whose variables TensorFlow finds by the names of its attributes.
+Trackable = Union[tf.Module, tf.train.Checkpoint]
+# A JSON object.
+State = dict[str, Any]
+# What TensorFlow's reader raises on a damaged file; IndexError if the file is too short.
 _UNREADABLE = (OSError, ValueError, AssertionError, IndexError, tf.errors.OpError)
 _NAME = re.compile(r"^(checkpoint|snapshot)-(\d+)$")
 
 
 @dataclasses.dataclass(frozen=True)
 class CheckpointStore:
-    """The checkpoints of one run, below its model directory.
+    """The checkpoints of one run, in one folder.
 
-    `checkpoint-STEPS` are for resuming, of which the last `keep` stay. `snapshot-NUMBER`
-    are those that the cost clock asks for; they all stay.
+    Folders `checkpoint-STEPS` are for resuming; only the last `keep` of them are kept.
+    Folders `snapshot-NUMBER` are requested by the cost clock; all of them are kept.
+
+    Attributes:
+      directory: folder that holds them; made when missing.
+      keep: number of checkpoints to keep.
     """
 
     directory: str
     keep: int = 2
 
-    def names(self, kind="checkpoint"):
-        """Names of the whole checkpoints of a kind, oldest first."""
+    def names(self, kind: str = "checkpoint") -> list[str]:
+        """Returns the names of the complete checkpoints of a kind, oldest first."""
         if not os.path.isdir(self.directory):
             return []
-        found = [_NAME.match(name) for name in os.listdir(self.directory)]
-        found = [match for match in found if match and match[1] == kind]
-        return [match[0] for match in sorted(found, key=lambda match: int(match[2]))]
+        matches = map(_NAME.match, os.listdir(self.directory))
+        present = [match for match in matches if match and match[1] == kind]
+        return [match[0] for match in sorted(present, key=lambda match: int(match[2]))]
 
-    def latest(self):
-        """Name of the newest checkpoint, or None."""
+    def latest(self) -> str | None:
+        """Returns the name of the newest checkpoint, or None."""
         names = self.names()
         return names[-1] if names else None
 
-    def path(self, name):
-        """Directory of checkpoint `name`.
+    def path(self, name: str) -> str:
+        """Returns the folder of checkpoint `name`.
 
         Raises:
-          UserError: when there is none of that name; lists those there are.
+          UserError: if it does not exist; lists the existing checkpoints.
         """
         path = os.path.join(self.directory, name)
         if not os.path.isfile(os.path.join(path, STATE)):
-            have = ", ".join(self.names() + self.names("snapshot")) or "none"
+            existing = ", ".join(self.names() + self.names("snapshot")) or "none"
             raise UserError(
-                f"{self.directory}: no checkpoint {name!r}; there are: {have}"
+                f"{self.directory}: no checkpoint {name!r}; existing checkpoints: "
+                f"{existing}"
             )
         return path
 
-    def save(self, name, trackable, state):
-        """Writes checkpoint `name`: variables of `trackable` and the dict `state`.
+    def save(self, name: str, trackable: Trackable, state: Mapping[str, Any]) -> None:
+        """Writes checkpoint `name`.
+
+        Args:
+          name: name of the checkpoint.
+          trackable: has the variables to store.
+          state: a JSON object to store beside them.
 
         Raises:
-          UserError: when it cannot be written; earlier ones are untouched.
+          UserError: if it cannot be written; earlier checkpoints are unchanged.
         """
         target = os.path.join(self.directory, name)
         try:
@@ -74,30 +92,30 @@ class CheckpointStore:
                     json.dump(state, file, indent=1)
         except (OSError, tf.errors.OpError) as error:
             raise UserError(
-                f"{target}: checkpoint not written ({error}); "
-                f"the last whole one is {self.latest() or 'none'}"
+                f"{target}: checkpoint not written ({error}); the last complete "
+                f"checkpoint is {self.latest() or 'none'}"
             ) from error
         self._prune()
 
-    def restore(self, name, trackable, partial=False):
-        """Reads checkpoint `name` into `trackable`.
+    def restore(self, name: str, trackable: Trackable, partial: bool = False) -> State:
+        """Reads checkpoint `name` into the variables of `trackable`.
 
         Args:
-          name: of the checkpoint.
-          trackable: what has variables; each of them has to be in the checkpoint.
-          partial: whether the checkpoint may hold more than that.
+          name: name of the checkpoint.
+          trackable: has the variables, all of which must be in the checkpoint.
+          partial: whether the checkpoint may contain more variables.
 
         Returns:
-          the state dict.
+          the state, see `save`.
 
         Raises:
-          UserError: when it is damaged or does not fit the network.
+          UserError: if it does not exist, is damaged, or does not fit the variables.
         """
         state = self.read_state(name)
         path = self.path(name)
         with _damage_explained(path):
             reader = tf.train.Checkpoint(root=trackable)
-            status = reader.read(os.path.join(path, VARIABLES), _from_here())
+            status = reader.read(os.path.join(path, VARIABLES), _local_files())
             status.assert_existing_objects_matched()
             if partial:
                 status.expect_partial()
@@ -105,49 +123,53 @@ class CheckpointStore:
                 status.assert_consumed()
         return state
 
-    def read_state(self, name):
-        """The state dict of checkpoint `name`, without its variables.
+    def read_state(self, name: str) -> State:
+        """Returns the state of checkpoint `name` without reading its variables.
 
         Raises:
-          UserError: when there is none of that name, or it is damaged.
+          UserError: if it does not exist or is damaged.
         """
         path = self.path(name)
         stored = os.path.join(path, STATE)
         with _damage_explained(path), open(stored, encoding="utf-8") as file:
-            return json.load(file)
+            state: State = json.load(file)
+        return state
 
-    def remove_partial(self):
-        """Removes what killed runs left half-written."""
+    def remove_partial(self) -> None:
+        """Removes incomplete checkpoints that killed processes have left."""
         for path in glob.glob(os.path.join(self.directory, ".*.partial")):
             shutil.rmtree(path)
 
-    def _prune(self):
+    def _prune(self) -> None:
         for name in self.names()[: -self.keep]:
             shutil.rmtree(os.path.join(self.directory, name))
 
 
 @contextlib.contextmanager
-def _damage_explained(path):
-    """Turns what reading a damaged checkpoint raises into a `UserError`."""
+def _damage_explained(path: str) -> Iterator[None]:
+    """Turns the errors of reading a damaged checkpoint into a `UserError`."""
     try:
         yield
     except _UNREADABLE as error:
         raise UserError(
-            f"{path}: cannot be restored ({error}); remove it to go on from the one "
-            "before"
+            f"{path}: cannot be restored ({error}). Remove this folder to resume from "
+            "the previous checkpoint"
         ) from error
 
 
-def _write_variables(prefix, trackable):
-    """As `tf.train.Checkpoint.write`, without waiting for other machines.
+def _write_variables(prefix: str, trackable: Trackable) -> None:
+    """Like `tf.train.Checkpoint.write`, but does not wait for other machines.
 
-    That ends by waiting for all operations of all machines of a cluster, which fails
-    while a worker that was restarted has not joined again. There is no public name.
+    `write` ends by waiting for all operations on all machines of a cluster, which fails
+    while a restarted worker has not joined again. There is no public name for the rest.
     """
     writer = tf.train.Checkpoint(root=trackable)
-    writer._saver.save(file_prefix=prefix, options=_from_here())
+    writer._saver.save(file_prefix=prefix, options=_local_files())
 
 
-def _from_here():
-    """Files are this process's, wherever variables are: a cluster shares no disk."""
-    return tf.train.CheckpointOptions(experimental_io_device=own_cpu())
+def _local_files() -> tf.train.CheckpointOptions:
+    """Returns options by which this process reads and writes all files.
+
+    The variables may be on machines that do not share a disk with this process.
+    """
+    return tf.train.CheckpointOptions(experimental_io_device=local_cpu())

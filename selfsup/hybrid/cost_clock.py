@@ -1,55 +1,58 @@
-"""The cost clock: training cost from step counts, not from wall time.
+"""The cost clock: measures training cost by step counts, not by wall time.
 
-Paper section 6.1, implementation details: cost is the per-task step count times a
-constant that stands for the step time without congestion, added up over tasks, and a
-snapshot is taken when it crosses a threshold.
+Paper section 6.1, implementation details: the cost is the number of steps of each task
+times a constant, the time of a step without congestion, summed over the tasks. A
+snapshot is taken whenever the cost crosses a threshold.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Mapping
 
 CALIBRATION_STEPS = 5
 
 
 @dataclasses.dataclass
 class CostClock:
-    """Adds up the cost of all tasks' steps.
+    """Sums the cost of the steps of all tasks.
 
     Attributes:
-      step_costs: cost by task of one replica's step; a task without one is calibrated,
-        in seconds, from the fastest of `CALIBRATION_STEPS` steps after this process's
-        first.
-      threshold: a snapshot is due at each multiple of it; 0 for none.
+      step_costs: cost of a step of one replica, by task. The cost of a task that is
+        missing here is measured: it becomes the seconds of the fastest of
+        `CALIBRATION_STEPS` steps after the first step of this process.
+      threshold: a snapshot is due at each multiple of it; 0 for no snapshots.
       end: cost at which training ends; 0 for never.
     """
 
-    step_costs: dict
+    step_costs: dict[str, float]
     threshold: float = 0.0
     end: float = 0.0
-    _observed: dict = dataclasses.field(default_factory=dict)
+    _observed: dict[str, list[float]] = dataclasses.field(default_factory=dict)
 
-    def observe(self, task, seconds):
-        """Takes note of how many seconds of a device a replica's step took."""
+    def observe(self, task: str, seconds: float) -> None:
+        """Takes in the seconds that a step of one replica kept a device busy."""
         if task in self.step_costs:
             return
         observed = self._observed.setdefault(task, [])
         observed.append(seconds)
-        # The first holds tracing.
+        # The first step is left out: it includes tracing.
         if len(observed) == 1 + CALIBRATION_STEPS:
             self.step_costs[task] = min(observed[1:])
 
-    def cost(self, steps):
-        """Total cost of `steps`, a dict of counts of replicas' steps by task.
+    def cost(self, steps: Mapping[str, float]) -> float:
+        """Returns the total cost of `steps`, the number of steps of replicas by task.
 
-        A task that is not calibrated yet costs nothing so far.
+        The steps of a task whose cost is not known yet cost nothing.
         """
         return sum(
             count * self.step_costs.get(task, 0.0) for task, count in steps.items()
         )
 
-    def snapshots(self, steps):
-        """How many multiples of the threshold the cost has crossed."""
+    def snapshots(self, steps: Mapping[str, float]) -> int:
+        """Returns how many multiples of the threshold the cost has crossed."""
         return int(self.cost(steps) / self.threshold) if self.threshold else 0
 
-    def ended(self, steps):
-        """Whether the cost has reached the end."""
+    def ended(self, steps: Mapping[str, float]) -> bool:
+        """Returns whether the cost has reached the end."""
         return bool(self.end) and self.cost(steps) >= self.end

@@ -1,22 +1,22 @@
-"""Where the details of lost devices go, so that the terminal gets one line of each."""
+"""Logs details of lost devices to a file; the terminal gets only a line per device."""
 
 from __future__ import annotations
 
 import logging
 
 _LOG = logging.getLogger(__name__)
-# Of nobody else's: what is written here is not for the terminal.
+# Other handlers would print the details on the terminal.
 _LOG.propagate = False
 _LOG.setLevel(logging.INFO)
 _LOG.addHandler(logging.NullHandler())
 
 
 def keep_in(path: str) -> None:
-    """Writes from now on to the file `path`, which is made with the first text.
+    """Writes the details to file `path` from now on.
 
-    Its folder has to exist by then.
+    The file is created with the first text; its folder has to exist by then.
     """
-    for handler in _files():
+    for handler in _file_handlers():
         _LOG.removeHandler(handler)
         handler.close()
     handler = logging.FileHandler(path, delay=True, encoding="utf-8")
@@ -25,14 +25,16 @@ def keep_in(path: str) -> None:
 
 
 def path() -> str | None:
-    """The file that is written to; None where details are dropped."""
-    return next((handler.baseFilename for handler in _files()), None)
+    """Returns the path of the file; None if details are dropped."""
+    return next((handler.baseFilename for handler in _file_handlers()), None)
 
 
 def write(text: str) -> None:
-    """Adds a text, of several lines as a rule."""
+    """Adds a text, which may have several lines."""
     _LOG.info(text)
 
 
-def _files():
-    return [one for one in _LOG.handlers if isinstance(one, logging.FileHandler)]
+def _file_handlers() -> list[logging.FileHandler]:
+    return [
+        handler for handler in _LOG.handlers if isinstance(handler, logging.FileHandler)
+    ]

@@ -1,40 +1,54 @@
-"""How many steps a task may still take, shared by all who take them."""
+"""The number of steps that a task may still take, shared by all runners of the task."""
+
+from __future__ import annotations
 
 import threading
+from collections.abc import Hashable
+from typing import Protocol
+
+
+class Steps(Protocol):
+    """Counts the steps of a task."""
+
+    @property
+    def steps(self) -> int:
+        """Number of steps counted so far."""
 
 
 class Quota:
-    """The steps up to a task's limit, which its groups take from.
+    """Hands out the steps of a task up to its limit.
 
-    A step is taken before it is begun and is over once it is counted, so several
-    groups together stop exactly at the limit. One that was lost goes to another group.
+    A taker takes a step before it begins, and gives it back after the step is counted or
+    has failed. So several takers together stop exactly at the limit, and a failed step
+    is left to another taker.
     """
 
-    def __init__(self, counters, limit):
-        """
+    def __init__(self, counter: Steps, limit: int) -> None:
+        """Makes the quota.
+
         Args:
-          counters: what has the task's `steps`.
-          limit: steps at which it is finished.
+          counter: counts the steps of the task.
+          limit: number of steps at which the task is finished.
         """
-        self._counters = counters
+        self._counter = counter
         self._limit = limit
         self._lock = threading.Lock()
-        self._taken = set()
+        self._takers: set[Hashable] = set()
 
     @property
-    def used_up(self):
+    def used_up(self) -> bool:
         """Whether the task has reached its limit."""
-        return self._counters.steps >= self._limit
+        return self._counter.steps >= self._limit
 
-    def take(self, taker):
-        """Whether there is a step left to take for `taker`, any hashable object."""
+    def take(self, taker: Hashable) -> bool:
+        """Takes a step for `taker`; returns False if no step is left."""
         with self._lock:
-            if self._counters.steps + len(self._taken) >= self._limit:
+            if self._counter.steps + len(self._takers) >= self._limit:
                 return False
-            self._taken.add(taker)
+            self._takers.add(taker)
             return True
 
-    def is_over(self, taker):
-        """The step that `taker` took, if any, is counted by now, or will never be."""
+    def give_back(self, taker: Hashable) -> None:
+        """Ends the step that `taker` took, if any: it is counted, or never will be."""
         with self._lock:
-            self._taken.discard(taker)
+            self._takers.discard(taker)

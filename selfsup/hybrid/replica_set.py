@@ -1,212 +1,102 @@
-"""The replicas of a task: what they contribute to a step together."""
+"""The interface of a task's replicas, and what they contribute to a step."""
+
+from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Protocol, Union
 
 import tensorflow as tf
 
-from selfsup.hybrid.exchange import Exchange
-from selfsup.hybrid.placement import host_of
-from selfsup.hybrid.replica import LocalCopy, Master
+from selfsup.hybrid.exchange import Arrivals
+from selfsup.hybrid.workload import Batch, Workload
+
+# Times of a replica's step by name, see `timeline.ReplicaTimes`.
+Times = dict[str, Union[tf.Tensor, Arrivals]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Contribution:
-    """What a task's replicas contribute to a step, in the graph of that step.
+    """What a replica, or all replicas of a task together, contribute to a step.
+
+    The values are tensors in the graph of the step.
 
     Attributes:
-      gradients: their mean by the replicas' shares, or None, for each master variable,
-        where that lives.
-      finite: bool scalar, whether the gradients and every replica's total are.
-      logs: dict of scalars: the objective's, by the same mean, and "gradient_norm".
-      stand_ins: int32 [batch_size], see `Replica`.
-      statistics: what `settle` needs to know of them.
-      times: for each replica a dict of float64 seconds; see `timeline.Recorder.add`.
+      gradients: for each master variable its gradient, or None. The gradient of a
+        replica is multiplied by the replica's share of the examples, so the sum over the
+        replicas is their mean.
+      finite: bool scalar, whether gradients and minimised scalars are finite. Of a
+        single replica: whether its minimised scalar is.
+      logs: dict of scalars to log: the objective's, and for all replicas together
+        "gradient_norm", the norm over all gradients.
+      statistics: what `ReplicaSet.settle` needs to know about each statistic.
+      replacements: int32 [examples], see `Replica`.
+      times: for each replica the times of its step, of float64 seconds; empty dicts
+        unless the step is timed.
     """
 
-    gradients: list
-    finite: Any
-    logs: dict
-    stand_ins: Any
-    statistics: list
-    times: list
+    gradients: Sequence[tf.Tensor | None]
+    finite: tf.Tensor
+    logs: dict[str, tf.Tensor]
+    statistics: Sequence[tf.Tensor]
+    replacements: tf.Tensor
+    times: list[Times]
 
 
-class MasterSet:
-    """The master as the only replica of its task, in the graph of a step.
+class ReplicaSet(Protocol):
+    """The replicas of one task, which compute side by side in the graph of a step.
 
-    Attributes:
-      workload: the task's `Workload`.
-      devices: none.
-      replicas: 1.
+    `MasterReplica` computes on the master variables themselves, `DeviceReplicas` on a
+    copy of them on each device.
     """
 
-    devices = ()
-    replicas = 1
+    @property
+    def workload(self) -> Workload:
+        """The task's `Workload`."""
 
-    def __init__(self, workload):
-        self.workload = workload
-        self._master = Master(workload)
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Names of the replicas' devices; empty for the master variables themselves."""
+
+    @property
+    def replicas(self) -> int:
+        """Number of replicas."""
 
     @property
     def examples(self) -> int:
-        """Examples of a step."""
-        return self.workload.batch_size
+        """Number of examples in a step of all replicas together."""
 
-    def open_input(self, number):
-        """Iterators over the batches from step `number` on, as of `ReplicaSet`."""
-        return [iter(self.workload.master.batches(number * self.workload.batch_size))]
+    def open_input(self, step: int) -> list[Iterator[Batch]]:
+        """Opens the input from step `step` on: an iterator over batches per replica."""
 
-    def contribute(self, iterators, number, timed=False):
-        """As of `ReplicaSet`; there is nothing to time."""
-        del timed
-        seed = _seed(self.workload, 0, number)
-        outcome = self._master.contribute(next(iterators[0]), seed)
-        norm = _global_norm(outcome.gradients)
-        return Contribution(
-            outcome.gradients,
-            tf.math.is_finite(norm) & tf.math.is_finite(outcome.total),
-            {**outcome.logs, "gradient_norm": norm},
-            outcome.stand_ins,
-            outcome.statistics,
-            [],
-        )
-
-    def settle(self, contribution, applied):
-        """Puts the statistics back if the step was not applied."""
-        self._master.settle(contribution.statistics, applied)
-
-
-class ReplicaSet:
-    """Replicas of one task on fixed devices, side by side in the graph of a step.
-
-    Attributes:
-      workload: the task's `Workload`.
-      devices: device names.
-      replicas: how many there are.
-      examples: examples of a step of all of them together.
-    """
-
-    def __init__(self, workload, devices):
-        """
-        Args:
-          workload: a `Workload`.
-          devices: device names.
-        """
-        self.workload = workload
-        self.devices = tuple(devices)
-        self._replicas = [
-            LocalCopy(workload, device, index, len(devices))
-            for index, device in enumerate(devices)
-        ]
-        self.replicas = len(self._replicas)
-        self.examples = sum(one.replica.batch_size for one in self._replicas)
-        hosts = workload.wire.hosts(self.devices)
-        dtype = tf.as_dtype(workload.wire.dtype)
-        master = workload.master
-        self._values = Exchange(master.variables, self.devices, hosts, dtype)
-        self._statistics = Exchange(master.statistics, self.devices, hosts, tf.float32)
-
-    def open_input(self, number):
-        """Iterators over the replicas' batches from step `number` on."""
-        return [self._open_input(one, number) for one in self._replicas]
-
-    def _open_input(self, replica, number):
-        with tf.device(host_of(replica.device)):
-            position = number * replica.replica.batch_size
-            return iter(replica.replica.batches(position))
-
-    def contribute(self, iterators, number, timed=False):
-        """Runs all replicas forward and backward; to be traced.
+    def contribute(
+        self, iterators: Sequence[Iterator[Batch]], step: tf.Tensor, timed: bool
+    ) -> Contribution:
+        """Runs all replicas forward and backward; to be called while a step is traced.
 
         Args:
-          iterators: as of `open_input`.
-          number: int32 scalar, the step's.
-          timed: whether to note times.
+          iterators: the result of `open_input`.
+          step: int32 scalar, the number of the step.
+          timed: whether to measure times.
 
         Returns:
-          a `Contribution`.
+          the `Contribution` of all replicas together, whose gradients are on the
+          devices of the master variables.
         """
-        values, statistics = self._values.pull(), self._statistics.pull()
-        outcomes = []
-        for index, replica in enumerate(self._replicas):
-            times = {}
-            examples = _next(replica, iterators[index], times if timed else None)
-            seed = _seed(self.workload, index, number)
-            share = replica.replica.batch_size / self.examples
-            outcome = replica.contribute(
-                examples, seed, values[index], statistics[index], share, timed
-            )
-            outcome.times.update(times)
-            outcomes.append(outcome)
-        return self._combine(outcomes, timed)
 
-    def _combine(self, outcomes, timed):
-        gradients, arrivals = self._values.push(
-            [one.gradients for one in outcomes], timed
-        )
-        moved, _ = self._statistics.push([one.statistics for one in outcomes])
-        times = [
-            {**outcome.times, "arrived": arrived} if timed else {}
-            for outcome, arrived in zip(outcomes, arrivals)
-        ]
-        norm = _global_norm(gradients)
-        finite = tf.math.is_finite(norm)
-        for outcome in outcomes:
-            finite &= tf.math.is_finite(outcome.total)
-        logs = self._mean([outcome.logs for outcome in outcomes])
-        return Contribution(
-            gradients,
-            finite,
-            {**logs, "gradient_norm": norm},
-            tf.concat([outcome.stand_ins for outcome in outcomes], 0),
-            moved,
-            times,
-        )
+    def settle(self, contribution: Contribution, applied: tf.Tensor) -> None:
+        """Makes the master statistics those after the step if it is applied.
 
-    def settle(self, contribution, applied):
-        """Adds what the forward passes did to the statistics, if the step was applied."""
-        masters = self.workload.master.statistics
-        for variable, moved in zip(masters, contribution.statistics):
-            with tf.device(variable.device):
-                push = tf.where(applied, moved, tf.zeros_like(moved))
-                variable.assign_add(push)
+        They are those before the step otherwise.
 
-    def _mean(self, dicts):
-        """Mean of the replicas' dicts of scalars, by their shares of the examples."""
-        if len(dicts) == 1:
-            return dicts[0]
-        weights = [one.replica.batch_size / self.examples for one in self._replicas]
-        return {
-            key: tf.add_n([w * one[key] for w, one in zip(weights, dicts)])
-            for key in dicts[0]
-        }
+        Args:
+          contribution: the result of `contribute`.
+          applied: bool scalar, whether the step's gradients are applied.
+        """
 
 
-def replica_set(workload, devices):
-    """The `ReplicaSet` on `devices`, or the `MasterSet` where there are none."""
-    return ReplicaSet(workload, devices) if devices else MasterSet(workload)
-
-
-def _seed(workload, index, number):
-    """Of a replica's random numbers in a step: another for each replica."""
-    return tf.stack([tf.constant(workload.seed + index, tf.int32), number])
-
-
-def _next(replica, iterator, times):
-    """The next batch; notes when the step began there, and when it had the batch."""
-    with tf.device(host_of(replica.device)):
-        if times is not None:
-            times["began"] = tf.timestamp()
-        examples = next(iterator)
-        if times is not None:
-            with tf.control_dependencies(tf.nest.flatten(examples)):
-                times["fetched"] = tf.timestamp()
-    return examples
-
-
-def _global_norm(gradients):
-    """The norm over all gradients, each squared where it is."""
+def global_norm(gradients: Sequence[tf.Tensor | None]) -> tf.Tensor:
+    """Returns the norm over all gradients, each squared on its own device."""
     squares = []
     for gradient in gradients:
         if gradient is not None:

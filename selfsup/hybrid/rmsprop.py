@@ -1,33 +1,36 @@
-"""RMSProp with its own slots: one for each task (paper section 4)."""
+"""RMSProp whose slots belong to one task (paper section 4)."""
+
+from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Sequence
 
 import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)
 class RMSPropConfig:
-    """Constants of the update, other than the learning rate, which is the task's.
+    """Constants of the RMSProp update, without the learning rate.
 
-    The update is TensorFlow's and Slim's, epsilon inside the root:
+    The update is that of TensorFlow and Slim, with epsilon inside the root:
 
         ms  <- decay ms + (1 - decay) g^2
         mom <- momentum mom + learning_rate g / sqrt(ms + epsilon)
         w   <- w - mom
 
-    Slots at zero make the first updates too long: 1 / sqrt(1 - decay) times the rate,
-    before the momentum adds them up. So the rate rises from near zero in a straight
-    line. That leaves the update independent of the loss's scale, which slots that start
-    at ones do not: with these, the first updates go with the gradient itself.
+    If `ms` starts at zero, the first updates are too long: 1 / sqrt(1 - decay) times the
+    learning rate, before momentum adds them up. So the learning rate rises linearly from
+    near zero. The update then does not depend on the scale of the loss. If `ms` starts
+    at one, as in Slim, the first updates are proportional to the gradient.
 
     Attributes:
-      decay: of the moving average of squared gradients.
-      momentum: of the update.
-      epsilon: small by default, so that multiplying a loss by a constant does not
-        change the update, which is why the paper uses RMSProp.
-      initial_square: what the moving average of squared gradients starts from.
-      warmup_steps: first steps of a task, over which its learning rate rises to its
-        full value; 0 for the full rate from the first step on.
+      decay: decay of the moving average of squared gradients.
+      momentum: decay of the momentum.
+      epsilon: added to the moving average. Small by default, so that multiplying a loss
+        by a constant does not change the update, which is why the paper uses RMSProp.
+      initial_square: initial value of the moving average of squared gradients.
+      warmup_steps: number of first steps over which the learning rate of a task rises to
+        its full value; 0 for the full rate from the first step on.
     """
 
     decay: float = 0.9
@@ -36,8 +39,8 @@ class RMSPropConfig:
     initial_square: float = 0.0
     warmup_steps: int = 20
 
-    def warmup(self, number):
-        """Factor of the learning rate at step `number`, counted from 0.
+    def warmup(self, number: int | tf.Tensor) -> tf.Tensor:
+        """Returns the factor of the learning rate at step `number`, counted from 0.
 
         Args:
           number: int, or an int32 scalar tensor.
@@ -50,8 +53,9 @@ class RMSPropConfig:
         return tf.minimum(1.0, tf.cast(number + 1, tf.float32) / self.warmup_steps)
 
 
-# Slim's train_image_classifier defaults and TF1's slots, which start at ones.
-# Those ones and that epsilon keep the first updates small; Slim has no warm-up.
+# The defaults of Slim's train_image_classifier, and the slots of TensorFlow 1, which
+# start at one. These and the large epsilon keep the first updates small, so Slim needs
+# no warm-up.
 SLIM = RMSPropConfig(
     decay=0.9, momentum=0.9, epsilon=1.0, initial_square=1.0, warmup_steps=0
 )
@@ -59,27 +63,50 @@ NAMED = {"scale_invariant": RMSPropConfig(), "slim": SLIM}
 
 
 class RMSProp(tf.Module):
-    """RMSProp over fixed variables by TensorFlow's fused kernel.
+    """RMSProp over fixed variables, by TensorFlow's fused kernel.
 
-    Keras's optimizers start their slots at zeros and do not let an epsilon inside the
-    root be combined with that start, so Slim's update cannot be expressed with them.
+    The optimizers of Keras start their slots at zero and add epsilon outside the root,
+    so they cannot compute Slim's update.
+
+    Attributes:
+      config: the constants.
+      mean_squares: the moving average of squared gradients for each variable.
+      momenta: the momentum for each variable; it is what the last update subtracted.
     """
 
-    def __init__(self, variables, config=None, name="rmsprop"):
+    def __init__(
+        self,
+        variables: Sequence[tf.Variable],
+        config: RMSPropConfig | None = None,
+        name: str = "rmsprop",
+    ) -> None:
+        """Makes slots for `variables`, on their devices.
+
+        Args:
+          variables: float32 variables.
+          config: the constants; the default configuration if None.
+          name: name of the module.
+        """
         super().__init__(name=name)
         self.config = RMSPropConfig() if config is None else config
         self.mean_squares = _slots(variables, self.config.initial_square)
         self.momenta = _slots(variables, 0.0)
 
-    def apply(self, variables, gradients, learning_rate, indices=None):
+    def apply(
+        self,
+        variables: Sequence[tf.Variable],
+        gradients: Sequence[tf.Tensor | None],
+        learning_rate: float | tf.Tensor,
+        indices: Iterable[int] | None = None,
+    ) -> None:
         """Updates `variables` in place.
 
         Args:
-          variables: those given to the constructor, in the same order.
-          gradients: a float32 tensor for each, or None for a variable that the loss
-            does not depend on, which is left alone with its slots.
+          variables: the variables given to the constructor, in the same order.
+          gradients: for each variable a float32 tensor of its shape, or None if the loss
+            does not depend on it: the variable and its slots then do not change.
           learning_rate: scalar.
-          indices: of the variables to update; None for all.
+          indices: indices of the variables to update; all variables if None.
         """
         config = self.config
         for index in range(len(variables)) if indices is None else indices:
@@ -99,8 +126,8 @@ class RMSProp(tf.Module):
             )
 
 
-def _slots(variables, value):
-    """A variable of `value`s for each of `variables`, on its device."""
+def _slots(variables: Sequence[tf.Variable], value: float) -> list[tf.Variable]:
+    """Makes a variable filled with `value` for each variable, on its device."""
     slots = []
     for variable in variables:
         with tf.device(variable.device):

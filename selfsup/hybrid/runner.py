@@ -1,61 +1,66 @@
-"""The thread that steps one group for ever, and can be held between two steps."""
+"""A thread that takes the steps of one stepper and can be paused between two steps."""
 
+from __future__ import annotations
+
+import contextlib
 import dataclasses
+import queue
 import threading
 import time
-from typing import Any
+from collections.abc import Collection, Iterator
+from typing import Union
 
 from selfsup.hybrid import executors
+from selfsup.hybrid.quota import Quota
+from selfsup.hybrid.step import StepResult
+from selfsup.hybrid.stepper import Stepper
 
-# How often a group looks whether a step that another one has taken is left to it.
-_LOOK_AGAIN = 0.01
-
-
-@dataclasses.dataclass(frozen=True)
-class Stepped:
-    """A step landed.
-
-    Attributes:
-      logs: dict of scalars by task.
-      seconds: that it took.
-    """
-
-    logs: dict
-    seconds: float
+# Seconds between two attempts to take a step while other runners have the last steps.
+_RETRY_SECONDS = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
-class Failed:
-    """A step raised.
+class Failure:
+    """A step has raised, which ended its runner.
 
     Attributes:
-      runner: the `Runner`, which has ended.
-      error: what it raised.
+      runner: the `Runner`.
+      error: the error that was raised.
     """
 
-    runner: Any
+    runner: Runner
     error: Exception
 
 
+Event = Union[StepResult, Failure]
+
+
 class Runner:
-    """Steps a group in a thread of its own until its quota is used up, or it is ended.
+    """Calls `Stepper.advance` in a thread until the quota is used up or `end` is called.
 
     Attributes:
-      group: the `Group`, or another `Replicated` that can `advance`.
-      finished: whether nothing is left of its quota.
-      has_stepped: whether a step has come back; the first one is traced before.
+      stepper: the `Stepper`.
+      finished: whether the quota is used up.
+      has_stepped: whether a step has returned; the first step includes tracing.
     """
 
-    def __init__(self, group, quota, events, devices=None):
-        """
+    def __init__(
+        self,
+        stepper: Stepper,
+        quota: Quota,
+        events: queue.Queue[Event],
+        devices: Collection[str] | None = None,
+    ) -> None:
+        """Makes the runner; `start` starts its thread.
+
         Args:
-          group: a `Group`, or another `Replicated` that can `advance`.
-          quota: the `Quota` that it takes its steps from.
-          events: `queue.Queue` that takes `Stepped` and `Failed`.
-          devices: where the group's replicas are rebuilt first; None to take them as
-            they are.
+          stepper: the `Stepper`.
+          quota: the `Quota` that steps are taken from.
+          events: receives the result of each step, and the failure that ends the runner.
+          devices: the replicas are first rebuilt on these devices; None to keep the
+            current replicas.
         """
-        self.group = group
+        self.stepper = stepper
         self.finished = quota.used_up
         self.has_stepped = False
         self._quota = quota
@@ -64,86 +69,90 @@ class Runner:
         self._may_step.set()
         self._idle = threading.Event()
         self._ended = False
-        self._stepping_since = None
+        self._abandoned = False
+        self._busy_since: float | None = None
         self._devices = devices
-        self._over = False
         # A step that hangs on a lost machine must not keep the process from ending.
-        self._thread = threading.Thread(target=self._run, daemon=True, name=group.name)
+        self._thread = threading.Thread(
+            target=self._run, daemon=True, name=stepper.name
+        )
 
-    def start(self):
+    def start(self) -> None:
+        """Starts the thread."""
         self._thread.start()
 
-    def hold(self):
-        """Asks for no more steps for now."""
+    def pause(self) -> None:
+        """Requests that no further step begins until `resume`."""
         self._may_step.clear()
 
-    def go_on(self):
-        """Ends a hold."""
+    def resume(self) -> None:
+        """Ends a pause."""
         self._may_step.set()
 
-    def end(self):
-        """Asks for no more steps at all; the one under way may still land."""
+    def end(self) -> None:
+        """Requests that no further step begins at all; a step under way may finish."""
         self._ended = True
         self._may_step.set()
 
-    def abandon(self):
-        """Gives the thread up: whatever it still does is of no account."""
-        self._over = self._ended = True
+    def abandon(self) -> None:
+        """Ends the runner and ignores all that its thread may still report."""
+        self._abandoned = self._ended = True
 
-    def leave_step(self):
-        """Leaves the step under way, which can no longer land, to others."""
-        self._quota.is_over(self)
+    def give_step_back(self) -> None:
+        """Leaves the step under way, which can no longer be applied, to other runners."""
+        self._quota.give_back(self)
 
-    def wait_until_held(self, seconds):
-        """Waits for the step under way, after `hold` or `end`; returns whether it ended."""
+    def wait_until_idle(self, seconds: float) -> bool:
+        """Waits for the step under way after `pause` or `end`; returns if it ended."""
         return self._idle.wait(max(0.0, seconds))
 
-    def stepping_seconds(self):
-        """How long the step under way has taken so far; 0 between steps."""
-        since = self._stepping_since
+    def busy_seconds(self) -> float:
+        """Returns how long the step under way has taken so far; 0 between steps."""
+        since = self._busy_since
         return 0.0 if since is None else time.monotonic() - since
 
-    def _run(self):
-        with executors.own():
-            self._step_for_ever()
+    def _run(self) -> None:
+        with executors.isolated():
+            self._take_steps()
 
-    def _step_for_ever(self):
+    def _take_steps(self) -> None:
         try:
             if self._devices is not None:
-                self._timed(lambda: self.group.rebuild(self._devices))
+                with self._busy():
+                    self.stepper.rebuild(self._devices)
             while not self._ended and not self.finished:
                 if not self._may_step.is_set():
                     self._idle.set()
                     self._may_step.wait()
                     self._idle.clear()
-                    continue
-                if self._quota.take(self):
-                    self._step()
+                elif self._quota.take(self):
+                    self._take_step()
                 else:
                     self.finished = self._quota.used_up
-                    time.sleep(0.0 if self.finished else _LOOK_AGAIN)
+                    time.sleep(0.0 if self.finished else _RETRY_SECONDS)
         except Exception as error:
-            self._report(Failed(self, error))
+            self._report(Failure(self, error))
         finally:
-            self._stepping_since = None
+            self._busy_since = None
             self._idle.set()
 
-    def _step(self):
-        logs, seconds = self._timed(self.group.advance)
+    def _take_step(self) -> None:
+        with self._busy():
+            result = self.stepper.advance()
         self.has_stepped = True
-        if logs is None:
+        if result is None:
             self._ended = True
             return
-        self._quota.is_over(self)
-        self._report(Stepped(logs, seconds))
+        self._quota.give_back(self)
+        self._report(result)
 
-    def _timed(self, work):
-        """(what `work` returns, seconds), watched by `stepping_seconds`."""
-        self._stepping_since = start = time.monotonic()
-        result = work()
-        self._stepping_since = None
-        return result, time.monotonic() - start
+    @contextlib.contextmanager
+    def _busy(self) -> Iterator[None]:
+        """Lets `busy_seconds` measure the work of the block."""
+        self._busy_since = time.monotonic()
+        yield
+        self._busy_since = None
 
-    def _report(self, event):
-        if not self._over:
+    def _report(self, event: Event) -> None:
+        if not self._abandoned:
             self._events.put(event)

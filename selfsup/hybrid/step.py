@@ -1,90 +1,121 @@
-"""The common step of a group's replicas, which is all or nothing."""
+"""The synchronous step of some replicas, which is applied as a whole or not at all."""
+
+from __future__ import annotations
 
 import collections
 import dataclasses
 import time
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
-from selfsup.hybrid.exchange import EVIDENCE
+from selfsup.hybrid.exchange import DEPENDENCIES
 from selfsup.hybrid.placement import host_of
+from selfsup.hybrid.replica_set import Contribution, ReplicaSet, Times
+from selfsup.hybrid.rmsprop import RMSProp
+from selfsup.hybrid.timeline import ReplicaTimes
+from selfsup.hybrid.workload import Batch, Workload
+
+# (current, finite, logs, replacements, times) of a step, the last three by task.
+_Outputs = tuple[
+    tf.Tensor,
+    tf.Tensor,
+    list[dict[str, tf.Tensor]],
+    list[tf.Tensor],
+    list[list[Times]],
+]
 
 
 @dataclasses.dataclass(frozen=True)
-class Result:
-    """What a step came to, for one of its tasks.
+class StepResult:
+    """The result of a step.
 
     Attributes:
-      finite: whether the step's gradients were, so that they were applied.
-      logs: dict of floats: the objective's scalars and "gradient_norm".
-      stand_ins: int array, see `Replica`.
+      finite: whether all gradients and minimised scalars were finite. If not, the step
+        was skipped: it changed no variable.
+      logs: by task, the objective's scalars and "gradient_norm", and "learning_rate" if
+        that changes during training.
+      replacements: by task, int32 [examples], see `Replica`.
+      seconds: duration of the step.
     """
 
     finite: bool
-    logs: dict
-    stand_ins: np.ndarray
+    logs: dict[str, dict[str, float]]
+    replacements: dict[str, npt.NDArray[np.int32]]
+    seconds: float
 
 
-class CommonStep:
+class SynchronousStep:
     """The `tf.function` of a step that some replicas take together.
 
-    It runs the replicas' graphs side by side, adds up the tasks' gradients where each
-    master variable lives, and applies RMSProp there. Applying needs every gradient, so
-    a replica that dies leaves nothing half done.
+    It runs the graphs of the replicas side by side, sums the gradients of the tasks on
+    the device of each master variable, and applies RMSProp there. Applying needs every
+    gradient, so a step with a failed replica changes nothing.
 
     Attributes:
-      sets: a `ReplicaSet` or `MasterSet` for each task.
-      devices: the replicas' device names; empty when the masters are the replicas.
-      generation: a step lands only while the group's variable has this value.
+      sets: the `ReplicaSet` of each task.
+      devices: names of the replicas' devices; empty for the master variables themselves.
+      generation: the step is applied only while the group is in this generation.
     """
 
-    def __init__(self, replica_sets, optimizer, generation, current, landed):
-        """
+    def __init__(
+        self,
+        replica_sets: Sequence[ReplicaSet],
+        optimizer: RMSProp,
+        generation: int,
+        current: tf.Variable,
+        landed: tf.Variable,
+    ) -> None:
+        """Makes the step; it is traced when it is first taken.
+
         Args:
           replica_sets: a `ReplicaSet` for each task.
           optimizer: `RMSProp` over `all_variables` of the tasks' workloads.
-          generation: int.
-          current: int64 variable, the present generation.
-          landed: int64 variable that counts the steps that landed.
+          generation: the generation of these replicas.
+          current: int64 variable, the current generation of the group.
+          landed: int64 variable, counts the steps that were not too late for their
+            generation, skipped steps included.
         """
         self.generation = generation
         self.devices = tuple(
-            dict.fromkeys(device for one in replica_sets for device in one.devices)
+            dict.fromkeys(device for each in replica_sets for device in each.devices)
         )
         self.sets = replica_sets
+        self._tasks = [each.workload.name for each in replica_sets]
         self._optimizer = optimizer
         self._current = current
         self._landed = landed
-        self._variables = all_variables([one.workload for one in replica_sets])
-        self._iterators = None
+        self._variables = all_variables([each.workload for each in replica_sets])
+        self._iterators: list[list[Iterator[Batch]]] | None = None
         self._recorder = replica_sets[0].workload.recorder
-        tasks = " + ".join(one.workload.name for one in replica_sets)
-        self._key = (tasks, self.devices)
-        self._here = host_of(tf.zeros([]).device) if self.devices else None
+        self._key = (" + ".join(self._tasks), self.devices)
+        self._local = host_of(tf.zeros([]).device) if self.devices else None
         self._function = tf.function(self._traced)
 
-    def close_input(self):
-        """Forgets the position of the input: the next step opens it anew."""
+    def close_input(self) -> None:
+        """Closes the input; the next step opens it at its own position."""
         self._iterators = None
 
-    def take(self, number, examples):
+    def take(self, number: int, examples: Sequence[int]) -> StepResult | None:
         """Takes step `number`, counted from 0.
 
         Args:
-          number: int.
-          examples: list of how many examples each task has taken before it, on which
-            its learning rate may depend.
+          number: number of the step.
+          examples: number of examples that each task has taken before it, on which the
+            learning rate may depend.
 
         Returns:
-          a `Result` for each of the tasks; None when the generation had passed, and
-          the step changed nothing.
+          the result; None if the group has begun a new generation, in which case the
+          step changed nothing.
         """
+        start = time.monotonic()
         if self._iterators is None:
-            self._iterators = [one.open_input(number) for one in self.sets]
+            self._iterators = [each.open_input(number) for each in self.sets]
         timed = self._recorder is not None and self._recorder.wants(self._key)
         began = time.time()
-        current, finite, logs, stand_ins, times = self._function(
+        current, finite, logs, replacements, times = self._function(
             self._iterators,
             tf.constant(number, tf.int32),
             tf.constant(examples, tf.int64),
@@ -94,62 +125,82 @@ class CommonStep:
             return None
         if timed:
             self._record(number, began, times)
-        return [
-            Result(
-                bool(finite),
-                {name: float(value) for name, value in of_task.items()},
-                shards.numpy(),
-            )
-            for of_task, shards in zip(logs, stand_ins)
-        ]
+        return StepResult(
+            bool(finite),
+            {
+                task: {name: float(value) for name, value in scalars.items()}
+                for task, scalars in zip(self._tasks, logs)
+            },
+            {task: shards.numpy() for task, shards in zip(self._tasks, replacements)},
+            time.monotonic() - start,
+        )
 
-    def _record(self, number, began, times):
+    def _record(
+        self, number: int, began: float, times: Sequence[Sequence[Times]]
+    ) -> None:
+        assert self._recorder is not None
         ended = time.time()
-        by_replica = {}
-        for one, of_set in zip(self.sets, times):
-            for device, of_replica in zip(one.devices, of_set):
-                noted = tf.nest.map_structure(float, of_replica)
-                del noted["arrived"][EVIDENCE]
-                by_replica[one.workload.name, device] = noted
+        by_replica: dict[tuple[str, str], ReplicaTimes] = {}
+        for each, times_of_task in zip(self.sets, times):
+            for device, tensors in zip(each.devices, times_of_task):
+                seconds: ReplicaTimes = tf.nest.map_structure(float, tensors)
+                del seconds["arrived"][DEPENDENCIES]
+                by_replica[each.workload.name, device] = seconds
         self._recorder.add(self._key, number, began, ended, by_replica)
 
-    def _traced(self, iterators, number, examples, timed):
-        # What says no device goes to any of the cluster, even another group's.
+    def _traced(
+        self,
+        iterators: Sequence[Sequence[Iterator[Batch]]],
+        number: tf.Tensor,
+        examples: tf.Tensor,
+        timed: bool,
+    ) -> _Outputs:
+        # TensorFlow may place operations without a device on any device of the cluster,
+        # even on another group's.
         with tf.device(self._current.device if self.devices else None):
             results = self._placed(iterators, number, examples, timed)
-        # Fetched with the step: each would be a round trip to a server afterwards.
-        with tf.device(self._here):
+        # Fetched with the step: a later fetch is a round trip to a server per tensor.
+        with tf.device(self._local):
             return tf.nest.map_structure(tf.identity, results)
 
-    def _placed(self, iterators, number, examples, timed):
+    def _placed(
+        self,
+        iterators: Sequence[Sequence[Iterator[Batch]]],
+        number: tf.Tensor,
+        examples: tf.Tensor,
+        timed: bool,
+    ) -> _Outputs:
         parts = [
-            one.contribute(its_iterators, number, timed)
-            for one, its_iterators in zip(self.sets, iterators)
+            each.contribute(iterators_of_task, number, timed)
+            for each, iterators_of_task in zip(self.sets, iterators)
         ]
         finite = tf.reduce_all([part.finite for part in parts])
-        # Looked at when all gradients are there: a step may have been long on its way.
+        # Read after all gradients have arrived: the step may have taken long until then.
         with tf.device(self._current.device), tf.control_dependencies([finite]):
             current = tf.equal(self._current.read_value(), self.generation)
         rate = self._rate(number, examples)
-        gradients = self._summed([part.gradients for part in parts])
-        self._apply(gradients, finite & current, rate)
-        for one, part in zip(self.sets, parts):
-            one.settle(part, finite & current)
+        self._apply(self._summed(parts), finite & current, rate)
+        for each, part in zip(self.sets, parts):
+            each.settle(part, finite & current)
         with tf.device(self._landed.device):
             self._landed.assign_add(tf.cast(current, tf.int64))
         return (
             current,
             finite,
             [self._with_rate(part.logs, rate) for part in parts],
-            [part.stand_ins for part in parts],
+            [part.replacements for part in parts],
             [part.times for part in parts],
         )
 
-    def _summed(self, gradients):
-        """The tasks' gradients added up, or None, for each variable, where it lives."""
-        parts = {variable.ref(): [] for variable in self._variables}
-        for one, of_task in zip(self.sets, gradients):
-            for variable, gradient in zip(one.workload.master.variables, of_task):
+    def _summed(self, contributions: Sequence[Contribution]) -> list[tf.Tensor | None]:
+        """Sums the gradients of each variable on its device; None if no task has any."""
+        parts: dict[tf.Variable, list[tf.Tensor]] = {
+            variable.ref(): [] for variable in self._variables
+        }
+        for each, contribution in zip(self.sets, contributions):
+            for variable, gradient in zip(
+                each.workload.master.variables, contribution.gradients
+            ):
                 if gradient is not None:
                     parts[variable.ref()].append(gradient)
         return [
@@ -157,49 +208,55 @@ class CommonStep:
             for variable in self._variables
         ]
 
-    def _rate(self, number, examples):
-        """The learning rate, which is that of all tasks, float32."""
+    def _rate(self, number: tf.Tensor, examples: tf.Tensor) -> tf.Tensor:
+        """Returns the learning rate, float32; all tasks of a step have the same."""
         with tf.device(self._current.device):
             rate = tf.cast(self.sets[0].workload.rate(examples[0]), tf.float32)
             return rate * self._optimizer.config.warmup(number)
 
-    def _with_rate(self, logs, rate):
-        """The learning rate beside a task's scalars where it changes along the run."""
-        warmed_up = self._optimizer.config.warmup_steps > 0
-        changes = warmed_up or self.sets[0].workload.has_schedule
+    def _with_rate(
+        self, logs: dict[str, tf.Tensor], rate: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Adds the learning rate to a task's scalars if it changes during training."""
+        warms_up = self._optimizer.config.warmup_steps > 0
+        changes = warms_up or self.sets[0].workload.has_schedule
         return {**logs, "learning_rate": rate} if changes else logs
 
-    def _apply(self, gradients, applied, rate):
-        """Applies RMSProp on each server, if `applied` says so."""
+    def _apply(
+        self,
+        gradients: Sequence[tf.Tensor | None],
+        applied: tf.Tensor,
+        rate: tf.Tensor,
+    ) -> None:
+        """Applies RMSProp on each server if `applied` is true."""
         for device, indices in _indices_by_device(self._variables).items():
 
-            def apply(indices=indices):
+            def apply(indices: list[int] = indices) -> None:
                 self._optimizer.apply(self._variables, gradients, rate, indices)
 
             with tf.device(device):
                 tf.cond(applied, apply, lambda: None)
 
 
-def all_variables(workloads):
-    """The master variables that any of the workloads trains, each of them once."""
-    found = {
+def all_variables(workloads: Sequence[Workload]) -> list[tf.Variable]:
+    """Returns the master variables that the workloads train, each of them once."""
+    by_reference = {
         variable.ref(): variable
         for workload in workloads
         for variable in workload.master.variables
     }
-    return list(found.values())
+    return list(by_reference.values())
 
 
-def _sum_at(device, parts):
+def _sum_at(device: str, parts: Sequence[tf.Tensor]) -> tf.Tensor | None:
     if len(parts) < 2:
         return parts[0] if parts else None
     with tf.device(device):
         return tf.add_n(parts)
 
 
-def _indices_by_device(variables):
-    """{device: indices of the variables there}."""
-    found = collections.defaultdict(list)
+def _indices_by_device(variables: Sequence[tf.Variable]) -> dict[str, list[int]]:
+    indices = collections.defaultdict(list)
     for index, variable in enumerate(variables):
-        found[variable.device].append(index)
-    return dict(found)
+        indices[variable.device].append(index)
+    return dict(indices)

@@ -1,43 +1,51 @@
-"""Where a step's time goes: pull, compute, push and wait of each replica.
+"""Measures where the time of a step goes: pull, compute, push and wait of each replica.
 
-The times come from the devices themselves, out of a second version of the group's
-function that steps take only while they are recorded; the others cost nothing more.
-Written as a Chrome trace, for chrome://tracing or https://ui.perfetto.dev.
+The devices themselves measure the times, in a second version of the group's function.
+Only recorded steps call it, so other steps do not get slower. The result is a Chrome
+trace, for chrome://tracing or https://ui.perfetto.dev.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import itertools
 import json
 import threading
 import time
+from collections.abc import Iterator, Mapping
+from typing import TypedDict, Union
 
 import tensorflow as tf
 
 from selfsup.common import files
 from selfsup.hybrid.placement import host_of
 
-# Of each group: its input's buffers are full at first, and filling.
+# First steps of a group that are not recorded: the buffers of the input are full at
+# first, and the processor is busy with filling them.
 _LEFT_OUT = 5
 _CLOCK_TRIALS = 9
-# What a replica's step consists of, in order: it is told; its copy has all values; its
-# batch is there; its gradients are; they are with the masters; so are the slowest
-# replica's; the update is done and the chief knows. What overlaps counts as the former.
+# The parts of a replica's step, in order. They end when the replica's machine has begun;
+# its copy has all values; its batch has arrived; its gradients are computed; they have
+# arrived at the master variables; those of the slowest replica have arrived; the update
+# is applied and the chief has the results. Overlapping time counts for the earlier part.
 KINDS = ("start", "pull", "input", "compute", "push", "wait", "apply")
-# The ends of the first five.
-_MARKS = ("began", "pulled", "fetched", "computed", "arrived")
+# Identifies a group: its name and its devices.
+Key = tuple[str, tuple[str, ...]]
+# An event of the Trace Event Format.
+_Event = dict[str, Union[str, float, dict[str, Union[str, int]]]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Span:
-    """What a replica, or a group, was at.
+    """A part of a step of a replica, or a whole step of a group.
 
     Attributes:
-      task: name of the task.
-      device: name of the replica's device; "" for the group's own.
-      kind: of `KINDS`; or "step", of a group.
+      task: name of the task, or of the group.
+      device: name of the replica's device; "" for the group.
+      kind: of `KINDS`, or "step" for the group.
       step: number of the step.
       start: seconds since the epoch by the chief's clock.
-      seconds: how long.
+      seconds: duration.
     """
 
     task: str
@@ -48,62 +56,90 @@ class Span:
     seconds: float
 
 
+class ReplicaTimes(TypedDict):
+    """When the parts of a replica's step ended, in seconds since the epoch.
+
+    Attributes:
+      began: when the replica's machine began with the step, by its clock.
+      fetched: when the batch had arrived, by the same clock.
+      pulled: when the copy had all values, by the same clock.
+      computed: when all gradients were computed, by the same clock.
+      arrived: by parameter server, when the gradients had arrived, by the server's
+        clock.
+    """
+
+    began: float
+    fetched: float
+    pulled: float
+    computed: float
+    arrived: dict[str, float]
+
+
 class Recorder:
     """Records some steps of each group, and keeps a file of them up to date.
 
     Attributes:
-      spans: list of `Span`.
-      clocks: dict of `Clock` by host.
+      spans: the recorded `Span`s.
+      clocks: the `Clock` of each host, by device name.
     """
 
-    def __init__(self, count, path=None):
-        """
+    def __init__(self, count: int, path: str | None = None) -> None:
+        """Makes a recorder without spans.
+
         Args:
-          count: steps to record of each group.
-          path: of the file to write; None for none.
+          count: number of steps of each group to record.
+          path: path of the file to write; None for none.
         """
-        self.spans = []
-        self.clocks = {}
+        self.spans: list[Span] = []
+        self.clocks: dict[str, Clock] = {}
         self._count = count
         self._path = path
-        self._seen = {}
+        self._seen: dict[Key, int] = {}
         self._lock = threading.Lock()
 
-    def wants(self, key):
-        """Whether the step that begins now is to be timed.
+    def wants(self, key: Key) -> bool:
+        """Returns whether the step that begins now is to be timed.
+
+        To be called once per step.
 
         Args:
-          key: (name, ...): what tells a group from others. It is asked once a step.
+          key: identifies the group: its name and its devices.
         """
         with self._lock:
             self._seen[key] = self._seen.get(key, 0) + 1
-            # One more than is kept: the first traces the function.
+            # Times one step more than it keeps: the first traces the timed function.
             return 0 <= self._seen[key] - _LEFT_OUT <= self._count
 
     @property
-    def is_done(self):
-        """Whether every group that has asked has had its steps recorded."""
+    def is_done(self) -> bool:
+        """Whether all steps to record have been recorded, of each group so far."""
         return bool(self._seen) and all(
             seen - _LEFT_OUT >= self._count for seen in self._seen.values()
         )
 
-    def add(self, key, number, began, ended, times):
-        """Takes in the times of a step.
+    def add(
+        self,
+        key: Key,
+        number: int,
+        began: float,
+        ended: float,
+        times: Mapping[tuple[str, str], ReplicaTimes],
+    ) -> None:
+        """Adds the spans of a step, and writes the file.
 
         Args:
-          key: as of `wants`.
-          number: the step's.
-          began, ended: seconds since the epoch by the chief's clock.
-          times: dict by (task, replica's device) of dicts: "began", "fetched" (the
-            batch was there), "pulled", "computed", floats, seconds by the device's
-            machine; and "arrived", dict by server, by the server's machine. Empty
-            where there is but the master.
+          key: identifies the group, see `wants`.
+          number: number of the step.
+          began: when the step began, in seconds since the epoch by the chief's clock.
+          ended: when the step ended.
+          times: times by (task, replica's device); empty for a group that trains on the
+            master variables themselves.
         """
         if self._seen[key] == _LEFT_OUT:
             return
         hosts = {host_of(device) for _, device in times}
         hosts.update(
-            host_of(server) for one in times.values() for server in one["arrived"]
+            host_of(server) for each in times.values() for server in each["arrived"]
         )
         with self._lock:
             for host in hosts - set(self.clocks):
@@ -112,37 +148,45 @@ class Recorder:
             if self._path is not None:
                 files.write_atomically(self._path, json.dumps(self._chrome_trace()))
 
-    def _spans(self, name, number, began, ended, times):
+    def _spans(
+        self,
+        name: str,
+        number: int,
+        began: float,
+        ended: float,
+        times: Mapping[tuple[str, str], ReplicaTimes],
+    ) -> Iterator[Span]:
         yield Span(name, "", "step", number, began, ended - began)
-        times = {
-            replica: self._by_chiefs_clock(replica[1], one)
-            for replica, one in times.items()
+        marks = {
+            (task, device): self._marks(device, each)
+            for (task, device), each in times.items()
         }
-        complete = max((one["arrived"] for one in times.values()), default=ended)
-        for (task, device), one in times.items():
-            marks = [one[mark] for mark in _MARKS]
-            # Clocks agree only so far, and not all that is pulled is computed with.
-            ends = itertools.accumulate([began, *marks, complete], max)
+        complete = max((arrived for *_, arrived in marks.values()), default=ended)
+        for (task, device), ends_of_parts in marks.items():
+            # The clocks do not agree exactly, and computing may begin with the first
+            # values: no part ends before an earlier part.
+            ends = list(itertools.accumulate([began, *ends_of_parts, complete], max))
             ends = [*(min(end, ended) for end in ends), ended]
             for kind, start, end in zip(KINDS, ends, ends[1:]):
                 yield Span(task, device, kind, number, start, end - start)
 
-    def _by_chiefs_clock(self, device, times):
+    def _marks(self, device: str, times: ReplicaTimes) -> list[float]:
+        """Returns when the first five parts ended, by the chief's clock."""
         ahead = self.clocks[host_of(device)].ahead
+        own = [times["began"], times["pulled"], times["fetched"], times["computed"]]
         arrived = [
             seconds - self.clocks[host_of(server)].ahead
             for server, seconds in times["arrived"].items()
         ]
-        own = {
-            key: seconds - ahead for key, seconds in times.items() if key != "arrived"
-        }
-        return {**own, "arrived": max(arrived)}
+        return [*(seconds - ahead for seconds in own), max(arrived)]
 
-    def _chrome_trace(self):
-        """The Trace Event format's JSON object."""
+    def _chrome_trace(
+        self,
+    ) -> dict[str, str | list[_Event] | dict[str, dict[str, dict[str, float]]]]:
+        """Returns the JSON object of the Trace Event Format."""
         tasks = list(dict.fromkeys(span.task for span in self.spans))
         rows = list(dict.fromkeys((span.task, span.device) for span in self.spans))
-        events = [_named("process_name", tasks.index(one), 0, one) for one in tasks]
+        events = [_named("process_name", tasks.index(task), 0, task) for task in tasks]
         events += [
             _named("thread_name", tasks.index(task), row, device or "group")
             for row, (task, device) in enumerate(rows)
@@ -159,18 +203,23 @@ class Recorder:
             }
             for span in self.spans
         ]
-        clocks = {host: dataclasses.asdict(one) for host, one in self.clocks.items()}
         return {
             "traceEvents": events,
             "displayTimeUnit": "ms",
-            "otherData": {"clocks": clocks},
+            "otherData": {
+                "clocks": {
+                    host: dataclasses.asdict(clock)
+                    for host, clock in self.clocks.items()
+                }
+            },
         }
 
 
-def _named(what, process, thread, name):
+def _named(kind: str, process: int, thread: int, name: str) -> _Event:
+    """Returns the event that names a process or thread."""
     return {
         "ph": "M",
-        "name": what,
+        "name": kind,
         "pid": process,
         "tid": thread,
         "args": {"name": name},
@@ -179,28 +228,28 @@ def _named(what, process, thread, name):
 
 @dataclasses.dataclass(frozen=True)
 class Clock:
-    """A machine's clock against this process's.
+    """A machine's clock compared with the clock of this process.
 
     Attributes:
-      ahead: seconds.
-      uncertainty: the most that `ahead` can be off by, seconds.
+      ahead: by how many seconds the machine's clock is ahead.
+      uncertainty: maximum error of `ahead`, in seconds.
     """
 
     ahead: float
     uncertainty: float
 
 
-def read_clock(host):
-    """The `Clock` of a device's machine.
+def read_clock(host: str) -> Clock:
+    """Compares the clock of a device's machine with that of this process.
 
-    The answer was read at some time between asking and having it: as Cristian's
-    algorithm does, the middle is taken, of the quickest of a few answers.
+    The machine reads its clock at some time between the question and the answer. Like
+    Cristian's algorithm, this takes the middle, of the fastest of several answers.
     """
-    found = []
+    clocks = []
     for _ in range(_CLOCK_TRIALS):
         asked = time.time()
         with tf.device(host):
             answer = float(tf.timestamp())
-        had = time.time()
-        found.append(Clock(answer - (asked + had) / 2, (had - asked) / 2))
-    return min(found, key=lambda clock: clock.uncertainty)
+        received = time.time()
+        clocks.append(Clock(answer - (asked + received) / 2, (received - asked) / 2))
+    return min(clocks, key=lambda clock: clock.uncertainty)

@@ -1,7 +1,10 @@
 """How values travel between the master variables and the replicas; no TensorFlow."""
 
+from __future__ import annotations
+
 import dataclasses
-from typing import Callable, Optional
+from collections.abc import Hashable, Sequence
+from typing import Callable
 
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
 DTYPES = (FLOAT32, BFLOAT16)
@@ -9,24 +12,26 @@ DTYPES = (FLOAT32, BFLOAT16)
 
 @dataclasses.dataclass(frozen=True)
 class TransferOptions:
-    """Options that cut what travels.
+    """Options that reduce the number of bytes sent per step.
 
     Attributes:
-      dtype: of pulled values and pushed gradients; they are cast where they leave the
-        device that has them. Master variables, slots and statistics stay float32.
-      host_of: device name -> what names its host. The replicas of a host then pull
-        once between them, and push the sum of their gradients; None: each for itself.
+      dtype: type of the pulled values and of the pushed gradients, of `DTYPES`. Both are
+        cast on the device that sends them. Master variables, slots and statistics stay
+        float32.
+      host_of: maps a device name to a name of its host. The replicas of one host then
+        pull the values once, and push the sum of their gradients. If None, each replica
+        pulls and pushes by itself.
     """
 
     dtype: str = FLOAT32
-    host_of: Optional[Callable] = None
+    host_of: Callable[[str], Hashable] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
             raise ValueError(f"{self.dtype}: expected one of {DTYPES}")
 
-    def hosts(self, devices):
-        """The devices in lists by host, in order.
+    def hosts(self, devices: Sequence[str]) -> list[list[str]]:
+        """Groups devices by host, in the order of their first device.
 
         Example:
           >>> TransferOptions(host_of=lambda device: device[0]).hosts(["a0", "b0", "a1"])
@@ -34,7 +39,7 @@ class TransferOptions:
         """
         if self.host_of is None:
             return [[device] for device in devices]
-        found = {}
+        by_host: dict[Hashable, list[str]] = {}
         for device in devices:
-            found.setdefault(self.host_of(device), []).append(device)
-        return list(found.values())
+            by_host.setdefault(self.host_of(device), []).append(device)
+        return list(by_host.values())

@@ -1,21 +1,34 @@
-"""A task's workers as groups of their own: none waits for another."""
+"""The workers of a task as groups of their own, which do not wait for each other."""
+
+from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
+from typing import Literal
 
+import tensorflow as tf
+
+from selfsup.hybrid.assignment import even_share
 from selfsup.hybrid.group import Group
-from selfsup.hybrid.rmsprop import RMSProp
+from selfsup.hybrid.rmsprop import RMSProp, RMSPropConfig
+from selfsup.hybrid.step_counts import Counters, Updates
+from selfsup.hybrid.workload import Workload
 
-_SUMMED = ("steps", "examples", "skipped", "stand_ins")
+_SUMMED: tuple[Literal["steps", "examples", "skipped", "stand_ins"], ...] = (
+    "steps",
+    "examples",
+    "skipped",
+    "stand_ins",
+)
 
 
 class WorkerGroups:
-    """Purely asynchronous training (paper section 4) of one task.
+    """Purely asynchronous training (paper section 4) of one task; a `TaskProgress`.
 
-    Each worker takes a batch of its own, as in a group, and its gradient is applied
-    as soon as it is there: a step is one such application. The workers share the task's
-    RMSProp slots. Their counts added up are the task's, so this stands for the task
-    wherever a `Group` does.
+    Each worker takes batches of its own, like a replica of a group, and its gradient is
+    applied as soon as it arrives: a step is one such application. The workers share the
+    task's RMSProp slots. The counts of the task are the sums of the workers' counts.
 
     Attributes:
       workload: the task's `Workload`.
@@ -23,11 +36,17 @@ class WorkerGroups:
       workers: the `Group` of each worker.
     """
 
-    def __init__(self, workload, rmsprop_config, devices):
-        """
+    def __init__(
+        self,
+        workload: Workload,
+        rmsprop_config: RMSPropConfig | None,
+        devices: Sequence[str],
+    ) -> None:
+        """Makes a group for each worker.
+
         Args:
-          workload: a `Workload`.
-          rmsprop_config: an `RMSPropConfig`.
+          workload: the task's `Workload`.
+          rmsprop_config: constants of RMSProp; the default configuration if None.
           devices: names of the workers' devices, one or more.
         """
         self.workload = workload
@@ -35,7 +54,7 @@ class WorkerGroups:
         count = len(devices)
         self.workers = [
             Group(
-                part_of(workload, index, count),
+                _worker_part(workload, index, count),
                 devices=[device],
                 name=_name(workload.name, index, count),
                 optimizer=self.optimizer,
@@ -44,93 +63,93 @@ class WorkerGroups:
         ]
 
     @property
-    def steps(self):
-        return self._sum("steps")
+    def steps(self) -> int:
+        """Number of steps of all workers."""
+        return sum(worker.steps for worker in self.workers)
 
     @property
-    def skipped(self):
-        return self._sum("skipped")
+    def examples(self) -> int:
+        """Number of examples that the steps have taken."""
+        return sum(worker.examples for worker in self.workers)
 
     @property
-    def stand_ins(self):
-        return self._sum("stand_ins")
+    def skipped(self) -> int:
+        """Number of skipped steps of all workers."""
+        return sum(worker.skipped for worker in self.workers)
 
     @property
-    def damaged(self):
-        return set().union(*(worker.damaged for worker in self.workers))
+    def replacements(self) -> int:
+        """Number of replacement examples of all workers."""
+        return sum(worker.replacements for worker in self.workers)
 
     @property
-    def examples(self):
-        """Examples that the steps have taken."""
-        return self._sum("examples")
+    def damaged_shards(self) -> set[int]:
+        """Indices of the damaged shards that any worker has met."""
+        return set().union(*(worker.damaged_shards for worker in self.workers))
 
     @property
     def replicas(self) -> int:
-        """A step is of one worker."""
+        """1, because each worker takes its steps without the others."""
         return 1
 
     @property
     def examples_per_step(self) -> float:
-        """The mean over the workers."""
-        return self._sum("examples_per_step") / len(self.workers)
+        """Mean over the workers of the number of examples per step."""
+        examples = sum(worker.examples_per_step for worker in self.workers)
+        return examples / len(self.workers)
 
-    def last_updates(self):
-        """As `Group.last_updates`, of the worker that stepped last."""
+    def last_updates(self) -> Updates:
+        """See `TaskProgress`; the updates of the worker that stepped last."""
         return self.workers[0].last_updates()
 
-    def counters(self):
-        """As `StepCounts.counters`, with those of each worker."""
-        sums = {name: self._sum(name) for name in _SUMMED}
-        return {**sums, "workers": [worker.counters() for worker in self.workers]}
+    def counters(self) -> Counters:
+        """See `TaskProgress`; includes the counters of each worker."""
+        workers = [worker.counters() for worker in self.workers]
+        counters = Counters()
+        for name in _SUMMED:
+            counters[name] = sum(each[name] for each in workers)
+        counters["workers"] = workers
+        return counters
 
-    def restore(self, counters):
-        """Goes back to `counters`; with another number of workers, shares them out."""
+    def restore(self, counters: Counters) -> None:
+        """See `TaskProgress`; shares the sums out if the number of workers has changed."""
         parts = counters["workers"]
         count = len(self.workers)
         if len(parts) != count:
-            parts = [
-                {
-                    name: share_of(counters[name], index, count)
-                    for name in _SUMMED
-                    if name in counters
-                }
-                for index in range(count)
-            ]
+            parts = [_counters_part(counters, index, count) for index in range(count)]
         for worker, part in zip(self.workers, parts):
             worker.restore(part)
 
-    def _sum(self, name):
-        return sum(getattr(worker, name) for worker in self.workers)
+
+def _counters_part(counters: Counters, index: int, count: int) -> Counters:
+    part = Counters()
+    for name in _SUMMED:
+        if name in counters:
+            part[name] = even_share(counters[name], index, count)
+    return part
 
 
-def part_of(workload, index, count):
-    """The `Workload` of worker `index` of `count`, a group of its own."""
+def _worker_part(workload: Workload, index: int, count: int) -> Workload:
+    """Returns the `Workload` of worker `index` of `count`, as a group of its own."""
+    make_replica = workload.make_replica
+    if make_replica is None:
+        raise ValueError(f"{workload.name}: this task trains without replicas")
     rate = workload.learning_rate
-    if workload.has_schedule:
-        # It knows of its own examples only; the others take about as many.
+    if callable(rate):
+        # A worker counts its own examples only; the others take about as many each.
         rate = functools.partial(_rate_of_all, workload, count)
     return dataclasses.replace(
         workload,
         learning_rate=rate,
-        # As of the replica of that number in a group.
+        # The seed that the replica of this index would have in a group.
         seed=workload.seed + index,
-        copy=lambda _index, _count: workload.copy(index, count),
+        make_replica=lambda _index, _count: make_replica(index, count),
     )
 
 
-def _rate_of_all(workload, count, examples):
+def _rate_of_all(workload: Workload, count: int, examples: tf.Tensor) -> tf.Tensor:
     return workload.rate(examples * count)
 
 
-def share_of(total: int, index: int, count: int) -> int:
-    """Part `index` of `count` of a number; parts differ by at most one.
-
-    Example:
-      >>> [share_of(8, index, 3) for index in range(3)]
-      [3, 3, 2]
-    """
-    return (total + count - 1 - index) // count
-
-
-def _name(task, index, count):
+def _name(task: str, index: int, count: int) -> str:
     return task if count == 1 else f"{task}, worker {index + 1} of {count}"

@@ -1,1 +1,1 @@
-"""A pretraining run: configuration, network, training, reports."""
+"""Pretraining: configuration, network, training run, validation and reports."""

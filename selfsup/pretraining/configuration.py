@@ -1,67 +1,163 @@
-"""From a preset and overrides to one resolved configuration."""
+"""The configuration of a pretraining run, resolved from a preset and overrides."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import field
+from typing import TYPE_CHECKING, Any
 
 from selfsup import tasks as task_registry
 from selfsup.common import config_file, overrides
 from selfsup.common.errors import UserError
 from selfsup.hybrid.assignment import AGGREGATIONS
 from selfsup.pretraining import presets, step_costs
+from selfsup.pretraining.presets import Preset
 
-MAX_LOST_FRACTION = 0.01
-# What may differ between a run and its continuation.
+if TYPE_CHECKING:
+    from selfsup.data.manifest import Manifest
+    from selfsup.tasks.task import Task, TaskConfig
+    from selfsup.trunk.resnet_v2 import TrunkConfig
+
+# The fields in which a resumed run may differ from the run as it was started.
 _MAY_CHANGE = ("steps", "end_cost", "checkpoint_seconds", "max_lost_fraction")
+# The fields whose default depends on the preset.
+_FROM_PRESET = (
+    "steps",
+    "rmsprop",
+    "snapshot_cost",
+    "end_cost",
+    "validation_batches",
+    "validation_steps",
+    "log_steps",
+)
+# Key of an `Option` in the metadata of a field.
+_OPTION = "option"
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """What a user needs to know to set a field of `RunConfig`.
+
+    Attributes:
+      help: what the value means.
+      choices: the allowed values of a text; empty for any.
+      lower_bound: the least allowed number; None for any.
+      upper_bound: the greatest allowed number; None for any.
+    """
+
+    help: str
+    choices: Sequence[str] = ()
+    lower_bound: float | None = None
+    upper_bound: float | None = None
+
+
+def _option(text: str, **limits: Any) -> dict[str, Option]:
+    """The metadata of a field that a user may set; `limits` are fields of `Option`."""
+    return {_OPTION: Option(text, **limits)}
+
+
+def _explained(choices: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {text}" for name, text in choices.items())
 
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
-    """Everything that shapes a pretraining run.
+    """Everything that determines a pretraining run.
+
+    The fields with an `Option` are explained there; `launch.pretrain` has a flag for each
+    of them.
 
     Attributes:
-      preset: name of the preset that it started from.
-      trunk: a `TrunkConfig`.
-      tasks: dict of task configs by task name.
-      weights: dict of turn weights by task name.
-      steps: steps of a task of weight 1.
-      rmsprop: name in `hybrid.rmsprop.NAMED`.
-      lasso: weight of the L1 penalty on alpha; 0 for no combination layer.
-      seed: of everything random.
-      checkpoint_seconds: most seconds of work that a crash may lose.
-      snapshot_cost: a snapshot at each multiple of this cost; 0 for none.
-      end_cost: cost at which the run ends; 0 for steps alone.
-      validation_batches: held-out batches a task is validated on, at most.
-      validation_steps: steps of a task between validations.
-      log_steps: steps of a task between rows of history, each their mean.
-      max_lost_fraction: of an epoch's records, or of the examples seen where these are
-        more, that damaged shards may lose before the run ends.
-      aggregation: name in `hybrid.assignment.AGGREGATIONS`.
-      costs: name in `step_costs.COSTS`.
+      preset: name of the preset that the configuration is based on.
+      trunk: configuration of the trunk.
+      tasks: configuration of each task, by task name.
+      weights: by task name, how many steps a task takes in proportion to the others.
+      validation_batches: the most held-out batches that a validation of a task reads.
+      validation_steps: steps of a task between two validations.
+      log_steps: steps of a task between two rows of the history; a row is their mean.
     """
 
     preset: str
-    trunk: object
-    tasks: dict
-    weights: dict
-    steps: int
-    rmsprop: str
-    lasso: float
-    seed: int
-    checkpoint_seconds: float
-    snapshot_cost: float
-    end_cost: float
+    trunk: TrunkConfig
+    tasks: dict[str, TaskConfig]
+    weights: dict[str, float]
     validation_batches: int
     validation_steps: int
     log_steps: int
-    max_lost_fraction: float = MAX_LOST_FRACTION
-    aggregation: str = "hybrid"
-    costs: str = step_costs.DEFAULT
+    steps: int = field(
+        metadata=_option(
+            "Steps of a task of weight 1. Default: set by the preset.", lower_bound=1
+        )
+    )
+    rmsprop: str = field(
+        metadata=_option(
+            "Constants of RMSProp: scale_invariant or slim. Default: set by the preset."
+        )
+    )
+    snapshot_cost: float = field(
+        metadata=_option(
+            "Keep a snapshot at each multiple of this cost. The cost is the sum over the "
+            "steps of all tasks and replicas, in the unit of --costs. 0: no snapshots. "
+            "Default: set by the preset.",
+            lower_bound=0.0,
+        )
+    )
+    end_cost: float = field(
+        metadata=_option(
+            "Cost at which the run ends. 0: only --steps ends it. Default: set by the "
+            "preset.",
+            lower_bound=0.0,
+        )
+    )
+    lasso: float = field(
+        default=0.0,
+        metadata=_option(
+            "Weight of the L1 penalty on alpha (paper section 3.2). 0: every head "
+            "receives the output of the last unit of block 3.",
+            lower_bound=0.0,
+        ),
+    )
+    seed: int = field(
+        default=0, metadata=_option("Seed of all random numbers.", lower_bound=0)
+    )
+    checkpoint_seconds: float = field(
+        default=600.0,
+        metadata=_option(
+            "Seconds between checkpoints: the most work that a crash may lose.",
+            lower_bound=0.0,
+        ),
+    )
+    max_lost_fraction: float = field(
+        default=0.01,
+        metadata=_option(
+            "Share of records that may be missing because shards are damaged. It is a "
+            "share of the records of an epoch, or of the examples seen if these are more. "
+            "Other records replace the missing ones; above this share the run ends.",
+            lower_bound=0.0,
+            upper_bound=1.0,
+        ),
+    )
+    aggregation: str = field(
+        default="hybrid",
+        metadata=_option(
+            "How the gradients of the workers are aggregated (paper section 4): "
+            f"{_explained(AGGREGATIONS)}.",
+            choices=tuple(AGGREGATIONS),
+        ),
+    )
+    costs: str = field(
+        default=step_costs.DEFAULT,
+        metadata=_option(
+            "What a step costs on the cost clock (paper section 6.1): "
+            f"{_explained(step_costs.COSTS)}.",
+            choices=tuple(step_costs.COSTS),
+        ),
+    )
 
     def planned_steps(self) -> dict[str, int]:
-        """Steps that each task takes at most, in proportion to its weight."""
+        """Returns the most steps that each task takes, in proportion to its weight."""
         return {
             name: max(1, round(self.steps * weight))
             for name, weight in self.weights.items()
@@ -73,22 +169,26 @@ class RunConfig:
         replicas: Mapping[str, int],
         takes_turns: bool,
     ) -> dict[str, int]:
-        """Steps after which each task will have ended, or at most so many: to be shown.
+        """Estimates the steps of each task at the end of the run, for progress displays.
 
-        As planned, and no more than the cost clock's end allows, rounded up, as the
-        clock itself ends the run. Tasks that go on side by side are not held to a
-        proportion by it (paper section 6.1: the summed cost decides), so each may take
-        what it could alone.
+        These are the planned steps, or fewer if the cost clock ends the run first.
+        Tasks that train in parallel keep no fixed proportion, because only the total
+        cost decides (paper section 6.1). The estimate for such a task is the most that
+        it could take if the other tasks took none.
 
         Args:
-          costs: of a replica's step by task; those that are still to be measured
-            missing.
-          replicas: by task; an asynchronous step is of one of them.
-          takes_turns: whether one task steps at a time.
+          costs: by task, the cost of a step of one replica. Tasks whose cost is still
+            to be measured are missing.
+          replicas: number of replicas by task.
+          takes_turns: whether only one task at a time takes a step.
+
+        Returns:
+          steps by task, rounded up as the cost clock does.
         """
         planned = self.planned_steps()
         if not self.end_cost or set(costs) != set(planned):
             return planned
+        # In asynchronous mode each step is the step of a single replica.
         if self.aggregation != "async":
             costs = {name: cost * replicas[name] for name, cost in costs.items()}
         if takes_turns or self.aggregation == "sync":
@@ -100,110 +200,100 @@ class RunConfig:
         }
 
 
+def options() -> dict[str, tuple[dataclasses.Field[Any], Option]]:
+    """Lists the fields of `RunConfig` that a user may set, by name."""
+    return {
+        each.name: (each, each.metadata[_OPTION])
+        for each in dataclasses.fields(RunConfig)
+        if _OPTION in each.metadata
+    }
+
+
 def resolve(
-    preset,
-    task_names,
+    preset: str,
+    task_names: Sequence[str],
     *,
-    task_overrides=(),
-    weights=(),
-    trunk_overrides=(),
-    harmonize=False,
-    mixed_precision=False,
-    steps=None,
-    rmsprop=None,
-    lasso=0.0,
-    seed=0,
-    checkpoint_seconds=600.0,
-    snapshot_cost=None,
-    end_cost=None,
-    max_lost_fraction=MAX_LOST_FRACTION,
-    aggregation="hybrid",
-    costs=step_costs.DEFAULT,
-):
-    """Resolves what the command line gives to a `RunConfig`.
+    task_overrides: Iterable[str] = (),
+    weights: Iterable[str] = (),
+    trunk_overrides: Iterable[str] = (),
+    harmonize: bool = False,
+    mixed_precision: bool = False,
+    **given: int | float | str | None,
+) -> RunConfig:
+    """Builds the configuration of a run from what a user gives.
 
     Args:
       preset: name in `presets.PRESETS`.
-      task_names: registered names.
-      task_overrides: strings "TASK.KEY=VALUE".
-      weights: strings "TASK=NUMBER"; 1 for a task that is not named.
-      trunk_overrides: strings "KEY=VALUE".
-      harmonize: sets that field of every task that has it (paper section 3.3).
-      mixed_precision: bfloat16 in the trunk.
-      steps, rmsprop, snapshot_cost, end_cost: None for the preset's.
-      lasso, seed, checkpoint_seconds, max_lost_fraction, aggregation, costs: as in
-        `RunConfig`.
+      task_names: registered names of the tasks to train.
+      task_overrides: texts "TASK.KEY=VALUE".
+      weights: texts "TASK=NUMBER"; a task without one has weight 1.
+      trunk_overrides: texts "KEY=VALUE".
+      harmonize: sets the field of this name in all task configurations that have it
+        (paper section 3.3).
+      mixed_precision: whether trunk and heads compute in bfloat16.
+      **given: values of the fields named by `options`; None for the default.
 
     Raises:
-      UserError: for unknown names, with the list of known ones, for values of the
-        wrong type, and for those that a task cannot compute with.
+      UserError: if a name is unknown, if a value has the wrong type, or if a task
+        cannot compute with a value.
     """
-    from selfsup.hybrid import rmsprop as rmsprop_module
-    from selfsup.trunk.resnet_v2 import TrunkConfig
+    from selfsup.hybrid.rmsprop import NAMED
 
     base = overrides.look_up("--preset", preset, presets.PRESETS)
-    rmsprop = _or(rmsprop, base.rmsprop)
-    overrides.look_up("--rmsprop", rmsprop, rmsprop_module.NAMED)
-    overrides.look_up("--costs", costs, step_costs.COSTS)
     if not task_names or len(set(task_names)) != len(task_names):
         raise UserError(f"--tasks: expected distinct tasks, got {list(task_names)}")
-    trunk = dataclasses.replace(
-        TrunkConfig(), **base.trunk, mixed_precision=mixed_precision
-    )
+    # Any: each of these fields has a type of its own.
+    values: dict[str, Any] = {name: getattr(base, name) for name in _FROM_PRESET}
+    values.update({name: value for name, value in given.items() if value is not None})
     config = RunConfig(
         preset=preset,
-        trunk=_trunk_config(trunk, trunk_overrides),
+        trunk=_trunk_config(base, trunk_overrides, mixed_precision),
         tasks=_task_configs(base, task_names, task_overrides, harmonize),
         weights=_weights(task_names, weights),
-        steps=_or(steps, base.steps),
-        rmsprop=rmsprop,
-        lasso=lasso,
-        seed=seed,
-        checkpoint_seconds=checkpoint_seconds,
-        snapshot_cost=_or(snapshot_cost, base.snapshot_cost),
-        end_cost=_or(end_cost, base.end_cost),
-        validation_batches=base.validation_batches,
-        validation_steps=base.validation_steps,
-        log_steps=base.log_steps,
-        max_lost_fraction=max_lost_fraction,
-        aggregation=aggregation,
-        costs=costs,
+        **values,
     )
+    overrides.look_up("--rmsprop", config.rmsprop, NAMED)
+    overrides.look_up("--costs", config.costs, step_costs.COSTS)
+    overrides.look_up("--aggregation", config.aggregation, AGGREGATIONS)
     _check_costs(config)
+    # A task checks its configuration when it is constructed.
     tasks = {
         name: task_registry.task_class(name)(task)
         for name, task in config.tasks.items()
     }
-    _check_aggregation(config, tasks)
+    _check_synchronous(config, tasks)
     return config
 
 
-def _trunk_config(config, texts):
+def _trunk_config(
+    preset: Preset, texts: Iterable[str], mixed_precision: bool
+) -> TrunkConfig:
+    from selfsup.trunk.resnet_v2 import TrunkConfig
+
+    config = TrunkConfig(**preset.trunk, mixed_precision=mixed_precision)
     for text in texts:
         key, value = overrides.split(text, "=", "--trunk_set", "KEY=VALUE")
         if key == "output_stride":
             raise UserError(
-                f"--trunk_set={text}: each task has its output stride; that of the "
-                "export is a flag of launch.export"
+                f"--trunk_set={text}: each task has its own output stride; the output "
+                "stride of an export is a flag of launch.export"
             )
         config = overrides.override(config, key, value, f"--trunk_set={text}")
     return config
 
 
-def _or(value, default):
-    return default if value is None else value
-
-
-def _task_configs(preset, task_names, texts, harmonize):
+def _task_configs(
+    preset: Preset, task_names: Iterable[str], texts: Iterable[str], harmonize: bool
+) -> dict[str, TaskConfig]:
     configs = {}
     for name in task_names:
-        config = task_registry.task_class(name).Config()
-        config = dataclasses.replace(config, **preset.tasks.get(name, {}))
-        if harmonize and hasattr(config, "harmonize"):
-            config = dataclasses.replace(config, harmonize=True)
-        configs[name] = config
-    if harmonize and not any(getattr(one, "harmonize", 0) for one in configs.values()):
-        raise UserError(f"--harmonize: none of {', '.join(configs)} has such an option")
+        config_class = task_registry.task_class(name).Config
+        values = dict(preset.tasks.get(name, {}))
+        if harmonize and hasattr(config_class, "harmonize"):
+            values["harmonize"] = True
+        configs[name] = config_class(**values)
+    if harmonize and not any(hasattr(each, "harmonize") for each in configs.values()):
+        raise UserError(f"--harmonize: none of {', '.join(configs)} has this option")
     for text in texts:
         path, value = overrides.split(text, "=", "--task_set", "TASK.KEY=VALUE")
         name, key = overrides.split(path, ".", "--task_set", "TASK.KEY=VALUE")
@@ -212,37 +302,7 @@ def _task_configs(preset, task_names, texts, harmonize):
     return configs
 
 
-def _check_costs(config):
-    """Costs that are measured are in another unit than those that are given."""
-    if config.costs != "measured":
-        return
-    without = [name for name, task in config.tasks.items() if not task.step_cost]
-    if without and len(without) < len(config.tasks):
-        raise UserError(
-            "--costs=measured: step_cost is given for some tasks but not for "
-            f"{', '.join(without)}: measured costs are seconds and do not add up with "
-            f"given ones; give --task_set={without[0]}.step_cost=SECONDS too"
-        )
-
-
-def _check_aggregation(config, tasks):
-    overrides.look_up("--aggregation", config.aggregation, AGGREGATIONS)
-    if config.aggregation != "sync":
-        return
-    rates = {name: task.learning_rate() for name, task in tasks.items()}
-    for flag, what, values in (
-        ("--task_weights", "weight", config.weights),
-        ("--task_set=TASK.learning_rate", "learning rate", rates),
-    ):
-        if len(set(values.values())) > 1:
-            text = ", ".join(f"{name} {value}" for name, value in values.items())
-            raise UserError(
-                "--aggregation=sync: all tasks step together, so there is one "
-                f"{what} for all; {flag} gives {text}"
-            )
-
-
-def _weights(task_names, texts):
+def _weights(task_names: Iterable[str], texts: Iterable[str]) -> dict[str, float]:
     weights = dict.fromkeys(task_names, 1.0)
     for text in texts:
         name, value = overrides.split(text, "=", "--task_weights", "TASK=NUMBER")
@@ -253,28 +313,57 @@ def _weights(task_names, texts):
     return weights
 
 
-def for_data(config, sets):
-    """`config` with what the tasks take from their data filled in.
+def _check_costs(config: RunConfig) -> None:
+    """Refuses a mix of measured and given costs, which have different units."""
+    if config.costs != "measured":
+        return
+    missing = [name for name, task in config.tasks.items() if not task.step_cost]
+    if missing and len(missing) < len(config.tasks):
+        raise UserError(
+            "--costs=measured: step_cost is given for some tasks but not for "
+            f"{', '.join(missing)}. Measured costs are in seconds and cannot be added "
+            f"to given costs; give --task_set={missing[0]}.step_cost=SECONDS too"
+        )
+
+
+def _check_synchronous(config: RunConfig, tasks: Mapping[str, Task]) -> None:
+    if config.aggregation != "sync":
+        return
+    rates = {name: task.learning_rate_schedule() for name, task in tasks.items()}
+    for flag, what, values in (
+        ("--task_weights", "weight", config.weights),
+        ("--task_set=TASK.learning_rate", "learning rate", rates),
+    ):
+        if len(set(values.values())) > 1:
+            text = ", ".join(f"{name} {value}" for name, value in values.items())
+            raise UserError(
+                f"--aggregation=sync: all tasks take their steps together, so they need "
+                f"the same {what}; {flag} gives {text}"
+            )
+
+
+def for_data(config: RunConfig, sets: Mapping[str, list[Manifest]]) -> RunConfig:
+    """Fills in the values that the tasks take from their data.
 
     Args:
-      config: a `RunConfig`.
-      sets: dict of the `Manifest`s of each task.
+      config: the configuration of the run.
+      sets: the manifests of the built data sets by task.
 
     Raises:
-      UserError: where a task cannot do with its data.
+      UserError: if a task cannot use its data.
     """
     tasks = {
-        name: task_registry.task_class(name).config_for(task, sets[name])
+        name: task_registry.task_class(name).complete_config(task, sets[name])
         for name, task in config.tasks.items()
     }
     return dataclasses.replace(config, tasks=tasks)
 
 
-def save(config, model_dir):
-    """Writes the resolved config beside the checkpoints, or compares it with what is
-    there.
+def save(config: RunConfig, model_dir: str) -> None:
+    """Writes a configuration to the folder of its run, or compares it with the file there.
 
     Raises:
-      UserError: when the folder holds a run of another configuration; says what differs.
+      UserError: if the folder holds a run with another configuration; the message lists
+        the differences.
     """
     config_file.save(config, model_dir, "--model_dir", _MAY_CHANGE)

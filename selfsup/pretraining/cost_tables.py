@@ -1,4 +1,4 @@
-"""What a step of a task computes, costs and holds in memory, as tables."""
+"""Tables of what a step of a task computes, costs and needs in memory."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from selfsup.pretraining import computation, memory, step_costs
+from selfsup.pretraining import memory, multiply_adds, step_costs
 from selfsup.pretraining.configuration import RunConfig
-from selfsup.pretraining.training_run import build_network
+from selfsup.pretraining.network import build_network, example_specs
 
-# Of a device's memory: what the driver and the libraries take, in GB, and the share of
-# the rest that an allocator cannot use for gaps, or a library takes for its work.
+# The part of a device's memory, in GB, that the driver and the libraries take.
 RESERVED_GIGABYTES = 1.0
+# The share of the rest that a step can use. Gaps between buffers and workspaces of
+# libraries take what is left.
 USABLE_SHARE = 0.8
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
-    """What was counted of a task.
+class TaskCost:
+    """The computation and memory of a step of one replica of a task.
 
     Attributes:
-      task: its name.
-      batch_size: photos or frames of a replica's step.
-      images: images that the trunk sees of one of them.
-      forward: multiply-adds of a forward pass of one of them.
-      parameter_bytes: of trunk and head.
-      fixed_bytes: of a step, whatever the batch: gradients among them.
-      example_bytes: of a step for each photo or frame.
+      task: name of the task.
+      batch_size: photos or frames in a step.
+      images: number of images that the trunk receives for a photo or frame.
+      forward: multiply-adds of the forward pass for a photo or frame.
+      parameter_bytes: bytes of the variables of trunk and head.
+      fixed_bytes: bytes of a step at any batch size, such as the gradients.
+      example_bytes: bytes of a step for each photo or frame.
     """
 
     task: str
@@ -41,51 +42,49 @@ class Row:
 
     @property
     def step_hours(self) -> float:
-        """Hours of one K40 that a replica's step costs."""
+        """The cost of a step in hours of a K40."""
         return self.batch_size * step_costs.k40_hours(self.forward)
 
-    def bytes_of(self, batch_size: float) -> float:
-        """Bytes of a replica of its own: its copy of the parameters and a step."""
+    def replica_bytes(self, batch_size: float) -> float:
+        """Returns the bytes of a replica that has its own copy of the parameters."""
         return self.parameter_bytes + self.fixed_bytes + batch_size * self.example_bytes
 
     def largest_batch(self, gigabytes: float) -> int:
-        """Most photos or frames a step that a device of so many GB holds; 0 for none."""
-        room = USABLE_SHARE * (gigabytes - RESERVED_GIGABYTES) * 1e9
-        return max(0, int((room - self.bytes_of(0)) // self.example_bytes))
+        """Returns the largest batch size that fits a device; 0 if none fits."""
+        usable = USABLE_SHARE * (gigabytes - RESERVED_GIGABYTES) * 1e9
+        return max(0, int((usable - self.replica_bytes(0)) // self.example_bytes))
 
 
-def row_of(config: RunConfig, name: str) -> Row:
-    """Counts a task of a run, by tracing its network at two batch sizes.
+def count_task(config: RunConfig, name: str) -> TaskCost:
+    """Counts a task of a run by tracing its network at two batch sizes.
 
     Raises:
-      UserError: for a task whose network depends on its data, such as the number of
-        labels, where the config leaves that open.
+      UserError: if the network depends on the data of the task, such as the number of
+        labels, and the configuration does not set that value.
     """
     network = build_network(config, [name])
     task = network.tasks[name]
-    least = task.least_batch_size
-    batches, peaks = (least, 2 * least), []
-    for size in batches:
-        specs = computation.example_specs(task, size)
+    least = task.min_batch_size
+    batch_sizes, peaks = (least, 2 * least), []
+    for batch_size in batch_sizes:
+        specs = example_specs(task, batch_size)
         graph = network.build(name, specs)
         peaks.append(memory.peak_bytes(memory.step_graph(network, name, specs)))
-    images = graph.inputs[0].shape[0] / size
-    forward = computation.multiply_adds(graph) / size
-    slope = (peaks[1] - peaks[0]) / (batches[1] - batches[0])
+    slope = (peaks[1] - peaks[0]) / (batch_sizes[1] - batch_sizes[0])
     variables = [*network.trained_variables(name), *network.statistics(name)]
-    return Row(
+    return TaskCost(
         task=name,
         batch_size=config.tasks[name].batch_size,
-        images=images,
-        forward=forward,
-        parameter_bytes=sum(4 * int(np.prod(one.shape)) for one in variables),
-        fixed_bytes=peaks[0] - slope * batches[0],
+        images=graph.inputs[0].shape[0] / batch_size,
+        forward=multiply_adds.count(graph) / batch_size,
+        parameter_bytes=sum(4 * int(np.prod(each.shape)) for each in variables),
+        fixed_bytes=peaks[0] - slope * batch_sizes[0],
         example_bytes=slope,
     )
 
 
-def costs(rows: Sequence[Row]) -> str:
-    """Markdown table: computation and cost of a replica's step."""
+def cost_table(rows: Sequence[TaskCost]) -> str:
+    """Returns a Markdown table of the computation and the cost of a replica's step."""
     lines = [
         "| task | batch a replica | images of each | forward, G multiply-adds each "
         "| K40 seconds a step | K40 hours for ImageNet's photos |",
@@ -100,8 +99,14 @@ def costs(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def memory_table(rows: Sequence[Row], gigabytes: Sequence[float]) -> str:
-    """Markdown table: memory of a replica's step, and the largest batch by device."""
+def memory_table(rows: Sequence[TaskCost], gigabytes: Sequence[float]) -> str:
+    """Returns a Markdown table of the memory of a replica's step.
+
+    Args:
+      rows: the tasks.
+      gigabytes: memory sizes of devices in GB. For each, the table has a column with the
+        largest batch size.
+    """
     sizes = " | ".join(f"most at {size:g} GB" for size in gigabytes)
     lines = [
         "| task | parameters, GB | a step's own, GB | each photo or frame, GB "
@@ -109,10 +114,10 @@ def memory_table(rows: Sequence[Row], gigabytes: Sequence[float]) -> str:
         "|---|---|---|---|---|" + "---|" * len(gigabytes),
     ]
     for row in rows:
-        most = " | ".join(str(row.largest_batch(size)) for size in gigabytes)
+        largest = " | ".join(str(row.largest_batch(size)) for size in gigabytes)
         lines.append(
             f"| {row.task} | {row.parameter_bytes / 1e9:.2f} | "
             f"{row.fixed_bytes / 1e9:.2f} | {row.example_bytes / 1e9:.3f} | "
-            f"{row.bytes_of(row.batch_size) / 1e9:.1f} | {most} |"
+            f"{row.replica_bytes(row.batch_size) / 1e9:.1f} | {largest} |"
         )
     return "\n".join(lines) + "\n"

@@ -1,38 +1,54 @@
-"""The devices of this machine or of a cluster, and which task gets which."""
+"""Assigns the devices of this machine, or of a cluster, to the tasks of a run."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
 from selfsup.common.errors import UserError
 from selfsup.hybrid import assignment
+from selfsup.hybrid.assignment import Assignment
 from selfsup.pretraining.configuration import RunConfig
 
+if TYPE_CHECKING:
+    from selfsup.hybrid.cluster.tf_config import Cluster
 
-def local_assignment(config, groups, logical_cpus):
-    """The `Assignment` of a run on this machine.
+
+def local_assignment(
+    config: RunConfig, groups: Iterable[str], logical_cpus: int
+) -> Assignment:
+    """Assigns the devices of this machine.
 
     Args:
-      config: a `RunConfig`.
-      groups: strings "TASK:NUMBER"; empty to share the devices out.
-      logical_cpus: TensorFlow devices to make of the CPU, to try groups on; 0 to train on
-        the GPUs, or on the CPU where there are none.
+      config: the configuration of the run.
+      groups: texts "TASK:NUMBER", the devices of each task; empty to share the devices
+        out evenly.
+      logical_cpus: number of TensorFlow devices into which to split the CPU, to try
+        groups; 0 to train on the GPUs, or on the CPU if there is no GPU.
 
     Raises:
-      UserError: when the request cannot be met.
+      UserError: if the devices cannot be assigned as requested.
     """
-    devices = _cpus(logical_cpus) if logical_cpus else _gpus() or ("/CPU:0",)
-    # GPUs hold the master variables of a machine that has several: they update faster.
+    devices = _split_cpu(logical_cpus) if logical_cpus else _gpus() or ("/CPU:0",)
+    # With GPUs the master variables are on the GPUs, which update them faster.
     servers = devices if "GPU" in devices[0] else ("/CPU:0",)
     return _assign(config, devices, servers, assignment.parse_request(groups))
 
 
-def cluster_assignment(config, groups, cluster):
-    """The `Assignment` of a run on a cluster that this process, its chief, has joined.
+def cluster_assignment(
+    config: RunConfig, groups: Iterable[str], cluster: Cluster
+) -> Assignment:
+    """Assigns the devices of a cluster whose chief is this process.
 
-    Each worker is a device: its first GPU, or its CPU where it has none.
+    Each worker has one device: its first GPU, or its CPU if it has no GPU.
 
     Args:
-      config, groups: as of `local_assignment`.
-      cluster: a `hybrid.cluster.Cluster`.
+      config: the configuration of the run.
+      groups: see `local_assignment`.
+      cluster: the cluster, to which this process is connected.
+
+    Raises:
+      UserError: if the devices cannot be assigned as requested.
     """
     import tensorflow as tf
 
@@ -44,25 +60,30 @@ def cluster_assignment(config, groups, cluster):
     request = assignment.parse_request(groups)
     if not request and len(devices) == 1 == len(config.tasks):
         request = dict.fromkeys(config.tasks, 1)
-    made = _assign(config, devices, cluster.devices(SERVER), request)
-    if made.takes_turns:
+    result = _assign(config, devices, cluster.devices(SERVER), request)
+    if result.takes_turns:
         raise UserError(
             f"the cluster has 1 worker for {len(config.tasks)} tasks; each task needs at "
-            "least one"
+            "least one worker"
         )
-    return made
+    return result
 
 
-def _assign(config, devices, servers, request):
+def _assign(
+    config: RunConfig,
+    devices: Sequence[str],
+    servers: Sequence[str],
+    request: dict[str, int],
+) -> Assignment:
     return assignment.assign(
         config.tasks, devices, servers, request, config.aggregation
     )
 
 
-def describe(where: assignment.Assignment, config: RunConfig) -> str:
-    """Lines on an `Assignment` and the examples of a step, for the user."""
-    lines = ["the tasks take turns on one device"] if where.takes_turns else []
-    for task, devices in where.groups.items():
+def describe(assigned: Assignment, config: RunConfig) -> str:
+    """Describes for the user, in lines, the devices and the batch sizes of the tasks."""
+    lines = ["the tasks take turns on one device"] if assigned.takes_turns else []
+    for task, devices in assigned.groups.items():
         size = config.tasks[task].batch_size
         place = f" on {', '.join(devices)}" if devices else ""
         text = f"{size} examples a step"
@@ -73,16 +94,17 @@ def describe(where: assignment.Assignment, config: RunConfig) -> str:
     return "\n".join(lines)
 
 
-def _gpus():
+def _gpus() -> tuple[str, ...]:
     import tensorflow as tf
 
     for gpu in tf.config.list_physical_devices("GPU"):
-        # Two groups may share one, and other programs too.
+        # So that two groups, or other programs, can share a GPU.
         tf.config.experimental.set_memory_growth(gpu, True)
-    return tuple(f"/GPU:{i}" for i in range(len(tf.config.list_logical_devices("GPU"))))
+    count = len(tf.config.list_logical_devices("GPU"))
+    return tuple(f"/GPU:{index}" for index in range(count))
 
 
-def _cpus(count):
+def _split_cpu(count: int) -> tuple[str, ...]:
     import tensorflow as tf
 
     (cpu,) = tf.config.list_physical_devices("CPU")

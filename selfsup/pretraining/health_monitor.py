@@ -1,45 +1,57 @@
-"""Looks at the health of a run's networks, and warns of what goes wrong."""
+"""Watches the health of a run's networks and warns the user."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Callable
 
+from selfsup.hybrid.step_counts import TaskProgress
 from selfsup.pretraining import health
+from selfsup.pretraining.network import MultiTaskNetwork
+from selfsup.pretraining.validation import Validator
 
 
 class HealthMonitor:
-    """Counts dead units and measures updates; warns once of each sign of trouble."""
+    """Counts dead units and measures updates; warns once about each problem."""
 
-    def __init__(self, network, groups: dict, validators: dict, say: Callable):
+    def __init__(
+        self,
+        network: MultiTaskNetwork,
+        groups: Mapping[str, TaskProgress],
+        validators: Mapping[str, Validator],
+        say: Callable[[str], None],
+    ) -> None:
         """
         Args:
-          network: a `MultiTaskNetwork`.
-          groups: what counts each task's steps and knows its last updates.
-          validators: dict of `Validator` by task, for the tasks that have one.
-          say: takes a line for the user.
+          network: the network with the master variables.
+          groups: the progress of each task by name.
+          validators: by task, for the tasks with held-out records.
+          say: prints a line for the user.
         """
         self._network = network
         self._groups = groups
         self._validators = validators
         self._say = say
-        self._warned = {name: set() for name in groups}
+        self._warned: dict[str, set[str]] = {name: set() for name in groups}
 
-    def look(self, name: str) -> dict[str, float]:
-        """Scalars of `health.Health`, of a task as it is now.
+    def check(self, name: str) -> dict[str, float]:
+        """Checks the network of a task as it is now, and prints new warnings.
 
-        Dead units are counted on held-out records, so only where there are any.
+        Dead units are counted on held-out records, so only for tasks that have them. A
+        warning is repeated only if the problem was absent in an earlier check.
+
+        Returns:
+          the scalars of `health.Health`.
         """
         dead = {}
         if name in self._validators:
             dead = self._validators[name].dead_units()
         updates = self._groups[name].last_updates()
-        found = health.examine(self._network, name, dead, updates)
+        result = health.examine(self._network, name, dead, updates)
         rate = self._network.tasks[name].config.learning_rate
-        setting = f"--task_set={name}.learning_rate (now {rate:g})"
-        warnings = found.warnings(setting)
-        for sign, text in warnings.items():
-            if sign not in self._warned[name]:
+        warnings = result.warnings(f"--task_set={name}.learning_rate (now {rate:g})")
+        for problem, text in warnings.items():
+            if problem not in self._warned[name]:
                 self._say(f"{name}: {text}")
-        # What was well in between is told again.
         self._warned[name] = set(warnings)
-        return found.scalars()
+        return result.scalars()

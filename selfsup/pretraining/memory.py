@@ -1,18 +1,21 @@
-"""How much memory a task's training step takes, worked out from its graph."""
+"""Estimates the memory that a training step needs, from its graph."""
 
 from __future__ import annotations
 
 import collections
+from collections.abc import Hashable, Iterable, Mapping
 
 import tensorflow as tf
 
-from selfsup.pretraining.network import MultiTaskNetwork
+from selfsup.pretraining.network import MultiTaskNetwork, tensor_specs
 
-# Their results are their inputs' buffers.
+# `tf.Tensor.ref()`: a tensor as the key of a dict.
+_Reference = Hashable
+# Operations whose results are in the buffers of their inputs.
 _SAME_BUFFER = {"ExpandDims", "Identity", "IdentityN", "Reshape", "Squeeze"}
-# Their result is a variable, the caller's, or too small to count.
+# Operations whose result is a variable, belongs to the caller, or is too small to count.
 _NO_BUFFER = {"Const", "NoOp", "Placeholder", "ReadVariableOp", "Shape"}
-# TensorFlow writes their result into an input that nothing else reads any more.
+# Operations whose result TensorFlow writes into an input that is not read again.
 _IN_PLACE = {
     "Add",
     "AddN",
@@ -31,62 +34,73 @@ _IN_PLACE = {
 }
 
 
-def step_graph(network: MultiTaskNetwork, name: str, examples) -> tf.Graph:
-    """The graph of one replica's step: preprocessing, forward, and all gradients.
+def step_graph(
+    network: MultiTaskNetwork,
+    name: str,
+    examples: Mapping[str, tf.Tensor | tf.TensorSpec],
+) -> tf.Graph:
+    """Traces the step of one replica: preprocessing, forward pass, and all gradients.
 
     Args:
-      network: with the variables of the task built.
+      network: the network, with the variables of the task built.
       name: the task.
-      examples: dict of batched tensors or their `tf.TensorSpec`s.
+      examples: batched tensors of the task or their specs.
     """
     seed = tf.zeros([2], tf.int32)
     variables = network.trained_variables(name)
 
-    def step(batch):
+    def step(
+        batch: dict[str, tf.Tensor],
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor], list[tf.Tensor]]:
         with tf.GradientTape() as tape:
             total, logs = network.objective(name, batch, seed)
         gradients = tape.gradient(total, variables)
-        return total, logs, [one for one in gradients if one is not None]
+        return total, logs, [each for each in gradients if each is not None]
 
-    specs = tf.nest.map_structure(
-        lambda one: tf.TensorSpec(one.shape, one.dtype), examples
-    )
-    return tf.function(step).get_concrete_function(specs).graph
+    return tf.function(step).get_concrete_function(tensor_specs(examples)).graph
 
 
 def peak_bytes(graph: tf.Graph) -> int:
-    """Most bytes that the results of a graph's operations take at one time.
+    """Computes the most bytes that results of a graph's operations take at one time.
 
-    The operations run one after the other in the order in which they were made, which
-    is that of a GPU's stream; a result lives until its last reader has run, and the
-    graph's outputs, the gradients among them, to the end. Variables, workspaces and
-    what an allocator loses to gaps are not in it.
+    The operations are assumed to run one after the other in the order of their creation,
+    as in the stream of a GPU. A result is kept until its last reader has run. The
+    outputs of the graph, such as the gradients, are kept to the end. Variables, the
+    workspaces of operations, and the gaps that an allocator leaves are not included.
 
     Args:
-      graph: of static shapes; a result whose shape is unknown counts nothing.
+      graph: a graph with static shapes. Results of unknown shape are not counted.
     """
     operations = graph.get_operations()
     owner = _buffers(operations)
     last_reader = _last_readers(operations, graph.outputs, owner)
-    ends = collections.defaultdict(list)
-    sizes, live, most = {}, 0, 0
+    ends: dict[int, list[_Reference]] = collections.defaultdict(list)
+    sizes: dict[_Reference, int] = {}
+    live, peak = 0, 0
     for index, operation in enumerate(operations):
         for tensor in operation.outputs:
             if owner[tensor.ref()] != tensor.ref():
                 continue
             size = 0 if operation.type in _NO_BUFFER else _size(tensor)
-            taken = _taken_over(operation, size, sizes, owner, last_reader, index)
-            live += size - sizes.pop(taken, 0)
+            reused = _reused_buffer(operation, size, sizes, owner, last_reader, index)
+            live += size - sizes.pop(reused, 0)
             sizes[tensor.ref()] = size
             ends[last_reader.get(tensor.ref(), index)].append(tensor.ref())
-        most = max(most, live)
+        peak = max(peak, live)
         for buffer in ends.pop(index, ()):
             live -= sizes.pop(buffer, 0)
-    return most
+    return peak
 
 
-def _last_readers(operations, outputs, owner):
-    """{buffer: index of the last operation that reads it}, past all for outputs."""
+def _last_readers(
+    operations: list[tf.Operation],
+    outputs: Iterable[tf.Tensor],
+    owner: Mapping[_Reference, _Reference],
+) -> dict[_Reference, int]:
+    """By buffer, the index of the last operation that reads it.
+
+    For the outputs of the graph the index is past all operations.
+    """
     last = {}
     for index, operation in enumerate(operations):
         for tensor in operation.inputs:
@@ -94,9 +108,9 @@ def _last_readers(operations, outputs, owner):
     return {**last, **{owner[tensor.ref()]: len(operations) for tensor in outputs}}
 
 
-def _buffers(operations):
-    """{reference of a tensor: that of the tensor in whose buffer it is}."""
-    owner = {}
+def _buffers(operations: list[tf.Operation]) -> dict[_Reference, _Reference]:
+    """By tensor, the tensor that owns the buffer in which the tensor is."""
+    owner: dict[_Reference, _Reference] = {}
     for operation in operations:
         inputs = operation.inputs if operation.type in _SAME_BUFFER else ()
         for number, tensor in enumerate(operation.outputs):
@@ -105,8 +119,15 @@ def _buffers(operations):
     return owner
 
 
-def _taken_over(operation, size, sizes, owner, last_reader, index):
-    """The buffer of an input that the operation's result takes over, or None."""
+def _reused_buffer(
+    operation: tf.Operation,
+    size: int,
+    sizes: Mapping[_Reference, int],
+    owner: Mapping[_Reference, _Reference],
+    last_reader: Mapping[_Reference, int],
+    index: int,
+) -> _Reference | None:
+    """The buffer of an input in which the operation's result is written, or None."""
     if operation.type not in _IN_PLACE:
         return None
     for tensor in operation.inputs:
@@ -116,6 +137,7 @@ def _taken_over(operation, size, sizes, owner, last_reader, index):
     return None
 
 
-def _size(tensor):
+def _size(tensor: tf.Tensor) -> int:
+    """Bytes of a tensor; 0 if its shape is unknown."""
     elements = tensor.shape.num_elements()
-    return 0 if elements is None else elements * tensor.dtype.size
+    return 0 if elements is None else int(elements * tensor.dtype.size)

@@ -1,42 +1,81 @@
-"""The multi-task network: one trunk, a head for each task (paper figure 1)."""
+"""The multi-task network: one trunk, and a head for each task (paper figure 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
+from selfsup import tasks as task_registry
 from selfsup.common.errors import UserError
-from selfsup.trunk.resnet_v2 import OUTPUT_STRIDES
+from selfsup.data import pipeline
+from selfsup.keras import keras
+from selfsup.pretraining.combination import Combination
+from selfsup.trunk.resnet_v2 import OUTPUT_STRIDES, Trunk
+
+if TYPE_CHECKING:
+    from selfsup.pretraining.configuration import RunConfig
+    from selfsup.tasks.task import Task
 
 
 class MultiTaskNetwork(tf.Module):
-    """A shared trunk with one head for each task, and the lasso where asked for.
+    """A shared trunk with a head for each task and, optionally, the lasso combination.
 
-    Without a combination layer every head receives the last unit of block 3 (figure 1a);
-    with one, its own combination of block 3's unit outputs (figure 1b, equation 1).
+    Without a combination layer every head receives the output of the last unit of
+    block 3 (figure 1a). With a combination layer each head receives its own weighted
+    sum of all unit outputs of block 3 (figure 1b, equation 1).
+
+    Attributes:
+      tasks: the tasks by name.
+      trunk: the shared trunk.
+      heads: the head of each task, by task name.
+      combination: the matrix alpha, or None.
     """
 
-    def __init__(self, tasks, trunk, combination=None):
-        """
+    def __init__(
+        self,
+        tasks: Mapping[str, Task],
+        trunk: Trunk,
+        combination: Combination | None = None,
+    ) -> None:
+        """Builds a head for each task.
+
         Args:
-          tasks: dict of `Task` by name.
-          trunk: a `trunk.resnet_v2.Trunk`.
-          combination: a `combination.Combination` with a row for each task, or None.
+          tasks: the tasks by name.
+          trunk: the shared trunk.
+          combination: a layer with a row for each task; None to feed the last unit of
+            block 3 to every head.
 
         Raises:
-          UserError: for a combination and a task whose stride has none, and for a head
-            that is made for another trunk.
+          UserError: if `combination` is given and a task runs the trunk at a stride at
+            which units cannot be combined, or if a head needs a trunk with another
+            number of channels.
         """
         super().__init__(name="multitask")
         self.tasks = dict(tasks)
         self.trunk = trunk
         self.combination = combination
         if combination:
-            _check_units_can_be_mixed(tasks)
+            _check_units_can_be_combined(self.tasks)
         for task in tasks.values():
             task.check_channels(trunk.channels)
         policy = trunk.config.dtype_policy
-        self.heads = {name: task.build_head(policy) for name, task in tasks.items()}
+        self.heads: dict[str, keras.layers.Layer] = {
+            name: task.build_head(policy) for name, task in tasks.items()
+        }
 
-    def __call__(self, name, images, training):
-        """Head outputs of task `name` for images float32 [N, h, w, 3] in [0, 1]."""
+    def __call__(self, name: str, images: tf.Tensor, training: bool) -> tf.Tensor:
+        """Computes the outputs of one task's head.
+
+        Args:
+          name: the task.
+          images: float32 [N, h, w, 3] in [0, 1].
+          training: whether batch normalisation uses the statistics of the batch.
+
+        Returns:
+          the head's outputs, as the task's `loss` and `metrics` take them.
+        """
         weights = self.combination.row(name) if self.combination else None
         features = self.trunk(
             images,
@@ -46,87 +85,150 @@ class MultiTaskNetwork(tf.Module):
         )
         return self.heads[name](features, training=training)
 
-    def objective(self, name, examples, seed):
-        """What the task's step minimises, from a batch of its examples.
+    def objective(
+        self, name: str, examples: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Computes what a training step of one task minimises.
 
         Args:
           name: the task.
-          examples: dict of batched tensors from the input pipeline.
-          seed: int32 [2] of the on-device preprocessing.
+          examples: batched tensors from the input pipeline.
+          seed: int32 [2], for the preprocessing on the device.
 
         Returns:
-          (total, logs): the scalar loss with regularisation, and a dict of scalars:
-          "loss" without it, each metric, and "chance/METRIC" where it is known.
+          (total, logs): the scalar loss including regularisation, and the scalars of
+          `batch_scalars`, whose "loss" excludes regularisation.
         """
         task = self.tasks[name]
         images, targets = task.preprocess_batch(examples, seed)
         outputs = self(name, images, training=True)
         loss = task.loss(outputs, targets)
-        return loss + self.penalty(name), scalars(task, loss, outputs, targets)
+        return loss + self.penalty(name), batch_scalars(task, loss, outputs, targets)
 
-    def penalty(self, name):
-        """Weight decay of trunk and head, and the L1 norm of the task's alpha."""
+    def penalty(self, name: str) -> tf.Tensor:
+        """Returns the weight decay of trunk and head plus the L1 penalty on alpha."""
         terms = self.trunk.losses + self.heads[name].losses
         if self.combination:
-            terms = terms + [self.combination.penalty(name)]
+            terms = [*terms, self.combination.penalty(name)]
         return tf.add_n(terms) if terms else tf.constant(0.0)
 
-    def trained_variables(self, name):
-        """Variables that a step of task `name` updates: trunk, head, its alpha row."""
-        variables = self.trunk.trainable_variables
-        variables = variables + self.heads[name].trainable_variables
+    def trained_variables(self, name: str) -> list[tf.Variable]:
+        """Lists the variables that a step of a task updates: trunk, head, row of alpha."""
+        variables = [
+            *self.trunk.trainable_variables,
+            *self.heads[name].trainable_variables,
+        ]
         if self.combination:
-            variables = [*variables, self.combination.variable(name)]
-        return list(variables)
+            variables.append(self.combination.variable(name))
+        return variables
 
-    def statistics(self, name):
-        """Variables that a forward pass of `name` moves: BN's moving averages."""
-        moved = self.trunk.non_trainable_variables
-        return list(moved + self.heads[name].non_trainable_variables)
+    def statistics(self, name: str) -> list[tf.Variable]:
+        """Lists the moving averages that a forward pass of a task updates."""
+        return [
+            *self.trunk.non_trainable_variables,
+            *self.heads[name].non_trainable_variables,
+        ]
 
-    def build(self, name, examples):
-        """Creates the variables of trunk and of head `name` from one batch.
+    def build(
+        self, name: str, examples: Mapping[str, tf.Tensor | tf.TensorSpec]
+    ) -> tf.Graph:
+        """Creates the variables of the trunk and of one task's head.
 
         Args:
           name: the task.
-          examples: dict of batched tensors, or their `tf.TensorSpec`s: only shapes and
-            dtypes count.
+          examples: batched tensors of the task or their specs. Only shapes and dtypes
+            are used.
 
         Returns:
-          the `tf.Graph` of trunk and head on that batch, in which `computation` counts.
+          the graph of a forward pass of trunk and head on such a batch.
         """
         seed = tf.zeros([2], tf.int32)
         task = self.tasks[name]
 
-        def images_of(batch):
+        def preprocess(batch: dict[str, tf.Tensor]) -> tf.Tensor:
             return task.preprocess_batch(batch, seed)[0]
 
-        def forward(images):
+        def forward(images: tf.Tensor) -> tf.Tensor:
             return self(name, images, training=False)
 
-        specs = tf.nest.map_structure(
-            lambda one: tf.TensorSpec(one.shape, one.dtype), examples
-        )
-        images = tf.function(images_of).get_concrete_function(specs).structured_outputs
+        traced = tf.function(preprocess).get_concrete_function(tensor_specs(examples))
+        images = traced.structured_outputs
         spec = tf.TensorSpec(images.shape, images.dtype)
         return tf.function(forward).get_concrete_function(spec).graph
 
 
-def _check_units_can_be_mixed(tasks):
-    for name, task in tasks.items():
-        if task.output_stride == OUTPUT_STRIDES[-1]:
-            raise UserError(
-                f"--lasso: {name} runs the trunk at stride {task.output_stride}, where "
-                "the last unit alone has that stride, so units cannot be combined; "
-                "leave it out of --tasks, or --lasso away"
-            )
+def build_network(
+    config: RunConfig, names: Iterable[str] | None = None
+) -> MultiTaskNetwork:
+    """Builds the network of a run; `MultiTaskNetwork.build` creates the heads' variables.
+
+    Sets the global random seed, so that the network of a seed is always the same.
+
+    Args:
+      config: the configuration of the run.
+      names: the tasks to build heads for; None for all tasks of the run.
+
+    Raises:
+      UserError: see `MultiTaskNetwork`.
+    """
+    # Dataset.shuffle accepts no tensor as its seed when the global seed is 0.
+    keras.utils.set_random_seed(config.seed + 1)
+    tasks = {
+        name: task_registry.task_class(name)(config.tasks[name])
+        for name in names or config.tasks
+    }
+    trunk = Trunk(config.trunk)
+    combination = None
+    if config.lasso:
+        combination = Combination(tuple(tasks), trunk.num_units, l1=config.lasso)
+    return MultiTaskNetwork(tasks, trunk, combination)
 
 
-def scalars(task, loss, outputs, targets):
-    """Loss, metrics and chance levels of a batch in one dict of scalars."""
-    chance = task.chance(targets)
+def batch_scalars(
+    task: Task,
+    loss: tf.Tensor,
+    outputs: tf.Tensor,
+    targets: dict[str, tf.Tensor],
+) -> dict[str, tf.Tensor]:
+    """Collects the scalars that are logged for a batch.
+
+    Returns:
+      float32 scalars: "loss", each metric by its name, and its chance level as
+      "chance/METRIC" where the task knows the chance level.
+    """
     return {
         "loss": loss,
         **task.metrics(outputs, targets),
-        **{f"chance/{key}": value for key, value in chance.items()},
+        **{f"chance/{key}": value for key, value in task.chance(targets).items()},
     }
+
+
+def example_specs(task: Task, batch_size: int) -> dict[str, tf.TensorSpec]:
+    """Returns the specs of a batch of a task's examples, without reading a record."""
+
+    def prepare(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        record = pipeline.parse(serialized, task.features)
+        return task.preprocess_example(record, tf.zeros([2], tf.int32))
+
+    examples = tf.data.Dataset.from_tensors("").map(prepare)
+    return examples.batch(batch_size, drop_remainder=True).element_spec
+
+
+def tensor_specs(
+    examples: Mapping[str, tf.Tensor | tf.TensorSpec],
+) -> dict[str, tf.TensorSpec]:
+    """Returns the specs of tensors; leaves specs as they are."""
+    return {
+        key: tf.TensorSpec(value.shape, value.dtype) for key, value in examples.items()
+    }
+
+
+def _check_units_can_be_combined(tasks: Mapping[str, Task]) -> None:
+    for name, task in tasks.items():
+        if task.output_stride == OUTPUT_STRIDES[-1]:
+            raise UserError(
+                f"--lasso: {name} runs the trunk at output stride "
+                f"{task.output_stride}. Only the last unit of block 3 has that stride, "
+                f"so its units cannot be combined. Remove {name} from --tasks, or "
+                "remove --lasso"
+            )

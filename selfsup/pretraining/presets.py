@@ -1,12 +1,19 @@
-"""Every hyperparameter of a pretraining run; docs/hyperparameters.md has the sources.
+"""Presets: the hyperparameters of a pretraining run; docs/hyperparameters.md has sources.
 
-Only what differs from the defaults of the trunk's and the tasks' config dataclasses,
-which are the paper's, is listed.
+A preset lists only what differs from the defaults of the configuration classes of the
+trunk and the tasks. These defaults are the paper's.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from selfsup.pretraining import step_costs
+
+# Values of fields of a configuration class, by field name; each has the field's type.
+Overrides = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,21 +21,21 @@ class Preset:
     """A named set of hyperparameters.
 
     Attributes:
-      description: one line for people.
+      description: one line for `--help`.
       trunk: overrides of `trunk.resnet_v2.TrunkConfig`.
-      tasks: overrides of the tasks' configs by task.
-      steps: steps of a task of weight 1, at most.
-      snapshot_cost: a snapshot at each multiple of this cost; 0 for none.
-      end_cost: cost at which the run ends; 0 for steps alone.
+      tasks: overrides of the configurations of tasks, by task name.
+      steps: the most steps that a task of weight 1 takes.
+      snapshot_cost: a snapshot is kept at each multiple of this cost; 0 for none.
+      end_cost: cost at which the run ends; 0 if only `steps` ends it.
       rmsprop: name in `hybrid.rmsprop.NAMED`.
-      validation_batches: held-out batches a task is validated on, at most.
-      validation_steps: steps of a task between validations.
-      log_steps: steps of a task between rows of history, each their mean.
+      validation_batches: see `RunConfig`.
+      validation_steps: see `RunConfig`.
+      log_steps: see `RunConfig`.
     """
 
     description: str
-    trunk: dict
-    tasks: dict
+    trunk: Overrides
+    tasks: Mapping[str, Overrides]
     steps: int
     snapshot_cost: float = 0.0
     end_cost: float = 0.0
@@ -46,7 +53,7 @@ PRESETS = {
         description="the paper's ResNet-101-v2, heads and cost clock",
         trunk={"depth": "101"},
         tasks={},
-        # The cost clock ends the run long before.
+        # The cost clock ends the run long before this.
         steps=100_000_000,
         snapshot_cost=step_costs.PAPER_SNAPSHOT_HOURS,
         end_cost=step_costs.PAPER_END_HOURS,

@@ -1,11 +1,17 @@
-"""The registry of self-supervised tasks: the one place that lists them.
+"""The registry of self-supervised tasks, the only place that lists them.
 
-Names map to "module:class" so that listing tasks imports no TensorFlow.
+It maps names to "module:class", so that listing the tasks does not import TensorFlow.
 """
 
+from __future__ import annotations
+
 import importlib
+from typing import TYPE_CHECKING
 
 from selfsup.common.errors import UserError
+
+if TYPE_CHECKING:
+    from selfsup.tasks.task import Task
 
 REGISTRY = {
     "relative_position": "selfsup.tasks.relative_position:RelativePosition",
@@ -17,13 +23,14 @@ REGISTRY = {
 }
 
 
-def task_class(name):
-    """The `Task` subclass registered as `name`.
+def task_class(name: str) -> type[Task]:
+    """Imports and returns the `Task` subclass that is registered as `name`.
 
     Raises:
-      UserError: for a name that is not registered; lists those that are.
+      UserError: if no task has this name; the message lists all names.
     """
     if name not in REGISTRY:
         raise UserError(f"unknown task {name!r}; tasks are: {', '.join(REGISTRY)}")
-    module, cls = REGISTRY[name].split(":")
-    return getattr(importlib.import_module(module), cls)
+    module, class_name = REGISTRY[name].split(":")
+    task: type[Task] = getattr(importlib.import_module(module), class_name)
+    return task

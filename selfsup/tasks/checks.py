@@ -1,53 +1,88 @@
-"""Checks of task configurations, whose values come from the command line, and of data."""
+"""Checks of task configurations, which users write, and of records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
 from selfsup.common.errors import UserError
 from selfsup.data import records
 
+if TYPE_CHECKING:
+    from selfsup.tasks.task import LabelledSet
 
-def require(condition, task, key, value, expected):
-    """Raises a `UserError` that names `task.key` unless `condition` holds."""
+
+def require(
+    condition: bool, task: str, field: str, value: int | float | str, expected: str
+) -> None:
+    """Checks a field of a task's configuration.
+
+    Args:
+      condition: whether the value is valid.
+      task: name of the task.
+      field: name of the field.
+      value: value of the field.
+      expected: description of valid values, for the error message.
+
+    Raises:
+      UserError: unless `condition` holds; the message begins with `task.field=value`.
+    """
     if not condition:
-        raise UserError(f"{task}.{key}={value!r}: expected {expected}")
+        raise UserError(f"{task}.{field}={value!r}: expected {expected}")
 
 
-def require_multiple(task, key, value, factor):
-    """The value must be a positive multiple of `factor`."""
+def require_multiple(task: str, field: str, value: int, factor: int) -> None:
+    """Raises UserError unless the value is a positive multiple of `factor`."""
     expected = f"a positive multiple of {factor}"
-    require(value > 0 and value % factor == 0, task, key, value, expected)
+    require(value > 0 and value % factor == 0, task, field, value, expected)
 
 
-def require_set(condition, task, one, expected):
-    """Raises a `UserError` that names the built set `one` unless `condition` holds."""
+def require_labels(
+    condition: bool, task: str, data_set: LabelledSet, expected: str
+) -> None:
+    """Checks the labels of a data set.
+
+    Args:
+      condition: whether the labels are valid.
+      task: name of the task.
+      data_set: the data set with the labels.
+      expected: description of valid labels, for the error message.
+
+    Raises:
+      UserError: unless `condition` holds; the message names the data set's folder.
+    """
     if not condition:
         raise UserError(
-            f"{task}: {one.directory}: has {len(one.labels)} classes "
-            f"({', '.join(one.labels[:3])}, ...); expected {expected}"
+            f"{task}: {data_set.directory}: has {len(data_set.labels)} classes "
+            f"({', '.join(data_set.labels[:3])}, ...); expected {expected}"
         )
 
 
-def valid_in_record(value, valid, record, expected):
-    """A record's value, which the input pipeline fails on unless it is valid.
+def require_in_record(
+    value: tf.Tensor, condition: tf.Tensor, record: dict[str, tf.Tensor], expected: str
+) -> tf.Tensor:
+    """Returns a value of a record and makes the input pipeline fail if it is invalid.
+
+    The error message begins with `records.BAD_RECORD` and the key of the record.
 
     Args:
-      value: scalar tensor.
-      valid: scalar bool tensor.
-      record: dict from `pipeline.parse`.
-      expected: text for the error, which names the record; see `records.BAD_RECORD`.
+      value: scalar of any dtype.
+      condition: bool scalar, whether the value is valid.
+      record: tensors by name, from `pipeline.parse`.
+      expected: description of valid values, for the error message.
 
     Returns:
       `value`.
     """
-    found = tf.strings.as_string(value)
     message = tf.strings.join(
         [
             f"{records.BAD_RECORD} ",
             record["key"],
             ": has ",
-            found,
+            tf.strings.as_string(value),
             f"; expected {expected}",
         ]
     )
-    with tf.control_dependencies([tf.debugging.Assert(valid, [message])]):
+    with tf.control_dependencies([tf.debugging.Assert(condition, [message])]):
         return tf.identity(value)

@@ -1,18 +1,22 @@
-"""Colorization: which of 313 colours does each place of a gray photo have?
+"""Colorization: which of 313 colours does each position of a gray photo have?
 
 Paper sections 2, 3.3 and 3.4; Zhang, Isola & Efros, "Colorful Image Colorization"
 (ECCV 2016).
 
-Rare colours weigh more in the loss (class rebalancing), for which the frequencies of
-ImageNet's colours are used or a prior measured on one's own photos. Rebalancing moves
-predictions away from the frequent colours: against guessing by the prior it is the
-weighted loss that tells whether something is learned, and the unweighted loss and the
-accuracy may stay behind.
+Rare colours have a larger weight in the loss (class rebalancing). Their frequencies
+come from ImageNet or from a prior that was measured on other photos. Rebalancing moves
+predictions away from frequent colours. Therefore only the weighted loss shows progress
+over guessing by the prior: the unweighted loss and the accuracy can stay worse than
+chance.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from selfsup.images import (
@@ -28,20 +32,20 @@ from selfsup.tasks.task import Metric, Task, TaskConfig
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(TaskConfig):
-    """Defaults are the paper's, and those of Zhang et al. for what it leaves open.
+class ColorizationConfig(TaskConfig):
+    """Defaults are the paper's, or those of Zhang et al. where the paper has none.
 
     Attributes:
       batch_size: photos.
-      image_size: side of the square cut from the photo.
-      bins: how many of the ab bins are classes; fewer than 313 keeps the most
-        frequent ones.
-      soft_encoding_neighbors: bins that share a pixel's colour; Zhang et al. write 5,
-        their public code has 10.
-      prior_file: CSV of one's own colour frequencies; empty for ImageNet's.
-      uniform_share: lambda, how far rare colours are evened out, 0 to 1.
-      temperature: of the annealed mean that the pictures show.
-      head_channels: of the head's two hidden convolutions.
+      image_size: side of the square crop of the photo, in pixels.
+      bins: number of ab bins that are classes; fewer than 313 keeps the most frequent.
+      soft_encoding_neighbors: number of bins that share the colour of a pixel; 5 in the
+        text of Zhang et al., 10 in their public code.
+      prior_file: CSV file of measured colour frequencies; empty for ImageNet's.
+      uniform_share: lambda of Zhang et al., the share of the uniform distribution in
+        class rebalancing, 0 to 1. With 1, all colours have the same weight.
+      temperature: of the annealed mean with which pictures show predictions.
+      head_channels: channels of the head's two hidden convolutions.
     """
 
     batch_size: int = 16
@@ -55,70 +59,70 @@ class Config(TaskConfig):
 
 
 class Colorization(Task):
-    """See the module's docstring."""
+    """Predicts the colours of gray photos; see the module's docstring."""
 
     name = "colorization"
-    Config = Config
+    Config = ColorizationConfig
+    config: ColorizationConfig
     metric_specs = (
-        Metric("weighted_loss", False, "nats a pixel, rare colours weighing more"),
-        Metric("unweighted_loss", False, "nats a pixel"),
-        Metric("accuracy", True, "share of pixels given their nearest bin"),
+        Metric("weighted_loss", False, "nats per pixel, weighted by rarity of colour"),
+        Metric("unweighted_loss", False, "nats per pixel"),
+        Metric("accuracy", True, "share of pixels whose nearest bin is predicted"),
     )
 
-    def __init__(self, config=None):
+    def __init__(self, config: ColorizationConfig | None = None) -> None:
         super().__init__(config)
+        self._check_fields()
         config = self.config
-        checks.require_multiple(
-            self.name, "image_size", config.image_size, self.output_stride
-        )
-        neighbors = config.soft_encoding_neighbors
+        self._centres, self._prior = _most_frequent_bins(config.bins, config.prior_file)
+        empty = np.sum(self._prior == 0)
         checks.require(
-            neighbors >= 1,
-            self.name,
-            "soft_encoding_neighbors",
-            neighbors,
-            "1 or more",
-        )
-        checks.require(
-            neighbors <= config.bins <= ab_bins.COUNT,
-            self.name,
-            "bins",
-            config.bins,
-            f"soft_encoding_neighbors={neighbors} to {ab_bins.COUNT}",
-        )
-        checks.require(
-            config.temperature > 0,
-            self.name,
-            "temperature",
-            config.temperature,
-            "above 0",
-        )
-        self._centres, self._prior = _most_frequent(config.bins, config.prior_file)
-        share, empty = config.uniform_share, np.sum(self._prior == 0)
-        checks.require(0 <= share <= 1, self.name, "uniform_share", share, "0 to 1")
-        checks.require(
-            share > 0 or not empty,
+            config.uniform_share > 0 or not empty,
             self.name,
             "uniform_share",
-            share,
-            f"above 0, as {empty} of the {config.bins} bins never occur in the prior, "
-            "and their weight would be infinite",
+            config.uniform_share,
+            f"above 0, because {empty} of the {config.bins} bins have frequency 0 in "
+            "the prior, and their weight would be infinite",
         )
         self._weights = ab_encoding.rebalancing_weights(
             self._prior, config.uniform_share
         )
 
-    def preprocess_example(self, record, seed):
-        """A square cut at random, as `squares.cut` gives it."""
+    def _check_fields(self) -> None:
+        """Raises UserError if a field of the config is invalid by itself."""
+        config = self.config
+        checks.require_multiple(
+            self.name, "image_size", config.image_size, self.output_stride
+        )
+        neighbors = config.soft_encoding_neighbors
+        bins = f"soft_encoding_neighbors={neighbors} to {ab_bins.COUNT}"
+        for field, valid, expected in (
+            ("soft_encoding_neighbors", neighbors >= 1, "1 or more"),
+            ("bins", neighbors <= config.bins <= ab_bins.COUNT, bins),
+            ("temperature", config.temperature > 0, "above 0"),
+            ("uniform_share", 0 <= config.uniform_share <= 1, "0 to 1"),
+        ):
+            checks.require(valid, self.name, field, getattr(config, field), expected)
+
+    def preprocess_example(
+        self, record: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Returns a random square crop; see `square_crops.random_square`."""
         return square_crops.random_square(
             record["encoded"], self.config.image_size, seed
         )
 
-    def preprocess_batch(self, examples, seed):
-        """Lightness thrice, [B, s, s, 3], and the colours at [B, s/8, s/8].
+    def preprocess_batch(
+        self, examples: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Mirrors photos at random and separates lightness from colour.
 
-        Targets: "ab" float32 [..., 2], "indices" and "weights" of the soft code
-        [..., soft_encoding_neighbors], "colorful" float32 [B], 0 for gray photos.
+        Returns:
+          images: float32 [B, s, s, 3] in [0, 1] for s = image_size, the lightness in
+            all three channels (section 3.3).
+          targets: "ab" float32 [B, s/8, s/8, 2], the mean colours; their soft encoding,
+            "indices" int32 and "weights" float32, [B, s/8, s/8,
+            soft_encoding_neighbors]; "colorful" float32 [B], 0 for gray photos, else 1.
         """
         photos = device_resize.resize_canvases(examples, self.config.image_size)
         (photos,) = square_crops.random_mirror([photos], seed)
@@ -137,7 +141,8 @@ class Colorization(Task):
         }
         return color.replicate_lightness(lab), targets
 
-    def build_head(self, dtype=None):
+    def build_head(self, dtype: str | None = None) -> heads.DenseHead:
+        """Returns a new head; its outputs are logits [B, s/8, s/8, bins]."""
         return heads.DenseHead(
             outputs=self.config.bins,
             channels=self.config.head_channels,
@@ -147,33 +152,42 @@ class Colorization(Task):
             name="colorization_head",
         )
 
-    def loss(self, outputs, targets):
+    def loss(self, outputs: tf.Tensor, targets: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Returns the mean rebalanced cross-entropy over the colorful photos."""
         return self._losses(outputs, targets)["weighted_loss"]
 
-    def metrics(self, outputs, targets):
+    def metrics(
+        self, outputs: tf.Tensor, targets: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """Returns both losses and the accuracy, over the colorful photos."""
         predicted = tf.argmax(outputs, axis=-1, output_type=tf.int32)
         return {
             **self._losses(outputs, targets),
-            "accuracy": _hit_rate(predicted, targets),
+            "accuracy": _accuracy(predicted, targets),
         }
 
-    def chance(self, targets):
-        """Scores, on this batch's colours, of predicting the same at every pixel.
+    def chance(self, targets: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the scores of the same prediction at every pixel of this batch.
 
-        The losses are those of the best constant prediction under the prior: the
-        prior itself, and the rebalanced prior for the weighted loss.
+        The losses are those of the best constant prediction under the prior: the prior
+        itself for the unweighted loss, and the rebalanced prior for the weighted loss.
         """
         mode = tf.constant(np.argmax(self._prior), tf.int32)
-        plain = self._constant_losses(self._prior, targets)
-        rebalanced = self._constant_losses(self._prior * self._weights, targets)
+        unweighted = self._constant_losses(self._prior, targets)
+        weighted = self._constant_losses(self._prior * self._weights, targets)
         return {
-            "weighted_loss": rebalanced["weighted_loss"],
-            "unweighted_loss": plain["unweighted_loss"],
-            "accuracy": _hit_rate(mode, targets),
+            "weighted_loss": weighted["weighted_loss"],
+            "unweighted_loss": unweighted["unweighted_loss"],
+            "accuracy": _accuracy(mode, targets),
         }
 
-    def pictures(self, images, outputs, targets):
-        """One row a photo: what the network saw, its colours, the true colours."""
+    def pictures(
+        self,
+        images: npt.NDArray[np.float32],
+        outputs: npt.NDArray[np.float32],
+        targets: dict[str, npt.NDArray[Any]],
+    ) -> dict[str, npt.NDArray[np.uint8]]:
+        """Draws a row per photo: the input, the predicted and the true colours."""
         ab = ab_encoding.annealed_mean(
             tf.constant(outputs[:6]), self._centres, self.config.temperature
         )
@@ -186,37 +200,48 @@ class Colorization(Task):
         ]
         return {"gray_predicted_true": mosaic.grid(rows)}
 
-    def _losses(self, outputs, targets):
-        """Both losses of the head's logits, [B, h, w, bins]."""
+    def _losses(
+        self, outputs: tf.Tensor, targets: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """Both losses of logits, float32 [B, h, w, bins]."""
         losses = ab_encoding.cross_entropy(
             outputs, targets["indices"], targets["weights"]
         )
-        return self._means(losses, targets)
+        return self._mean_losses(losses, targets)
 
-    def _constant_losses(self, probabilities, targets):
-        """Both losses of predicting the same probabilities, [bins], everywhere."""
+    def _constant_losses(
+        self, probabilities: npt.NDArray[np.float32], targets: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """Both losses of predicting the same probabilities, [bins], at every pixel."""
         surprise = -np.log(np.maximum(probabilities, 1e-12))
         losses = targets["weights"] * tf.gather(surprise, targets["indices"])
-        return self._means(tf.reduce_sum(losses, axis=-1), targets)
+        return self._mean_losses(tf.reduce_sum(losses, axis=-1), targets)
 
-    def _means(self, losses, targets):
-        """Means of per-pixel losses over the colorful photos, in both weightings."""
+    def _mean_losses(
+        self, losses: tf.Tensor, targets: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """Weighted and unweighted mean of losses [B, h, w] over the colorful photos.
+
+        The weight of a pixel is that of its nearest bin.
+        """
         rarity = tf.gather(self._weights, targets["indices"][..., 0])
         return {
-            "weighted_loss": _colorful_mean(losses * rarity, targets),
-            "unweighted_loss": _colorful_mean(losses, targets),
+            "weighted_loss": _mean_of_colorful(losses * rarity, targets),
+            "unweighted_loss": _mean_of_colorful(losses, targets),
         }
 
 
-def _most_frequent(bins, prior_file):
-    """Centres and prior, NumPy float32, of the `bins` most frequent colours."""
+def _most_frequent_bins(
+    bins: int, prior_file: str
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Centres [bins, 2] and prior [bins] of the `bins` most frequent colours."""
     prior = ab_bins.read_prior(prior_file) if prior_file else ab_bins.imagenet_prior()
     kept = np.sort(np.argsort(-prior, kind="stable")[:bins])
     return ab_bins.centres()[kept], prior[kept] / prior[kept].sum()
 
 
-def _colorful_mean(values, targets):
-    """Mean of [B, h, w] over the photos that are not gray; 0 if all are."""
+def _mean_of_colorful(values: tf.Tensor, targets: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Mean of [B, h, w] over the photos that are not gray; 0 if all are gray."""
     photos = tf.reduce_mean(values, axis=[1, 2])
     colorful = targets["colorful"]
     return tf.math.divide_no_nan(
@@ -224,13 +249,25 @@ def _colorful_mean(values, targets):
     )
 
 
-def _hit_rate(predicted, targets):
+def _accuracy(predicted: tf.Tensor, targets: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Share of pixels of colorful photos whose nearest bin is `predicted`."""
     hits = tf.cast(predicted == targets["indices"][..., 0], tf.float32)
-    return _colorful_mean(hits, targets)
+    return _mean_of_colorful(hits, targets)
 
 
-def _paint(gray, ab):
-    """Lightness of `gray` [N, H, W, 3] with the coarse colours `ab`, as RGB."""
-    colours = tf.image.resize(ab, gray.shape[1:3])
-    lab = tf.concat([100.0 * gray[..., :1], colours], axis=-1)
-    return color.lab_to_rgb(lab).numpy()
+def _paint(
+    gray: npt.NDArray[np.float32], ab: tf.Tensor | npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Adds colours to gray photos.
+
+    Args:
+      gray: [N, H, W, 3] in [0, 1], the lightness in all channels.
+      ab: float32 [N, h, w, 2], colours at any resolution.
+
+    Returns:
+      RGB [N, H, W, 3] in [0, 1].
+    """
+    full_size = tf.image.resize(ab, gray.shape[1:3])
+    lab = tf.concat([100.0 * gray[..., :1], full_size], axis=-1)
+    rgb: npt.NDArray[np.float32] = color.lab_to_rgb(lab).numpy()
+    return rgb

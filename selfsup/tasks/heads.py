@@ -1,17 +1,87 @@
-"""Parts that several heads share (paper section 3.4)."""
+"""The interface of a task's head, and parts that several heads share (section 3.4)."""
 
+from __future__ import annotations
+
+import abc
 import dataclasses
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import tensorflow as tf
 
 from selfsup.keras import keras
-from selfsup.trunk.residual import BatchNorm, Conv2D, ResidualUnit
+from selfsup.trunk.layers import BatchNorm, Conv2D
+from selfsup.trunk.residual import ResidualUnit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from selfsup.tasks.task import TaskConfig
 
 
-def logits_layer(outputs, weight_decay, name="logits"):
-    """The last layer of a classifier, over the last axis; always float32.
+class Head(keras.layers.Layer, abc.ABC):
+    """The part of a network that belongs to a single task: features to outputs."""
 
-    Its small initial weights make an untrained head start at the loss of guessing.
+    @abc.abstractmethod
+    def call(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Computes the head's outputs.
+
+        Args:
+          features: floating [N, h/s, w/s, C] for trunk images [N, h, w, 3] at output
+            stride s: raw sums of block 3 units, neither normalised nor rectified. A
+            head that compares several images of a photo regroups the batch itself.
+          training: whether to normalise by the batch's own statistics.
+
+        Returns:
+          float32 outputs; their shape depends on the task.
+        """
+
+
+class ConfiguredHead(Head):
+    """A head that is built from its task's config.
+
+    Subclasses annotate `config` with the type of their own `Config`.
+
+    Args:
+      config: the task's hyperparameters.
+      dtype: Keras dtype or dtype policy of the hidden layers.
+      **kwargs: other arguments of `keras.layers.Layer`.
+
+    Attributes:
+      Config: the task's subclass of `TaskConfig`, set by subclasses.
+      config: the task's hyperparameters.
+    """
+
+    Config: ClassVar[type[TaskConfig]]
+    config: TaskConfig
+
+    def __init__(
+        self, config: TaskConfig, dtype: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(dtype=dtype, **kwargs)
+        self.config = config
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments as JSON types."""
+        return {**super().get_config(), "config": dataclasses.asdict(self.config)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> ConfiguredHead:
+        """Builds a head with new weights from the result of `get_config`."""
+        return cls(**{**config, "config": cls.Config(**config["config"])})
+
+
+def logits_layer(
+    outputs: int, weight_decay: float, name: str = "logits"
+) -> keras.layers.Dense:
+    """Returns the last layer of a classifier, which always computes in float32.
+
+    The layer is linear over the last axis. Its initial weights are small, so that the
+    loss of an untrained head is close to that of guessing.
+
+    Args:
+      outputs: number of logits.
+      weight_decay: factor of half the squared L2 norm of the kernel.
+      name: name of the layer.
     """
     return keras.layers.Dense(
         outputs,
@@ -22,48 +92,29 @@ def logits_layer(outputs, weight_decay, name="logits"):
     )
 
 
-class ConfiguredHead(keras.layers.Layer):
-    """A head that is made from its task's config.
-
-    Attributes:
-      Config: the task's config dataclass, set by subclasses.
-      config: an object of it.
-    """
-
-    Config = None
-
-    def __init__(self, config, dtype=None, **kwargs):
-        super().__init__(dtype=dtype, **kwargs)
-        self.config = config
-
-    def get_config(self):
-        return {**super().get_config(), "config": dataclasses.asdict(self.config)}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**{**config, "config": cls.Config(**config["config"])})
-
-
 class PatchEmbedding(keras.layers.Layer):
-    """Two residual units of stride 2, flattened: a vector for each patch.
+    """Maps each patch to a vector: two residual units of stride 2, then flattening.
 
-    `[N, 12, 12, 1024]` features of a 96x96 patch become `[N, 3 * 3 * 512]`.
+    In the paper (section 3.4), the features of a 96x96 patch, [N, 12, 12, 1024], become
+    [N, 3 * 3 * 512].
 
     Args:
-      channels: pair, output channels of the two units.
-      bottleneck_channels: of both units.
+      channels: output channels of the two units.
+      bottleneck_channels: bottleneck channels of both units.
       weight_decay: factor of half the squared L2 norm of each kernel.
+      dtype: Keras dtype or dtype policy.
+      **kwargs: other arguments of `keras.layers.Layer`.
     """
 
     def __init__(
         self,
-        channels,
-        bottleneck_channels,
-        weight_decay,
-        dtype=None,
-        name="embedding",
-        **kwargs,
-    ):
+        channels: Sequence[int],
+        bottleneck_channels: int,
+        weight_decay: float,
+        dtype: str | None = None,
+        name: str = "embedding",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(dtype=dtype, name=name, **kwargs)
         self.channels = tuple(channels)
         self.bottleneck_channels = bottleneck_channels
@@ -81,17 +132,19 @@ class PatchEmbedding(keras.layers.Layer):
         ]
         self.flatten = keras.layers.Flatten(dtype=dtype)
 
-    def call(self, features, training=False):
+    def call(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Maps [N, h, w, C] to [N, D] in the layer's compute dtype."""
         for unit in self.units:
             features = unit(features, training=training)
         return self.flatten(features)
 
-    def size(self, features_shape):
-        """Length of the vectors for features of this static shape, [N, h, w, C]."""
+    def size(self, features_shape: Sequence[int]) -> int:
+        """Returns the vector length D for features of this static shape, [N, h, w, C]."""
         height, width = (-(-side // 4) for side in features_shape[1:3])
         return height * width * self.channels[-1]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments; Keras rebuilds the layer from them."""
         return {
             **super().get_config(),
             "channels": self.channels,
@@ -100,29 +153,32 @@ class PatchEmbedding(keras.layers.Layer):
         }
 
 
-class DenseHead(keras.layers.Layer):
-    """Wide convolutions at the features' resolution, then logits for each place.
+class DenseHead(Head):
+    """Wide convolutions at the resolution of the features, then logits per position.
 
-    The trunk's raw sums are normalised and rectified first, as TF-Slim does behind
-    its last unit: plain convolutions, unlike residual units, do not do it themselves.
+    Convolutions, unlike residual units, do not normalise their inputs. Therefore the
+    trunk's raw sums are normalised and rectified first, as TF-Slim does after the last
+    residual unit (section 3.4, colorization and motion segmentation).
 
     Args:
-      outputs: logits at each place.
-      channels: of every hidden convolution.
-      kernel_sizes: one for each hidden convolution.
+      outputs: number of logits per position.
+      channels: channels of each hidden convolution.
+      kernel_sizes: kernel size of each hidden convolution.
       weight_decay: factor of half the squared L2 norm of each kernel.
+      dtype: Keras dtype or dtype policy of the hidden layers.
+      **kwargs: other arguments of `keras.layers.Layer`.
     """
 
     def __init__(
         self,
-        outputs,
-        channels,
-        kernel_sizes,
-        weight_decay,
-        dtype=None,
-        name="head",
-        **kwargs,
-    ):
+        outputs: int,
+        channels: int,
+        kernel_sizes: Sequence[int],
+        weight_decay: float,
+        dtype: str | None = None,
+        name: str = "head",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(dtype=dtype, name=name, **kwargs)
         self.outputs = outputs
         self.channels = channels
@@ -135,14 +191,15 @@ class DenseHead(keras.layers.Layer):
         ]
         self.logits = logits_layer(outputs, weight_decay)
 
-    def call(self, features, training=False):
-        """[B, h, w, C] features to [B, h, w, outputs] float32 logits."""
+    def call(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Maps features [B, h, w, C] to logits, float32 [B, h, w, outputs]."""
         net = tf.nn.relu(self.postnorm(features, training=training))
         for conv in self.convs:
             net = tf.nn.relu(conv(net))
         return self.logits(net)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments; Keras rebuilds the head from them."""
         return {
             **super().get_config(),
             "outputs": self.outputs,

@@ -1,14 +1,19 @@
-"""ImageNet labels: which of the set's classes does a photo show?
+"""ImageNet labels: to which class of the data set does a photo belong?
 
-Not self-supervised: the paper's upper bound (section 6), a full ResNet-101 trained on
-labels; Szegedy et al., "Rethinking the Inception Architecture for Computer Vision"
-(CVPR 2016), for the learning rate's schedule. As any task it also joins multi-task runs.
-Block 4 and the classifier are its head, and an export of the run holds them too.
+This task is not self-supervised. It is the upper bound of the paper (section 6): a full
+ResNet-101 trained on labels. Szegedy et al., "Rethinking the Inception Architecture for
+Computer Vision" (CVPR 2016), for the learning rate schedule. Like every task, it can
+also join multi-task runs. Its head consists of block 4 and the classifier, and an export
+of the run contains them too.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from selfsup.data import records
@@ -18,20 +23,25 @@ from selfsup.tasks.task import Metric, Schedule, Task, TaskConfig
 from selfsup.trunk.block4 import Block4, Classifier
 from selfsup.trunk.resnet_v2 import DEPTHS, EXPANSION, TrunkConfig
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from selfsup.tasks.task import LabelledSet
+
 TOP = 5
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(TaskConfig):
-    """Defaults are the paper's, and those of Szegedy et al. for what it leaves open.
+class ImagenetLabelsConfig(TaskConfig):
+    """Defaults are the paper's, or those of Szegedy et al. where the paper has none.
 
     Attributes:
-      image_size: side of the square that is cut from the photo.
-      min_crop_area: smallest share of the photo's area that is cut.
-      depth: the trunk's, from which block 4's shape follows.
-      classes: as many as the data set has labels; 0 to take them from there.
-      decay_rate, decay_epochs: the learning rate is multiplied by the one every so many
-        epochs.
+      image_size: side of the square to which the crop is resized, in pixels.
+      min_crop_area: smallest share of the photo's area in the crop.
+      depth: depth of the trunk, which decides the shape of block 4.
+      classes: number of classes of the data set; 0 to read it from the data set.
+      decay_rate: factor of each decay of the learning rate.
+      decay_epochs: epochs between two decays.
       label_smoothing: share of the target that is spread evenly over the classes.
     """
 
@@ -44,29 +54,37 @@ class Config(TaskConfig):
     label_smoothing: float = 0.0
 
 
-def cross_entropy(logits, labels, smoothing=0.0):
-    """Mean cross-entropy with smoothed one-hot targets, in nats.
+def cross_entropy(
+    logits: tf.Tensor, labels: tf.Tensor, smoothing: float = 0.0
+) -> tf.Tensor:
+    """Returns the mean cross-entropy with smoothed one-hot targets, in nats.
 
     Args:
       logits: float32 [B, K].
-      labels: int32 [B].
+      labels: int32 [B] in [0, K).
       smoothing: share of each target that is spread evenly over all K classes.
 
     Returns:
       float32 scalar.
     """
     log_probabilities = tf.nn.log_softmax(logits)
-    of_label = tf.gather(log_probabilities, labels, batch_dims=1)
-    of_all = tf.reduce_mean(log_probabilities, axis=-1)
-    return -tf.reduce_mean((1.0 - smoothing) * of_label + smoothing * of_all)
+    true_class = tf.gather(log_probabilities, labels, batch_dims=1)
+    mean = tf.reduce_mean(log_probabilities, axis=-1)
+    return -tf.reduce_mean((1.0 - smoothing) * true_class + smoothing * mean)
 
 
 class LabelsHead(heads.ConfiguredHead):
-    """Block 4, the mean over the photo, and one logit for each class."""
+    """Block 4, the mean over all positions, and a logit for each class."""
 
-    Config = Config
+    Config = ImagenetLabelsConfig
 
-    def __init__(self, config, dtype=None, name="imagenet_labels_head", **kwargs):
+    def __init__(
+        self,
+        config: ImagenetLabelsConfig,
+        dtype: str | None = None,
+        name: str = "imagenet_labels_head",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(config, dtype=dtype, name=name, **kwargs)
         trunk = TrunkConfig(
             depth=config.depth,
@@ -79,38 +97,31 @@ class LabelsHead(heads.ConfiguredHead):
             config.classes, self.block4.channels, config.weight_decay
         )
 
-    def call(self, features, training=False):
-        """Features [B, h, w, C] to logits, float32 [B, classes]."""
+    def call(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Maps features [B, h, w, C] to logits, float32 [B, classes]."""
         return self.logits(self.block4(features, training=training))
 
 
 class ImagenetLabels(Task):
-    """See the module's docstring."""
+    """Predicts the class of a photo; see the module's docstring."""
 
     name = "imagenet_labels"
-    Config = Config
+    Config = ImagenetLabelsConfig
+    config: ImagenetLabelsConfig
     features = (records.IMAGE, records.LABEL)
     output_stride = 32
-    exported = ("block4", "logits")
+    exported_parts = ("block4", "logits")
     metric_specs = (
-        Metric(
-            "accuracy", True, "share of photos whose class is the likeliest (top-1)"
-        ),
-        Metric("top5", True, "share whose class is among the five likeliest"),
-        Metric("cross_entropy", False, "nats a photo, without smoothing"),
+        Metric("accuracy", True, "share of photos with the most likely class (top-1)"),
+        Metric("top5", True, "share with a class among the five most likely"),
+        Metric("cross_entropy", False, "nats per photo, without smoothing"),
     )
 
-    def __init__(self, config=None):
+    def __init__(self, config: ImagenetLabelsConfig | None = None) -> None:
         super().__init__(config)
         config = self.config
-        checks.require(
-            config.depth in DEPTHS,
-            self.name,
-            "depth",
-            config.depth,
-            f"one of {', '.join(DEPTHS)}",
-        )
-        for key, holds, expected in (
+        for field, valid, expected in (
+            ("depth", config.depth in DEPTHS, f"one of {', '.join(DEPTHS)}"),
             ("image_size", config.image_size >= 1, "1 or more"),
             ("min_crop_area", 0 < config.min_crop_area <= 1, "above 0, up to 1"),
             ("classes", config.classes >= 0, "0 or more"),
@@ -118,20 +129,28 @@ class ImagenetLabels(Task):
             ("decay_epochs", config.decay_epochs > 0, "above 0"),
             ("label_smoothing", 0 <= config.label_smoothing < 1, "0 to below 1"),
         ):
-            checks.require(holds, self.name, key, getattr(config, key), expected)
+            checks.require(valid, self.name, field, getattr(config, field), expected)
 
     @classmethod
-    def config_for(cls, config, sets):
-        """Takes the number of classes from the sets, or compares it with theirs."""
+    def complete_config(
+        cls, config: TaskConfig, sets: Sequence[LabelledSet]
+    ) -> ImagenetLabelsConfig:
+        """Fills in the number of classes of the data sets.
+
+        Raises:
+          UserError: if a data set has fewer than two classes, data sets have different
+            classes, or `config.classes` is another number.
+        """
+        assert isinstance(config, ImagenetLabelsConfig)
         labels = sets[0].labels
-        for one in sets:
-            checks.require_set(
-                len(one.labels) > 1, cls.name, one, "two classes or more"
+        for data_set in sets:
+            checks.require_labels(
+                len(data_set.labels) > 1, cls.name, data_set, "two classes or more"
             )
-            checks.require_set(
-                one.labels == labels,
+            checks.require_labels(
+                data_set.labels == labels,
                 cls.name,
-                one,
+                data_set,
                 f"the same classes, in the same order, as {sets[0].directory}",
             )
         checks.require(
@@ -139,30 +158,41 @@ class ImagenetLabels(Task):
             cls.name,
             "classes",
             config.classes,
-            f"{len(labels)}, as many as {sets[0].directory} has, or 0 for that",
+            f"{len(labels)}, the number of classes of {sets[0].directory}, or 0 to "
+            "read it from there",
         )
         return dataclasses.replace(config, classes=len(labels))
 
-    def check_channels(self, channels):
-        """Compares the trunk's channels with what block 4 of `depth` takes."""
+    def check_channels(self, channels: int) -> None:
+        """Raises UserError unless block 4 of `depth` accepts features of `channels`."""
         expected = EXPANSION * DEPTHS[self.config.depth].bottlenecks[2]
         checks.require(
             channels == expected,
             self.name,
             "depth",
             self.config.depth,
-            f"the trunk's depth: block 4 of this one takes {expected} channels, the "
-            f"trunk has {channels}",
+            f"the trunk's depth: block 4 of this depth takes {expected} channels, but "
+            f"the trunk has {channels}",
         )
 
-    def learning_rate(self):
+    def learning_rate_schedule(self) -> Schedule:
+        """Returns the learning rate, which decays exponentially in steps."""
         config = self.config
         return Schedule(config.learning_rate, config.decay_rate, config.decay_epochs)
 
-    def preprocess_example(self, record, seed):
-        """ "image": uint8 [image_size, image_size, 3], cut at random; "label" int32."""
+    def preprocess_example(
+        self, record: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Cuts a random crop out of the photo.
+
+        A label that is not a class makes the input pipeline fail.
+
+        Returns:
+          "image": uint8 [image_size, image_size, 3].
+          "label": int32 scalar in [0, classes).
+        """
         config = self.config
-        label = checks.valid_in_record(
+        label = checks.require_in_record(
             record["label"],
             (record["label"] >= 0) & (record["label"] < config.classes),
             record,
@@ -173,37 +203,50 @@ class ImagenetLabels(Task):
         )
         return {"image": image, "label": tf.cast(label, tf.int32)}
 
-    def preprocess_batch(self, examples, seed):
-        """Images [B, s, s, 3], some mirrored, of changed colours; "labels" int32 [B]."""
+    def preprocess_batch(
+        self, examples: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Mirrors photos at random and distorts their colours.
+
+        Returns:
+          images: float32 [B, image_size, image_size, 3] in [0, 1].
+          targets: "labels" int32 [B].
+        """
         mirror_seed, color_seed = tf.unstack(tf.random.split(seed))
         images = tf.cast(examples["image"], tf.float32) / 255.0
         images = inception_augmentation.random_mirror(images, mirror_seed)
         images = inception_augmentation.random_color(images, color_seed)
         return images, {"labels": examples["label"]}
 
-    def build_head(self, dtype=None):
+    def build_head(self, dtype: str | None = None) -> LabelsHead:
+        """Returns a new head; raises UserError if `config.classes` is 0."""
         checks.require(
             self.config.classes > 0,
             self.name,
             "classes",
             self.config.classes,
-            "the number of the data set's classes",
+            "the number of classes of the data set",
         )
         return LabelsHead(self.config, dtype=dtype)
 
-    def loss(self, outputs, targets):
+    def loss(self, outputs: tf.Tensor, targets: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Returns the mean cross-entropy with label smoothing, in nats."""
         return cross_entropy(outputs, targets["labels"], self.config.label_smoothing)
 
-    def metrics(self, outputs, targets):
+    def metrics(
+        self, outputs: tf.Tensor, targets: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """Returns top-1 and top-5 accuracy, and cross-entropy without smoothing."""
         labels = targets["labels"]
         return {
-            "accuracy": _hit_rate(outputs, labels, 1),
-            "top5": _hit_rate(outputs, labels, TOP),
+            "accuracy": _top_k_accuracy(outputs, labels, 1),
+            "top5": _top_k_accuracy(outputs, labels, TOP),
             "cross_entropy": cross_entropy(outputs, labels),
         }
 
-    def chance(self, targets):
-        """Of classes that are equally likely."""
+    def chance(self, targets: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the scores of equal probabilities for all classes."""
+        del targets
         classes = self.config.classes
         return {
             "accuracy": tf.constant(1.0 / classes),
@@ -211,26 +254,45 @@ class ImagenetLabels(Task):
             "cross_entropy": tf.math.log(float(classes)),
         }
 
-    def pictures(self, images, outputs, targets):
-        """The photos: framed green where the class is the likeliest, yellow where among
-        five, red elsewhere."""
+    def pictures(
+        self,
+        images: npt.NDArray[np.float32],
+        outputs: npt.NDArray[np.float32],
+        targets: dict[str, npt.NDArray[Any]],
+    ) -> dict[str, npt.NDArray[np.uint8]]:
+        """Draws the photos with frames that show the rank of the true class.
+
+        The frame is green if the class is the most likely, yellow if it is among the
+        five most likely, and red otherwise.
+        """
         labels = targets["labels"]
-        of_label = outputs[np.arange(len(labels)), labels]
-        ranks = np.sum(outputs > of_label[:, None], axis=-1)
+        true_logits = outputs[np.arange(len(labels)), labels]
+        ranks = np.sum(outputs > true_logits[:, None], axis=-1)
         framed = [
-            mosaic.frame(mosaic.shrink(image, 112), _color(rank), width=5)
+            mosaic.frame(mosaic.shrink(image, 112), _frame_color(rank), width=5)
             for image, rank in zip(mosaic.to_uint8(images[:24]), ranks)
         ]
         rows = [framed[first : first + 6] for first in range(0, len(framed), 6)]
         return {"first_among_five_wrong": mosaic.grid(rows)}
 
 
-def _hit_rate(logits, labels, k):
+def _top_k_accuracy(logits: tf.Tensor, labels: tf.Tensor, k: int) -> tf.Tensor:
+    """Share of examples whose class is among the k most likely.
+
+    Args:
+      logits: float32 [B, K].
+      labels: int32 [B].
+      k: number of classes; K if it is greater.
+
+    Returns:
+      float32 scalar.
+    """
     hits = tf.math.in_top_k(labels, logits, min(k, logits.shape[-1]))
     return tf.reduce_mean(tf.cast(hits, tf.float32))
 
 
-def _color(rank):
+def _frame_color(rank: int) -> tuple[int, int, int]:
+    """RGB colour of the frame for the true class's rank, 0 for the most likely."""
     if rank == 0:
         return mosaic.RIGHT
     return mosaic.MARKED if rank < TOP else mosaic.WRONG

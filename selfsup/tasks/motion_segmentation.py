@@ -2,12 +2,16 @@
 
 Paper sections 2 and 3.4; Pathak et al., "Learning Features by Watching Objects Move"
 (CVPR 2017). The masks come from Improved Dense Trajectories, see
-`data_prep.trajectories`; places that it could not track are ignored.
+`data_prep.trajectories`. Positions where the tracking failed are ignored.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from selfsup.data import records
@@ -17,13 +21,14 @@ from selfsup.tasks.task import Metric, Task, TaskConfig
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(TaskConfig):
+class MotionSegmentationConfig(TaskConfig):
     """Defaults are the paper's.
 
     Attributes:
       batch_size: frames.
-      height, width: that frames are resized to, whatever their aspect.
-      head_channels: of the head's two hidden convolutions.
+      height: height to which frames are resized, without keeping the aspect ratio.
+      width: width to which frames are resized, without keeping the aspect ratio.
+      head_channels: channels of the head's two hidden convolutions.
     """
 
     batch_size: int = 16
@@ -32,28 +37,39 @@ class Config(TaskConfig):
     head_channels: int = 4096
 
 
-def sigmoid_cross_entropy(logits, labels, valid):
-    """Mean cross-entropy over the valid places, in nats.
+def sigmoid_cross_entropy(
+    logits: tf.Tensor, labels: tf.Tensor, valid: tf.Tensor
+) -> tf.Tensor:
+    """Returns the mean cross-entropy over the valid positions, in nats.
 
     Args:
-      logits, labels, valid: float32 of one shape; labels and valid are 0 or 1.
+      logits: float32 of any shape.
+      labels: float32 of the same shape, 0 or 1.
+      valid: float32 of the same shape, 0 or 1.
 
     Returns:
-      float32 scalar; 0 where nothing is valid.
+      float32 scalar; 0 if no position is valid.
     """
     losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
-    return _mean(losses, valid)
+    return _weighted_mean(losses, valid)
 
 
-def average_precision(scores, labels, valid):
-    """Area under the precision-recall curve over the valid places.
+def average_precision(
+    scores: tf.Tensor, labels: tf.Tensor, valid: tf.Tensor
+) -> tf.Tensor:
+    """Returns the area under the precision-recall curve over the valid positions.
+
+    The precision at a foreground position is the share of foreground among all
+    positions with at least its score. The area is the mean of this precision over all
+    foreground positions.
 
     Args:
-      scores, labels, valid: float32 of one shape; labels and valid are 0 or 1.
+      scores: float32 of any shape.
+      labels: float32 of the same shape, 0 or 1.
+      valid: float32 of the same shape, 0 or 1.
 
     Returns:
-      float32 scalar: the mean, over the foreground places, of the precision among the
-      places that score at least as high; 0 where there is no foreground.
+      float32 scalar in [0, 1]; 0 if there is no foreground.
     """
     lowest = scores.dtype.min
     flat = tf.reshape(tf.where(valid > 0, scores, lowest), [-1])
@@ -61,40 +77,54 @@ def average_precision(scores, labels, valid):
     labels = tf.gather(tf.reshape(labels * valid, [-1]), order)
     valid = tf.gather(tf.reshape(valid, [-1]), order)
     precision = tf.math.divide_no_nan(tf.cumsum(labels), tf.cumsum(valid))
-    return _mean(precision, labels)
+    return _weighted_mean(precision, labels)
 
 
 class MotionSegmentation(Task):
-    """See the module's docstring."""
+    """Predicts which pixels will move; see the module's docstring."""
 
     name = "motion_segmentation"
-    Config = Config
+    Config = MotionSegmentationConfig
+    config: MotionSegmentationConfig
     features = (records.IMAGE, records.MOTION_MASK)
     metric_specs = (
-        Metric("cross_entropy", False, "nats a pixel"),
+        Metric("cross_entropy", False, "nats per pixel"),
         Metric("average_precision", True, "area under the precision-recall curve"),
-        Metric("iou", True, "of the pixels that are more likely foreground than not"),
+        Metric("iou", True, "of pixels with a foreground probability above one half"),
     )
 
-    def __init__(self, config=None):
+    def __init__(self, config: MotionSegmentationConfig | None = None) -> None:
         super().__init__(config)
-        for key in ("height", "width"):
-            value = getattr(self.config, key)
-            checks.require_multiple(self.name, key, value, self.output_stride)
+        for field in ("height", "width"):
+            value = getattr(self.config, field)
+            checks.require_multiple(self.name, field, value, self.output_stride)
 
-    def preprocess_example(self, record, seed):
-        """ "image": uint8 [height, width, 3]; "mask": uint8 [height/8, width/8, 1]."""
+    def preprocess_example(
+        self, record: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Resizes the frame, and the mask to the resolution of the features.
+
+        Returns:
+          "image": uint8 [height, width, 3].
+          "mask": uint8 [height/8, width/8, 1], 0, 1 or `records.MASK_IGNORE`.
+        """
+        del seed
         config = self.config
         size = config.height // self.output_stride, config.width // self.output_stride
         image = resize.resize(record[records.IMAGE], config.height, config.width)
-        # Labels do not blend.
+        # Interpolation would make values between the labels.
         mask = tf.image.resize(record[records.MOTION_MASK], size, method="nearest")
         return {"image": image, "mask": mask}
 
-    def preprocess_batch(self, examples, seed):
-        """Images [B, height, width, 3]; "labels" and "valid" [B, height/8, width/8].
+    def preprocess_batch(
+        self, examples: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Mirrors frames and masks at random.
 
-        Both float32, 0 or 1; the label of a place that is not valid is 0.
+        Returns:
+          images: float32 [B, height, width, 3] in [0, 1].
+          targets: "labels" and "valid", float32 [B, height/8, width/8], 0 or 1. The
+            label of an invalid position is 0.
         """
         frames = tf.cast(examples["image"], tf.float32) / 255.0
         frames, masks = square_crops.random_mirror([frames, examples["mask"]], seed)
@@ -105,7 +135,8 @@ class MotionSegmentation(Task):
         }
         return frames, targets
 
-    def build_head(self, dtype=None):
+    def build_head(self, dtype: str | None = None) -> heads.DenseHead:
+        """Returns a new head; its outputs are logits [B, height/8, width/8, 1]."""
         return heads.DenseHead(
             outputs=1,
             channels=self.config.head_channels,
@@ -115,34 +146,43 @@ class MotionSegmentation(Task):
             name="motion_segmentation_head",
         )
 
-    def loss(self, outputs, targets):
+    def loss(self, outputs: tf.Tensor, targets: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Returns the mean cross-entropy over the valid positions, in nats."""
         return sigmoid_cross_entropy(
             outputs[..., 0], targets["labels"], targets["valid"]
         )
 
-    def metrics(self, outputs, targets):
+    def metrics(
+        self, outputs: tf.Tensor, targets: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """Returns cross-entropy, average precision and intersection over union."""
         logits, labels, valid = outputs[..., 0], targets["labels"], targets["valid"]
         predicted = tf.cast(logits > 0, tf.float32)
-        either = tf.maximum(predicted, labels) * valid
+        union = tf.maximum(predicted, labels) * valid
         return {
             "cross_entropy": self.loss(outputs, targets),
             "average_precision": average_precision(logits, labels, valid),
-            "iou": _mean(predicted * labels, either),
+            "iou": _weighted_mean(predicted * labels, union),
         }
 
-    def chance(self, targets):
-        """Scores of the best constant: the batch's own foreground rate, everywhere.
+    def chance(self, targets: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the scores of the best constant prediction for this batch.
 
-        For IoU that is to call everything foreground.
+        It is the batch's own foreground rate; for the IoU, foreground everywhere.
         """
-        rate = _mean(targets["labels"], targets["valid"])
+        rate = _weighted_mean(targets["labels"], targets["valid"])
         entropy = -tf.math.xlogy(rate, rate) - tf.math.xlogy(1 - rate, 1 - rate)
         return {"cross_entropy": entropy, "average_precision": rate, "iou": rate}
 
-    def pictures(self, images, outputs, targets):
-        """One row a frame: the frame, predicted and true foreground in red.
+    def pictures(
+        self,
+        images: npt.NDArray[np.float32],
+        outputs: npt.NDArray[np.float32],
+        targets: dict[str, npt.NDArray[Any]],
+    ) -> dict[str, npt.NDArray[np.uint8]]:
+        """Draws a row per frame: the frame, predicted and true foreground.
 
-        Ignored places are gray.
+        Foreground is red, and ignored positions are gray.
         """
         rows = []
         for image, logits, labels, valid in zip(
@@ -163,7 +203,8 @@ class MotionSegmentation(Task):
         return {"frame_predicted_true": mosaic.grid(rows)}
 
 
-def _mean(values, weights):
+def _weighted_mean(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Mean of `values` weighted by `weights` of the same shape; 0 if all are 0."""
     return tf.math.divide_no_nan(
         tf.reduce_sum(values * weights), tf.reduce_sum(weights)
     )

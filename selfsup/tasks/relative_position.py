@@ -1,79 +1,73 @@
-"""Relative position: where does one patch lie, seen from its neighbour?
+"""Relative position: in which direction does a patch lie from its neighbour?
 
 Paper sections 2, 3.3 and 3.4; Doersch, Gupta & Efros, "Unsupervised Visual
 Representation Learning by Context Prediction" (ICCV 2015), and their public training
 code, github.com/cdoersch/deepcontext.
 
-Each photo gives several grids of patches, as in that code. All patches of all photos go
-through the trunk in one batch. Then the head asks for every ordered pair of adjacent
-patches of a grid, diagonals included, so that a patch feeds up to 16 questions.
+As in that code, each photo gives several grids of patches. All patches of all photos
+pass through the trunk in one batch. Then the head classifies every ordered pair of
+adjacent patches of a grid, including diagonals, so that a patch belongs to up to 16
+pairs.
 
-The places of pairs in the batch are always the same, and so are their labels. That gives
-nothing away: the network computes the same function of every patch and of every pair,
-and batch statistics are the same in whatever order.
+The order of the pairs in the batch is always the same, and so are their labels. The
+network cannot exploit this: it computes the same function of every patch and of every
+pair, and batch statistics do not depend on the order.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from selfsup.images import color, down_up_sampling, mosaic, patches
 from selfsup.tasks import checks, heads
+from selfsup.tasks.patch_pairs import DIRECTIONS, adjacent_pairs, pair_picture
 from selfsup.tasks.task import Metric, Task, TaskConfig
-from selfsup.trunk.residual import BatchNorm, ResidualUnit
+from selfsup.trunk.layers import BatchNorm
+from selfsup.trunk.residual import ResidualUnit
 
-# Where the second patch lies seen from the first: rows down, columns right.
-DIRECTIONS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-# Values of `Config.normalize_patches` -> those of `Config.harmonize` that it holds for.
+# Values of `normalize_patches`, with the values of `harmonize` for which patches are
+# normalised.
 _NORMALIZED = {"color_dropping": (False,), "always": (False, True), "never": ()}
 
-# On 8 patches, batch statistics were seen to give answers away.
-_LEAST_PATCHES = 16
-
-
-def adjacent_pairs(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
-    """All ordered pairs of adjacent cells of a grid, diagonals included.
-
-    Returns:
-      pairs: int32 [P, 2], cells counted row by row; P = 2 (r (c - 1) + (r - 1) c +
-        2 (r - 1) (c - 1)) for r rows and c columns.
-      labels: int32 [P], index in `DIRECTIONS` of the second cell seen from the first.
-    """
-    pairs, labels = [], []
-    for cell in range(rows * columns):
-        for label, (down, right) in enumerate(DIRECTIONS):
-            row, column = cell // columns + down, cell % columns + right
-            if 0 <= row < rows and 0 <= column < columns:
-                pairs.append((cell, row * columns + column))
-                labels.append(label)
-    return np.array(pairs, np.int32), np.array(labels, np.int32)
+# With 8 patches per replica, batch statistics gave answers away.
+_MIN_PATCHES = 16
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(TaskConfig):
-    """Defaults are the paper's, and those of Doersch et al. for what it leaves open.
+class RelativePositionConfig(TaskConfig):
+    """Defaults are the paper's, or those of Doersch et al. where the paper has none.
 
     Attributes:
-      batch_size: photos; the trunk sees `patches_per_photo` patches of each.
-      harmonize: lightness replicated (section 3.3) in place of color dropping.
-      normalize_patches: whether brightness and contrast are taken out of each patch by
-        itself: "color_dropping" (where colors are dropped, not where patches are
-        harmonised), "always" or "never".
-      grids: of each photo, each at a random place.
-      grid_rows, grid_columns: patches of a grid below and beside each other.
-      patch_size, gap, jitter: of a grid, in pixels.
-      min_pixels, max_pixels: area that the photo is resized to before grids are laid,
-        uniform between them; more where a grid would not fit.
-      resample_probability: of a patch being shrunk and stretched again.
-      resample_smallest: side of the smallest that it is shrunk to; what it is shrunk to
-        is uniform in area.
-      unit1_channels, unit2_channels, bottleneck_channels: of the two units that a
-        patch passes alone.
-      fc_units, fc_bottleneck_channels: of the fully-connected units behind them.
+      batch_size: photos; the trunk receives `patches_per_photo` patches of each.
+      harmonize: whether lightness in all channels (section 3.3) replaces color dropping.
+      normalize_patches: whether brightness and contrast are removed from each patch:
+        "color_dropping" (only where colors are dropped, not with `harmonize`),
+        "always" or "never".
+      grids: number of grids per photo, each at a random place.
+      grid_rows: rows of patches of a grid, 2 or more.
+      grid_columns: columns of patches of a grid, 2 or more.
+      patch_size: side of a patch, in pixels.
+      gap: distance between neighbouring patches without jitter, in pixels.
+      jitter: maximal random offset of a patch in each direction, in pixels.
+      min_pixels: minimum of the area to which a photo is resized before grids are cut;
+        the area is uniform, but larger if a grid would not fit.
+      max_pixels: maximum of that area.
+      resample_probability: probability that a patch is shrunk and enlarged again.
+      resample_smallest: smallest side to which a patch is shrunk; the area of the
+        shrunk patch is uniform.
+      unit1_channels: output channels of the first residual unit of a single patch.
+      unit2_channels: output channels of the second residual unit of a single patch.
+      bottleneck_channels: bottleneck channels of both units.
+      fc_units: number of fully-connected residual units for a pair.
+      fc_bottleneck_channels: bottleneck channels of these units.
     """
 
     batch_size: int = 4
@@ -104,26 +98,34 @@ class Config(TaskConfig):
 
     @property
     def patches_per_photo(self) -> int:
-        """Patches that go through the trunk for one photo."""
+        """Number of patches of a photo that pass through the trunk."""
         return self.grids * self.grid.cells
 
     @property
     def pairs_per_photo(self) -> int:
-        """Ordered pairs that the head is asked about one photo."""
+        """Number of ordered pairs of a photo that the head classifies."""
         pairs, _ = adjacent_pairs(self.grid_rows, self.grid_columns)
         return self.grids * len(pairs)
 
 
 class RelativePositionHead(heads.ConfiguredHead):
-    """Pairs the patches of each grid and classifies their relative position.
+    """Pairs the patches of each grid and classifies their direction (section 3.4).
 
-    The fully-connected units are as wide as one patch's vector (4608 in the paper);
-    the first has a projection shortcut, as a pair's concatenation is twice as wide.
+    The fully-connected units are as wide as the vector of a single patch (4608 in the
+    paper). The first has a projection shortcut, because the concatenated vectors of a
+    pair are twice as wide.
     """
 
-    Config = Config
+    Config = RelativePositionConfig
+    config: RelativePositionConfig
 
-    def __init__(self, config, dtype=None, name="relative_position_head", **kwargs):
+    def __init__(
+        self,
+        config: RelativePositionConfig,
+        dtype: str | None = None,
+        name: str = "relative_position_head",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(config, dtype=dtype, name=name, **kwargs)
         self._pairs, _ = adjacent_pairs(config.grid_rows, config.grid_columns)
         self.embedding = heads.PatchEmbedding(
@@ -135,7 +137,8 @@ class RelativePositionHead(heads.ConfiguredHead):
         self.postnorm = BatchNorm(dtype=dtype, name="postnorm")
         self.logits = heads.logits_layer(len(DIRECTIONS), config.weight_decay)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[int]) -> None:
+        """Creates the fully-connected units for features of shape [N, h, w, C]."""
         self.units = [
             ResidualUnit(
                 self.embedding.size(input_shape),
@@ -149,10 +152,10 @@ class RelativePositionHead(heads.ConfiguredHead):
         ]
         super().build(input_shape)
 
-    def call(self, features, training=False):
-        """Features [B * patches, h, w, C] to logits, float32 [B, pairs, 8 directions].
+    def call(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Maps features [B * patches, h, w, C] to logits, float32 [B, pairs, 8].
 
-        Patches and pairs are those of a photo, grid after grid.
+        Both patches and pairs of a photo are ordered by grid.
         """
         vectors = self.embedding(features, training=training)
         grids = tf.reshape(vectors, [-1, self.config.grid.cells, vectors.shape[-1]])
@@ -166,60 +169,59 @@ class RelativePositionHead(heads.ConfiguredHead):
 
 
 class RelativePosition(Task):
-    """See the module's docstring."""
+    """Predicts the direction between patches; see the module's docstring."""
 
     name = "relative_position"
-    Config = Config
+    Config = RelativePositionConfig
+    config: RelativePositionConfig
     metric_specs = (
-        Metric("accuracy", True, "share of pairs given the right one of 8 directions"),
-        Metric("cross_entropy", False, "nats a pair"),
+        Metric("accuracy", True, "share of pairs with the correct one of 8 directions"),
+        Metric("cross_entropy", False, "nats per pair"),
     )
 
-    @property
-    def least_batch_size(self) -> int:
-        """Photos with patches enough for batch statistics, of two photos or more."""
-        if self.config.patches_per_photo < 1:
-            return 2  # Such grids are refused by their own names.
-        return max(2, -(-_LEAST_PATCHES // self.config.patches_per_photo))
-
-    def __init__(self, config=None):
+    def __init__(self, config: RelativePositionConfig | None = None) -> None:
         super().__init__(config)
         config = self.config
-        checks.require_multiple(self.name, "patch_size", config.patch_size, 8)
-        for key in ("gap", "jitter"):
-            value = getattr(config, key)
-            checks.require(value >= 0, self.name, key, value, "0 or more")
+        self._check_patches()
         self._check_grids()
-        normalized = config.normalize_patches
-        checks.require(
-            normalized in _NORMALIZED,
-            self.name,
-            "normalize_patches",
-            normalized,
-            f"one of {', '.join(_NORMALIZED)}",
+        self._normalizes = config.harmonize in _NORMALIZED[config.normalize_patches]
+        self._table = down_up_sampling.resampling_table(
+            config.patch_size, config.resample_smallest
         )
-        self._normalizes = config.harmonize in _NORMALIZED[normalized]
-        smallest = config.resample_smallest
-        checks.require(
-            1 <= smallest <= config.patch_size,
-            self.name,
-            "resample_smallest",
-            smallest,
-            f"1 to patch_size={config.patch_size}",
-        )
-        self._table = down_up_sampling.resampling_table(config.patch_size, smallest)
         self._pairs, self._labels = adjacent_pairs(
             config.grid_rows, config.grid_columns
         )
 
-    def _check_grids(self):
-        """Raises a UserError unless grids have all 8 directions and fit into photos."""
+    @property
+    def min_batch_size(self) -> int:
+        """Number of photos with enough patches for batch statistics, 2 or more."""
+        if self.config.patches_per_photo < 1:
+            return 2  # `_check_grids` refuses such grids and names the field.
+        return max(2, -(-_MIN_PATCHES // self.config.patches_per_photo))
+
+    def _check_patches(self) -> None:
+        """Raises UserError if a field that describes a single patch is invalid."""
+        config = self.config
+        checks.require_multiple(self.name, "patch_size", config.patch_size, 8)
+        modes = f"one of {', '.join(_NORMALIZED)}"
+        smallest = 1 <= config.resample_smallest <= config.patch_size
+        sizes = f"1 to patch_size={config.patch_size}"
+        for field, valid, expected in (
+            ("gap", config.gap >= 0, "0 or more"),
+            ("jitter", config.jitter >= 0, "0 or more"),
+            ("normalize_patches", config.normalize_patches in _NORMALIZED, modes),
+            ("resample_smallest", smallest, sizes),
+        ):
+            checks.require(valid, self.name, field, getattr(config, field), expected)
+
+    def _check_grids(self) -> None:
+        """Raises UserError unless grids have all 8 directions and fit into photos."""
         config = self.config
         checks.require(config.grids >= 1, self.name, "grids", config.grids, "1 or more")
-        for key in ("grid_rows", "grid_columns"):
-            value = getattr(config, key)
-            reason = "2 or more: a single row or column has no neighbours on a diagonal"
-            checks.require(value >= 2, self.name, key, value, reason)
+        for field in ("grid_rows", "grid_columns"):
+            value = getattr(config, field)
+            reason = "2 or more: a single row or column has no diagonal neighbours"
+            checks.require(value >= 2, self.name, field, value, reason)
         checks.require(
             0 < config.min_pixels < config.max_pixels,
             self.name,
@@ -233,12 +235,19 @@ class RelativePosition(Task):
             self.name,
             "max_pixels",
             config.max_pixels,
-            f"{height * width} or more, as a grid of grid_rows={config.grid_rows} and "
-            f"grid_columns={config.grid_columns} has {height}x{width} pixels",
+            f"{height * width} or more, because a grid with grid_rows="
+            f"{config.grid_rows} and grid_columns={config.grid_columns} has "
+            f"{height}x{width} pixels",
         )
 
-    def preprocess_example(self, record, seed):
-        """ "patches": uint8 [grids, cells, patch_size, patch_size, 3]."""
+    def preprocess_example(
+        self, record: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Cuts the patches of all grids out of the photo.
+
+        Returns:
+          "patches": uint8 [grids, cells, patch_size, patch_size, 3], cells row by row.
+        """
         config = self.config
         area_seed, grid_seed = tf.unstack(tf.random.split(seed))
         pixels = tf.random.stateless_uniform(
@@ -249,10 +258,16 @@ class RelativePosition(Task):
         )
         return {"patches": cut}
 
-    def preprocess_batch(self, examples, seed):
-        """Images [B * patches, patch_size, patch_size, 3]; "labels" int32 [B, pairs].
+    def preprocess_batch(
+        self, examples: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Resamples patches, removes their colours and normalises them.
 
-        Patches and pairs are those of a photo, grid after grid.
+        Both patches and pairs of a photo are ordered by grid.
+
+        Returns:
+          images: float32 [B * patches, patch_size, patch_size, 3] in [0, 1].
+          targets: "labels" int32 [B, pairs], indices in `DIRECTIONS`.
         """
         resample_seed, color_seed = tf.unstack(tf.random.split(seed))
         cut = examples["patches"]
@@ -272,72 +287,68 @@ class RelativePosition(Task):
         labels = tf.tile(self._labels[None], [tf.shape(cut)[0], self.config.grids])
         return images, {"labels": labels}
 
-    def build_head(self, dtype=None):
+    def build_head(self, dtype: str | None = None) -> RelativePositionHead:
+        """Returns a new head; see the base class."""
         return RelativePositionHead(self.config, dtype=dtype)
 
-    def loss(self, outputs, targets):
+    def loss(self, outputs: tf.Tensor, targets: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Returns the mean cross-entropy over all pairs, in nats."""
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
             targets["labels"], outputs
         )
         return tf.reduce_mean(losses)
 
-    def metrics(self, outputs, targets):
+    def metrics(
+        self, outputs: tf.Tensor, targets: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """Returns accuracy and cross-entropy."""
         predicted = tf.argmax(outputs, axis=-1, output_type=tf.int32)
-        right = tf.cast(predicted == targets["labels"], tf.float32)
+        correct = tf.cast(predicted == targets["labels"], tf.float32)
         return {
-            "accuracy": tf.reduce_mean(right),
+            "accuracy": tf.reduce_mean(correct),
             "cross_entropy": self.loss(outputs, targets),
         }
 
-    def chance(self, targets):
-        """Scores of the best answer that is the same for every pair.
+    def chance(self, targets: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the scores of the best constant prediction.
 
-        A grid has more pairs beside and below each other than on its diagonals: always
-        to name one of the former is right most often, and the shares of the directions
-        are the best probabilities.
+        A grid has more horizontal and vertical pairs than diagonal pairs. A horizontal
+        or vertical direction therefore has the highest accuracy, and the frequencies of
+        the directions have the lowest cross-entropy.
         """
         del targets
-        shares = np.bincount(self._labels, minlength=len(DIRECTIONS))
-        shares = shares / len(self._labels)
+        counts = np.bincount(self._labels, minlength=len(DIRECTIONS))
+        shares = counts / len(self._labels)
         return {
             "accuracy": tf.constant(shares.max(), tf.float32),
             "cross_entropy": tf.constant(-np.sum(shares * np.log(shares)), tf.float32),
         }
 
-    def pictures(self, images, outputs, targets):
-        """A row for a grid of a photo, a pair for each direction.
+    def pictures(
+        self,
+        images: npt.NDArray[np.float32],
+        outputs: npt.NDArray[np.float32],
+        targets: dict[str, npt.NDArray[Any]],
+    ) -> dict[str, npt.NDArray[np.uint8]]:
+        """Draws a row per photo with a pair of its first grid for each direction.
 
-        The first patch is in the middle, the second where it belongs. Its frame is green
-        where the network was right. Where it was wrong, the frame is red and the place
-        that it chose is marked yellow.
+        See `patch_pairs.pair_picture` for the picture of a pair.
         """
         config = self.config
         shape = -1, config.patches_per_photo, *images.shape[1:]
         photos = mosaic.to_uint8(images).reshape(shape)
         predicted = np.argmax(outputs, axis=-1)
-        # The pairs of the first grid come first, so their indices serve for the photo.
-        shown = [np.flatnonzero(self._labels == k)[-1] for k in range(len(DIRECTIONS))]
+        # The patches of the first grid come first in a photo, and so do its pairs.
+        indices = [
+            np.flatnonzero(self._labels == k)[-1] for k in range(len(DIRECTIONS))
+        ]
         rows = [
             [
-                _pair_picture(cut[self._pairs[pair]], labels[pair], guesses[pair])
-                for pair in shown
+                pair_picture(cut[self._pairs[k]], labels[k], predictions[k])
+                for k in indices
             ]
-            for cut, labels, guesses in zip(photos[:4], targets["labels"], predicted)
+            for cut, labels, predictions in zip(
+                photos[:4], targets["labels"], predicted
+            )
         ]
         return {"pairs": mosaic.grid(rows, gap=12)}
-
-
-def _pair_picture(pair, truth, guess, side=48):
-    """A pair of patches on a 3x3 board, uint8."""
-    first, second = (mosaic.shrink(patch, side) for patch in pair)
-    color_of_truth = mosaic.RIGHT if truth == guess else mosaic.WRONG
-    blank = np.full_like(mosaic.frame(first, 0), 235)
-    board = [[blank] * 3 for _ in range(3)]
-    board[1][1] = mosaic.frame(first, (90, 90, 90))
-    for label, cell in (
-        (guess, mosaic.frame(np.full_like(first, 235), mosaic.MARKED)),
-        (truth, mosaic.frame(second, color_of_truth)),
-    ):
-        row, column = DIRECTIONS[label]
-        board[1 + row][1 + column] = cell
-    return mosaic.grid(board, gap=1)

@@ -1,31 +1,46 @@
-"""The contract of a self-supervised task (paper section 2).
+"""The interface of a self-supervised task (paper section 2).
 
-A task never sees flags, devices, optimizers or other tasks. An example goes through
-it in this order:
+A task does not know flags, devices, optimizers or other tasks. Its data pass through
+these stages:
 
-    record --preprocess_example--> example        tf.data, one at a time, uint8 out
-    batch  --preprocess_batch-->   trunk images, targets      on the device, batched
-    trunk  --combination-->        features
-    features --head-->             outputs
+    record   --preprocess_example-->  example             tf.data, single, uint8
+    examples --preprocess_batch-->    images, targets     training device, batched
+    images   --trunk, combination-->  features            training device
+    features --head-->                outputs             training device
     outputs, targets --loss, metrics, chance, pictures-->
 """
 
+from __future__ import annotations
+
 import abc
 import dataclasses
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from selfsup.common.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+    import tensorflow as tf
+
+    from selfsup.tasks.heads import Head
 
 
 @dataclasses.dataclass(frozen=True)
 class TaskConfig:
-    """Hyperparameters common to all tasks; subclasses add the task's own.
+    """Hyperparameters of every task; subclasses add those of one task.
 
     Attributes:
-      batch_size: photos or frames that each replica of the task reads a step.
-      learning_rate: of the task's own RMSProp (section 4).
-      step_cost: cost of a replica's step for the cost clock; 0 for what --costs says.
+      batch_size: photos or frames that each replica of the task reads per step.
+      learning_rate: initial learning rate of the task's own RMSProp (section 4).
+      step_cost: cost of a replica's step on the cost clock (section 6.1); 0 to use the
+        cost model of the run.
       weight_decay: factor of half the squared L2 norm of the head's kernels.
+
+    Raises:
+      UserError: if a value is out of range.
     """
 
     batch_size: int = 32
@@ -33,7 +48,8 @@ class TaskConfig:
     step_cost: float = 0.0
     weight_decay: float = 1e-4
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
+        # `not ... >= 0` also refuses NaN.
         for name in ("step_cost", "weight_decay"):
             if not getattr(self, name) >= 0:
                 raise UserError(f"{name}={getattr(self, name)}: expected 0 or more")
@@ -43,12 +59,12 @@ class TaskConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """One number that a task reports.
+    """A number that a task reports.
 
     Attributes:
-      name: key in the dicts that `metrics` and `chance` return.
+      name: key in the results of `Task.metrics` and `Task.chance`.
       higher_is_better: direction of improvement.
-      description: one line with the range or unit.
+      description: a line of text with the range or unit.
     """
 
     name: str
@@ -58,12 +74,14 @@ class Metric:
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """A learning rate along a run.
+    """A learning rate that decays in steps.
+
+    After e epochs the rate is `initial * decay_rate ** floor(e / decay_epochs)`.
 
     Attributes:
-      initial: the rate at first.
-      decay_rate: it is multiplied by this, 1 for a constant rate,
-      decay_epochs: every so many epochs of the task's own records.
+      initial: rate at the start of training.
+      decay_rate: factor of each decay; 1 for a constant rate.
+      decay_epochs: epochs of the task's own records between two decays.
     """
 
     initial: float
@@ -71,142 +89,209 @@ class Schedule:
     decay_epochs: float = 1.0
 
     @property
-    def is_constant(self):
+    def is_constant(self) -> bool:
+        """Whether the rate never changes."""
         return self.decay_rate == 1.0
 
-    def __str__(self):
+    def __str__(self) -> str:
         if self.is_constant:
             return f"{self.initial:g}"
         decay = f"times {self.decay_rate:g} every {self.decay_epochs:g} epochs"
         return f"{self.initial:g} {decay}"
 
-    def at(self, epochs):
-        """The rate after so many epochs, a float or a floating scalar tensor."""
+    def learning_rate(self, epochs: float | tf.Tensor) -> float | tf.Tensor:
+        """Returns the rate after `epochs`.
+
+        Args:
+          epochs: number of epochs so far, a float or a floating scalar tensor.
+
+        Returns:
+          The rate, of the type of `epochs`.
+        """
         return self.initial * self.decay_rate ** (epochs // self.decay_epochs)
+
+
+class LabelledSet(Protocol):
+    """The properties of a built data set on which a task's config may depend.
+
+    `selfsup.data.manifest.Manifest` has this interface.
+    """
+
+    @property
+    def directory(self) -> str:
+        """Folder of the data set."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Class names by label index; empty for a data set without labels."""
 
 
 class Task(abc.ABC):
     """A self-supervised task: preprocessing, head, loss and metrics.
 
+    Subclasses annotate `config` with the type of their own `Config`.
+
     Attributes:
-      name: registry key, as in the paper's section title, in snake case.
-      Config: the task's frozen `TaskConfig` dataclass.
-      features: record features it reads (names of `selfsup.data.records`).
-      output_stride: stride of the trunk features that it asks for.
-      least_batch_size: fewest photos or frames that a replica learns from as it
-        should: with fewer, the statistics of its batch give answers away, or a photo
-        has too few others to be told from.
-      metric_specs: the metrics that it reports; the first is the headline that
-        progress displays show against chance.
-      exported: parts that `selfsup.export` saves beside the trunk, "block4" or "logits":
-        attributes of the head, built with it.
+      name: key in the registry: the paper's section title in snake case.
+      Config: the task's frozen subclass of `TaskConfig`.
+      features: record features that the task reads (names in `selfsup.data.records`).
+      output_stride: output stride of the trunk features that the head receives.
+      metric_specs: the metrics that the task reports. The first is the headline, which
+        progress displays show next to its chance level.
+      exported_parts: attributes of the head that an export saves with the trunk:
+        "block4", "logits". The head creates their variables in its constructor.
+      config: the task's hyperparameters.
+
+    Args:
+      config: hyperparameters; None for the defaults of `Config`.
+
+    Raises:
+      UserError: if a hyperparameter is invalid.
     """
 
     name: ClassVar[str]
-    Config: ClassVar[type] = TaskConfig
-    features: ClassVar[tuple] = ("image",)
+    Config: ClassVar[type[TaskConfig]] = TaskConfig
+    features: ClassVar[tuple[str, ...]] = ("image",)
     output_stride: ClassVar[int] = 8
-    least_batch_size: ClassVar[int] = 2
-    metric_specs: ClassVar[tuple]
-    exported: ClassVar[tuple] = ()
+    metric_specs: ClassVar[tuple[Metric, ...]]
+    exported_parts: ClassVar[tuple[str, ...]] = ()
+    config: TaskConfig
 
-    def __init__(self, config=None):
+    def __init__(self, config: TaskConfig | None = None) -> None:
         self.config = self.Config() if config is None else config
         self._check_batch_size()
 
-    def _check_batch_size(self):
-        size, least = self.config.batch_size, self.least_batch_size
-        if size < least:
+    @property
+    def min_batch_size(self) -> int:
+        """Smallest number of photos or frames per replica with which the task learns.
+
+        With a smaller batch, the batch statistics give answers away, or a photo has too
+        few others to be distinguished from.
+        """
+        return 2
+
+    def _check_batch_size(self) -> None:
+        """Raises UserError if the batch size is below the minimum."""
+        size, minimum = self.config.batch_size, self.min_batch_size
+        if size < minimum:
             raise UserError(
-                f"{self.name}.batch_size={size}: each replica reads a batch of its own, "
-                f"of {least} or more (so that 16 replicas take 16 * {least} = "
-                f"{16 * least} or more a step together); give "
-                f"--task_set={self.name}.batch_size={least}, or leave it out"
+                f"{self.name}.batch_size={size}: expected {minimum} or more, because "
+                "each replica reads a batch of its own (for example, 16 replicas read "
+                f"16 * {minimum} = {16 * minimum} or more per step)"
             )
 
     @classmethod
-    def config_for(cls, config, sets):
-        """`config` with what the data decide filled in; most tasks have no such thing.
+    def complete_config(
+        cls, config: TaskConfig, sets: Sequence[LabelledSet]
+    ) -> TaskConfig:
+        """Fills in the hyperparameters that depend on the data; most tasks have none.
 
         Args:
-          config: a `Config`.
-          sets: the `Manifest`s of the built sets that the task is to train on.
+          config: a `Config` of the task.
+          sets: the built data sets on which the task will train.
+
+        Returns:
+          The complete `Config`.
 
         Raises:
-          UserError: where the data do not fit.
+          UserError: if the task cannot train on the data.
         """
         del sets
         return config
 
-    def check_channels(self, channels):
-        """Raises UserError where the head cannot do with so many channels of features."""
+    def check_channels(self, channels: int) -> None:
+        """Raises UserError if the head does not support features of `channels`."""
         del channels
 
-    def learning_rate(self):
-        """The `Schedule` of the task's learning rate: constant, as in section 6."""
+    def learning_rate_schedule(self) -> Schedule:
+        """Returns the task's learning rate, which is constant as in section 6."""
         return Schedule(self.config.learning_rate)
 
     @abc.abstractmethod
-    def preprocess_example(self, record, seed):
-        """Per-example preprocessing inside tf.data: decode, cut; no more.
+    def preprocess_example(
+        self, record: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Preprocesses a single example inside tf.data: only decoding and cropping.
 
         Args:
-          record: dict from `pipeline.parse` with the features asked for, and "encoded":
-            the image's bytes, for decoding a part of it alone.
-          seed: int32 [2], all the randomness that may be used (stateless ops).
+          record: tensors by name from `pipeline.parse`: the requested features, and
+            "encoded", the bytes of the image, for decoding only a part of it.
+          seed: int32 [2], the only source of randomness (use stateless ops).
 
         Returns:
-          dict of tensors of static shape; images are uint8 in [0, 255].
+          Tensors of static shape by name; images are uint8 in [0, 255].
         """
 
     @abc.abstractmethod
-    def preprocess_batch(self, examples, seed):
-        """Batched preprocessing on the replica's device: all per-pixel work.
+    def preprocess_batch(
+        self, examples: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Preprocesses a batch on the training device: all per-pixel computation.
 
         Args:
-          examples: dict of tensors, `preprocess_example`'s with a leading [B].
-          seed: int32 [2] for stateless ops.
+          examples: results of `preprocess_example`, batched: tensors [B, ...] by name.
+          seed: int32 [2], the only source of randomness (use stateless ops).
 
         Returns:
-          (images, targets): float32 [N, h, w, 3] in [0, 1] for the trunk, where N may
-          be a multiple of B (patches), and a dict of tensors for `loss`.
+          images: float32 [N, h, w, 3] in [0, 1] for the trunk. N may be a multiple of
+            B, for example with several patches per photo.
+          targets: tensors by name for `loss`, `metrics`, `chance` and `pictures`.
         """
 
     @abc.abstractmethod
-    def build_head(self, dtype=None):
-        """Returns a new `keras.layers.Layer`: call(features, training) -> outputs.
-
-        Features are `[N, h/8, w/8, C]`, raw sums of block 3 units (not normalised,
-        not rectified). Siamese heads re-arrange the batch themselves.
+    def build_head(self, dtype: str | None = None) -> Head:
+        """Returns a new head.
 
         Args:
-          dtype: Keras dtype or policy of the hidden layers, such as "mixed_bfloat16";
-            outputs are float32 under any.
+          dtype: Keras dtype or name of a dtype policy for the hidden layers, such as
+            "mixed_bfloat16". The outputs are float32 with every policy.
         """
 
     @abc.abstractmethod
-    def loss(self, outputs, targets):
-        """Returns the scalar float32 loss, regularisation excluded."""
-
-    @abc.abstractmethod
-    def metrics(self, outputs, targets):
-        """Returns a dict of scalar float32, one for each of `metric_specs`."""
-
-    @abc.abstractmethod
-    def chance(self, targets):
-        """Returns a dict of scalar float32: what guessing without the image scores.
-
-        Has the headline metric, and any other metric where a chance level is known.
-        """
-
-    @abc.abstractmethod
-    def pictures(self, images, outputs, targets) -> dict[str, Any]:
-        """Pictures of what the task saw and predicted, for people.
+    def loss(self, outputs: tf.Tensor, targets: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Returns the loss, a float32 scalar without regularisation.
 
         Args:
-          images, targets: as returned by `preprocess_batch`, as NumPy arrays.
-          outputs: the head's outputs as NumPy arrays.
+          outputs: the head's outputs, float32.
+          targets: see `preprocess_batch`.
+        """
+
+    @abc.abstractmethod
+    def metrics(
+        self, outputs: tf.Tensor, targets: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """Returns a float32 scalar for each of `metric_specs`, by name.
+
+        Args:
+          outputs: the head's outputs, float32.
+          targets: see `preprocess_batch`.
+        """
+
+    @abc.abstractmethod
+    def chance(self, targets: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the scores of guessing without the image, float32 scalars by name.
+
+        The result has the headline metric, and every other metric with a known chance
+        level.
+
+        Args:
+          targets: see `preprocess_batch`.
+        """
+
+    @abc.abstractmethod
+    def pictures(
+        self,
+        images: npt.NDArray[np.float32],
+        outputs: npt.NDArray[np.float32],
+        targets: dict[str, npt.NDArray[Any]],
+    ) -> dict[str, npt.NDArray[np.uint8]]:
+        """Draws what the task received and predicted.
+
+        Args:
+          images: see `preprocess_batch`, as an array.
+          outputs: the head's outputs, as an array.
+          targets: see `preprocess_batch`, as arrays.
 
         Returns:
-          dict of uint8 [H, W, 3] arrays by name.
+          uint8 [H, W, 3] by name.
         """

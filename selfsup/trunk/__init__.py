@@ -1,1 +1,1 @@
-"""ResNet-v2 trunk with atrous striding (paper section 3.1)."""
+"""The ResNet-v2 trunk with a variable output stride (paper section 3.1)."""

@@ -1,145 +1,52 @@
 """Pre-activation bottleneck residual units, as in TF-Slim's `bottleneck_v2`.
 
-The trunk is a stack of them (paper section 3.1), and so are several heads (section
-3.4). He et al., "Identity Mappings in Deep Residual Networks", ECCV 2016.
+The trunk is a stack of these units (paper section 3.1), and several heads contain them
+(section 3.4). He et al., "Identity Mappings in Deep Residual Networks", ECCV 2016.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
 from selfsup.keras import keras
+from selfsup.trunk.layers import BatchNorm, Conv2D, build_sublayer
 
-BATCH_NORM_MOMENTUM = 0.997
-BATCH_NORM_EPSILON = 1e-5
-
-
-class BatchNorm(keras.layers.BatchNormalization):
-    """Batch normalisation at Slim's settings.
-
-    Attributes:
-      observer: called with the inputs in training mode when it is not None; see
-        `batch_norm.recalibrate_batch_norm`.
-    """
-
-    def __init__(
-        self, momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON, **kwargs
-    ):
-        super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
-        self.observer = None
-
-    def call(self, inputs, training=None):
-        if self.observer is not None and training:
-            self.observer(inputs)
-        return super().call(inputs, training=training)
-
-
-def atrous_conv2d(inputs, kernel, rate):
-    """SAME convolution of atrous `rate`, exact for any size, static or not.
-
-    TensorFlow's own dilated convolution has no gradient on CPUs without oneDNN, so
-    this cuts the padded input into its phases around an ordinary convolution.
-
-    Args:
-      inputs: [N, H, W, C].
-      kernel: [k, k, C, D], k odd where the rate is over 1.
-      rate: int.
-
-    Returns:
-      [N, H, W, D].
-    """
-    if rate == 1 or kernel.shape[0] == 1:
-        return tf.nn.conv2d(inputs, kernel, 1, padding="SAME")
-    margin = (kernel.shape[0] // 2) * rate
-    sizes = [
-        tf.shape(inputs)[axis] if inputs.shape[axis] is None else inputs.shape[axis]
-        for axis in (1, 2)
-    ]
-    extra = [-size % rate for size in sizes]
-    net = tf.space_to_batch(
-        inputs, [rate, rate], [[margin, margin + more] for more in extra]
-    )
-    net = tf.nn.conv2d(net, kernel, 1, padding="VALID")
-    return tf.batch_to_space(net, [rate, rate], [[0, more] for more in extra])
-
-
-class Conv2D(keras.layers.Conv2D):
-    """Convolution whose stride and atrous rate are chosen at each call.
-
-    Strided convolutions pad as Slim's `conv2d_same`: by (k - 1) / 2 on all sides,
-    whether the size is odd or even, so that the output equals a subsampled SAME
-    convolution. (TensorFlow's own SAME shifts by a pixel on even sizes.)
-
-    Args:
-      filters: output channels.
-      kernel_size: side of the square kernel.
-      weight_decay: factor of half the squared L2 norm of the kernel.
-    """
-
-    def __init__(self, filters, kernel_size, weight_decay=1e-4, **kwargs):
-        super().__init__(
-            filters,
-            kernel_size,
-            kernel_initializer="he_normal",
-            kernel_regularizer=keras.regularizers.L2(weight_decay / 2),
-            **kwargs,
-        )
-        self.weight_decay = weight_decay
-
-    def call(self, inputs, stride=1, rate=1):
-        if stride > 1 and rate > 1:
-            raise ValueError(f"stride {stride} with atrous rate {rate}")
-        if stride > 1:
-            span = self.kernel_size[0] - 1
-            margin = [span // 2, span - span // 2]
-            inputs = tf.pad(inputs, [[0, 0], margin, margin, [0, 0]])
-            outputs = tf.nn.conv2d(inputs, self.kernel, stride, padding="VALID")
-        else:
-            outputs = atrous_conv2d(inputs, self.kernel, rate)
-        return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
-
-    def get_config(self):
-        base = keras.layers.Layer.get_config(self)
-        return {
-            **base,
-            "filters": self.filters,
-            "kernel_size": self.kernel_size[0],
-            "weight_decay": self.weight_decay,
-            "use_bias": self.use_bias,
-        }
-
-
-def build_sublayer(layer, input_shape):
-    """Builds `layer` at once, its variables named under its own name."""
-    with tf.name_scope(layer.name):
-        layer.build(input_shape)
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 
 class ResidualUnit(keras.layers.Layer):
-    """Full pre-activation bottleneck unit: [N, H, W, C] -> [N, H/s, W/s, channels].
+    """A full pre-activation bottleneck unit: [N, H, W, C] -> [N, H/s, W/s, channels].
 
-    The output is the raw sum of shortcut and residual, not normalised and not
-    rectified. The shortcut is the input itself (subsampled when strided), or, where
-    the number of channels changes, a 1x1 convolution of the pre-activation.
+    The output is the raw sum of shortcut and residual, neither normalised nor
+    rectified. The shortcut is the input itself, subsampled if the unit has a stride. If
+    the unit changes the number of channels, the shortcut is a 1x1 convolution of the
+    normalised and rectified input instead.
 
     Args:
       channels: output channels.
       bottleneck_channels: channels of the two inner convolutions.
       stride: default stride of a call.
-      kernel_size: of the middle convolution; 1 makes the unit fully connected on
-        [N, 1, 1, C] inputs (section 3.4, relative position).
+      kernel_size: side of the middle convolution's kernel. With 1, the unit is fully
+        connected on inputs [N, 1, 1, C] (section 3.4, relative position).
       weight_decay: factor of half the squared L2 norm of each kernel.
+      dtype: Keras dtype or dtype policy of all layers of the unit.
+      **kwargs: other arguments of `keras.layers.Layer`.
     """
 
     def __init__(
         self,
-        channels,
-        bottleneck_channels,
-        stride=1,
-        kernel_size=3,
-        weight_decay=1e-4,
-        dtype=None,
-        name=None,
-        **kwargs,
-    ):
+        channels: int,
+        bottleneck_channels: int,
+        stride: int = 1,
+        kernel_size: int = 3,
+        weight_decay: float = 1e-4,
+        dtype: str | keras.mixed_precision.Policy | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(dtype=dtype, name=name, **kwargs)
         self.channels = channels
         self.bottleneck_channels = bottleneck_channels
@@ -147,21 +54,25 @@ class ResidualUnit(keras.layers.Layer):
         self.kernel_size = kernel_size
         self.weight_decay = weight_decay
 
-        def conv(filters, size, use_bias, name):
+        def conv(filters: int, size: int, use_bias: bool, name: str) -> Conv2D:
             return Conv2D(
                 filters, size, weight_decay, use_bias=use_bias, dtype=dtype, name=name
             )
 
         self.preact = BatchNorm(dtype=dtype, name="preact")
-        self.shortcut = None
-        self._new_shortcut = lambda: conv(channels, 1, True, "shortcut")
+        # `build` replaces None where the number of channels changes.
+        self.shortcut: Conv2D | None = None
+        self._new_shortcut: Callable[[], Conv2D] = lambda: conv(
+            channels, 1, True, "shortcut"
+        )
         self.conv1 = conv(bottleneck_channels, 1, False, "conv1")
         self.norm1 = BatchNorm(dtype=dtype, name="norm1")
         self.conv2 = conv(bottleneck_channels, kernel_size, False, "conv2")
         self.norm2 = BatchNorm(dtype=dtype, name="norm2")
         self.conv3 = conv(channels, 1, True, "conv3")
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Creates all variables for inputs of the static shape [N, H, W, C]."""
         shape = tf.TensorShape(input_shape).as_list()
         inner = shape[:3] + [self.bottleneck_channels]
         build_sublayer(self.preact, shape)
@@ -173,14 +84,23 @@ class ResidualUnit(keras.layers.Layer):
             build_sublayer(layer, inner)
         super().build(input_shape)
 
-    def call(self, inputs, training=False, stride=None, rate=1):
-        """Returns the unit's raw output.
+    def call(
+        self,
+        inputs: tf.Tensor,
+        training: bool = False,
+        stride: int | None = None,
+        rate: int = 1,
+    ) -> tf.Tensor:
+        """Computes the unit's raw output.
 
         Args:
-          inputs: [N, H, W, C].
-          training: whether batch statistics normalise.
-          stride: of this call; the constructor's when None.
+          inputs: [N, H, W, C] of the unit's compute dtype.
+          training: whether to normalise by the batch's own statistics.
+          stride: stride s of this call; None for the constructor's.
           rate: atrous rate of the middle convolution.
+
+        Returns:
+          [N, ceil(H/s), ceil(W/s), channels] of the same dtype.
         """
         stride = self.stride if stride is None else stride
         preact = tf.nn.relu(self.preact(inputs, training=training))
@@ -194,7 +114,8 @@ class ResidualUnit(keras.layers.Layer):
         net = tf.nn.relu(self.norm2(net, training=training))
         return shortcut + self.conv3(net)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments; Keras rebuilds the unit from them."""
         return {
             **super().get_config(),
             "channels": self.channels,

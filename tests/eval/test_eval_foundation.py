@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from eval import metrics_file, trunks, workspace
+from eval import metrics_file, output_folder, trunks
+from eval import settings as eval_settings
 from eval.settings import Preset, resolve
 from eval.training import Training
 from eval.trunk_features import TrunkFeatures
@@ -22,7 +23,7 @@ from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(eval_settings.Config):
     steps: int = 100
     learning_rate: float = 0.1
 
@@ -46,7 +47,7 @@ def test_preset_then_texts_then_steps():
     assert (made.depth, made.config) == ("tiny", Config(steps=3))
     texts = ["learning_rate=0.5", "steps=7"]
     made = resolve(
-        Config, PRESETS, preset="tiny", texts=texts, steps=9, output="o", **COMMON
+        Config, PRESETS, preset="tiny", overrides=texts, steps=9, output="o", **COMMON
     )
     assert made.config == Config(steps=9, learning_rate=0.5)
 
@@ -55,13 +56,13 @@ def test_preset_then_texts_then_steps():
     ("preset", "texts", "message"),
     [
         ("huge", [], "--preset: unknown 'huge'; known: paper, tiny"),
-        ("tiny", ["rate=1"], "unknown 'rate'; known: learning_rate, steps"),
+        ("tiny", ["rate=1"], "unknown 'rate'; known: batch_size, learning_rate, steps"),
         ("tiny", ["steps=many"], "--set=steps=many: expected int"),
     ],
 )
 def test_bad_settings_are_named(preset, texts, message):
     with pytest.raises(UserError, match=message):
-        resolve(Config, PRESETS, preset=preset, texts=texts, output="o", **COMMON)
+        resolve(Config, PRESETS, preset=preset, overrides=texts, output="o", **COMMON)
 
 
 def test_the_depth_of_a_random_trunk_may_be_given():
@@ -71,17 +72,17 @@ def test_the_depth_of_a_random_trunk_may_be_given():
         resolve(Config, PRESETS, preset="tiny", depth="34", output="o", **COMMON)
 
 
-def test_a_folder_is_of_one_run(tmp_path):
+def test_a_folder_belongs_to_one_run(tmp_path):
     settings = resolve(Config, PRESETS, preset="tiny", output=str(tmp_path), **COMMON)
-    with workspace.opened(settings):
+    with output_folder.opened(settings):
         _refused(settings, "another process")
-    with workspace.opened(settings):
+    with output_folder.opened(settings):
         pass
     _refused(dataclasses.replace(settings, seed=4), "seed was 0, now 4")
 
 
 def _refused(settings, message):
-    with pytest.raises(UserError, match=message), workspace.opened(settings):
+    with pytest.raises(UserError, match=message), output_folder.opened(settings):
         pass
 
 
@@ -94,7 +95,7 @@ METRICS = {
 }
 
 
-def test_metrics_come_back(tmp_path):
+def test_metrics_are_read_back(tmp_path):
     metrics_file.write(tmp_path, metrics={"under_1.25": np.float32(0.5)}, **METRICS)
     fields = metrics_file.read(tmp_path)
     assert fields["metrics"] == {"under_1.25": 0.5}
@@ -110,7 +111,7 @@ def test_bad_metrics_are_not_written(tmp_path, metrics):
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"format": "x", "version": 1}'])
-def test_other_files_are_no_metrics(tmp_path, text):
+def test_other_files_are_refused(tmp_path, text):
     (tmp_path / metrics_file.FILE_NAME).write_text(text)
     with pytest.raises(UserError, match=metrics_file.FILE_NAME):
         metrics_file.read(tmp_path)
@@ -138,15 +139,15 @@ def test_an_export_is_loaded_at_the_stride_asked_for(exported):
     assert loaded.block4 is not None
     assert loaded.description["tasks"] == ["a"]
     images = np.random.default_rng(0).random([1, 64, 64, 3], np.float32)
-    ours, theirs = loaded.trunk(images), trunk(images, output_stride=16)
-    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+    actual, expected = loaded.trunk(images), trunk(images, output_stride=16)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_a_trunk_of_another_depth_than_the_presets_is_pointed_out(exported, capsys):
+def test_a_trunk_of_another_depth_than_the_preset_prints_a_note(exported, capsys):
     settings = resolve(Config, PRESETS, preset="paper", output="o", **COMMON)
     settings = dataclasses.replace(settings, trunk=exported[0], checkpoint=None)
     assert trunks.load_for(settings, 16).trunk.config.depth == "tiny"
-    assert "takes --depth=tiny" in capsys.readouterr().out
+    assert "run the random trunk with --depth=tiny" in capsys.readouterr().out
     trunks.load_for(dataclasses.replace(settings, depth="tiny"), 16)
     assert not capsys.readouterr().out
 
@@ -158,10 +159,10 @@ def test_random_trunks_follow_from_the_seed():
     assert np.any(kernels[0] != kernels[2])
 
 
-def test_what_is_no_trunk_is_named(tmp_path, exported):
+def test_a_folder_without_a_trunk_is_refused(tmp_path, exported):
     with pytest.raises(UserError, match=f"--trunk={tmp_path}: expected the folder"):
         _load(str(tmp_path))
-    with pytest.raises(UserError, match="--checkpoint=snapshot-001: of pretraining"):
+    with pytest.raises(UserError, match="--checkpoint=snapshot-001: only pretraining"):
         _load(exported[0], checkpoint="snapshot-001")
 
 
@@ -234,18 +235,18 @@ def test_stopped_and_resumed_equals_straight(tmp_path):
     assert resumed.training.notes["trunk"] == "random"
     assert resumed.run()
     assert resumed.weight.numpy() == straight.weight.numpy()
-    rows = [history.read(tmp_path / one) for one in "ab"]
+    rows = [history.read(tmp_path / name) for name in "ab"]
     assert rows[0][-1]["step"] == rows[1][-1]["step"] == 30
     assert Descent(tmp_path / "b").training.resume()
 
 
-def test_a_run_goes_on_with_its_own_data_alone(tmp_path):
+def test_a_run_is_not_resumed_on_other_data(tmp_path):
     assert not Descent(tmp_path, stop_at=3).run()
-    with pytest.raises(UserError, match=r"was begun on other data .*'1'.*'2'"):
+    with pytest.raises(UserError, match=r"was started on other data .*'1'.*'2'"):
         Descent(tmp_path, checksum="2").training.resume()
 
 
-def test_a_loss_that_is_not_finite_ends_it(tmp_path):
+def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
     descent = Descent(tmp_path)
     descent.weight.assign(float("inf"))
     with pytest.raises(UserError, match="not finite at or before step 10"):
@@ -253,6 +254,6 @@ def test_a_loss_that_is_not_finite_ends_it(tmp_path):
     assert not Descent(tmp_path).training.resume()
 
 
-def test_damaged_training_shards_end_it(tmp_path):
+def test_damaged_training_shards_are_an_error(tmp_path):
     with pytest.raises(UserError, match="training set is damaged"):
         Descent(tmp_path, damaged=True).run()

@@ -21,8 +21,8 @@ def _kinds(notes):
 
 def test_the_content_of_an_annotation():
     annotation = _parse(
-        devkits.thing("dog", 3, 5, 10, 20, difficult=1),
-        devkits.thing(" dining table\n", 1, 1, WIDTH, HEIGHT),
+        devkits.object_xml("dog", 3, 5, 10, 20, difficult=1),
+        devkits.object_xml(" dining table\n", 1, 1, WIDTH, HEIGHT),
     )
     assert annotation.size == devkits.SIZE
     assert not annotation.notes
@@ -37,7 +37,7 @@ def test_boxes_cover_the_pixels_of_the_annotation():
     for _ in range(50):
         xmin, xmax = np.sort(rng.integers(1, WIDTH + 1, 2))
         ymin, ymax = np.sort(rng.integers(1, HEIGHT + 1, 2))
-        (cat,) = _parse(devkits.thing("cat", xmin, ymin, xmax, ymax)).objects
+        (cat,) = _parse(devkits.object_xml("cat", xmin, ymin, xmax, ymax)).objects
         top, left, bottom, right = map(int, cat.box)
         assert (left + 1, top + 1, right, bottom) == (xmin, ymin, xmax, ymax)
         counted_from_1 = np.zeros([HEIGHT + 1, WIDTH + 1], bool)
@@ -49,7 +49,7 @@ def test_boxes_cover_the_pixels_of_the_annotation():
 
 def test_parts_are_not_objects():
     head = f"<part><name>head</name>{devkits.box(2, 2, 9, 9)}</part>"
-    annotation = _parse(devkits.thing("person", 1, 2, 30, 40, more=head))
+    annotation = _parse(devkits.object_xml("person", 1, 2, 30, 40, more=head))
     assert [annotated.name for annotated in annotation.objects] == ["person"]
     assert annotation.objects[0].box == (1.0, 0.0, 40.0, 30.0)
 
@@ -66,7 +66,7 @@ def test_the_box_of_a_part_is_not_that_of_its_object():
 
 def test_fractions_of_pixels():
     """VOC 2011 and later have them."""
-    (cat,) = _parse(devkits.thing("cat", "45.7", "1e0", " 50.25 ", "+7.")).objects
+    (cat,) = _parse(devkits.object_xml("cat", "45.7", "1e0", " 50.25 ", "+7.")).objects
     assert cat.box == (0.0, 44.7, 7.0, 50.25)
 
 
@@ -85,7 +85,7 @@ def test_fractions_of_pixels():
 )
 def test_coordinates_that_are_not_numbers(text, reason):
     annotation = _parse(
-        devkits.thing("cat", text, 2, 3, 4), devkits.thing("dog", 1, 2, 3, 4)
+        devkits.object_xml("cat", text, 2, 3, 4), devkits.object_xml("dog", 1, 2, 3, 4)
     )
     assert [annotated.name for annotated in annotation.objects] == ["dog"]
     (note,) = annotation.notes
@@ -102,13 +102,13 @@ def test_an_object_without_a_name_is_set_aside():
 
 
 def test_exchanged_corners_are_corrected():
-    annotation = _parse(devkits.thing("cat", 20, 5, 10, 30))
+    annotation = _parse(devkits.object_xml("cat", 20, 5, 10, 30))
     assert annotation.objects[0].box == (4.0, 9.0, 30.0, 20.0)
     assert _kinds(annotation.notes) == [voc_annotations.CORRECTED]
 
 
 def test_an_invalid_difficult_is_noted():
-    annotation = _parse(devkits.thing("cat", 1, 2, 3, 4, difficult="very"))
+    annotation = _parse(devkits.object_xml("cat", 1, 2, 3, 4, difficult="very"))
     assert annotation.objects[0].difficult == 0
     assert _kinds(annotation.notes) == [voc_annotations.CORRECTED]
 
@@ -134,7 +134,7 @@ def test_no_objects():
 )
 def test_boxes_are_clipped_to_the_image(corners, clipped):
     objects, notes = voc_annotations.clip_to_image(
-        _parse(devkits.thing("cat", *corners)).objects, WIDTH, HEIGHT
+        _parse(devkits.object_xml("cat", *corners)).objects, WIDTH, HEIGHT
     )
     assert [kept.box for kept in objects] == [clipped]
     inside = min(corners) >= 1 and corners[2] <= WIDTH and corners[3] <= HEIGHT
@@ -153,7 +153,7 @@ def test_boxes_are_clipped_to_the_image(corners, clipped):
 )
 def test_boxes_outside_are_set_aside(corners):
     things = _parse(
-        devkits.thing("cat", *corners), devkits.thing("dog", 1, 1, 2, 2)
+        devkits.object_xml("cat", *corners), devkits.object_xml("dog", 1, 1, 2, 2)
     ).objects
     objects, notes = voc_annotations.clip_to_image(things, WIDTH, HEIGHT)
     assert [kept.name for kept in objects] == ["dog"]
@@ -168,7 +168,7 @@ def test_boxes_outside_are_set_aside(corners):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
 def test_encodings(encoding):
     declared = "utf-8" if encoding == "utf-8-sig" else encoding
-    text = devkits.annotation(devkits.thing("fraîche", 1, 2, 3, 4)).decode()
+    text = devkits.annotation(devkits.object_xml("fraîche", 1, 2, 3, 4)).decode()
     text = f'<?xml version="1.0" encoding="{declared}"?>\n{text}'
     assert voc_annotations.parse(text.encode(encoding)).objects[0].name == "fraîche"
 
@@ -204,11 +204,11 @@ def test_files_that_are_refused(data, reason):
 
 
 VALID = devkits.annotation(
-    devkits.thing("dog", 3, 5, 10, 20, difficult=1),
-    devkits.thing(
+    devkits.object_xml("dog", 3, 5, 10, 20, difficult=1),
+    devkits.object_xml(
         "person", 1, 2, 30, 40, more=f"<part>{devkits.box(2, 2, 9, 9)}</part>"
     ),
-    devkits.thing("cat", "45.7", 1, WIDTH, HEIGHT),
+    devkits.object_xml("cat", "45.7", 1, WIDTH, HEIGHT),
 )
 NASTY = (
     *(

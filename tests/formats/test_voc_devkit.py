@@ -4,7 +4,7 @@ import subprocess
 import devkits
 import pytest
 
-from data_prep.sources import voc_builder
+from data_prep.sources import voc_listing
 from selfsup.common.errors import UserError
 from selfsup.formats import voc_devkit, voc_splits
 
@@ -88,6 +88,6 @@ def test_a_list_cannot_name_files_elsewhere(tmp_path):
     devkits.write_small(tmp_path, {"train": "a\n../Annotations/a\n/etc/passwd"})
     devkit = voc_devkit.find([str(tmp_path)])
     images = voc_splits.assign(devkit.lists)
-    for item in voc_builder._inputs(devkit, images, ()):
+    for item in voc_listing.list_inputs(devkit, images, ()):
         problem = json.loads(item.detail)["problem"]
         assert bool(problem) == (item.key != "VOC2007/a")

@@ -7,7 +7,7 @@ import time
 import pytest
 from built_sets import write_set
 
-from selfsup.pretraining import restoring
+from selfsup.pretraining import pretrained_trunk
 
 
 @pytest.fixture
@@ -17,21 +17,23 @@ def data(tmp_path):
     return str(tmp_path / "data")
 
 
-def _command(data, model_dir, *more):
+def _command(data, model_dir, *flags):
     return [
         *(sys.executable, "-m", "launch.pretrain", f"--data={data}"),
         *(f"--model_dir={model_dir}", "--preset=tiny", "--tasks=rotation"),
         *("--task_set=rotation.batch_size=2", "--task_set=rotation.image_size=32"),
-        *more,
+        *flags,
     ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopped_by_a_signal_the_same_command_goes_on(data, tmp_path, number):
+def test_a_run_stopped_by_a_signal_resumes_with_the_same_command(
+    data, tmp_path, number
+):
     model_dir = tmp_path / "run"
     arguments = _command(data, model_dir, "--steps=1000000", "--checkpoint_seconds=1")
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
-    store = restoring.checkpoints(str(model_dir))
+    store = pretrained_trunk.checkpoint_store(str(model_dir))
     while store.latest() is None and process.poll() is None:
         time.sleep(0.1)
     process.send_signal(number)
@@ -51,24 +53,26 @@ def test_stopped_by_a_signal_the_same_command_goes_on(data, tmp_path, number):
 
 
 @pytest.mark.parametrize(
-    ("more", "message"),
+    ("flags", "message"),
     [
         (["--task_set=rotation.turns=9"], "unknown 'turns'; known: batch_size"),
         (["--data=/nonexistent"], "/nonexistent: no built data set here or below"),
         (["--tasks=rotation,jigsaw"], "unknown task 'jigsaw'"),
     ],
 )
-def test_bad_flags_end_with_one_line(data, tmp_path, more, message):
-    arguments = _command(data, tmp_path / "run", *more)
+def test_bad_flags_give_a_single_line(data, tmp_path, flags, message):
+    arguments = _command(data, tmp_path / "run", *flags)
     process = subprocess.run(arguments, stderr=subprocess.PIPE, text=True)
     assert process.returncode == 1
     assert "Traceback" not in process.stderr
-    (line,) = [one for one in process.stderr.splitlines() if one.startswith("error: ")]
+    (line,) = [
+        each for each in process.stderr.splitlines() if each.startswith("error: ")
+    ]
     assert message in line
 
 
-def test_a_tf_config_of_one_machine_is_told(data, tmp_path):
-    """The devices that are counted are this machine's."""
+def test_a_tf_config_of_one_machine_is_reported(data, tmp_path):
+    """The run then uses the devices of this machine."""
     lone = (
         '{"cluster": {"chief": ["host:2222"]}, "task": {"type": "chief", "index": 0}}'
     )
@@ -82,4 +86,4 @@ def test_a_tf_config_of_one_machine_is_told(data, tmp_path):
         "TF_CONFIG names no other process: training on this machine" in process.stdout
     )
     assert process.returncode == 1
-    assert "asks for 7 = 7 devices; there are 1 (/CPU:0)" in process.stderr
+    assert "7 = 7 devices are requested, but only 1 available: /CPU:0" in process.stderr

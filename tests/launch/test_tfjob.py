@@ -97,7 +97,7 @@ def test_the_operators_environment_gives_each_pod_its_role():
             assert found.address == f"selfsup-{role.lower()}-{index}.vision.svc:2222"
             assert len(found.devices("worker", "GPU")) == REPLICAS["Worker"]["replicas"]
             loopback.check(found, "network")
-            with pytest.raises(UserError, match="--listen=network"):
+            with pytest.raises(UserError, match="listen=network"):
                 loopback.check(found, "loopback")
 
 

@@ -1,4 +1,4 @@
-"""--aggregation from the command line to the engine."""
+"""The modes of aggregation, from the configuration to a training run."""
 
 import dataclasses
 import json
@@ -11,7 +11,12 @@ from selfsup.common import config_file
 from selfsup.common.errors import UserError
 from selfsup.common.stop_signals import StopSignals
 from selfsup.hybrid import assignment
-from selfsup.pretraining import configuration, devices, restoring, training_run
+from selfsup.pretraining import (
+    configuration,
+    devices,
+    pretrained_trunk,
+    pretraining_run,
+)
 
 TASKS = ("rotation", "colorization")
 _SMALL = (
@@ -29,23 +34,23 @@ def _config(mode, **options):
     return dataclasses.replace(config, log_steps=1, validation_batches=1)
 
 
-def test_an_unknown_mode_is_refused_with_those_there_are():
+def test_an_unknown_mode_is_refused_with_the_known_modes():
     with pytest.raises(UserError, match="'allreduce'; known: async, hybrid, sync"):
         _config("allreduce")
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
-        ({"weights": ["rotation=2"]}, "one weight for all; --task_weights gives rot"),
+        ({"weights": ["rotation=2"]}, "the same weight; --task_weights gives rot"),
         (
             {"task_overrides": ["rotation.learning_rate=0.5"]},
-            "one learning rate for all; .* rotation 0.5, colorization 0.0003",
+            "the same learning rate; .* rotation 0.5, colorization 0.0003",
         ),
     ],
 )
-def test_what_one_step_for_all_cannot_have_is_refused(options, told):
-    with pytest.raises(UserError, match=f"--aggregation=sync: all tasks .* {told}"):
+def test_a_joint_step_needs_equal_weights_and_learning_rates(options, message):
+    with pytest.raises(UserError, match=f"--aggregation=sync: all tasks .* {message}"):
         _config("sync", **options)
     assert _config("hybrid", **options).aggregation == "hybrid"
 
@@ -57,7 +62,7 @@ def test_a_run_does_not_change_its_mode(tmp_path):
         configuration.save(_config("async"), str(tmp_path))
 
 
-def test_a_run_from_before_there_were_modes_is_hybrid(tmp_path):
+def test_a_run_stored_without_a_mode_is_hybrid(tmp_path):
     configuration.save(_config("hybrid"), str(tmp_path))
     path = tmp_path / config_file.FILE_NAME
     stored = json.loads(path.read_text())
@@ -69,7 +74,7 @@ def test_a_run_from_before_there_were_modes_is_hybrid(tmp_path):
         configuration.save(_config("sync"), str(tmp_path))
 
 
-def test_fields_that_trunk_and_tasks_have_come_to_have_were_at_their_defaults(tmp_path):
+def test_fields_missing_in_a_stored_configuration_have_their_defaults(tmp_path):
     path = tmp_path / config_file.FILE_NAME
     configuration.save(_config("hybrid"), str(tmp_path))
     stored = json.loads(path.read_text())
@@ -85,9 +90,9 @@ def test_fields_that_trunk_and_tasks_have_come_to_have_were_at_their_defaults(tm
     assert json.loads(path.read_text())["trunk"]["phases"] is True
 
 
-def test_a_task_that_was_not_there_is_another_run(tmp_path):
-    alone = configuration.resolve("tiny", ["rotation"])
-    configuration.save(alone, str(tmp_path))
+def test_another_task_is_another_run(tmp_path):
+    single = configuration.resolve("tiny", ["rotation"])
+    configuration.save(single, str(tmp_path))
     both = configuration.resolve("tiny", ["rotation", "relative_position"])
     with pytest.raises(UserError, match=r"relative_position.gap was None, now 24"):
         configuration.save(both, str(tmp_path))
@@ -106,26 +111,28 @@ def test_an_asynchronous_step_costs_one_replicas_batch():
     assert expected["async"] == dict.fromkeys(TASKS, 20)
 
 
-def test_a_single_device_has_all_tasks_in_sync_and_none_in_async():
-    where = devices.local_assignment(_config("sync"), [], 0)
-    assert where.groups == dict.fromkeys(TASKS, ("/CPU:0",))
+def test_on_a_single_device_sync_trains_all_tasks_and_async_is_refused():
+    assigned = devices.local_assignment(_config("sync"), [], 0)
+    assert assigned.groups == dict.fromkeys(TASKS, ("/CPU:0",))
     assert devices.local_assignment(_config("hybrid"), [], 0).takes_turns
     with pytest.raises(
-        UserError, match=r"--aggregation=async: .* there is 1 \(/CPU:0\)"
+        UserError, match=r"aggregation 'async': .* /CPU:0 is the only device"
     ):
         devices.local_assignment(_config("async"), [], 0)
 
 
-def test_each_replica_has_a_batch_of_its_own_and_the_total_is_said(monkeypatch):
-    monkeypatch.setattr(devices, "_cpus", lambda count: ("/CPU:0", "/CPU:1")[:count])
+def test_each_replica_has_its_own_batch_and_the_total_is_printed(monkeypatch):
+    monkeypatch.setattr(
+        devices, "_split_cpu", lambda count: ("/CPU:0", "/CPU:1")[:count]
+    )
     overrides = ["exemplar.batch_size=5"]
     config = configuration.resolve("tiny", ["exemplar"], task_overrides=overrides)
-    where = devices.local_assignment(config, [], 2)
-    assert where.groups == {"exemplar": ("/CPU:0", "/CPU:1")}
-    told = "exemplar on /CPU:0, /CPU:1: 2 replicas x 5 = 10 examples a step"
-    assert devices.describe(where, config) == told
-    alone = devices.describe(assignment.alone(config.tasks), config)
-    assert alone == ("the tasks take turns on one device\nexemplar: 5 examples a step")
+    assigned = devices.local_assignment(config, [], 2)
+    assert assigned.groups == {"exemplar": ("/CPU:0", "/CPU:1")}
+    message = "exemplar on /CPU:0, /CPU:1: 2 replicas x 5 = 10 examples a step"
+    assert devices.describe(assigned, config) == message
+    turns = devices.describe(assignment.taking_turns(config.tasks), config)
+    assert turns == ("the tasks take turns on one device\nexemplar: 5 examples a step")
 
 
 @pytest.fixture(scope="module")
@@ -137,16 +144,16 @@ def data(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["sync", "async"])
-def test_a_run_of_each_mode_trains_and_goes_on(data, tmp_path, mode):
+def test_a_run_of_each_mode_trains_and_resumes(data, tmp_path, mode):
     workers = {"rotation": ("/CPU:1", "/CPU:2"), "colorization": ("/CPU:3",)}
-    where = assignment.Assignment(workers, ("/CPU:0",))
+    assigned = assignment.Assignment(workers, ("/CPU:0",))
     for steps in (3, 5):
-        run = training_run.Pretraining(
-            _config(mode, steps=steps), data, str(tmp_path), where
+        run = pretraining_run.PretrainingRun(
+            _config(mode, steps=steps), data, str(tmp_path), assigned
         )
         assert run.run(StopSignals())
         assert run.engine.steps() == dict.fromkeys(TASKS, steps)
-    store = restoring.checkpoints(str(tmp_path))
+    store = pretrained_trunk.checkpoint_store(str(tmp_path))
     state = store.read_state(store.latest())["groups"]["rotation"]
     assert state["steps"] == 5 and ("workers" in state) == (mode == "async")
     assert os.path.exists(tmp_path / "validation.json")

@@ -1,4 +1,4 @@
-"""The lasso layer and its figure."""
+"""The lasso combination and the figure of alpha."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def test_rows_have_unit_norm_and_either_sign(layer):
     np.testing.assert_array_equal(alpha[1], layer.row("colorization"))
 
 
-def test_penalty_is_the_l1_norm_of_that_row_alone(layer):
+def test_penalty_is_the_l1_norm_of_only_that_row(layer):
     expected = 0.1 * np.sum(np.abs(layer.row("exemplar")))
     np.testing.assert_allclose(layer.penalty("exemplar"), expected, rtol=1e-5)
     with tf.GradientTape() as tape:

@@ -51,11 +51,11 @@ def test_harmonize_reaches_the_tasks_that_have_it():
         ({"trunk_overrides": ["deep=1"]}, "unknown 'deep'; known: depth"),
         ({"trunk_overrides": ["depth=7"]}, "depth"),
         ({"trunk_overrides": ["phases=maybe"]}, "expected bool, got 'maybe'"),
-        ({"trunk_overrides": ["output_stride=16"]}, "each task has its output stride"),
-        ({"harmonize": True}, "none of colorization, rotation has such an option"),
+        ({"trunk_overrides": ["output_stride=16"]}, "each task has its own output"),
+        ({"harmonize": True}, "none of colorization, rotation has this option"),
         (
             {"task_overrides": ["rotation.batch_size=1"]},
-            r"rotation.batch_size=1: each replica .* of 2 or more .* 16 \* 2 = 32",
+            r"rotation.batch_size=1: expected 2 or more, .* 16 \* 2 = 32",
         ),
         ({"task_overrides": ["rotation.learning_rate=-1"]}, "expected above 0"),
         (
@@ -67,7 +67,7 @@ def test_harmonize_reaches_the_tasks_that_have_it():
         ({"weights": ["rotation=0"]}, "above 0"),
         (
             {"task_overrides": ["rotation.step_cost=2"], "costs": "measured"},
-            "--costs=measured: .* not for colorization: .* give "
+            "--costs=measured: .* not for colorization. .* give "
             "--task_set=colorization.step_cost=SECONDS too$",
         ),
         ({"costs": "free"}, "unknown 'free'; known: measured, multiply_adds, paper"),
@@ -80,7 +80,7 @@ def test_bad_flags_say_what_was_expected(options, message):
 
 
 @pytest.mark.parametrize("names", [[], ["rotation", "rotation"]])
-def test_tasks_are_distinct_and_there(names):
+def test_tasks_are_distinct_and_at_least_one(names):
     with pytest.raises(UserError, match="--tasks: expected distinct tasks"):
         configuration.resolve("tiny", names)
 
@@ -95,7 +95,7 @@ def test_unknown_task_lists_the_registered():
 def test_steps_of_a_task_are_in_proportion_to_its_weight():
     config = _resolve(weights=["rotation=2.5"], steps=10)
     assert config.planned_steps() == {"colorization": 10, "rotation": 25}
-    # Nothing ends the run before.
+    # Nothing ends the run earlier.
     for takes_turns in (True, False):
         expected = config.expected_steps({}, {}, takes_turns)
         assert expected == config.planned_steps()
@@ -111,13 +111,13 @@ def _with_end(mode="hybrid", weights=("exemplar=2",)):
     )
 
 
-def test_the_end_of_the_cost_clock_limits_the_steps_shown():
+def test_the_end_of_the_cost_clock_limits_the_expected_steps():
     expected = _with_end().expected_steps(COSTS, ONE, takes_turns=True)
     assert expected == {"colorization": 25, "exemplar": 50}
 
 
-def test_side_by_side_no_task_is_held_to_a_proportion_by_the_clock():
-    """A task that is quick may use the cost that a slow one leaves."""
+def test_the_clock_holds_parallel_tasks_to_no_proportion():
+    """A quick task may use the cost that a slow task leaves."""
     expected = _with_end().expected_steps(COSTS, ONE, takes_turns=False)
     assert expected == {"colorization": 50, "exemplar": 100}
     together = _with_end("sync", weights=())
@@ -129,7 +129,7 @@ def test_each_replica_of_a_step_costs():
     replicas = {"colorization": 5, "exemplar": 4}
     expected = _with_end().expected_steps(COSTS, replicas, takes_turns=False)
     assert expected == {"colorization": 10, "exemplar": 25}
-    # A step is of one worker.
+    # Each step is the step of one worker.
     config = _with_end("async")
     expected = config.expected_steps(COSTS, replicas, takes_turns=False)
     assert expected == {"colorization": 50, "exemplar": 100}

@@ -1,4 +1,4 @@
-"""Dead units and updates out of scale, on layers that know nothing of being watched."""
+"""Dead units and the size of updates, on layers without any code for it."""
 
 import re
 
@@ -9,29 +9,30 @@ from mock_tasks import FULL_RATE, Network, workload
 
 from selfsup.hybrid import aggregation
 from selfsup.keras import keras
-from selfsup.pretraining.health import Health, Rectifiers, update_norms
+from selfsup.pretraining.dead_units import ReluOutputs
+from selfsup.pretraining.health import Health, update_norms
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
 
 def _dead_units(function, *arguments):
-    """What `Rectifiers` counts around a function of tensors, traced."""
+    """The dead units of a traced function of tensors, by layer."""
 
     @tf.function
     def traced(*tensors):
-        # Before the block, so it is not counted.
+        # Before the block, so these ReLUs are not counted.
         tensors = [tf.nn.relu(tensor - 1e9) + tensor for tensor in tensors]
-        with Rectifiers() as rectifiers:
+        with ReluOutputs() as relus:
             function(*tensors)
         tf.nn.relu(tensors[0])
-        return rectifiers.dead_units()
+        return relus.dead_units()
 
-    found = traced(*[tf.constant(argument) for argument in arguments])
-    return {layer: units.numpy() for layer, units in found.items()}
+    result = traced(*[tf.constant(argument) for argument in arguments])
+    return {layer: units.numpy() for layer, units in result.items()}
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_dead_units_are_those_that_are_zero_at_every_position(policy):
-    """In layers of Keras's own, called through an outer one, against NumPy."""
+    """On Keras layers inside a model, against NumPy."""
     random = np.random.default_rng(0)
     dense = keras.layers.Dense(6, activation="relu", dtype=policy, name="dense")
     conv = keras.layers.Conv2D(5, 1, dtype=policy, name="conv")
@@ -40,38 +41,38 @@ def test_dead_units_are_those_that_are_zero_at_every_position(policy):
     model(images)
     conv.bias.assign([0.0, -100.0, 0.0, -100.0, 0.0])
     dense.bias.assign([0.0, 0.0, -100.0, 0.0, 0.0, 100.0])
-    found = _dead_units(model, images)
+    result = _dead_units(model, images)
     hidden = np.maximum(images @ conv.kernel.numpy()[0, 0] + conv.bias.numpy(), 0)
     outputs = np.maximum(hidden @ dense.kernel.numpy() + dense.bias.numpy(), 0)
     expected = {"head/conv": hidden, "head/dense": outputs}
-    assert set(found) == set(expected)
+    assert set(result) == set(expected)
     for layer, values in expected.items():
-        np.testing.assert_array_equal(found[layer], values.max(axis=(0, 1, 2)) == 0)
-    assert list(found["head/conv"]) == [False, True, False, True, False]
-    assert not found["head/dense"][5]
+        np.testing.assert_array_equal(result[layer], values.max(axis=(0, 1, 2)) == 0)
+    assert list(result["head/conv"]) == [False, True, False, True, False]
+    assert not result["head/dense"][5]
 
 
-def test_of_a_layer_called_twice_a_unit_is_dead_where_it_is_both_times():
+def test_a_unit_of_a_layer_called_twice_is_dead_if_it_is_zero_both_times():
     layer = keras.layers.Dense(
         3, activation="relu", kernel_initializer=keras.initializers.Identity()
     )
     first = [[1.0, -1.0, -1.0]]
     second = [[-1.0, 1.0, -1.0]]
     (units,) = _dead_units(
-        lambda one, other: (layer(one), layer(other)), first, second
+        lambda left, right: (layer(left), layer(right)), first, second
     ).values()
     assert list(units) == [False, False, True]
 
 
-def test_the_layers_of_the_trunk_have_names_of_their_own():
+def test_the_layers_of_the_trunk_have_distinct_names():
     trunk = Trunk(TrunkConfig(depth="tiny"))
     random = np.random.default_rng(0)
     images = random.uniform(size=(2, 32, 32, 3)).astype(np.float32)
     unit = trunk.block2[1]
     unit.norm1.beta.assign(tf.tensor_scatter_nd_update(unit.norm1.beta, [[3]], [-99.0]))
-    found = _dead_units(lambda one: trunk(one, training=True), images)
-    assert len(found) == 3 * (1 + 2 + 5)
-    dead = {layer: list(np.flatnonzero(units)) for layer, units in found.items()}
+    result = _dead_units(lambda batch: trunk(batch, training=True), images)
+    assert len(result) == 3 * (1 + 2 + 5)
+    dead = {layer: list(np.flatnonzero(units)) for layer, units in result.items()}
     assert dead["trunk/block2/unit_2/norm1"] == [3]
     assert dead["trunk/block1/unit_1/preact"] == []
     assert {layer.split("/")[1] for layer in dead} == {"block1", "block2", "block3"}
@@ -86,7 +87,7 @@ def test_the_layers_of_the_trunk_have_names_of_their_own():
         ("async", {"a": ("/CPU:1", "/CPU:2"), "bb": ("/CPU:3",)}),
     ],
 )
-def test_the_last_update_is_what_the_last_step_took_away(mode, devices):
+def test_the_last_update_is_what_the_last_step_subtracted(mode, devices):
     network = Network(("a", "bb"))
     with tf.device("/CPU:2"):
         network.heads["a"] = tf.Variable(network.heads["a"])
@@ -94,7 +95,7 @@ def test_the_last_update_is_what_the_last_step_took_away(mode, devices):
     made = aggregation.MODES[mode](workloads, FULL_RATE, devices)
     updates = made.groups["a"].last_updates()
     assert [norm for norm, _ in update_norms(updates).values()] == [0.0]
-    (stepper,) = [one for one in made.steppers if "a" in one.tasks][:1]
+    stepper = next(each for each in made.steppers if "a" in each.tasks)
     stepper.advance()
     before = [network.shared.numpy(), network.heads["a"].numpy()]
     stepper.advance()
@@ -111,8 +112,8 @@ def test_norms_are_of_kernels_by_layer():
     layer.kernel.assign(np.arange(12.0).reshape(4, 3))
     layer.bias.assign([1.0, 1.0, 1.0])
     update = tf.Variable(2 * np.ones((4, 3), np.float32))
-    found = update_norms([(layer.kernel, update), (layer.bias, layer.bias)])
-    (norms,) = found.values()
+    result = update_norms([(layer.kernel, update), (layer.bias, layer.bias)])
+    (norms,) = result.values()
     np.testing.assert_allclose(norms, [np.sqrt(48), np.sqrt(506)], rtol=1e-6)
     assert update_norms([(layer.bias, layer.bias)]) == {}
 
@@ -150,13 +151,14 @@ def test_trunk_and_head_are_summed_up():
         ),
     ],
 )
-def test_what_is_out_of_order_is_named_with_what_to_try(health, sign, text):
-    (found,) = health.warnings("--task_set=a.learning_rate (now 0.1)").items()
-    assert found[0] == sign
-    assert "--task_set=a.learning_rate (now 0.1)" in found[1]
-    assert re.search(text, found[1])
+def test_a_warning_names_the_problem_and_a_remedy(health, sign, text):
+    setting = "--task_set=a.learning_rate (now 0.1)"
+    ((problem, warning),) = health.warnings(setting).items()
+    assert problem == sign
+    assert setting in warning
+    assert re.search(text, warning)
 
 
-def test_a_sound_network_gives_no_warning():
+def test_a_healthy_network_gives_no_warning():
     assert _health(dead=2).warnings("") == {}
     assert Health({}, {}).warnings("") == {}

@@ -1,4 +1,4 @@
-"""Runs with ImageNet labels: beside another task, exported, evaluated."""
+"""Runs with ImageNet labels: with another task, exported, evaluated."""
 
 import dataclasses
 import json
@@ -15,7 +15,7 @@ from selfsup.common.stop_signals import StopSignals
 from selfsup.export import from_run
 from selfsup.hybrid import assignment
 from selfsup.hybrid.rmsprop import RMSPropConfig
-from selfsup.pretraining import configuration, restoring, training_run
+from selfsup.pretraining import configuration, pretrained_trunk, pretraining_run
 
 TASKS = ("imagenet_labels", "rotation")
 _OVERRIDES = (
@@ -44,9 +44,9 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(data, tmp_path_factory):
-    """The folder of a run of 4 steps a task, and its `Pretraining`."""
+    """The folder of a run of 4 steps a task, and the `PretrainingRun`."""
     folder = str(tmp_path_factory.mktemp("run"))
-    training = training_run.Pretraining(_config(steps=4), data, folder)
+    training = pretraining_run.PretrainingRun(_config(steps=4), data, folder)
     assert training.run(StopSignals())
     return folder, training
 
@@ -106,13 +106,14 @@ def test_an_evaluation_of_the_run_gets_block4(run):
     folder, training = run
     loaded = trunks.load(folder, checkpoint=None, depth="", output_stride=16, seed=0)
     assert loaded.block4.config.output_stride == 16
-    ours, theirs = loaded.block4, training.network.heads["imagenet_labels"].block4
-    for value, expected in zip(ours.get_weights(), theirs.get_weights()):
+    block4 = loaded.block4
+    expected_block4 = training.network.heads["imagenet_labels"].block4
+    for value, expected in zip(block4.get_weights(), expected_block4.get_weights()):
         np.testing.assert_array_equal(value, expected)
 
 
 def test_recalibration_covers_block4(run, data):
-    restored = restoring.restore(run[0])
+    restored = pretrained_trunk.load(run[0])
     postnorm = restored.parts["block4"].postnorm
     before = postnorm.moving_mean.numpy()
     from_run.recalibrate(restored, data, images=4, output_stride=32)
@@ -121,39 +122,41 @@ def test_recalibration_covers_block4(run, data):
 
 def test_the_lasso_is_refused(data, tmp_path):
     with pytest.raises(UserError, match="--lasso: imagenet_labels runs the trunk at"):
-        training_run.Pretraining(_config(lasso=0.1), data, str(tmp_path))
+        pretraining_run.PretrainingRun(_config(lasso=0.1), data, str(tmp_path))
 
 
 def test_classes_that_do_not_match_are_refused(data, tmp_path):
     overrides = ("imagenet_labels.classes=1000",)
     config = _config(("imagenet_labels",), overrides)
-    with pytest.raises(UserError, match="classes=1000: expected 3, as many as"):
-        training_run.Pretraining(config, data, str(tmp_path))
+    with pytest.raises(UserError, match="classes=1000: expected 3, the number of"):
+        pretraining_run.PretrainingRun(config, data, str(tmp_path))
 
 
 def test_block4_of_another_depth_is_refused(data, tmp_path):
     overrides = (*_OVERRIDES, "imagenet_labels.depth=50")
     config = _config(("imagenet_labels",), overrides)
     with pytest.raises(UserError, match=r"^imagenet_labels\.depth='50': expected"):
-        training_run.Pretraining(config, data, str(tmp_path))
+        pretraining_run.PretrainingRun(config, data, str(tmp_path))
 
 
 def test_a_record_without_a_label_is_named(tmp_path):
-    """The manifest names two classes; record 2 is of a third."""
+    """The manifest names two classes; record 2 has a third class."""
     write_set(str(tmp_path / "data"), [6], size=(80, 80))
     path = tmp_path / "data" / "manifest.json"
     fields = {**json.loads(path.read_text()), "labels": ["a", "b"]}
     path.write_text(json.dumps(fields))
     config = _config(("imagenet_labels",))
-    message = r"^bad record [25]: has 2; expected a label from 0 to 1; build the set"
+    message = (
+        r"^bad record [25]: has 2; expected a label from 0 to 1; build the data set"
+    )
     with pytest.raises(UserError, match=message):
-        training = training_run.Pretraining(
+        training = pretraining_run.PretrainingRun(
             config, str(tmp_path / "data"), str(tmp_path)
         )
         training.run(StopSignals())
 
 
-def test_one_synchronous_step_for_all_has_one_schedule():
+def test_a_joint_step_needs_the_same_schedule():
     message = r"imagenet_labels 0\.0003 times 0\.94 every 1 epochs, rotation 0\.0003"
     with pytest.raises(UserError, match=message):
         _config(aggregation="sync")
@@ -161,12 +164,14 @@ def test_one_synchronous_step_for_all_has_one_schedule():
 
 @pytest.mark.slow
 def test_several_devices_and_a_resume_with_one(data, tmp_path):
-    """Labels on two replicas at stride 32 beside rotation at 8; then in turns."""
+    """Labels on two replicas at stride 32 and rotation at 8; then on one device."""
     groups = {"imagenet_labels": ("/CPU:1", "/CPU:2"), "rotation": ("/CPU:3",)}
-    where = assignment.Assignment(groups, ("/CPU:0",))
-    training = training_run.Pretraining(_config(steps=3), data, str(tmp_path), where)
+    assigned = assignment.Assignment(groups, ("/CPU:0",))
+    training = pretraining_run.PretrainingRun(
+        _config(steps=3), data, str(tmp_path), assigned
+    )
     assert training.run(StopSignals())
     assert training.engine.steps() == dict.fromkeys(TASKS, 3)
-    more = training_run.Pretraining(_config(steps=5), data, str(tmp_path))
+    more = pretraining_run.PretrainingRun(_config(steps=5), data, str(tmp_path))
     assert more.run(StopSignals())
     _assert_rates(tmp_path, [3e-4, 3e-4, 2.82e-4, 2.82e-4, 2.6508e-4])

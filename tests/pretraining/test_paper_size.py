@@ -1,4 +1,4 @@
-"""The paper's sizes really run: slow, about 10 GB of memory."""
+"""Training steps at the paper's sizes: slow, with about 10 GB of memory."""
 
 import resource
 
@@ -12,7 +12,7 @@ from selfsup.common.stop_signals import StopSignals
 from selfsup.data import manifest
 from selfsup.export import from_run, trunk_export
 from selfsup.hybrid.rmsprop import RMSPropConfig
-from selfsup.pretraining import configuration, training_run
+from selfsup.pretraining import configuration, pretraining_run
 from selfsup.pretraining.presets import DEFAULT_TASKS
 
 
@@ -23,14 +23,14 @@ def test_the_paper_preset_takes_a_step_of_every_task_and_exports(tmp_path):
     kind = manifest.VIDEO_FRAMES
     write_set(str(data / "videos"), [4], size=(240, 320), kind=kind)
     batches = [
-        f"{name}.batch_size={tasks.task_class(name)().least_batch_size}"
+        f"{name}.batch_size={tasks.task_class(name)().min_batch_size}"
         for name in DEFAULT_TASKS
     ]
     config = configuration.resolve(
         "paper", DEFAULT_TASKS, task_overrides=batches, steps=1, lasso=0.01
     )
     run = str(tmp_path / "run")
-    training = training_run.Pretraining(config, str(data), run)
+    training = pretraining_run.PretrainingRun(config, str(data), run)
     assert training.run(StopSignals())
     assert training.engine.steps() == dict.fromkeys(DEFAULT_TASKS, 1)
     heads = {
@@ -56,10 +56,10 @@ def test_the_papers_imagenet_baseline_takes_a_step_and_exports_block4(tmp_path):
     write_set(data, [4], size=(320, 480))
     names, batch = ["imagenet_labels"], ["imagenet_labels.batch_size=2"]
     config = configuration.resolve("paper", names, task_overrides=batch, steps=1)
-    training = training_run.Pretraining(config, data, run)
+    training = pretraining_run.PretrainingRun(config, data, run)
     assert training.run(StopSignals())
     (row,) = [row for row in history.read(run) if "loss" in row]
-    # Three classes, at first about equally likely.
+    # At first the three classes are about equally likely.
     assert row["loss"] == pytest.approx(np.log(3), abs=1.5)
     assert row["learning_rate"] == pytest.approx(2e-5 / RMSPropConfig().warmup_steps)
 

@@ -1,4 +1,4 @@
-"""Equal cost is equal computation, for every task."""
+"""Equal cost means equal computation, for every task."""
 
 import numpy as np
 import pytest
@@ -6,28 +6,26 @@ import tensorflow as tf
 
 from selfsup import tasks
 from selfsup.common.errors import UserError
-from selfsup.pretraining import computation, configuration, step_costs
-from selfsup.pretraining.training_run import build_network
+from selfsup.pretraining import configuration, multiply_adds, step_costs
+from selfsup.pretraining.network import build_network, example_specs
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
 
 def counted(preset, name, batch_size=2):
-    """Multiply-adds of a forward pass of one example, and its cost."""
+    """The network, and the multiply-adds and the cost of an example's forward pass."""
     overrides = ["imagenet_labels.classes=1000"] if name == "imagenet_labels" else []
     config = configuration.resolve(preset, [name], task_overrides=overrides)
     network = build_network(config)
-    graph = network.build(
-        name, computation.example_specs(network.tasks[name], batch_size)
-    )
-    forward = computation.multiply_adds(graph) / batch_size
+    graph = network.build(name, example_specs(network.tasks[name], batch_size))
+    forward = multiply_adds.count(graph) / batch_size
     (cost,) = step_costs.step_costs(
         config.costs, {name: 0.0}, {name: 1}, {name: forward}
     ).values()
     return network, forward, cost
 
 
-def by_hand(network, images_shape, stride):
-    """Multiply-adds of the trunk's convolutions, from their kernels' shapes alone."""
+def kernel_products(network, images_shape, stride):
+    """Multiply-adds of the trunk's convolutions, computed from the kernels' shapes."""
     _, height, width, _ = images_shape
     total, sides = 0, (height // 2, width // 2)
     total += np.prod(sides) * np.prod(network.conv1.kernel.shape)
@@ -50,7 +48,7 @@ def by_hand(network, images_shape, stride):
 
 
 @pytest.mark.parametrize("stride", [8, 16])
-def test_the_count_is_that_of_the_kernels(stride):
+def test_the_count_agrees_with_the_shapes_of_the_kernels(stride):
     trunk = Trunk(TrunkConfig(depth="tiny"))
     shape = (2, 64, 96, 3)
 
@@ -58,8 +56,8 @@ def test_the_count_is_that_of_the_kernels(stride):
         return trunk(images, output_stride=stride)
 
     graph = tf.function(forward).get_concrete_function(tf.TensorSpec(shape)).graph
-    expected = by_hand(trunk, shape, stride)
-    assert computation.multiply_adds(graph) == pytest.approx(expected, rel=0.02)
+    expected = kernel_products(trunk, shape, stride)
+    assert multiply_adds.count(graph) == pytest.approx(expected, rel=0.02)
 
 
 @pytest.mark.parametrize("name", sorted(tasks.REGISTRY))
@@ -67,14 +65,14 @@ def test_a_task_costs_what_it_computes(name):
     _, forward, cost = counted("tiny", name)
     seconds = 3600 * cost / (3 * forward)
     # Colorization at the paper's sizes: 90 hours for 1,281,167 photos.
-    of_the_paper = 90 * 3600 / (3 * 64.46e9 * 1_281_167)
-    assert seconds == pytest.approx(of_the_paper, rel=0.1)
+    expected = 90 * 3600 / (3 * 64.46e9 * 1_281_167)
+    assert seconds == pytest.approx(expected, rel=0.1)
 
 
 def test_a_graph_without_products_is_an_error():
     graph = tf.function(lambda: tf.zeros([2])).get_concrete_function().graph
     with pytest.raises(ValueError, match="no convolution and no matrix product"):
-        computation.multiply_adds(graph)
+        multiply_adds.count(graph)
 
 
 def test_products_of_every_kind_are_counted_or_refused():
@@ -86,29 +84,29 @@ def test_products_of_every_kind_are_counted_or_refused():
     specs = [tf.TensorSpec(shape) for shape in shapes]
     graph = tf.function(products).get_concrete_function(*specs).graph
     expected = 5 * 5 * 3 + 5 * 5 * 5 + (6 * 6 * 4 * 2) * 9
-    assert computation.multiply_adds(graph) == expected
+    assert multiply_adds.count(graph) == expected
 
     def einsum(a, b):
         return tf.einsum("ij,jk->ik", a, b)
 
     graph = tf.function(einsum).get_concrete_function(*specs[:2]).graph
     with pytest.raises(ValueError, match="Einsum cannot be counted"):
-        computation.multiply_adds(graph)
+        multiply_adds.count(graph)
     unknown = [tf.TensorSpec([None, 5]), specs[1]]
     graph = tf.function(tf.matmul).get_concrete_function(*unknown).graph
-    with pytest.raises(ValueError, match="its shape is not static"):
-        computation.multiply_adds(graph)
+    with pytest.raises(ValueError, match="output is not static"):
+        multiply_adds.count(graph)
 
 
-def test_what_is_given_comes_before_what_is_counted():
+def test_a_given_cost_replaces_the_counted_cost():
     forward = {"a": 1e9, "b": 2e9}
     sizes = {"a": 4, "b": 2}
-    found = step_costs.step_costs("multiply_adds", {"a": 7.0, "b": 0.0}, sizes, forward)
-    assert found == {"a": 7.0, "b": 2 * step_costs.k40_hours(2e9)}
+    costs = step_costs.step_costs("multiply_adds", {"a": 7.0, "b": 0.0}, sizes, forward)
+    assert costs == {"a": 7.0, "b": 2 * step_costs.k40_hours(2e9)}
     assert step_costs.step_costs("measured", {"a": 0, "b": 0}, sizes, forward) == {}
 
 
-def test_the_papers_hours_are_for_its_tasks():
+def test_the_papers_hours_are_for_the_papers_tasks():
     for name, hours in (("relative_position", 350), ("exemplar", 60)):
         epoch = step_costs.IMAGENET_PHOTOS * step_costs.paper_example_cost(name)
         assert epoch == pytest.approx(hours)
@@ -119,7 +117,7 @@ def test_the_papers_hours_are_for_its_tasks():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(tasks.REGISTRY))
-def test_at_the_papers_sizes_too(name):
+def test_costs_at_the_papers_sizes(name):
     _, forward, cost = counted("paper", name)
     epoch = step_costs.IMAGENET_PHOTOS * cost
     print(f"{name}: {forward / 1e9:.2f} G multiply-adds, {epoch:.1f} hours an epoch")

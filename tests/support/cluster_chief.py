@@ -8,7 +8,7 @@ import time
 # Said in the log before the summary of a run.
 SUMMARY = "summary "
 # File in the folder of the checkpoints.
-LOSSES = "lost_devices.log"
+LOST_DEVICES_LOG = "lost_devices.log"
 
 
 def main(directory, groups, limits=None, checkpoint_seconds=1e9, **options):
@@ -48,12 +48,12 @@ class _Chief:
         import mock_tasks
 
         from selfsup.hybrid import lost_device_log, placement
-        from selfsup.hybrid.cluster import server_pool, tf_config
+        from selfsup.hybrid.cluster import cluster_pool, tf_config
 
-        lost_device_log.keep_in(os.path.join(directory, LOSSES))
+        lost_device_log.keep_in(os.path.join(directory, LOST_DEVICES_LOG))
         found = tf_config.from_environment()
-        server_pool.connect(found, seconds=240.0, listen=listen)
-        pool = server_pool.ClusterPool(found, probe_seconds, server_seconds)
+        cluster_pool.connect(found, seconds=240.0, listen=listen)
+        pool = cluster_pool.ClusterPool(found, probe_seconds, server_seconds)
         with placement.spread_over(found.devices("ps")) as self._held:
             self._network = mock_tasks.Network(tuple(groups))
         devices = {
@@ -80,6 +80,7 @@ class _Chief:
             CostClock(dict.fromkeys(self._groups, 1.0)),
             CheckpointStore(directory),
             tf.train.Checkpoint(network=self._network, optimizers=optimizers),
+            steppers=self._groups.values(),
             pool=pool,
             step_seconds=step_seconds,
             say=lambda line: print(line, flush=True),
@@ -108,7 +109,7 @@ class _Chief:
             "landed": {name: int(g._landed.read_value()) for name, g in groups.items()},
             "generations": {name: group.generation for name, group in groups.items()},
             "devices": {name: group.devices for name, group in groups.items()},
-            "losses_of_devices": self._engine.losses,
+            "losses_of_devices": self._engine.device_failures,
             "pause_seconds": self._engine.pause_seconds,
             "held": self._held,
             "first": {name: sum(all[:50]) / 50 for name, all in losses.items()},

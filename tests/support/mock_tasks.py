@@ -3,12 +3,12 @@
 import numpy as np
 import tensorflow as tf
 
+from selfsup.hybrid.assignment import even_share
 from selfsup.hybrid.checkpoint import CheckpointStore
 from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.engine import Engine
 from selfsup.hybrid.group import Group
 from selfsup.hybrid.rmsprop import RMSPropConfig
-from selfsup.hybrid.worker_groups import share_of
 from selfsup.hybrid.workload import Model, Replica, Workload
 
 BATCH = 4
@@ -51,7 +51,7 @@ def batches(name, position, nan_inputs=False):
 
 def part_of(name, index, count, nan_inputs=False):
     """position -> the examples of part `index` of `count` of each batch, in order."""
-    sizes = [share_of(BATCH, one, count) for one in range(count)]
+    sizes = [even_share(BATCH, one, count) for one in range(count)]
 
     def part(position):
         first = position // sizes[index] * BATCH
@@ -67,7 +67,7 @@ def workload(
     name,
     poisoned_steps=(),
     nan_inputs=False,
-    stand_ins=None,
+    replacements=None,
     poisoned=None,
     learning_rate=0.01,
     own_batches=False,
@@ -96,8 +96,8 @@ def workload(
                 if own_batches
                 else part_of(name, index, count, nan_inputs)
             ),
-            batch_size=BATCH if own_batches else share_of(BATCH, index, count),
-            stand_ins=stand_ins,
+            batch_size=BATCH if own_batches else even_share(BATCH, index, count),
+            replacements=replacements,
         )
 
     return Workload(
@@ -105,7 +105,7 @@ def workload(
         master=replica(network, 0, 1),
         learning_rate=learning_rate,
         seed=1,
-        copy=lambda index, count: replica(Network([name]), index, count),
+        make_replica=lambda index, count: replica(Network([name]), index, count),
     )
 
 
@@ -131,4 +131,7 @@ def engine(directory, limits, weights=None, threshold=0.0, step_costs=None, **op
     optimizers = {name: group.optimizer for name, group in made.items()}
     trackable = tf.train.Checkpoint(network=network, optimizers=optimizers)
     store = CheckpointStore(str(directory))
-    return network, Engine(made, weights, limits, clock, store, trackable)
+    steppers = list(made.values())
+    return network, Engine(
+        made, weights, limits, clock, store, trackable, steppers=steppers
+    )

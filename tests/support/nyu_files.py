@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import scipy.io
 
-from data_prep.sources.nyu import mat_file, mat_listing
+from data_prep.sources.nyu import labelled_listing, mat_file
 from selfsup.common.errors import UserError
 
 # Time stamps as the raw distribution has them.
@@ -85,8 +85,8 @@ def read_all(paths):
     yield paths
     try:
         labelled, splits = paths
-        listing = yield from mat_listing.answer(
-            mat_listing.Request(labelled, splits, "depths", with_scenes=True)
+        listing = yield from labelled_listing.answer(
+            labelled_listing.Request(labelled, splits, "depths", with_scenes=True)
         )
         if isinstance(listing, str):
             return listing

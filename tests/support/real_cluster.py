@@ -6,7 +6,7 @@ import socket
 import time
 
 import cluster_chief
-import elsewhere
+import separate_network
 
 from selfsup.hybrid.cluster import tf_config
 
@@ -23,18 +23,18 @@ class RealCluster:
     """
 
     def __init__(
-        self, nursery, folder, servers=1, workers=3, elsewhere=None, own_disks=False
+        self, fork_server, folder, servers=1, workers=3, network=None, own_disks=False
     ):
         """
         Args:
-          nursery: a `Nursery`, in whose network namespace all is.
+          fork_server: a `ForkServer`, in whose network namespace all is.
           folder: of logs and checkpoints.
           servers: number of parameter servers.
           workers: number of workers.
-          elsewhere: an `elsewhere.Elsewhere`; its process is apart from the others.
+          network: a `SeparateNetwork`; its process is apart from the others.
           own_disks: whether servers see no file that the chief writes.
         """
-        self._nursery, self._folder, self._elsewhere = nursery, folder, elsewhere
+        self._fork_server, self._folder, self._network = fork_server, folder, network
         self._own_disks = own_disks
         self._checkpoints = folder / "checkpoints"
         self._checkpoints.mkdir()
@@ -51,18 +51,18 @@ class RealCluster:
                 self.start(job, index)
 
     def _host(self, job, index):
-        if self._elsewhere is None:
+        if self._network is None:
             return "127.0.0.1"
-        return self._elsewhere.host(job, index)
+        return self._network.host(job, index)
 
     @property
     def _listen(self):
-        return "network" if self._elsewhere else "loopback"
+        return "network" if self._network else "loopback"
 
     def start(self, job, index):
-        network = self._elsewhere.enter(job, index) if self._elsewhere else None
+        network = self._network.enter(job, index) if self._network else None
         hidden = str(self._checkpoints) if self._own_disks else None
-        self.servers[job, index] = self._nursery.start(
+        self.servers[job, index] = self._fork_server.start(
             "real_cluster:serve",
             self._folder / f"{job}-{index}.log",
             [self._listen, network, hidden],
@@ -74,7 +74,7 @@ class RealCluster:
         self._chiefs += 1
         log = self._folder / f"chief-{self._chiefs}.log"
         arguments = [str(self._checkpoints), groups]
-        return self._nursery.start(
+        return self._fork_server.start(
             "real_cluster:lead",
             log,
             [*arguments, {"listen": self._listen, **options}],
@@ -103,9 +103,9 @@ def serve(listen, network, hidden):
     from launch import server
 
     if network:
-        elsewhere.enter_namespace(network)
+        separate_network.enter_namespace(network)
     if hidden:
-        elsewhere.hide(hidden)
+        separate_network.hide(hidden)
     sys.argv[1:] = [f"--listen={listen}"]
     server.run()
 

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import dataclasses
 import types
 
@@ -6,12 +8,16 @@ import pytest
 import tensorflow as tf
 
 from selfsup.common.errors import UserError
-from selfsup.tasks.imagenet_labels import Config, ImagenetLabels, cross_entropy
+from selfsup.tasks.imagenet_labels import (
+    ImagenetLabels,
+    ImagenetLabelsConfig,
+    cross_entropy,
+)
 from selfsup.trunk.block4 import Block4
 
 
 def _reference(logits, labels, smoothing):
-    """Loop-written cross-entropy with smoothed targets."""
+    """Cross-entropy with smoothed targets, written as loops."""
     losses = []
     for row, label in zip(logits.astype(np.float64), labels):
         log_sum = np.log(np.sum(np.exp(row)))
@@ -22,7 +28,7 @@ def _reference(logits, labels, smoothing):
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_cross_entropy_is_the_loop_written_one(smoothing):
+def test_cross_entropy_equals_loops(smoothing):
     random = np.random.default_rng(0)
     logits = random.normal(size=(6, 7)).astype(np.float32) * 3
     labels = np.arange(6, dtype=np.int32)
@@ -45,7 +51,7 @@ def _scores(task, logits, labels):
 
 
 def test_top1_and_top5():
-    task = ImagenetLabels(Config(classes=8))
+    task = ImagenetLabels(ImagenetLabelsConfig(classes=8))
     logits = np.tile(np.arange(8, dtype=np.float32), (4, 1))
     scores = _scores(task, logits, [7, 6, 3, 2])
     assert (scores["accuracy"], scores["top5"]) == (0.25, 0.75)
@@ -55,14 +61,14 @@ def test_top1_and_top5():
 
 
 def test_fewer_than_five_classes():
-    task = ImagenetLabels(Config(classes=3))
+    task = ImagenetLabels(ImagenetLabelsConfig(classes=3))
     scores = _scores(task, np.eye(3, dtype=np.float32), [0, 1, 1])
     assert scores["accuracy"] == pytest.approx(2 / 3)
     assert scores["top5"] == 1.0 == float(task.chance({})["top5"])
 
 
 def test_the_loss_is_smoothed_and_the_metric_is_not():
-    task = ImagenetLabels(Config(classes=4, label_smoothing=0.2))
+    task = ImagenetLabels(ImagenetLabelsConfig(classes=4, label_smoothing=0.2))
     logits, targets = 5 * tf.eye(4), {"labels": tf.range(4)}
     assert float(task.loss(logits, targets)) == pytest.approx(
         _reference(logits.numpy(), range(4), 0.2), rel=1e-5
@@ -71,12 +77,16 @@ def test_the_loss_is_smoothed_and_the_metric_is_not():
     assert plain == pytest.approx(_reference(logits.numpy(), range(4), 0.0), rel=1e-5)
 
 
-def test_the_rate_is_multiplied_by_094_every_2_epochs():
-    schedule = ImagenetLabels(Config(learning_rate=0.5)).learning_rate()
+def test_the_learning_rate_is_multiplied_by_094_every_2_epochs():
+    schedule = ImagenetLabels(
+        ImagenetLabelsConfig(learning_rate=0.5)
+    ).learning_rate_schedule()
     epochs = [0.0, 1.99, 2.0, 3.9, 4.0, 100.0]
     expected = [0.5 * 0.94**times for times in (0, 0, 1, 1, 2, 50)]
-    np.testing.assert_allclose([schedule.at(one) for one in epochs], expected)
-    traced = tf.function(schedule.at)(tf.constant(3.9, tf.float64))
+    np.testing.assert_allclose(
+        [schedule.learning_rate(epoch) for epoch in epochs], expected
+    )
+    traced = tf.function(schedule.learning_rate)(tf.constant(3.9, tf.float64))
     assert float(traced) == pytest.approx(0.47)
 
 
@@ -90,17 +100,17 @@ def test_the_head_is_block4_and_a_classifier_on_its_mean(tiny):
     np.testing.assert_allclose(head(features), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_papers_head_has_slims_size(count_parameters):
-    head = ImagenetLabels(Config(classes=1000)).build_head()
+def test_the_papers_head_is_as_large_as_slims(count_parameters):
+    head = ImagenetLabels(ImagenetLabelsConfig(classes=1000)).build_head()
     trainable, _ = count_parameters(head, [1, 7, 7, 1024])
     assert trainable == pytest.approx(14.97e6 + 2048 * 1000 + 1000, rel=1e-3)
 
 
-def test_a_trunk_of_another_depth_is_named(tiny):
+def test_a_trunk_of_another_depth_is_refused(tiny):
     task = tiny("imagenet_labels")
     task.check_channels(192)
     message = (
-        r"imagenet_labels\.depth='tiny': .* takes 192 channels, the trunk has 1024"
+        r"imagenet_labels\.depth='tiny': .* takes 192 channels, but the trunk has 1024"
     )
     with pytest.raises(UserError, match=message):
         task.check_channels(1024)
@@ -121,17 +131,20 @@ def test_a_trunk_of_another_depth_is_named(tiny):
 )
 def test_bad_values_are_refused_by_name(key, value):
     with pytest.raises(UserError, match=rf"imagenet_labels\.{key}={value!r}: expected"):
-        ImagenetLabels(dataclasses.replace(Config(), **{key: value}))
+        ImagenetLabels(dataclasses.replace(ImagenetLabelsConfig(), **{key: value}))
 
 
 def _set(*labels, directory="photos"):
     return types.SimpleNamespace(labels=labels, directory=directory)
 
 
-def test_classes_come_from_the_sets():
+def test_the_number_of_classes_is_read_from_the_data_sets():
     sets = [_set("cat", "dog"), _set("cat", "dog", directory="more")]
-    assert ImagenetLabels.config_for(Config(), sets).classes == 2
-    assert ImagenetLabels.config_for(Config(classes=2), sets).classes == 2
+    assert ImagenetLabels.complete_config(ImagenetLabelsConfig(), sets).classes == 2
+    assert (
+        ImagenetLabels.complete_config(ImagenetLabelsConfig(classes=2), sets).classes
+        == 2
+    )
 
 
 @pytest.mark.parametrize(
@@ -144,12 +157,16 @@ def test_classes_come_from_the_sets():
             [_set("cat", "dog"), _set("dog", "cat", directory="more")],
             "more: has 2 classes .* same classes, in the same order, as photos",
         ),
-        (1000, [_set("cat", "dog")], r"classes=1000: expected 2, as many as photos"),
+        (
+            1000,
+            [_set("cat", "dog")],
+            r"classes=1000: expected 2, the number of classes of photos",
+        ),
     ],
 )
 def test_classes_that_do_not_fit_are_refused(classes, sets, message):
     with pytest.raises(UserError, match=f"imagenet_labels.*{message}"):
-        ImagenetLabels.config_for(Config(classes=classes), sets)
+        ImagenetLabels.complete_config(ImagenetLabelsConfig(classes=classes), sets)
 
 
 def test_a_head_needs_the_number_of_classes():
@@ -157,9 +174,9 @@ def test_a_head_needs_the_number_of_classes():
         ImagenetLabels().build_head()
 
 
-def test_a_label_that_is_no_class_fails_the_pipeline_and_names_the_record(dataset_of):
+def test_an_invalid_label_fails_the_pipeline_and_names_the_record(dataset_of):
     """The photos of the fixture have the labels 0 to 4."""
-    task = ImagenetLabels(Config(image_size=32, classes=4))
+    task = ImagenetLabels(ImagenetLabelsConfig(image_size=32, classes=4))
     examples = iter(dataset_of(task))
     assert [int(next(examples)["label"]) for _ in range(4)] == [0, 1, 2, 3]
     message = "bad record 4.png: has 4; expected a label from 0 to 3"
@@ -167,7 +184,7 @@ def test_a_label_that_is_no_class_fails_the_pipeline_and_names_the_record(datase
         next(examples)
 
 
-def test_frames_say_how_the_prediction_ranks(tiny):
+def test_frames_show_the_rank_of_the_true_class(tiny):
     task = tiny("imagenet_labels")
     images = np.zeros([3, 64, 64, 3], np.float32)
     outputs = np.tile(np.arange(9, dtype=np.float32), (3, 1))

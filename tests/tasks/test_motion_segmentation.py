@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,7 +9,10 @@ from selfsup.common.errors import UserError
 from selfsup.data import records
 from selfsup.images import square_crops
 from selfsup.tasks import motion_segmentation
-from selfsup.tasks.motion_segmentation import Config, MotionSegmentation
+from selfsup.tasks.motion_segmentation import (
+    MotionSegmentation,
+    MotionSegmentationConfig,
+)
 
 
 @pytest.fixture
@@ -52,7 +57,7 @@ def test_metrics_by_loops(task, scored):
     assert float(task.loss(*scored)) == pytest.approx(entropy, rel=1e-5)
 
 
-def test_average_precision_is_that_of_scikit_learn(task, scored):
+def test_average_precision_equals_scikit_learns(task, scored):
     logits, labels = zip(*_valid_pairs(*scored))
     expected = sklearn_metrics.average_precision_score(labels, logits)
     measured = float(task.metrics(*scored)["average_precision"])
@@ -73,7 +78,7 @@ def test_chance_is_the_score_of_the_foreground_rate(task, scored):
     assert chance["average_precision"] == pytest.approx(rate, rel=1e-5)
 
 
-def test_ignored_places_do_not_count(task, scored):
+def test_ignored_positions_do_not_count(task, scored):
     logits, targets = scored
     wild = tf.where(targets["valid"][..., None] > 0, logits, 40.0)
     before, after = (
@@ -145,9 +150,9 @@ def test_parameters_of_the_head(count_parameters):
 def test_bad_values_are_refused_by_name(key, value):
     expected = rf"motion_segmentation\.{key}={value}: expected"
     with pytest.raises(UserError, match=expected):
-        MotionSegmentation(Config(**{key: value}))
+        MotionSegmentation(MotionSegmentationConfig(**{key: value}))
 
 
 def test_average_precision_without_foreground_is_zero():
-    ones = tf.ones([4])
-    assert float(motion_segmentation.average_precision(ones, 0 * ones, ones)) == 0
+    scores, labels, valid = tf.ones([4]), tf.zeros([4]), tf.ones([4])
+    assert float(motion_segmentation.average_precision(scores, labels, valid)) == 0

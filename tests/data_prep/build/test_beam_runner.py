@@ -1,11 +1,13 @@
-"""Builds on Apache Beam's local engine; what other engines do is up to them."""
+"""Builds on Apache Beam's local engine; other engines are not tested."""
+
+from __future__ import annotations
 
 import dataclasses
 import hashlib
 import shutil
 import sys
 
-import odd_inputs
+import faulty_inputs
 import pytest
 
 from data_prep.build import beam_runner, worker_pool, writer
@@ -24,13 +26,13 @@ def _files(output):
 def local(tmp_path_factory):
     output = tmp_path_factory.mktemp("local")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker_pool, "run", odd_inputs.run_in_process)
-        return output, odd_inputs.build(output, num_shards=2)
+        patch.setattr(worker_pool, "run", faulty_inputs.run_in_process)
+        return output, faulty_inputs.build(output, num_shards=2)
 
 
 def test_same_set_as_the_local_runner(local, tmp_path, capfd):
     reference, made = local
-    by_beam = odd_inputs.build(tmp_path, num_shards=2, runner=writer.BEAM, workers=2)
+    by_beam = faulty_inputs.build(tmp_path, num_shards=2, runner=writer.BEAM, workers=2)
     assert by_beam == dataclasses.replace(made, directory=str(tmp_path))
     assert _files(tmp_path) == _files(reference)
     assert "photos: 40/40" in capfd.readouterr().err
@@ -38,40 +40,37 @@ def test_same_set_as_the_local_runner(local, tmp_path, capfd):
 
 @pytest.mark.slow
 def test_input_that_crashes_its_process_is_set_aside(tmp_path):
-    made = odd_inputs.build(
+    made = faulty_inputs.build(
         tmp_path,
-        inputs=[odd_inputs.KILLS, odd_inputs.KEYS[0]],
-        convert=odd_inputs.Convert(lethal=True),
+        inputs=[faulty_inputs.KILLS, faulty_inputs.KEYS[0]],
+        convert=faulty_inputs.Convert(lethal=True),
         validation_fraction=0.0,
         num_shards=1,
         runner=writer.BEAM,
     )
-    assert made.records("train") == odd_inputs.RECORDS_EACH
-    aside = (tmp_path / "set_aside.tsv").read_text()
-    assert aside.startswith(f"{odd_inputs.KILLS}\tcrashes the decoder")
+    assert made.records("train") == faulty_inputs.RECORDS_EACH
+    text = (tmp_path / "set_aside.tsv").read_text()
+    assert text.startswith(f"{faulty_inputs.KILLS}\tcrashes the decoder")
 
 
-def test_only_what_is_missing_is_made(local, tmp_path):
-    """Beam finishes what was begun here."""
+def test_only_missing_shards_are_written(local, tmp_path):
+    """Beam finishes a build that the local runner began."""
     reference, made = local
     shutil.copytree(reference, tmp_path, dirs_exist_ok=True)
-    lost = tmp_path / made.shards[1].file
-    lost.unlink()
+    (tmp_path / made.shards[1].file).unlink()
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.tfrecord")}
-    odd_inputs.build(tmp_path, num_shards=2, runner=writer.BEAM)
+    faulty_inputs.build(tmp_path, num_shards=2, runner=writer.BEAM)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert _files(tmp_path) == _files(reference)
 
 
-def test_vanished_inputs_end_the_build_to_be_resumed(tmp_path):
+def test_vanished_inputs_end_the_build(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / "0").write_text("input")
-    convert = odd_inputs.ReadInputs(str(folder), 0, str(tmp_path / "elsewhere"))
-    with pytest.raises(
-        UserError, match=r"(?s)in: cannot be read any more.* again to go"
-    ):
-        odd_inputs.build(
+    convert = faulty_inputs.ReadInputs(str(folder), 0, str(tmp_path / "elsewhere"))
+    with pytest.raises(UserError, match=r"(?s)in: can no longer be read.* to resume"):
+        faulty_inputs.build(
             tmp_path / "out",
             inputs=["0"],
             convert=convert,
@@ -81,25 +80,25 @@ def test_vanished_inputs_end_the_build_to_be_resumed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ("--flink_mistress=a", "Beam knows no --flink_mistress"),
-        ("--direct_num_workers=many", "not understood"),
+        ("--direct_num_workers=many", "does not understand"),
         ("--a='", "No closing quotation"),
         ("--runner=Zeus", "Zeus"),
     ],
 )
-def test_unknown_options_are_refused(tmp_path, options, told):
-    with pytest.raises(UserError, match=told):
-        odd_inputs.build(tmp_path, runner=writer.BEAM, beam_options=options)
+def test_unknown_options_are_refused(tmp_path, options, message):
+    with pytest.raises(UserError, match=message):
+        faulty_inputs.build(tmp_path, runner=writer.BEAM, beam_options=options)
 
 
 def test_options_without_beam_are_refused(tmp_path):
-    with pytest.raises(UserError, match="--runner=beam"):
-        odd_inputs.build(tmp_path, beam_options="--runner=FlinkRunner")
+    with pytest.raises(UserError, match="needs the runner 'beam'"):
+        faulty_inputs.build(tmp_path, beam_options="--runner=FlinkRunner")
 
 
-def test_beam_that_is_not_installed_is_said(tmp_path, monkeypatch):
+def test_missing_beam_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     with pytest.raises(UserError, match=r"pip install -e '\.\[beam\]'"):
-        beam_runner.run([], None, 1, None, print)
+        beam_runner.run([], None, print, workers=1, time_limit=None)

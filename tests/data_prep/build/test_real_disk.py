@@ -1,14 +1,16 @@
-"""Builds on a disk that is really full, and on one that is really read-only."""
+"""Builds on a full disk and on a read-only disk."""
+
+from __future__ import annotations
 
 import os
 import shutil
 import subprocess
 import sys
 
-import odd_inputs
+import faulty_inputs
 import pytest
 
-# A file system of the test's own, in a mount namespace of its own.
+# A small file system, in a mount namespace of its own.
 _MOUNT = "mount -t tmpfs -o size=128k tmpfs"
 _CAN_MOUNT = (
     shutil.which("unshare") is not None
@@ -19,9 +21,9 @@ _CAN_MOUNT = (
 )
 
 
-@pytest.mark.skipif(not _CAN_MOUNT, reason="the system lets nobody mount a disk")
-def test_full_and_read_only_disks_are_said_and_nothing_is_lost(tmp_path):
-    build = f"{sys.executable} {odd_inputs.__file__} {tmp_path}/disk/out 0"
+@pytest.mark.skipif(not _CAN_MOUNT, reason="the system allows no mount")
+def test_builds_resume_after_full_and_read_only_disks(tmp_path):
+    build = f"{sys.executable} {faulty_inputs.__file__} {tmp_path}/disk/out 0"
     script = f"""
 mkdir {tmp_path}/disk
 {_MOUNT} {tmp_path}/disk
@@ -49,7 +51,7 @@ cp -r {tmp_path}/disk/out {tmp_path}/saved
     assert read_only.startswith(" 1") and "Read-only file system" in read_only
     assert whole.startswith(" 1") and done.stdout.rstrip().endswith("ended with 0")
 
-    odd_inputs.build(tmp_path / "reference")
+    faulty_inputs.build(tmp_path / "reference")
     for reference in (tmp_path / "reference").glob("*.tfrecord"):
         assert (
             tmp_path / "saved" / reference.name

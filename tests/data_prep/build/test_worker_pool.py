@@ -1,73 +1,84 @@
+from __future__ import annotations
+
 import collections
 import itertools
 import os
 import signal
 import time
 
-import pool_work
+import pool_jobs
 import pytest
 
 from data_prep.build import worker_pool
-from data_prep.build.worker_pool import Died, Finished, Overran, Step
+from data_prep.build.worker_pool import (
+    JobResult,
+    StepReport,
+    WorkerDeath,
+    WorkerTimeout,
+)
 
 
 def test_steps_and_results_of_every_job():
-    events = list(worker_pool.run(pool_work.count_to, collections.deque([2, 3]), 2))
+    events = list(worker_pool.run(pool_jobs.count_to, collections.deque([2, 3]), 2))
     assert [e for e in events if e.job == 2] == [
-        Step(2, 1),
-        Step(2, 2),
-        Finished(2, 20),
+        StepReport(2, 1),
+        StepReport(2, 2),
+        JobResult(2, 20),
     ]
-    assert [e for e in events if e.job == 3][-1] == Finished(3, 30)
+    assert [e for e in events if e.job == 3][-1] == JobResult(3, 30)
 
 
-def test_dead_worker_names_its_job_and_the_others_go_on():
+def test_dead_worker_names_its_job_and_the_others_continue():
     jobs = collections.deque([-2, 1, 1, 1])
-    events = list(worker_pool.run(pool_work.count_to, jobs, 2))
+    events = list(worker_pool.run(pool_jobs.count_to, jobs, 2))
     assert [e for e in events if e.job == -2] == [
-        Step(-2, 1),
-        Step(-2, 2),
-        Died(-2, -signal.SIGKILL),
+        StepReport(-2, 1),
+        StepReport(-2, 2),
+        WorkerDeath(-2, -signal.SIGKILL),
     ]
-    assert events.count(Finished(1, 10)) == 3
+    assert events.count(JobResult(1, 10)) == 3
 
 
 def test_job_put_back_while_iterating_is_done():
     jobs = collections.deque([-1])
     results = []
-    for event in worker_pool.run(pool_work.count_to, jobs, 1):
-        if isinstance(event, Died):
+    for event in worker_pool.run(pool_jobs.count_to, jobs, 1):
+        if isinstance(event, WorkerDeath):
             jobs.append(4)
-        elif isinstance(event, Finished):
+        elif isinstance(event, JobResult):
             results.append(event.value)
     assert results == [40]
 
 
-def test_hanging_worker_is_killed_and_the_others_go_on():
-    """Of the same jobs, none is charged with what it does between its steps."""
+def test_hanging_worker_is_killed_and_the_others_continue():
+    """The time between steps does not count, in any of the jobs."""
     jobs = collections.deque(["hang", "end", "end"])
-    events = list(worker_pool.run(pool_work.hang, jobs, 2, limit=0.4))
+    events = list(worker_pool.run(pool_jobs.hang, jobs, 2, limit=0.4))
     pid, *rest = [event for event in events if event.job == "hang"]
-    assert rest == [Step("hang", None), Step("hang", "asleep"), Overran("hang", 0.4)]
-    assert events.count(Finished("end", "end")) == 2
+    assert rest == [
+        StepReport("hang", None),
+        StepReport("hang", "asleep"),
+        WorkerTimeout("hang", 0.4),
+    ]
+    assert events.count(JobResult("end", "end")) == 2
     while _runs(pid.value):
         time.sleep(0.02)
 
 
-def test_a_stop_of_everything_is_not_the_workers_time(monkeypatch):
-    """The clock jumps, as it does over Ctrl-Z, and nobody is killed."""
+def test_time_while_everything_is_stopped_does_not_count(monkeypatch):
+    """The clock jumps, as during Ctrl-Z, and no worker is killed."""
     jumps = itertools.count(0, 1000)
     monkeypatch.setattr(worker_pool.time, "monotonic", lambda: float(next(jumps)))
     jobs = collections.deque([2, 3])
-    events = list(worker_pool.run(pool_work.count_to, jobs, 1, limit=600.0))
-    assert [e for e in events if not isinstance(e, Step)] == [
-        Finished(2, 20),
-        Finished(3, 30),
+    events = list(worker_pool.run(pool_jobs.count_to, jobs, 1, limit=600.0))
+    assert [e for e in events if not isinstance(e, StepReport)] == [
+        JobResult(2, 20),
+        JobResult(3, 30),
     ]
 
 
-def test_closing_ends_the_workers():
-    events = worker_pool.run(pool_work.processor, collections.deque(range(9)), 1)
+def test_closing_stops_the_workers():
+    events = worker_pool.run(pool_jobs.process_id, collections.deque(range(9)), 1)
     pid = next(events).value
     os.kill(pid, 0)
     events.close()
@@ -76,34 +87,36 @@ def test_closing_ends_the_workers():
 
 
 def test_workers_may_be_kept_for_the_next_call():
-    members = []
+    kept = []
 
     def pid(job):
         events = worker_pool.run(
-            pool_work.processor, collections.deque([job]), 1, members=members
+            pool_jobs.process_id, collections.deque([job]), 1, kept_workers=kept
         )
-        return next(event.value for event in list(events) if isinstance(event, Step))
+        return next(
+            event.value for event in list(events) if isinstance(event, StepReport)
+        )
 
     assert pid("a") == pid("b")
-    (member,) = members
-    # One that died meanwhile is replaced.
-    member.process.kill()
-    member.process.join()
+    (worker,) = kept
+    # A worker that died in between is replaced.
+    worker.process.kill()
+    worker.process.join()
     jobs = collections.deque(["c"])
-    for event in worker_pool.run(pool_work.processor, jobs, 1, members=members):
-        if isinstance(event, Died):
+    for event in worker_pool.run(pool_jobs.process_id, jobs, 1, kept_workers=kept):
+        if isinstance(event, WorkerDeath):
             jobs.append("c")
-    (member,) = members
-    worker_pool.end(members)
-    assert not member.process.is_alive() and not members
+    (worker,) = kept
+    worker_pool.stop_workers(kept)
+    assert not worker.process.is_alive() and not kept
 
 
 def test_workers_end_with_a_killed_parent(tmp_path):
-    """A killed builder leaves no worker behind that would go on writing."""
+    """A killed builder leaves no worker that would continue to write."""
     note = tmp_path / "pid"
     parent = os.fork()
     if not parent:
-        events = worker_pool.run(pool_work.processor, collections.deque([1]), 1)
+        events = worker_pool.run(pool_jobs.process_id, collections.deque([1]), 1)
         note.write_text(str(next(events).value))
         time.sleep(600)
     while not (note.exists() and note.read_text()):
@@ -115,7 +128,7 @@ def test_workers_end_with_a_killed_parent(tmp_path):
 
 
 def _runs(pid):
-    """Whether the process runs; one that nobody waited for does not."""
+    """Whether a process runs; a zombie does not."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().split()[2] != "Z"

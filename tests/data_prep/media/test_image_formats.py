@@ -1,4 +1,6 @@
-"""Which image files are read, turned as a viewer shows them, and how others are named."""
+"""Image formats: those that are read, their orientation, and the names of the others."""
+
+from __future__ import annotations
 
 import io
 
@@ -10,7 +12,7 @@ from PIL import Image
 from data_prep.build import inputs
 from data_prep.build.shards import SetAside
 from data_prep.media import image_formats
-from data_prep.sources import photo_builder, photo_conversion
+from data_prep.sources import photo_conversion, photo_listing
 
 image_formats.register()
 ORIENTATION = 0x0112
@@ -18,7 +20,7 @@ SIZE = (64, 48)
 
 
 def _picture():
-    """A smooth color picture, uint8 [48, 64, 3]: brighter down, redder right."""
+    """A smooth color picture, uint8 [48, 64, 3]: redder right, greener down."""
     y, x = np.mgrid[0 : 1 : SIZE[1] * 1j, 0 : 1 : SIZE[0] * 1j]
     return np.round(255 * np.stack([x, y, 0.5 * (1 - x)], -1)).astype(np.uint8)
 
@@ -36,7 +38,7 @@ def _exif(orientation):
 
 
 def _shown(orientation):
-    """What a viewer shows of the stored picture (EXIF 2.3, section 4.6.4)."""
+    """How a viewer shows the stored picture (EXIF 2.3, section 4.6.4)."""
     picture = _picture()
     return {
         1: picture,
@@ -51,14 +53,14 @@ def _shown(orientation):
 
 
 def _error(data, expected):
-    """Mean difference of the record's pixels from those that are expected."""
+    """Mean difference between the pixels of the record and the expected pixels."""
     encoded, width, height = photo_conversion.encode(data)
     assert (height, width) == expected.shape[:2]
     pixels = np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"))
     return np.abs(pixels.astype(int) - expected).mean()
 
 
-# HEIF's and AVIF's writers store the turn as the formats' own, beside EXIF.
+# The writers of HEIF and AVIF store the rotation in the container too, not in EXIF only.
 TURNED = {
     "JPEG": {"quality": 95},
     "PNG": {},
@@ -71,15 +73,15 @@ TURNED = {
 
 @pytest.mark.parametrize("kind", TURNED)
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_photos_of_all_formats_are_turned_once(kind, orientation):
+def test_photos_of_all_formats_are_rotated_once(kind, orientation):
     if kind not in Image.OPEN:
         pytest.skip(f"this Pillow has no {kind}")
     data = _saved(kind, exif=_exif(orientation), **TURNED[kind])
     assert _error(data, _shown(orientation)) < 3
 
 
-def test_exif_alone_turns_no_heic():
-    """Its own boxes count (ISO/IEC 23008-12, 6.5.10), and phones keep EXIF beside."""
+def test_exif_without_a_box_does_not_rotate_heic():
+    """The boxes of the format count (ISO/IEC 23008-12, 6.5.10); phones write both."""
     data = _saved("HEIF", exif=_exif(6), quality=95)
     assert b"irot" in data
     assert _error(data.replace(b"irot", b"free"), _picture()) < 3
@@ -104,7 +106,7 @@ def test_photos_of_newer_formats_are_read(kind, mode, options):
     assert "named .jpg" in photo_conversion.convert(data, "a.jpg").note
 
 
-def test_transparent_heic_lies_over_white():
+def test_transparent_heic_is_composited_over_white():
     rgba = Image.fromarray(np.dstack([_picture() // 2, np.zeros(SIZE[::-1], np.uint8)]))
     file = io.BytesIO()
     rgba.save(file, "HEIF", quality=95)
@@ -119,7 +121,7 @@ def test_broken_files_of_newer_formats_are_set_aside(kind):
 
 
 def _thumbnail_tiff():
-    """As a camera's raw file begins."""
+    """A file that begins like the raw file of a camera."""
     return image_files.tiff(np.zeros((48, 64), int), 8, tags=[(254, 1)])
 
 
@@ -140,19 +142,19 @@ NAMED = {
 
 
 @pytest.mark.parametrize("case", NAMED)
-def test_known_formats_that_are_not_read_are_named(case):
+def test_unsupported_formats_are_named(case):
     data, reason = NAMED[case]
     with pytest.raises(SetAside, match=reason):
         photo_conversion.encode(data)
 
 
-def test_photos_of_formats_that_are_not_read_are_found(tmp_path):
+def test_finder_includes_photos_of_unsupported_formats(tmp_path):
     names = ["a.heic", "b.hif", "c.jp2", "d.jxl", "e.dng", "f.CR3"]
     for name in names:
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "by content").write_bytes(_saved("HEIF"))
     (tmp_path / "by content too").write_bytes(_saved("JPEG2000"))
     (tmp_path / "film").write_bytes(b"\0\0\0\x18ftypisom" + bytes(40))
-    found = inputs.Finder(str(tmp_path), photo_builder.looks_like_photo)
-    assert sorted(found) == sorted([*names, "by content", "by content too"])
-    assert found.others == 1
+    finder = inputs.FileFinder(str(tmp_path), photo_listing.looks_like_photo)
+    assert sorted(finder) == sorted([*names, "by content", "by content too"])
+    assert finder.num_others == 1

@@ -1,4 +1,6 @@
-"""Small faults around a whole picture are mended, all others are not."""
+"""Files with a whole picture are repaired, and no others."""
+
+from __future__ import annotations
 
 import io
 import struct
@@ -58,7 +60,7 @@ def test_a_jpeg_that_lacks_more_is_broken(kind, lacking):
 
 
 def test_a_file_that_was_never_filled_is_broken():
-    """Zeros are bits of pixels to a decoder, which finds gray in them."""
+    """A decoder takes zeros for pixels, and makes them gray."""
     whole = _jpeg()
     with pytest.raises(SetAside, match="is broken"):
         photo_conversion.encode(whole[:-400] + bytes(5000))
@@ -67,12 +69,12 @@ def test_a_file_that_was_never_filled_is_broken():
 
 
 def test_a_progressive_jpeg_that_lacks_a_scan_is_broken():
-    """It ends where a scan ends, and has a picture: a coarse one."""
+    """The file ends where a scan ends, and has a coarse picture."""
     data = _jpeg(progressive=True)
     last = data.rindex(b"\xff\xda")
-    for after in (b"", bytes(5000)):
+    for padding in (b"", bytes(5000)):
         with pytest.raises(SetAside, match="is broken"):
-            photo_conversion.encode(data[:last] + after)
+            photo_conversion.encode(data[:last] + padding)
 
 
 def _animated(frame):
@@ -89,10 +91,10 @@ BAD_FRAMES = {
 
 
 @pytest.mark.parametrize("case", BAD_FRAMES)
-def test_a_bad_frame_table_spoils_no_picture(case):
+def test_a_png_with_a_bad_frame_table_is_used(case):
     photo = photo_conversion.convert(_animated(BAD_FRAMES[case]), "a.png")
-    found = np.asarray(Image.open(io.BytesIO(photo.encoded)))
-    np.testing.assert_array_equal(found, np.asarray(_picture()))
+    pixels = np.asarray(Image.open(io.BytesIO(photo.encoded)))
+    np.testing.assert_array_equal(pixels, np.asarray(_picture()))
     assert photo.note == "animated PNG with a broken frame table, still picture used"
     good = struct.pack(">IIIIIHHBB", 0, *SIZE, 0, 0, 1, 25, 0, 0)
     assert not photo_conversion.convert(_animated(good), "a.png").note

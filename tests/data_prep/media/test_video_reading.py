@@ -1,4 +1,6 @@
-"""Pictures and times of video files: as they are shown, whatever container."""
+"""Pictures and times of video files in many containers, as a player shows them."""
+
+from __future__ import annotations
 
 import io
 import os
@@ -12,7 +14,7 @@ from selfsup.common.errors import UserError
 from tests.data_prep.trajectories import clips
 
 FRAMES = 20
-# Container, encoder of the pictures, and of a sound.
+# File name, encoder of the pictures and encoder of the sound.
 CONTAINERS = [
     *(("a.mp4", "mpeg4", "aac"), ("a.m4v", "libx264", None)),
     *(("a.mov", "mpeg4", "aac"), ("a.3gp", "mpeg4", None)),
@@ -37,7 +39,9 @@ def write(folder, name, codec, audio=None, seconds=3.0, **options):
 
 
 @pytest.mark.parametrize(("name", "codec", "audio"), CONTAINERS)
-def test_all_of_a_video_is_read_whose_sound_is_longer(tmp_path, name, codec, audio):
+def test_every_picture_is_read_although_the_sound_is_longer(
+    tmp_path, name, codec, audio
+):
     path = write(tmp_path, name, codec, audio)
     info = video_reading.probe(str(path))
     assert (info.frames, info.truncated) == (FRAMES, "")
@@ -45,34 +49,34 @@ def test_all_of_a_video_is_read_whose_sound_is_longer(tmp_path, name, codec, aud
     assert info.fps == pytest.approx(clips.FPS, abs=0.4)
     np.testing.assert_allclose(info.times, np.arange(FRAMES) / clips.FPS, atol=0.011)
     assert (info.height, info.width) == (clips.HEIGHT, clips.WIDTH)
-    indices, images = zip(*video_reading.frames(str(path)))
+    indices, images = zip(*video_reading.read_frames(str(path)))
     assert list(indices) == list(range(FRAMES))
     error = [
         np.abs(x - y.astype(float)).mean() for x, y in zip(images, clips.moving(FRAMES))
     ]
-    # GIF has 256 colours.
+    # GIF has 256 colors.
     assert max(error) < (45 if codec == "gif" else 25)
 
 
 @pytest.mark.parametrize("sound_first", [False, True])
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
-def test_no_picture_is_lost_at_the_end(tmp_path, name, sound_first):
-    """A decoder of H.264 holds some back, until it is told that no more come."""
+def test_last_pictures_are_read(tmp_path, name, sound_first):
+    """A decoder of H.264 keeps some pictures until it is flushed."""
     path = write(tmp_path, name, "libx264", "aac", sound_first=sound_first)
     with av.open(str(path)) as container:
         assert container.streams.video[0].index == int(sound_first)
     assert video_reading.probe(str(path)).frames == FRAMES
-    assert len(list(video_reading.frames(str(path)))) == FRAMES
+    assert len(list(video_reading.read_frames(str(path)))) == FRAMES
 
 
-def test_other_streams_are_passed_over(tmp_path):
-    """Such as time codes, and the places and motions that phones record."""
+def test_other_streams_are_ignored(tmp_path):
+    """For example time codes, or the positions and motions that phones record."""
     path = write(tmp_path, "a.mov", "libx264", metadata={"timecode": "00:00:00:00"})
     with av.open(str(path)) as container:
         assert len(container.streams.data) == 1
     info = video_reading.probe(str(path))
     assert (info.frames, info.truncated) == (FRAMES, "")
-    assert len(list(video_reading.frames(str(path)))) == FRAMES
+    assert len(list(video_reading.read_frames(str(path)))) == FRAMES
 
 
 @pytest.mark.parametrize(
@@ -97,7 +101,7 @@ def test_files_that_were_cut_off_are_truncated(tmp_path, name, codec, options, s
     info = video_reading.probe(str(clips.cut(path, 0.6)))
     assert 0 < info.frames < len(images)
     assert "that the header declares" in info.truncated or (
-        "cannot be decoded, of data that go on" in info.truncated
+        "cannot be decoded, but data continue" in info.truncated
     )
 
 
@@ -108,8 +112,8 @@ def test_files_that_were_cut_off_are_truncated(tmp_path, name, codec, options, s
         *(("a.mkv", "mpeg4", {"live": "1"}), ("a.wmv", "wmv2", {})),
     ],
 )
-def test_what_says_no_length_is_used_as_far_as_it_goes(tmp_path, name, codec, options):
-    """As streamed: nothing tells how much more was meant to come."""
+def test_files_without_a_declared_duration_are_used(tmp_path, name, codec, options):
+    """In streaming formats, nothing shows that pictures are missing."""
     images = clips.moving(80)
     path = clips.cut(write(tmp_path, name, codec, images=images, **options), 0.7)
     info = video_reading.probe(str(path))
@@ -117,27 +121,27 @@ def test_what_says_no_length_is_used_as_far_as_it_goes(tmp_path, name, codec, op
     assert not info.truncated
 
 
-def test_a_header_of_an_index_alone_is_no_evidence(tmp_path):
-    """The count of pictures in MP4 has those that an edit list hides."""
+def test_hidden_pictures_do_not_count_as_missing(tmp_path):
+    """The number of pictures in MP4 includes those that an edit list hides."""
     path = clips.trimmed(
         write(tmp_path, "a.mp4", "mpeg4", images=clips.moving(50)), 30, 15
     )
     info = video_reading.probe(str(path))
     assert (info.frames, info.truncated) == (15, "")
     assert info.seconds == pytest.approx(0.6)
-    first = next(video_reading.frames(str(path)))[1]
+    first = next(video_reading.read_frames(str(path)))[1]
     assert np.abs(first - clips.moving(50)[30].astype(float)).mean() < 25
 
 
 def test_a_file_whose_end_was_never_written_is_truncated(tmp_path):
-    """As left by downloads that reserve the space: the index is whole, the data zeros."""
+    """An interrupted download may leave a whole index, and zeros for data."""
     path = write(tmp_path, "a.mp4", "libx264", movflags="faststart")
     data = path.read_bytes()
     path.write_bytes(data[: len(data) * 7 // 10].ljust(len(data), b"\0"))
     info = video_reading.probe(str(path))
     assert 0 < info.frames < FRAMES
     assert info.truncated.startswith("pictures after 0.")
-    assert info.truncated.endswith("cannot be decoded, of data that go on to 0.76 s")
+    assert info.truncated.endswith("cannot be decoded, but data continue to 0.76 s")
 
 
 @pytest.mark.parametrize(
@@ -152,8 +156,8 @@ def test_times_are_those_of_the_file(tmp_path, name, codec):
     assert not info.truncated
 
 
-def test_streams_that_were_put_together_go_on(tmp_path):
-    """Their time stamps jump back; nothing of the second is lost or before the first."""
+def test_joined_streams_are_read_as_one_video(tmp_path):
+    """The time stamps jump back; every picture is read, in ascending order of time."""
     path = write(tmp_path, "a.ts", "mpeg2video")
     path.write_bytes(2 * path.read_bytes())
     info = video_reading.probe(str(path))
@@ -161,7 +165,7 @@ def test_streams_that_were_put_together_go_on(tmp_path):
     assert (np.diff(info.times) > 0).all()
 
 
-# a, b, c, d of the display matrix, and what a stored picture then looks like.
+# a, b, c, d of the display matrix, and how a player shows a stored picture.
 ORIENTATIONS = [
     ((1, 0, 0, 1), lambda x: x),
     ((-1, 0, 0, 1), lambda x: x[:, ::-1]),
@@ -175,21 +179,21 @@ ORIENTATIONS = [
 
 
 @pytest.mark.parametrize(("matrix", "turn"), ORIENTATIONS)
-def test_pictures_are_turned_and_mirrored(tmp_path, matrix, turn):
+def test_pictures_are_rotated_and_mirrored(tmp_path, matrix, turn):
     path = write(tmp_path, "a.mp4", "mpeg4", images=3 * [clips.picture()])
     clips.with_matrix(path, *matrix)
     expected = turn(clips.picture()).astype(float)
     info = video_reading.probe(str(path))
     assert (info.height, info.width) == expected.shape[:2]
-    for _, image in video_reading.frames(str(path)):
+    for _, image in video_reading.read_frames(str(path)):
         assert image.shape == expected.shape
         assert np.median(np.abs(image - expected)) < 6
     expected = turn(clips.picture(24, 32)).astype(float)
-    _, image = next(video_reading.frames(str(path), size=expected.shape[:2]))
+    _, image = next(video_reading.read_frames(str(path), size=expected.shape[:2]))
     assert np.median(np.abs(image - expected)) < 6
 
 
-def test_a_quarter_turn_is_that_of_ffmpeg(tmp_path):
+def test_a_quarter_turn_has_the_direction_of_ffmpeg(tmp_path):
     path = write(tmp_path, "a.mp4", "mpeg4", images=3 * [clips.picture()])
     clips.with_matrix(path, 0, -1, 1, 0)
     with av.open(str(path)) as container:
@@ -197,7 +201,7 @@ def test_a_quarter_turn_is_that_of_ffmpeg(tmp_path):
 
 
 @pytest.mark.parametrize(("space", "yuv"), [(1, (63, 102, 240)), (5, (81, 90, 240))])
-def test_colours_are_those_that_the_stream_declares(tmp_path, space, yuv):
+def test_colors_are_those_that_the_stream_declares(tmp_path, space, yuv):
     """Red, in BT.709 and in BT.601."""
     path = tmp_path / "a.mkv"
     with av.open(str(path), "w") as container:
@@ -209,7 +213,7 @@ def test_colours_are_those_that_the_stream_declares(tmp_path, space, yuv):
             plane.update(bytes([value]) * plane.buffer_size)
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    _, image = next(video_reading.frames(str(path)))
+    _, image = next(video_reading.read_frames(str(path)))
     np.testing.assert_allclose(image[16, 16], [0, 0, 255], atol=3)
 
 
@@ -224,34 +228,34 @@ def test_new_codecs_and_deep_pixels_are_read(tmp_path, codec, pixels):
     images = 3 * [clips.picture(64, 96)]
     path = clips.write(tmp_path / "a.mp4", codec, images, pixels=pixels)
     assert video_reading.probe(str(path)).frames == 3
-    for _, image in video_reading.frames(str(path)):
+    for _, image in video_reading.read_frames(str(path)):
         assert np.median(np.abs(image.astype(float) - images[0])) < 6
 
 
 def test_a_picture_of_another_size_is_resized(tmp_path):
-    """Some streams change it, as when a phone is turned while it records."""
+    """The size changes in some streams, as when a phone is rotated while it records."""
     parts = [
         write(tmp_path, f"{n}.m2v", "mpeg2video", images=3 * [clips.picture(*size)])
         for n, size in enumerate([(48, 64), (64, 48)])
     ]
     path = tmp_path / "a.m2v"
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
-    shapes = [image.shape for _, image in video_reading.frames(str(path))]
+    shapes = [image.shape for _, image in video_reading.read_frames(str(path))]
     # FFmpeg drops the last picture before the change.
     assert shapes == 5 * [(48, 64, 3)]
 
 
 @pytest.mark.parametrize(
-    ("code", "said"), [(b"evc1", "evc (evc1 "), (b"zzzz", "unknown (zzzz ")]
+    ("code", "name"), [(b"evc1", "evc (evc1 "), (b"zzzz", "unknown (zzzz ")]
 )
-def test_a_codec_that_cannot_be_decoded_is_named(tmp_path, code, said):
+def test_a_codec_that_cannot_be_decoded_is_named(tmp_path, code, name):
     path = write(tmp_path, "a.mp4", "mpeg4")
     data = path.read_bytes()
     path.write_bytes(data.replace(b"mp4v", code).replace(b"esds", b"free"))
     with pytest.raises(UserError) as raised:
         video_reading.probe(str(path))
-    assert f"{path}: its codec, {said}" in str(raised.value)
-    assert "cannot be decoded by FFmpeg" in str(raised.value)
+    assert f"{path}: has the codec {name}" in str(raised.value)
+    assert "installed with PyAV, cannot decode" in str(raised.value)
 
 
 def test_sound_is_no_video(tmp_path):
@@ -262,7 +266,7 @@ def test_sound_is_no_video(tmp_path):
         video_reading.probe(str(path))
 
 
-# What FFmpeg follows where it may; each names the video beside it.
+# Files that FFmpeg follows if it may; each names the video beside it.
 LISTS = {
     "m3u.mp4": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:2,\n{}\n#EXT-X-ENDLIST\n",
     "m3u.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:2,\n{}\n#EXT-X-ENDLIST\n",
@@ -280,16 +284,16 @@ def test_lists_of_other_files_are_refused(tmp_path, name, monkeypatch):
     assert video_reading.probe(str(real)).frames == FRAMES
     path = tmp_path / name
     path.write_text(LISTS[name].format(real), "utf-8")
-    # Else the names in the list would have to be relative to somewhere else.
+    # The names in some lists are relative to the working folder.
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="cannot be opened as a video"):
         video_reading.probe(str(path))
     with pytest.raises(UserError, match="cannot be opened as a video"):
-        next(video_reading.frames(str(path)))
+        next(video_reading.read_frames(str(path)))
 
 
-def test_ffmpeg_would_follow_them(tmp_path):
-    """Else these guards were in vain: each of the two is enough."""
+def test_without_the_options_ffmpeg_follows_lists(tmp_path):
+    """This shows that the options are needed; each of the two suffices."""
     real = write(tmp_path, "real.ts", "mpeg1video")
     path = tmp_path / "list.m3u8"
     path.write_text(LISTS["m3u.m3u8"].format(real))
@@ -304,7 +308,7 @@ def test_ffmpeg_would_follow_them(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no video", bytes(5000)])
-def test_what_is_no_video_is_refused(tmp_path, content):
+def test_other_files_are_refused(tmp_path, content):
     (tmp_path / "a.mp4").write_bytes(content)
     with pytest.raises(
         UserError, match=r"a\.mp4: cannot be opened as a video: Invalid"
@@ -312,7 +316,7 @@ def test_what_is_no_video_is_refused(tmp_path, content):
         video_reading.probe(str(tmp_path / "a.mp4"))
 
 
-def test_a_file_without_its_index_says_so(tmp_path):
+def test_a_file_without_its_index_is_refused(tmp_path):
     path = clips.cut(write(tmp_path, "a.mp4", "mpeg4"), 0.5)
     with pytest.raises(
         UserError, match="cannot be opened as a video: moov atom not found"
@@ -330,7 +334,7 @@ def test_names_may_have_any_bytes(tmp_path):
         plain = write(tmp_path, "plain" + os.path.splitext(path)[1], codec)
         os.rename(plain, path)
         assert video_reading.probe(path).frames == FRAMES
-        assert len(list(video_reading.frames(path))) == FRAMES
+        assert len(list(video_reading.read_frames(path))) == FRAMES
 
 
 def test_titles_may_have_any_bytes(tmp_path):
@@ -339,7 +343,7 @@ def test_titles_may_have_any_bytes(tmp_path):
     assert video_reading.probe(str(path)).frames == FRAMES
 
 
-def test_a_disk_that_fails_is_no_end_of_a_video(tmp_path, monkeypatch):
+def test_a_disk_error_is_not_taken_for_the_end_of_a_video(tmp_path, monkeypatch):
     path = write(tmp_path, "a.mkv", "libx264")
     data = path.read_bytes()
 
@@ -358,14 +362,14 @@ def test_a_disk_that_fails_is_no_end_of_a_video(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("fps", [24, 7.6, 30000 / 1001, 240, 1 / 3])
-def test_what_is_written_is_read(tmp_path, fps):
+def test_written_videos_can_be_read(tmp_path, fps):
     path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4")
     images = [np.kron(x, np.ones([2, 2, 1], np.uint8)) for x in clips.moving(6)]
     video_writing.write(path, iter(images), fps)
     info = video_reading.probe(path)
     assert info.frames == 6
     assert info.fps == pytest.approx(fps, rel=0.001)
-    for index, image in video_reading.frames(path):
+    for index, image in video_reading.read_frames(path):
         assert np.abs(image.astype(float) - images[index]).mean() < 20
     assert len(os.listdir(tmp_path)) == 1
 

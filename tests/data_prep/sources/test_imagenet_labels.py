@@ -9,15 +9,14 @@ import pytest
 import scipy.io
 
 from data_prep.build import worker_pool
-from data_prep.sources import imagenet_labels
-from data_prep.sources import imagenet_meta as meta_mat_module
+from data_prep.sources import imagenet_labels, imagenet_synsets
 from selfsup.common.errors import UserError
 
 WNIDS = ("n02119789", "n02100735", "n02110185")
 
 
 def meta_mat(wnids=WNIDS):
-    """Bytes of a meta.mat: synsets in the order of their ids, then an inner node."""
+    """Returns a meta.mat: synsets in the order of their ids, then an inner node."""
     names = ("ILSVRC2012_ID", "WNID", "words", "num_children", "children")
     synsets = np.zeros((len(wnids) + 1, 1), dtype=[(name, "O") for name in names])
     for index, wnid in enumerate(wnids):
@@ -30,7 +29,7 @@ def meta_mat(wnids=WNIDS):
 
 
 def devkit(ids, wnids=WNIDS, leave_out="", format=tarfile.USTAR_FORMAT):
-    """Bytes of an ILSVRC2012_devkit_t12.tar."""
+    """Returns an ILSVRC2012_devkit_t12.tar."""
     lines = "".join(f"{number}\n" for number in ids).encode()
     members = {
         "data/ILSVRC2012_validation_ground_truth.txt": lines,
@@ -49,13 +48,13 @@ def devkit(ids, wnids=WNIDS, leave_out="", format=tarfile.USTAR_FORMAT):
 
 @pytest.fixture
 def in_process(monkeypatch):
-    """Saves the second that a process of its own takes for every meta.mat."""
-    monkeypatch.setattr(meta_mat_module, "read", meta_mat_module.parse)
+    """Parses meta.mat in this process, which saves a second per test."""
+    monkeypatch.setattr(imagenet_synsets, "read", imagenet_synsets.parse)
 
 
 @pytest.fixture
 def read(tmp_path):
-    """Callable: files' contents -> `GroundTruth`."""
+    """A function from the contents of the files to `GroundTruth`."""
 
     def read_contents(labels, synsets=None):
         path, other = tmp_path / "labels", tmp_path / "synsets"
@@ -83,7 +82,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_all_ways_say_the_same(read, in_process, way):
+def test_all_formats_give_the_same_labels(read, in_process, way):
     truth = read(*WAYS[way])
     assert truth.by_number == EXPECTED
     assert len(truth) == 4
@@ -114,7 +113,7 @@ def test_images_without_a_label(read):
         truth.class_of("0.JPEG")
     with pytest.raises(KeyError, match="image number 999"):
         truth.class_of("9" * 5000 + ".JPEG")
-    with pytest.raises(KeyError, match="no number at the end of its name"):
+    with pytest.raises(KeyError, match="name does not end in a number"):
         truth.class_of("cover.JPEG")
 
 
@@ -122,9 +121,9 @@ SORTED = "".join(f"n{number:08d}\n" for number in range(1000))
 REFUSED = {
     "empty": (b"", None, "is empty"),
     "blank": ("\n\n", None, "no lines of text"),
-    "binary": (b"\xff\xfe\x00\x01", None, "is no text file; expected"),
-    "zeros": (b"\0" * 600, None, "is no text file; expected"),
-    "no synsets": ("1\n2\n", None, "holds ILSVRC2012_IDs.*give --synsets=meta.mat"),
+    "binary": (b"\xff\xfe\x00\x01", None, "is not a text file; expected"),
+    "zeros": (b"\0" * 600, None, "is not a text file; expected"),
+    "no synsets": ("1\n2\n", None, "holds ILSVRC2012_IDs.*give meta.mat .* as synsets"),
     "sorted synsets": ("1\n", SORTED, "is sorted by WNID"),
     "unknown id": (
         "1\n9\n",
@@ -134,22 +133,26 @@ REFUSED = {
     "id 0": ("0\n", meta_mat(), "line 1: ILSVRC2012_ID 0"),
     "no id": ("1\nn02119789\n", meta_mat(), "line 2: 'n02119789', expected an ILS"),
     "gap": ("1\n\n2\n", meta_mat(), "line 2 is blank"),
-    "broken mat": ("1\n", meta_mat()[:300], "no meta.mat with `synsets`"),
-    "cut devkit": (gzip.compress(devkit([1]))[:200], None, "is broken, or no archive"),
-    "no archive": (gzip.compress(b"text"), None, "is broken, or no archive"),
+    "broken mat": ("1\n", meta_mat()[:300], "not a meta.mat with `synsets`"),
+    "cut devkit": (
+        gzip.compress(devkit([1]))[:200],
+        None,
+        "is broken, or not an archive",
+    ),
+    "no archive": (gzip.compress(b"text"), None, "is broken, or not an archive"),
     "no truth": (
         devkit([1], leave_out="truth"),
         None,
-        "holds no ILSVRC2012_validation_ground_truth.txt",
+        "does not contain ILSVRC2012_validation_ground_truth.txt",
     ),
-    "no meta": (devkit([1], leave_out="meta"), None, "holds no meta.mat"),
+    "no meta": (devkit([1], leave_out="meta"), None, "does not contain meta.mat"),
     "bomb": (gzip.compress(bytes(65 << 20)), None, "over 64 MiB unpacked"),
     "solution": (
         "ImageId,PredictionString\na,b\n",
         None,
         "line 2: expected image,WNID",
     ),
-    "no csv": ("ImageId,x\na,n02119789 " + "9" * 200000, None, "is no CSV file"),
+    "no csv": ("ImageId,x\na,n02119789 " + "9" * 200000, None, "is not a CSV file"),
     "long id": ("1\n" + "9" * 5000, meta_mat(), "line 2: '999.*expected an ILSVRC"),
     "no solution": ("ImageId,PredictionString\n", None, "no image after"),
 }
@@ -163,14 +166,12 @@ def test_other_files_are_refused(read, in_process, case):
 
 
 def test_missing_and_large_files_are_named(tmp_path):
-    with pytest.raises(
-        UserError, match=r"--validation_labels=.*nowhere: cannot be read"
-    ):
+    with pytest.raises(UserError, match="nowhere: cannot be read"):
         imagenet_labels.read_ground_truth(str(tmp_path / "nowhere"))
     large = tmp_path / "large"
     with open(large, "wb") as file:
         file.truncate(65 << 20)
-    with pytest.raises(UserError, match="over 64 MiB: no list of labels"):
+    with pytest.raises(UserError, match="over 64 MiB: not a list of labels"):
         imagenet_labels.read_ground_truth(str(large))
 
 
@@ -179,13 +180,13 @@ def test_meta_mat_is_read_in_a_child(read):
 
 
 def test_a_meta_mat_cannot_take_all_memory(read):
-    """A megabyte that says 2 GiB."""
+    """The file has a megabyte, and declares 2 GiB."""
     zeros = zlib.compress(_element(14, _array_header(1 << 28) + bytes(1 << 20)))
     assert len(zeros) < 1 << 20
     file = io.BytesIO()
     scipy.io.savemat(file, {})
     cells = file.getvalue()[:128] + struct.pack("<II", 15, len(zeros)) + zeros
-    with pytest.raises(UserError, match=r"no meta\.mat with `synsets`.*MemoryError"):
+    with pytest.raises(UserError, match=r"not a meta\.mat with `synsets`.*MemoryError"):
         read("1\n", cells)
 
 
@@ -194,7 +195,7 @@ def _element(kind, data):
 
 
 def _array_header(count):
-    """Of a MATLAB 5 cell array, `synsets`, of `count` cells."""
+    """Returns the header of a MATLAB 5 cell array, `synsets`, of `count` cells."""
     return (
         _element(6, struct.pack("<II", 1, 0))
         + _element(5, struct.pack("<ii", count, 1))
@@ -204,7 +205,7 @@ def _array_header(count):
 
 @pytest.mark.parametrize("pax", [False, True])
 def test_sparse_members_are_refused(read, pax):
-    """A sparse file of 2 KB stands for any number of bytes."""
+    """A sparse file of 2 KB may declare any number of bytes."""
     member = tarfile.TarInfo("data/meta.mat")
     if pax:
         member.pax_headers = {
@@ -229,7 +230,7 @@ def test_sparse_members_are_refused(read, pax):
 
 @pytest.fixture
 def kept_child(monkeypatch):
-    """Reads every meta.mat in the same process, until one crashes it: some do."""
+    """Reads all meta.mat files in the same child, until a file crashes it."""
     members, run = [], worker_pool.run
 
     def run_kept(work, jobs, workers, limit):
@@ -237,11 +238,11 @@ def kept_child(monkeypatch):
 
     monkeypatch.setattr(worker_pool, "run", run_kept)
     yield
-    worker_pool.end(members)
+    worker_pool.stop_workers(members)
 
 
 def test_mutated_devkits_are_read_or_refused(read, kept_child):
-    """Whatever the bytes of meta.mat, of the lists or of the archive around them."""
+    """The mutations change meta.mat, the lists and the archive around them."""
     whole = devkit([2, 1, 3, 2])
     random = np.random.default_rng(5)
     used = 0

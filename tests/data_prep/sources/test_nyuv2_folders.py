@@ -3,15 +3,21 @@ import io
 import os
 
 import cv2
+import faulty_inputs
 import numpy as np
-import odd_inputs
 import pytest
 import tensorflow as tf
 from PIL import Image
 
 from data_prep.build import worker_pool
 from data_prep.build.writer import Input, SetAside
-from data_prep.sources.nyu import depth_files, folders, pairing
+from data_prep.sources.nyu import (
+    depth_decoding,
+    folder_builder,
+    folder_conversion,
+    folder_listing,
+    pairing,
+)
 from selfsup.common.errors import UserError
 from selfsup.data import records
 
@@ -40,8 +46,8 @@ def _convert(tmp_path, depth="0.png", **changes):
         "resize_depth": False,
         "min_valid": 0.01,
     }
-    convert = folders.FolderConverter(**{**options, **changes})
-    detail = folders.detail(str(tmp_path / "depth"), depth)
+    convert = folder_conversion.FolderConverter(**{**options, **changes})
+    detail = folder_conversion.detail(str(tmp_path / "depth"), depth)
     made = convert(Input("0.jpg", "", detail))
     return records.parse(made.records[0], (records.IMAGE, records.DEPTH))
 
@@ -54,22 +60,22 @@ def _expected(unit=0.001, invalid=(0, 65535)):
 def test_depth_is_kept_to_the_step(tmp_path, extension):
     _write_photo(tmp_path / "rgb/0.jpg")
     _write_depth(tmp_path / f"depth/0.{extension}")
-    found = _convert(tmp_path, f"0.{extension}", depth_unit=0.0002)
-    np.testing.assert_array_equal(found["depth"][..., 0], _expected(0.0002))
-    assert found["image"].shape == (HEIGHT, WIDTH, 3)
+    record = _convert(tmp_path, f"0.{extension}", depth_unit=0.0002)
+    np.testing.assert_array_equal(record["depth"][..., 0], _expected(0.0002))
+    assert record["image"].shape == (HEIGHT, WIDTH, 3)
 
 
 def test_a_pgm_with_another_maximum_is_not_scaled():
     data = b"P5\n2 1\n10000\n" + np.array([7, 10000], ">u2").tobytes()
-    assert depth_files.decode(data).tolist() == [[7, 10000]]
+    assert depth_decoding.decode(data).tolist() == [[7, 10000]]
 
 
 def test_other_invalid_values(tmp_path):
     _write_photo(tmp_path / "rgb/0.jpg")
     _write_depth(tmp_path / "depth/0.png")
-    found = _convert(tmp_path, invalid=(int(STEPS[9, 9]),))
+    record = _convert(tmp_path, invalid=(int(STEPS[9, 9]),))
     expected = _expected(invalid=(STEPS[9, 9],))
-    np.testing.assert_array_equal(found["depth"][..., 0], expected)
+    np.testing.assert_array_equal(record["depth"][..., 0], expected)
 
 
 def test_depth_of_another_size(tmp_path):
@@ -77,9 +83,9 @@ def test_depth_of_another_size(tmp_path):
     _write_depth(tmp_path / "depth/0.png", STEPS[::2, ::2])
     with pytest.raises(SetAside, match="25x20 pixels, the photo 50x40"):
         _convert(tmp_path)
-    found = _convert(tmp_path, resize_depth=True)["depth"][..., 0]
+    depth = _convert(tmp_path, resize_depth=True)["depth"][..., 0]
     expected = _expected()[::2, ::2].repeat(2, 0).repeat(2, 1)
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(depth, expected)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +104,7 @@ def test_depth_of_another_size(tmp_path):
         (lambda path: _save(path, 9 * STEPS.astype(np.int32)), "beyond 16 bits"),
     ],
 )
-def test_what_is_no_depth_is_set_aside(tmp_path, write, reason):
+def test_images_without_depth_are_set_aside(tmp_path, write, reason):
     _write_photo(tmp_path / "rgb/0.jpg")
     (tmp_path / "depth").mkdir()
     write(tmp_path / "depth/0.png")
@@ -118,7 +124,7 @@ def _turned(orientation):
     return exif
 
 
-def test_a_photo_that_is_turned_otherwise_than_its_depth_is_set_aside(tmp_path):
+def test_a_photo_turned_differently_than_its_depth_is_set_aside(tmp_path):
     _write_photo(tmp_path / "rgb/0.jpg", exif=_turned(3))
     _write_depth(tmp_path / "depth/0.png")
     with pytest.raises(SetAside, match=r"rotated by EXIF .orientation 3., its depth"):
@@ -137,10 +143,10 @@ def test_a_photo_and_its_depth_are_turned_together(tmp_path, extension):
     (tmp_path / "depth").mkdir()
     path = tmp_path / f"depth/0.{extension}"
     Image.fromarray(STEPS).save(path, exif=_turned(6))
-    found = _convert(tmp_path, path.name)
-    np.testing.assert_array_equal(found["depth"][..., 0], np.rot90(_expected(), -1))
-    # The photo is brighter down, as it is stored, so to the left as it is shown.
-    columns = found["image"].numpy().astype(int).mean((0, 2))
+    record = _convert(tmp_path, path.name)
+    np.testing.assert_array_equal(record["depth"][..., 0], np.rot90(_expected(), -1))
+    # The stored photo is brighter at the bottom; the upright photo, at the left.
+    columns = record["image"].numpy().astype(int).mean((0, 2))
     assert columns.shape == (HEIGHT,)
     assert columns[0] > columns[-1] + 100
 
@@ -161,13 +167,13 @@ def test_a_photo_and_its_depth_are_turned_together(tmp_path, extension):
     ],
 )
 def test_names_that_belong_together(photos, depths):
-    found = pairing.pair(reversed(photos), depths)
-    assert found == (tuple(zip(photos, depths)), (), ())
+    pairs = pairing.pair(reversed(photos), depths)
+    assert pairs == (tuple(zip(photos, depths)), (), ())
 
 
-def test_names_that_fit_several_are_no_ones():
-    found = pairing.pair(["1.jpg", "rgb_1.jpg", "2.jpg"], ["depth_1.png", "3.png"])
-    assert found == (
+def test_names_that_fit_several_files_are_not_paired():
+    pairs = pairing.pair(["1.jpg", "rgb_1.jpg", "2.jpg"], ["depth_1.png", "3.png"])
+    assert pairs == (
         (),
         ("1.jpg", "2.jpg", "rgb_1.jpg"),
         ("3.png", "depth_1.png"),
@@ -176,14 +182,14 @@ def test_names_that_fit_several_are_no_ones():
 
 @pytest.fixture
 def both(tmp_path):
-    """Folders rgb and depth: five pairs, one photo and one depth image without."""
+    """A build of five pairs, and of a photo and a depth image without a partner."""
     for index in range(5):
         _write_photo(tmp_path / f"rgb/{index}.jpg")
         _write_depth(tmp_path / f"depth/{index}.png")
-    _write_photo(tmp_path / "rgb/alone.jpg")
+    _write_photo(tmp_path / "rgb/another.jpg")
     _write_depth(tmp_path / "depth/single.png")
     return functools.partial(
-        folders.build_folders,
+        folder_builder.build_folders,
         rgb=str(tmp_path / "rgb"),
         depth_images=str(tmp_path / "depth"),
         output=str(tmp_path / "set"),
@@ -196,15 +202,15 @@ def test_a_build_counts_what_has_no_partner(both, tmp_path, capfd):
     split_list = tmp_path / "splits.txt"
     split_list.write_text("train 0\n\ntest 1\nvalidation 3\ntest  4\n")
     manifest = both(split_list=str(split_list))
-    told = capfd.readouterr().err
-    assert "1 photos without a depth image: alone.jpg" in told
-    assert "1 depth images without a photo: single.png" in told
-    assert "leaves 1 of 5 photos out" in told
+    output = capfd.readouterr().err
+    assert "1 photos without a depth image: another.jpg" in output
+    assert "1 depth images without a photo: single.png" in output
+    assert "leaves 1 of 5 photos out" in output
     counts = [manifest.records(split) for split in ("train", "validation", "test")]
     assert counts == [1, 1, 2]
     assert manifest.inputs["set_aside"] == 2
     assert (tmp_path / "set/set_aside.tsv").read_text() == (
-        "alone.jpg\tphoto without a depth image of its name\n"
+        "another.jpg\tphoto without a depth image of its name\n"
         "depth image: single.png\tdepth image without a photo of its name\n"
     )
     assert manifest.options["source"] == "folders"
@@ -216,31 +222,35 @@ def test_a_build_counts_what_has_no_partner(both, tmp_path, capfd):
 
 
 def _stop(convert, after):
-    """Stands in for a converter, of a build that is interrupted."""
+    """Returns a converter that interrupts the build after `after` inputs."""
     seen = []
 
-    def stopped(self, one):
+    def stopped(self, item):
         if len(seen) == after:
             raise KeyboardInterrupt
-        seen.append(one)
-        return convert(self, one)
+        seen.append(item)
+        return convert(self, item)
 
     return stopped
 
 
-def test_no_build_goes_on_over_a_replaced_depth_image(both, tmp_path, monkeypatch):
-    """Nor does a stray file hinder one; the first shard is kept, so sets would mix."""
-    monkeypatch.setattr(worker_pool, "run", odd_inputs.run_in_process)
-    call = folders.FolderConverter.__call__
+def test_a_build_does_not_resume_over_a_replaced_depth_image(
+    both, tmp_path, monkeypatch
+):
+    """The first shard is kept, so two versions would mix. A stray file does no harm."""
+    monkeypatch.setattr(worker_pool, "run", faulty_inputs.run_in_process)
+    call = folder_conversion.FolderConverter.__call__
     with monkeypatch.context() as patch:
-        patch.setattr(folders.FolderConverter, "__call__", _stop(call, after=4))
+        patch.setattr(
+            folder_conversion.FolderConverter, "__call__", _stop(call, after=4)
+        )
         with pytest.raises(UserError, match="interrupted"):
             both(num_shards=3)
     whole = (tmp_path / "depth/2.png").read_bytes()
     status = os.stat(tmp_path / "depth/2.png")
     deep = tmp_path / "depth/2.png"
     _write_depth(deep, STEPS[::-1].copy())
-    with pytest.raises(UserError, match="other input files, or changed since"):
+    with pytest.raises(UserError, match="input files are others or have changed since"):
         both(num_shards=3)
     deep.write_bytes(whole)
     os.utime(deep, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -262,7 +272,7 @@ def test_files_that_are_too_large_are_not_read(tmp_path):
     [
         ("train 0\nhold 1\n", "'hold 1' is not train, validation or test"),
         ("train\n", "'train' is not train"),
-        ("train 9\n", "'9' is no photo with depth"),
+        ("train 9\n", "'9' is not a photo with depth"),
         ("train 0\ntest 0\n", "'0' is in two splits"),
     ],
 )
@@ -273,8 +283,8 @@ def test_faulty_split_lists_are_refused(both, tmp_path, text, message):
         both(split_list=str(split_list))
 
 
-def test_folders_without_pairs_are_told(both, tmp_path):
-    with pytest.raises(UserError, match="--depth_images=nowhere: is no folder"):
+def test_folders_without_pairs_are_refused(both, tmp_path):
+    with pytest.raises(UserError, match="nowhere: is not a folder"):
         both(depth_images="nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="have the same name"):
@@ -285,6 +295,6 @@ def test_photos_and_depth_may_share_a_folder(tmp_path):
     for index in range(3):
         _write_photo(tmp_path / f"all/{index}_rgb.png")
         _write_depth(tmp_path / f"all/{index}_depth.png")
-    found = folders.find_pairs(str(tmp_path / "all"), str(tmp_path / "all"), "")
-    assert found.pairs == tuple((f"{i}_rgb.png", f"{i}_depth.png") for i in range(3))
-    assert not found.photos and not found.depths
+    pairs = folder_listing.find_pairs(str(tmp_path / "all"), str(tmp_path / "all"), "")
+    assert pairs.pairs == tuple((f"{i}_rgb.png", f"{i}_depth.png") for i in range(3))
+    assert not pairs.photos and not pairs.depths

@@ -10,7 +10,11 @@ import scipy.io
 import tensorflow as tf
 
 from data_prep.build.writer import Input, SetAside
-from data_prep.sources.nyu import labelled, mat_file, mat_listing
+from data_prep.sources.nyu import (
+    labelled_conversion,
+    labelled_listing,
+    mat_file,
+)
 from selfsup.common.errors import UserError
 from selfsup.data import manifest as manifests
 from selfsup.data import records
@@ -22,7 +26,7 @@ ARRAYS = nyu_files.labelled_arrays()
 
 @pytest.fixture
 def files(tmp_path):
-    """(labelled, splits) of six frames."""
+    """Paths of (labelled set, splits) with six frames."""
     return (
         nyu_files.write_labelled(tmp_path / "l.mat", *ARRAYS, SCENES),
         nyu_files.write_splits(tmp_path / "s.mat", TRAIN, TEST),
@@ -30,16 +34,16 @@ def files(tmp_path):
 
 
 def _parsed(manifest, split):
-    """{key: (image, depth)} of a split's records."""
+    """Returns {key: (image, depth)} of a split's records."""
     paths = [os.path.join(manifest.directory, s.file) for s in manifest.split(split)]
-    found = {}
+    records_by_key = {}
     for serialized in tf.data.TFRecordDataset(paths):
         record = records.parse(serialized, (records.IMAGE, records.DEPTH))
-        found[record["key"].numpy().decode()] = (
+        records_by_key[record["key"].numpy().decode()] = (
             record["image"].numpy(),
             record["depth"].numpy(),
         )
-    return found
+    return records_by_key
 
 
 def _check(path):
@@ -79,16 +83,16 @@ def test_the_command_builds_the_official_splits(files, tmp_path):
     assert manifest.options["source"] == "labelled"
     assert manifest.options["depth"] == "filled"
     for split, numbers in (("train", {2, 3, 6}), ("test", {1, 4})):
-        found = _parsed(manifest, split)
-        assert set(found) == {f"labelled/{number:05d}" for number in numbers}
-        for key, (image, metres) in found.items():
+        records_by_key = _parsed(manifest, split)
+        assert set(records_by_key) == {f"labelled/{number:05d}" for number in numbers}
+        for key, (image, metres) in records_by_key.items():
             row = int(key[-5:]) - 1
             np.testing.assert_array_equal(image, ARRAYS[0][row])
             np.testing.assert_allclose(metres[..., 0], ARRAYS[1][row], atol=1.1e-4)
 
 
 def test_raw_depth_keeps_its_holes(files):
-    convert = labelled.LabelledConverter(files[0], "raw", 0.01)
+    convert = labelled_conversion.LabelledConverter(files[0], "raw", 0.01)
     [record] = convert(Input("a", "train", "3"))
     metres = records.parse(record, (records.DEPTH,))["depth"][..., 0]
     expected = ARRAYS[2][3]
@@ -112,13 +116,15 @@ def test_a_frame_without_usable_depth_is_set_aside(tmp_path, value, reason):
     depths[:] = value
     path = nyu_files.write_labelled(tmp_path / "l.mat", images, depths, raw)
     with pytest.raises(SetAside, match=reason):
-        labelled.LabelledConverter(path, "filled", 0.01)(Input("a", "train", "0"))
+        labelled_conversion.LabelledConverter(path, "filled", 0.01)(
+            Input("a", "train", "0")
+        )
 
 
 def test_depth_beyond_13_metres_has_a_coarser_unit(tmp_path):
     images, depths, raw = nyu_files.labelled_arrays(1)
     path = nyu_files.write_labelled(tmp_path / "l.mat", images, 4 * depths, raw)
-    convert = labelled.LabelledConverter(path, "filled", 0.01)
+    convert = labelled_conversion.LabelledConverter(path, "filled", 0.01)
     [record] = convert(Input("a", "train", "0"))
     parsed = records.parse(record, (records.DEPTH,))["depth"][..., 0]
     np.testing.assert_allclose(parsed, 4 * depths[0], atol=5.1e-4)
@@ -152,8 +158,8 @@ def test_scenes_are_read(files):
         (lambda file: _replace(file, "scenes", np.zeros(6)), "expected 6 references"),
         (lambda file: _link(file, h5py.ExternalLink("o.mat", "depths")), "is a link"),
         (lambda file: _link(file, h5py.SoftLink("/rawDepths")), "is a link"),
-        (lambda file: _external(file), "lies in other files"),
-        (lambda file: _virtual(file), "lies in other files"),
+        (lambda file: _external(file), "refers to other files"),
+        (lambda file: _virtual(file), "refers to other files"),
     ],
 )
 def test_other_contents_are_refused(files, change, message):
@@ -189,9 +195,9 @@ def _virtual(file):
     file.create_virtual_dataset("depths", layout)
 
 
-def test_an_older_mat_file_is_told_so(tmp_path):
+def test_an_older_mat_file_is_refused(tmp_path):
     path = nyu_files.write_splits(tmp_path / "l.mat", [1], [2])
-    with pytest.raises(UserError, match=r"is no MATLAB 7.3 .* save\(..., '-v7.3'\)"):
+    with pytest.raises(UserError, match=r"is not a MATLAB 7.3 .* save\(..., '-v7.3'\)"):
         _check(path)
 
 
@@ -211,15 +217,15 @@ def test_splits_that_do_not_fit_are_refused(files, train, test, message):
         mat_file.check_splits(files[1], *mat_file.read_splits(files[1]), 6)
 
 
-def test_a_claim_of_countless_frames_takes_no_memory(files):
+def test_a_declaration_of_countless_frames_takes_no_memory(files):
     with h5py.File(files[0], "r+") as file:
         for name, shape in (("images", (3, 64, 48)), ("depths", (64, 48))):
             kind = file[name].dtype
             del file[name]
             file.create_dataset(name, (10**12, *shape), kind, chunks=(1, *shape))
-    request = mat_listing.Request(*files, mat_file.FILLED_DEPTH, with_scenes=True)
+    request = labelled_listing.Request(*files, mat_file.FILLED_DEPTH, with_scenes=True)
     with pytest.raises(UserError, match="leave 999999999994 of 1000000000000 out"):
-        mat_listing.list_labelled(request)
+        labelled_listing.list_labelled(request)
 
 
 def test_splits_of_matlab_7_3_are_read(files):
@@ -234,9 +240,9 @@ def test_splits_of_matlab_7_3_are_read(files):
 @pytest.mark.parametrize(
     "count, kind, message",
     [
-        (10**12, "f8", r"float64 \[1000000000000\], no list of"),
-        (20_000, "V100000", r"\|V100000 \[20000\], no list of"),
-        (200_000, "f8", r"float64 \[200000\], no list of"),
+        (10**12, "f8", r"float64 \[1000000000000\], not a list of"),
+        (20_000, "V100000", r"\|V100000 \[20000\], not a list of"),
+        (200_000, "f8", r"float64 \[200000\], not a list of"),
     ],
 )
 def test_splits_of_countless_indices_are_refused(files, count, kind, message):
@@ -251,9 +257,12 @@ def test_splits_of_countless_indices_are_refused(files, count, kind, message):
     "contents, message",
     [
         ({"trainNdxs": [1]}, "has no 'testNdxs'"),
-        ({"trainNdxs": [1.5], "testNdxs": [2]}, "'trainNdxs' is no list of whole"),
-        ({"trainNdxs": [np.nan], "testNdxs": [2]}, "'trainNdxs' is no list of whole"),
-        ({"trainNdxs": "1", "testNdxs": [2]}, "'trainNdxs' is no list of whole"),
+        ({"trainNdxs": [1.5], "testNdxs": [2]}, "'trainNdxs' is not a list of whole"),
+        (
+            {"trainNdxs": [np.nan], "testNdxs": [2]},
+            "'trainNdxs' is not a list of whole",
+        ),
+        ({"trainNdxs": "1", "testNdxs": [2]}, "'trainNdxs' is not a list of whole"),
     ],
 )
 def test_odd_splits_are_refused(tmp_path, contents, message):
@@ -268,14 +277,14 @@ def test_odd_splits_are_refused(tmp_path, contents, message):
     [
         ([], "give --labelled, --raw or --rgb"),
         (["--labelled=l.mat"], "--labelled: needs --splits"),
-        (["--labelled=no.mat", "--splits=s.mat"], "no.mat: is no file"),
+        (["--labelled=no.mat", "--splits=s.mat"], "no.mat: is not a file"),
         (["--rgb=r"], "--rgb: needs --depth_images"),
-        (["--depth_images=d"], "--depth_images: goes with --rgb only"),
-        (["--labelled=l", "--validation_fraction=0.1"], "--validation_fraction: goes"),
-        (["--raw=r", "--depth=raw"], "--depth: goes with --labelled only, not --raw"),
-        (["--rgb=r", "--all_scenes"], "--all_scenes: goes with --raw only, not --rgb"),
+        (["--depth_images=d"], "--depth_images: only with --rgb"),
+        (["--labelled=l", "--validation_fraction=0.1"], "--validation_fraction: only"),
+        (["--raw=r", "--depth=raw"], "--depth: only with --labelled, not with --raw"),
+        (["--rgb=r", "--all_scenes"], "--all_scenes: only with --raw, not with --rgb"),
         (["--raw=r", "--rgb=r"], "--raw and --rgb"),
-        (["--input=i"], "--input: not here"),
+        (["--input=i"], "--input: give --labelled"),
         (["--rgb=r", "--depth_images=d", "--depth_unit=0"], "--depth_unit=0"),
     ],
 )

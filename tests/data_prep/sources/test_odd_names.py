@@ -1,4 +1,4 @@
-"""Files and folders whose names are not UTF-8, which Linux allows."""
+"""Builders accept files and folders whose names are not UTF-8."""
 
 import os
 import subprocess
@@ -11,20 +11,20 @@ from PIL import Image
 from data_prep.build import worker_pool
 from data_prep.inspection import contact_sheet, report
 from data_prep.sources import imagenet_builder, photo_builder, voc_builder
-from data_prep.sources.nyu import folders
+from data_prep.sources.nyu import folder_builder
 from eval.voc07_detection.score import devkit_truth, result_files
 from selfsup.common import files
 from selfsup.data import manifest, pipeline, records
 
 CAFE = os.fsdecode(b"caf\xe9")
-# As records and reports have it.
+# The same name in records and reports.
 ESCAPED = r"caf\udce9"
 SIZE = (64, 48)
 
 
 @pytest.fixture
 def root(tmp_path):
-    """A folder of such a name, with two class folders of photos in it."""
+    """A folder of such a name, which contains two class folders of photos."""
     root = tmp_path / CAFE
     for label in (f"{CAFE} cat", f"{CAFE} dog"):
         (root / "in" / label).mkdir(parents=True)
@@ -41,14 +41,14 @@ def _write(path, seed):
 
 
 def _keys(made):
-    """Keys of a set's records, read as training reads them."""
+    """Returns the keys of a set's records, read as training reads them."""
     source = pipeline.DatasetSplit([made], "train")
-    parsed = (records.parse(one, ())["key"] for one in pipeline.one_pass(source))
+    parsed = (records.parse(record, ())["key"] for record in pipeline.one_pass(source))
     return {key.numpy().decode() for key in parsed}
 
 
 def test_photos_are_built_and_inspected(root):
-    """In worker processes, whose crash would set the photo aside."""
+    """The build uses worker processes; a crash of theirs would set the photo aside."""
     output = str(root / "out")
     made = photo_builder.build_photos(
         directory=str(root / "in"),
@@ -86,9 +86,9 @@ def test_class_folders_in_a_tar(root):
 
 def test_a_devkit(root, monkeypatch):
     import devkits
-    import odd_inputs
+    import faulty_inputs
 
-    monkeypatch.setattr(worker_pool, "run", odd_inputs.run_in_process)
+    monkeypatch.setattr(worker_pool, "run", faulty_inputs.run_in_process)
     picture = (devkits.jpeg(), devkits.annotation(devkits.DOG))
     devkits.write(root / "VOC2007", {"a": picture}, {"train": "a"})
     year = root / "VOC2007"
@@ -103,21 +103,26 @@ def test_a_devkit(root, monkeypatch):
     assert list(truth.images) == [ESCAPED]
     results = root / "results"
     results.mkdir()
-    for name in (b"caf\xe9", ESCAPED.encode()):  # Another program's, and ours.
+    for name in (
+        b"caf\xe9",
+        ESCAPED.encode(),
+    ):  # Of another program, and of this package.
         (results / "comp3_det_train_dog.txt").write_bytes(name + b" 0.5 1 2 3 4\n")
-        found = result_files.read(str(results), "train", ["dog"], truth.images)
-        assert found["dog"][0] == [ESCAPED]
+        results_by_class = result_files.read(
+            str(results), "train", ["dog"], truth.images
+        )
+        assert results_by_class["dog"][0] == [ESCAPED]
 
 
 def test_photos_with_depth(root, monkeypatch):
-    import odd_inputs
+    import faulty_inputs
 
-    monkeypatch.setattr(worker_pool, "run", odd_inputs.run_in_process)
+    monkeypatch.setattr(worker_pool, "run", faulty_inputs.run_in_process)
     steps = np.arange(SIZE[0] * SIZE[1], dtype=np.uint16).reshape(SIZE[::-1])
     (root / "depth").mkdir()
     for index in range(2):
         Image.fromarray(steps).save(root / "depth" / f"{CAFE} {index}.png")
-    made = folders.build_folders(
+    made = folder_builder.build_folders(
         rgb=str(root / "in" / f"{CAFE} cat"),
         depth_images=str(root / "depth"),
         output=str(root / "out"),
@@ -130,8 +135,8 @@ def test_names_are_printable():
     assert files.printable(f"a\t{CAFE}\u00e9") == "a\\tcaf\\udce9\u00e9"
 
 
-def test_a_folder_that_tensorflow_cannot_name_is_told(tmp_path):
-    """And what is printed of it ends no command."""
+def test_a_folder_that_tensorflow_cannot_name_is_reported(tmp_path):
+    """Printing the name does not end the command either."""
     script = tmp_path / "main.py"
     script.write_text(
         "import sys\n"
@@ -150,5 +155,5 @@ def test_a_folder_that_tensorflow_cannot_name_is_told(tmp_path):
     )
     assert done.returncode == 1
     assert done.stdout.rstrip().endswith(r"/caf\udce9")
-    assert "this file name is not UTF-8" in done.stderr
+    assert "name is not UTF-8" in done.stderr
     assert "Traceback" not in done.stderr

@@ -25,13 +25,13 @@ def test_missing_lists_are_explained(tmp_path, lists, asked, reason):
 
 
 def _plan(monkeypatch, **arguments):
-    """What `build_voc` would have `writer.build` do."""
+    """Returns the arguments that `build_voc` passes to `writer.build`."""
     monkeypatch.setattr(voc_builder.writer, "build", lambda **made: made)
     made = voc_builder.build_voc(output="unused", **arguments)
     return {**made, "inputs": list(made["inputs"])}
 
 
-def test_a_missing_test_list_is_no_error_when_nobody_asks(
+def test_a_missing_test_list_is_no_error_if_not_requested(
     tmp_path, monkeypatch, capsys
 ):
     devkits.write_small(tmp_path, {"train": "a", "val": "b"})
@@ -48,7 +48,9 @@ def test_a_test_set_without_annotations(tmp_path, monkeypatch, capsys):
     (tmp_path / "VOCdevkit/VOC2007/Annotations/b.xml").unlink()
     made = _plan(monkeypatch, inputs=[str(tmp_path)])
     assert [item.key for item in made["inputs"]] == ["VOC2007/a"]
-    assert "no test split: its annotations are not there" in capsys.readouterr().err
+    assert (
+        "no test split, because its annotations are missing" in capsys.readouterr().err
+    )
     made = _plan(monkeypatch, inputs=[str(tmp_path)], splits=["train", "test"])
     assert made["options"]["splits_without_annotations"] == ("test",)
     converted = made["convert"](made["inputs"][1])
@@ -60,7 +62,9 @@ def test_a_test_set_without_annotations(tmp_path, monkeypatch, capsys):
 def test_classes_found_named_and_from_a_file(tmp_path, monkeypatch):
     devkits.write_small(tmp_path, {"train": "a", "test": "b"})
     xml = tmp_path / "VOCdevkit/VOC2007/Annotations/b.xml"
-    xml.write_bytes(devkits.annotation(devkits.thing("ape", 1, 2, 3, 4), devkits.DOG))
+    xml.write_bytes(
+        devkits.annotation(devkits.object_xml("ape", 1, 2, 3, 4), devkits.DOG)
+    )
     (tmp_path / "names.txt").write_bytes("\ufeffdog\r\nape\r\n\r\n".encode())
 
     def labels(option, **more):
@@ -74,7 +78,7 @@ def test_classes_found_named_and_from_a_file(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"1 classes that are not VOC's: ape \(1\)"):
         labels("")
     for option, reason in [
-        ("dog,dog", "dog is there twice"),
+        ("dog,dog", "dog is listed twice"),
         (",", "names no class"),
         ("@missing", "cannot be read"),
     ]:

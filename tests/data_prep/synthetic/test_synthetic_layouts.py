@@ -1,6 +1,9 @@
-"""A small world, read as the owners' tools read theirs."""
+"""Reads a small world like the original data sets."""
+
+from __future__ import annotations
 
 import dataclasses
+import pathlib
 from xml.etree import ElementTree
 
 import cv2
@@ -10,7 +13,16 @@ import pytest
 import scipy.io
 
 from data_prep.media import video_reading
-from data_prep.synthetic import nyu_layout, options, renderer, voc_layout, world
+from data_prep.synthetic import (
+    nyu_layout,
+    options,
+    renderer,
+    still_scenes,
+    voc_layout,
+    world,
+)
+from data_prep.synthetic.arrays import Bool
+from data_prep.synthetic.object_classes import CLASSES
 
 OPTIONS = options.resolve(
     seed=1,
@@ -28,30 +40,36 @@ SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The folder of a small world."""
     folder = tmp_path_factory.mktemp("world") / "made"
     assert world.generate(str(folder), OPTIONS, 1)
     return folder
 
 
-def _digests(folder):
+def _contents(folder: pathlib.Path) -> dict[str, bytes]:
+    """The bytes of all files by relative path."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
-def test_number_of_workers_does_not_shape_the_world(made, tmp_path):
+def test_the_world_does_not_depend_on_the_number_of_workers(
+    made: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
     world.generate(str(tmp_path / "again"), OPTIONS, 2)
-    first, second = _digests(made), _digests(tmp_path / "again")
+    first, second = _contents(made), _contents(tmp_path / "again")
     assert first.keys() == second.keys()
     assert not [name for name in first if first[name] != second[name]]
 
 
-def test_another_seed_is_another_world(made, tmp_path):
+def test_another_seed_gives_another_world(
+    made: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
     other = dataclasses.replace(
         OPTIONS, seed=2, videos=0, depth_images=0, detection_images=3
     )
     world.generate(str(tmp_path / "other"), other, 1)
-    first, second = _digests(made), _digests(tmp_path / "other")
+    first, second = _contents(made), _contents(tmp_path / "other")
     pictures = [name for name in second if name.lower().endswith((".jpg", ".jpeg"))]
     assert len(pictures) == 18
     assert all(first[name] != second[name] for name in pictures)
@@ -59,10 +77,11 @@ def test_another_seed_is_another_world(made, tmp_path):
     assert not (tmp_path / "other" / "videos").exists()
 
 
-def test_class_folders(made):
+def test_class_folders(made: pathlib.Path) -> None:
     for split, count in (("train", 3), ("val", 2)):
         folders = sorted((made / "imagenet" / split).iterdir())
-        assert [one.name for one in folders] == ["n90000000", "n90000001", "n90000002"]
+        names = [folder.name for folder in folders]
+        assert names == ["n90000000", "n90000001", "n90000002"]
         for folder in folders:
             images = [cv2.imread(str(path)) for path in folder.glob("*.JPEG")]
             assert len(images) == count
@@ -74,39 +93,45 @@ def test_class_folders(made):
     assert mapping == [f"n9000000{i} {name}" for i, name in enumerate(NAMES)]
 
 
-def test_videos_and_their_truth(made):
+def test_videos_and_their_ground_truth(made: pathlib.Path) -> None:
     videos = sorted((made / "videos").iterdir())
     assert [path.name for path in videos] == ["video_0000.mp4", "video_0001.mp4"]
     for path in videos:
-        frames = [frame for _, frame in video_reading.frames(path)]
+        frames = [frame for _, frame in video_reading.read_frames(str(path))]
         assert [frame.shape for frame in frames] == [(240, 320, 3)] * OPTIONS.frames
         truth = np.load(made / "videos_truth" / f"{path.stem}.npz")
         moving, objects = truth["moving"], truth["objects"]
         assert moving.shape == objects.shape == (OPTIONS.frames, 240, 320)
         assert moving.dtype == objects.dtype == np.uint8
         assert set(np.unique(moving)) <= {0, 1} and moving.any()
-        # An object moves as a whole or not at all, and the room never does.
+        # An object moves as a whole or not at all; the room never moves.
         for number in np.unique(objects):
             assert len(np.unique(moving[objects == number])) == 1
         assert not moving[objects == 0].any()
 
 
-def _read_annotation(path):
+Object = tuple[str, list[int], str, str]
+
+
+def _read_annotation(path: pathlib.Path) -> tuple[str, list[int], list[Object]]:
+    """(file name, [height, width, depth], (name, box, difficult, truncated) of objects)."""
     root = ElementTree.parse(path).getroot()
     objects = [
         (
-            item.findtext("name"),
-            [int(item.findtext(f"bndbox/{side}")) for side in SIDES],
-            item.findtext("difficult"),
-            item.findtext("truncated"),
+            item.findtext("name", ""),
+            [int(item.findtext(f"bndbox/{side}", "")) for side in SIDES],
+            item.findtext("difficult", ""),
+            item.findtext("truncated", ""),
         )
         for item in root.iter("object")
     ]
-    size = [int(root.findtext(f"size/{one}")) for one in ("height", "width", "depth")]
-    return root.findtext("filename"), size, objects
+    size = [
+        int(root.findtext(f"size/{side}", "")) for side in ("height", "width", "depth")
+    ]
+    return root.findtext("filename", ""), size, objects
 
 
-def test_voc_annotations_fit_the_images(made):
+def test_voc_annotations_fit_the_images(made: pathlib.Path) -> None:
     base = made / "VOCdevkit" / "VOC2007"
     paths = sorted((base / "Annotations").iterdir())
     assert [path.name for path in paths] == [f"{i:06d}.xml" for i in range(1, 10)]
@@ -121,71 +146,75 @@ def test_voc_annotations_fit_the_images(made):
             assert difficult in "01" and truncated in "01"
 
 
-def test_voc_image_sets(made):
+def test_voc_image_sets(made: pathlib.Path) -> None:
     base = made / "VOCdevkit" / "VOC2007"
     main = base / "ImageSets" / "Main"
-    sets = {one: (main / f"{one}.txt").read_text().split() for one in SETS}
-    assert [len(sets[one]) for one in SETS] == [3, 3, 6, 3]
+    sets = {name: (main / f"{name}.txt").read_text().split() for name in SETS}
+    assert [len(sets[name]) for name in SETS] == [3, 3, 6, 3]
     assert sorted(sets["train"] + sets["val"]) == sets["trainval"]
     assert sorted(sets["trainval"] + sets["test"]) == [f"{i:06d}" for i in range(1, 10)]
-    for one in SETS:
+    for name, images in sets.items():
         for label in NAMES:
-            lines = (main / f"{label}_{one}.txt").read_text().splitlines()
-            assert [line.split()[0] for line in lines] == sets[one]
+            lines = (main / f"{label}_{name}.txt").read_text().splitlines()
+            assert [line.split()[0] for line in lines] == images
             for line in lines:
-                name, sign = line.split()
-                _, _, objects = _read_annotation(base / "Annotations" / f"{name}.xml")
+                image, sign = line.split()
+                _, _, objects = _read_annotation(base / "Annotations" / f"{image}.xml")
                 flags = [
-                    difficult for other, _, difficult, _ in objects if other == label
+                    difficult for kind, _, difficult, _ in objects if kind == label
                 ]
                 expected = -1 if not flags else int("0" in flags)
                 assert int(sign) == expected
 
 
-def test_boxes_hold_what_changes_when_the_object_is_taken_away():
+def test_boxes_enclose_what_changes_without_the_object() -> None:
     checked = 0
     for seed in range(4):
         random = np.random.default_rng([9, seed])
-        scene, camera = voc_layout.shots.room_scene(random, 8, 120, 160, 5)
+        scene, camera = still_scenes.room_scene(random, CLASSES[:8], 120, 160, 5)
         whole = renderer.render(scene, camera)
         annotations = iter(voc_layout.annotate(scene, camera, whole))
-        for index, thing in enumerate(scene.things):
-            if thing.kind is None or (whole.thing == index).sum() < voc_layout._SEEN:
+        for index, placed in enumerate(scene.objects):
+            visible = (whole.object_index == index).sum()
+            if placed.kind is None or visible < voc_layout._MIN_PIXELS:
                 continue
             annotation = next(annotations)
-            things = scene.things[:index] + scene.things[index + 1 :]
-            without = renderer.render(dataclasses.replace(scene, things=things), camera)
+            objects = scene.objects[:index] + scene.objects[index + 1 :]
+            without = renderer.render(
+                dataclasses.replace(scene, objects=objects), camera
+            )
             rows, columns = np.nonzero(without.depth != whole.depth)
             box = columns.min(), rows.min(), columns.max(), rows.max()
-            assert annotation.box == tuple(one + 1 for one in box)
-            assert annotation.name == thing.kind.name
+            assert annotation.box == tuple(side + 1 for side in box)
+            assert annotation.name == placed.kind.name
             checked += 1
     assert checked > 6
 
 
-def test_hidden_tiny_and_cut_objects_are_marked():
-    whole = np.zeros((100, 100), bool)
-    whole[10:50, 10:50] = True
+def _square(top: int, left: int, bottom: int, right: int) -> Bool:
+    mask = np.zeros((100, 100), bool)
+    mask[top:bottom, left:right] = True
+    return mask
+
+
+def test_hidden_tiny_and_cut_objects_are_marked() -> None:
+    whole = _square(10, 10, 50, 50)
     plain = voc_layout._annotation("ball", whole, whole)
-    assert (plain.box, plain.truncated, plain.difficult) == (
-        (11, 11, 50, 50),
-        False,
-        False,
-    )
-    hidden = whole.copy()
-    hidden[10:50, 10:42] = False
-    hidden = voc_layout._annotation("ball", hidden, whole)
+    assert plain == voc_layout.Annotation("ball", (11, 11, 50, 50), False, False)
+    hidden = voc_layout._annotation("ball", _square(10, 42, 50, 50), whole)
     assert (hidden.box, hidden.difficult) == ((43, 11, 50, 50), True)
-    cut = np.zeros((100, 100), bool)
-    cut[40:60, :30] = True
-    cut = voc_layout._annotation("ball", cut, cut)
+    at_border = _square(40, 0, 60, 30)
+    cut = voc_layout._annotation("ball", at_border, at_border)
     assert (cut.truncated, cut.difficult) == (True, False)
-    tiny = np.zeros((100, 100), bool)
-    tiny[50:57, 50:57] = True
+    tiny = _square(50, 50, 57, 57)
     assert voc_layout._annotation("ball", tiny, tiny).difficult
 
 
-def test_nyu_file_is_matlabs(made):
+def _texts(file: h5py.File, name: str) -> list[str]:
+    return ["".join(map(chr, file[text][:, 0])) for text in file[name][0]]
+
+
+def test_nyu_file_has_matlabs_format(made: pathlib.Path) -> None:
     path = made / "nyu" / "nyu_depth_v2_labeled.mat"
     head = path.read_bytes()[:512]
     assert head.startswith(b"MATLAB 7.3 MAT-file")
@@ -198,31 +227,35 @@ def test_nyu_file_is_matlabs(made):
         for name in ("depths", "rawDepths"):
             assert file[name].shape == (9, 320, 240) and file[name].dtype == np.float32
             assert file[name].attrs["MATLAB_class"] == b"single"
-        scenes = ["".join(map(chr, file[one][:, 0])) for one in file["scenes"][0]]
-        names = [
-            "".join(map(chr, file[one][:, 0])) for one in file["rawRgbFilenames"][0]
-        ]
-        depths, raw = file["depths"][:], file["rawDepths"][:]
-        images = file["images"][:]
+        scenes, names = _texts(file, "scenes"), _texts(file, "rawRgbFilenames")
     assert len(set(names)) == 9
     assert all(name.startswith(scene + "/") for name, scene in zip(names, scenes))
+
+
+def test_nyu_depths_and_their_sensed_values(made: pathlib.Path) -> None:
+    with h5py.File(made / "nyu" / "nyu_depth_v2_labeled.mat") as file:
+        depths, raw = file["depths"][:], file["rawDepths"][:]
+        assert file["images"][:].std() > 20
     assert depths.min() >= 0.7 and depths.max() <= 10
     assert 0.02 < (raw == 0).mean() < 0.5
     known = raw > 0
     assert np.abs(raw - depths)[known].max() < 0.05 * 10
     assert np.median(np.abs(raw - depths)[known]) < 0.05
-    assert images.std() > 20
+
+
+def test_nyu_splits_share_no_room(made: pathlib.Path) -> None:
+    with h5py.File(made / "nyu" / "nyu_depth_v2_labeled.mat") as file:
+        scenes = _texts(file, "scenes")
     splits = scipy.io.loadmat(made / "nyu" / "splits.mat")
     train, test = splits["trainNdxs"], splits["testNdxs"]
     assert train.shape[1] == test.shape[1] == 1
-    numbers = np.concatenate([train, test])[:, 0]
-    assert sorted(numbers) == list(range(1, 10))
-    sides = [{scenes[int(one) - 1] for one in part[:, 0]} for part in (train, test)]
+    assert sorted(np.concatenate([train, test])[:, 0]) == list(range(1, 10))
+    sides = [{scenes[int(i) - 1] for i in split[:, 0]} for split in (train, test)]
     assert sides[0] and sides[1] and not sides[0] & sides[1]
 
 
-def test_nyu_depth_is_of_its_image(made):
-    """Where depth jumps, so do colors, as a rule."""
+def test_nyu_depth_belongs_to_its_image(made: pathlib.Path) -> None:
+    """Where depth jumps, colors usually do too."""
     with h5py.File(made / "nyu" / "nyu_depth_v2_labeled.mat") as file:
         images = file["images"][:].transpose(0, 3, 2, 1).astype(float)
         depths = file["depths"][:].transpose(0, 2, 1)
@@ -231,10 +264,15 @@ def test_nyu_depth_is_of_its_image(made):
     assert steps[jumps].mean() > 3 * steps[~jumps].mean()
 
 
-def test_sensor_misses_what_its_projector_does_not_light():
+def test_sensor_measures_nothing_in_the_shadow_of_its_projector() -> None:
     depth = np.full((60, 320), 4.0, np.float32)
     depth[20:40, 100:200] = 1.5
-    rendering = renderer.Rendering(None, depth, None, np.zeros_like(depth))
+    rendering = renderer.Rendering(
+        image=np.zeros((60, 320, 3), np.uint8),
+        depth=depth,
+        object_index=np.zeros((60, 320), np.int16),
+        gloss=np.zeros_like(depth),
+    )
     sensed = nyu_layout.sense(rendering, np.random.default_rng(0))
     # 0.075 m of baseline and a focal length of about the image's width.
     shadow = round(0.075 * 320 * (1 / 1.5 - 1 / 4.0))

@@ -1,34 +1,39 @@
-"""Rays and solids, against points tried one by one along the rays."""
+"""Compares ray intersections with tests of many points along each ray."""
+
+from __future__ import annotations
+
+from typing import Callable
 
 import numpy as np
 import pytest
 
 from data_prep.synthetic import solids
+from data_prep.synthetic.arrays import Bool, Float32, Floats
 
 
-def _inside_ball(points):
+def _inside_ball(points: Floats) -> Bool:
     return (points**2).sum(axis=0) <= 1
 
 
-def _inside_half_ball(points):
+def _inside_half_ball(points: Floats) -> Bool:
     return _inside_ball(points) & (points[1] >= 0.2)
 
 
-def _inside_frustum(points):
+def _inside_frustum(points: Floats) -> Bool:
     x, y, z = points
     return (y >= 0) & (y <= 1) & (np.hypot(x, z) <= 1 - 0.7 * y)
 
 
-def _inside_box(points):
+def _inside_box(points: Floats) -> Bool:
     return (np.abs(points) <= 1).all(axis=0)
 
 
-def _inside_prism(points):
+def _inside_prism(points: Floats) -> Bool:
     x, y, z = points
     return (np.abs(z) <= 1) & (y >= -1) & (y <= 1 - 2 * np.abs(x))
 
 
-SOLIDS = {
+SOLIDS: dict[str, tuple[solids.Solid, Callable[[Floats], Bool]]] = {
     "ball": (solids.Ball(), _inside_ball),
     "half ball": (solids.Ball(low=0.2), _inside_half_ball),
     "frustum": (solids.Frustum(1.0, 0.3), _inside_frustum),
@@ -44,25 +49,26 @@ SOLIDS = {
 }
 
 
-def _rays(count=400):
+def _rays(count: int = 400) -> tuple[Float32, Float32]:
+    """(origin [3, N], direction [3, N]) of rays from outside that point into the solid."""
     random = np.random.default_rng(0)
     start = random.normal(size=(3, count))
     start *= 4 / np.linalg.norm(start, axis=0)
     target = random.uniform(-1, 1, (3, count))
     direction = target - start
-    return np.float32(start), np.float32(direction)
+    return start.astype(np.float32), direction.astype(np.float32)
 
 
 @pytest.mark.parametrize("name", SOLIDS)
-def test_rays_enter_and_leave_where_the_solid_begins_and_ends(name):
+def test_rays_enter_and_leave_where_the_solid_begins_and_ends(name: str) -> None:
     solid, is_inside = SOLIDS[name]
     origin, direction = _rays()
-    entry, leave = solid.meet(origin, direction)
+    entry, leave = solid.intersect(origin, direction)
     times = np.linspace(0, 2, 1001)
     inside = np.stack([is_inside(origin + t * direction) for t in times])
     met = inside.any(axis=0)
     assert met.mean() > 0.1
-    # A ray that is in the solid for less than a step may be missed by the trial.
+    # The points may miss a stretch shorter than their distance.
     longer = leave - entry > 2 * times[1]
     assert (longer <= met).all() and (met <= (entry <= leave)).all()
     first = times[inside.argmax(axis=0)]
@@ -72,10 +78,10 @@ def test_rays_enter_and_leave_where_the_solid_begins_and_ends(name):
 
 
 @pytest.mark.parametrize("name", SOLIDS)
-def test_normals_point_out_of_the_solid(name):
+def test_normals_point_out_of_the_solid(name: str) -> None:
     solid, is_inside = SOLIDS[name]
     origin, direction = _rays()
-    entry, leave = solid.meet(origin, direction)
+    entry, leave = solid.intersect(origin, direction)
     met = leave - entry > 0.1
     points = (origin + entry * direction)[:, met]
     normals, uv = solid.surface(points)
@@ -86,7 +92,7 @@ def test_normals_point_out_of_the_solid(name):
 
 
 @pytest.mark.parametrize("name", SOLIDS)
-def test_hull_holds_the_solid(name):
+def test_hull_encloses_the_solid(name: str) -> None:
     solid, is_inside = SOLIDS[name]
     points = np.random.default_rng(1).uniform(-1, 1, (3, 20000))
     points = points[:, is_inside(points)]

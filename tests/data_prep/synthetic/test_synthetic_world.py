@@ -1,7 +1,10 @@
-"""Making a world: whole or not at all, and never over anything."""
+"""A world is generated completely or not at all, and never over other files."""
+
+from __future__ import annotations
 
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -26,12 +29,12 @@ NOTHING = options.resolve(
 )
 
 
-def test_world_describes_itself_and_is_made_once(tmp_path):
+def test_world_describes_itself_and_is_generated_once(tmp_path: pathlib.Path) -> None:
     output = tmp_path / "new" / "world"
     assert world.generate(str(output), FEW, 1)
-    told = json.loads((output / "world.json").read_text())
-    assert [one["name"] for one in told["classes"]] == ["ball", "stool"]
-    assert told["options"]["images_per_class"] == 1
+    described = json.loads((output / "world.json").read_text())
+    assert [kind["name"] for kind in described["classes"]] == ["ball", "stool"]
+    assert described["options"]["images_per_class"] == 1
     before = os.stat(output / "world.json").st_mtime_ns
     assert not world.generate(str(output), FEW, 1)
     assert os.stat(output / "world.json").st_mtime_ns == before
@@ -41,11 +44,11 @@ def test_world_describes_itself_and_is_made_once(tmp_path):
     assert sorted(os.listdir(tmp_path / "new")) == ["world"]
 
 
-def test_nothing_is_written_over(tmp_path):
+def test_nothing_is_overwritten(tmp_path: pathlib.Path) -> None:
     (tmp_path / "mine").write_text("keep")
     with pytest.raises(UserError, match="not empty"):
         world.generate(str(tmp_path), FEW, 1)
-    with pytest.raises(UserError, match="no folder"):
+    with pytest.raises(UserError, match="is not a folder"):
         world.generate(str(tmp_path / "mine"), FEW, 1)
     with pytest.raises(UserError, match="cannot be written"):
         world.generate(str(tmp_path / "mine" / "below"), FEW, 1)
@@ -53,7 +56,7 @@ def test_nothing_is_written_over(tmp_path):
     assert (tmp_path / "mine").read_text() == "keep"
 
 
-def test_what_a_killed_run_left_is_no_hindrance(tmp_path):
+def test_a_killed_run_does_not_prevent_the_next(tmp_path: pathlib.Path) -> None:
     left = tmp_path / ".world.unfinished"
     (left / "imagenet" / "train").mkdir(parents=True)
     (left / "imagenet" / "train" / "half.JPEG").write_text("x")
@@ -63,7 +66,7 @@ def test_what_a_killed_run_left_is_no_hindrance(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["world"]
 
 
-def test_a_link_to_an_empty_folder_is_filled(tmp_path):
+def test_a_link_to_an_empty_folder_is_filled(tmp_path: pathlib.Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "disk" / "world").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "disk" / "world")
@@ -74,10 +77,12 @@ def test_a_link_to_an_empty_folder_is_filled(tmp_path):
     assert sorted(os.listdir(tmp_path / "disk" / "world")) == ["imagenet", "world.json"]
 
 
-def test_the_lock_is_held_until_the_folder_has_its_name(tmp_path, monkeypatch):
+def test_the_lock_is_held_until_the_folder_is_renamed(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rename, held = os.rename, []
 
-    def watched(source, target):
+    def watched(source: str, target: str) -> None:
         held.append(os.path.exists(os.path.join(source, ".lock")))
         rename(source, target)
 
@@ -87,23 +92,27 @@ def test_the_lock_is_held_until_the_folder_has_its_name(tmp_path, monkeypatch):
     assert os.listdir(tmp_path / "world") == ["world.json"]
 
 
-def test_a_world_made_meanwhile_is_not_made_again(tmp_path, monkeypatch):
+def test_a_world_that_another_process_generated_is_kept(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     output = str(tmp_path / "world")
     world.generate(output, NOTHING, 1)
-    looks = [False]
-    is_there = world._is_there
+    answers = [False]
+    exists = world._exists
     monkeypatch.setattr(
-        world, "_is_there", lambda *place: looks.pop() if looks else is_there(*place)
+        world, "_exists", lambda *place: answers.pop() if answers else exists(*place)
     )
     assert not world.generate(output, NOTHING, 1)
     assert os.listdir(tmp_path) == ["world"]
 
 
-def test_no_training_images_no_validation_images():
+def test_no_validation_images_without_training_images() -> None:
     assert options.resolve(images_per_class=0).validation_images_per_class == 0
     both = {"images_per_class": 0, "validation_images_per_class": 3}
-    with pytest.raises(UserError, match="--validation_images_per_class: needs --image"):
-        options.resolve(**both)
+    with pytest.raises(
+        UserError, match="validation_images_per_class: needs images_per"
+    ):
+        options.resolve("tiny", **both)
 
 
 @pytest.mark.parametrize(
@@ -118,13 +127,13 @@ def test_no_training_images_no_validation_images():
         {"seed": -1},
     ],
 )
-def test_counts_that_make_no_sense_are_named(counts):
+def test_errors_name_the_count_out_of_range(counts: dict[str, int]) -> None:
     (name,) = counts
-    with pytest.raises(UserError, match=f"--{name}="):
-        options.resolve(**counts)
+    with pytest.raises(UserError, match=f"{name}="):
+        options.resolve("tiny", **counts)
 
 
-def test_scales_give_what_the_evaluations_need():
+def test_counts_of_the_scales() -> None:
     tiny, small = options.resolve("tiny"), options.resolve("small")
     assert (tiny.classes, tiny.images_per_class, tiny.frames) == (8, 60, 36)
     assert options.resolve("small", frames=9).frames == 9
@@ -132,7 +141,7 @@ def test_scales_give_what_the_evaluations_need():
         assert getattr(small, name) > getattr(tiny, name)
 
 
-def test_interrupt_leaves_nothing(tmp_path):
+def test_interrupt_leaves_nothing(tmp_path: pathlib.Path) -> None:
     output = tmp_path / "world"
     process = subprocess.Popen(
         [
@@ -150,7 +159,7 @@ def test_interrupt_leaves_nothing(tmp_path):
     while not list(unfinished.glob("videos/*")) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "interrupted" in said and "Traceback" not in said
+    assert "interrupted" in errors and "Traceback" not in errors
     assert not list(tmp_path.iterdir())

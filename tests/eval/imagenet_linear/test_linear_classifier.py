@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from eval.imagenet_linear import testing
-from eval.imagenet_linear.classifier import LinearEvaluation
-from eval.imagenet_linear.layers import hits
+from eval.imagenet_linear.classifier import LinearClassifiers
+from eval.imagenet_linear.softmax_layers import hits
 from selfsup.keras import keras
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
@@ -83,7 +83,7 @@ def test_a_layer_among_others_is_trained_as_softmax_regression_without_what_is_h
     trunk, settings_for, tmp_path
 ):
     settings = settings_for(tmp_path, weight_decay=0.01, steps=20, learning_rates=RATES)
-    evaluation = LinearEvaluation(trunk, CLASSES, settings)
+    evaluation = LinearClassifiers(trunk, CLASSES, settings)
     size = evaluation.features.size
     logs = [
         evaluation.step(_examples(size, step), tf.constant(step)) for step in range(6)
@@ -91,18 +91,18 @@ def test_a_layer_among_others_is_trained_as_softmax_regression_without_what_is_h
     for row in (0, 4):
         for index, rate in enumerate(RATES):
             kernel, bias, expected = _descend(settings.config, row, rate, size, 6)
-            found = _layer(evaluation, row, index)
-            np.testing.assert_allclose(found[0], kernel, atol=1e-5)
-            np.testing.assert_allclose(found[1], bias, atol=1e-5)
+            actual = _layer(evaluation, row, index)
+            np.testing.assert_allclose(actual[0], kernel, atol=1e-5)
+            np.testing.assert_allclose(actual[1], bias, atol=1e-5)
             if row == 4:
-                losses = [float(one[f"loss_rate_{rate:g}"]) for one in logs]
+                losses = [float(row[f"loss_rate_{rate:g}"]) for row in logs]
                 np.testing.assert_allclose(losses, expected, rtol=1e-4)
-    lowest = [min(float(one[f"loss_rate_{rate:g}"]) for rate in RATES) for one in logs]
-    np.testing.assert_allclose([float(one["loss"]) for one in logs], lowest)
+    lowest = [min(float(row[f"loss_rate_{rate:g}"]) for rate in RATES) for row in logs]
+    np.testing.assert_allclose([float(row["loss"]) for row in logs], lowest)
 
 
 def test_a_batch_that_is_all_held_out_changes_nothing(trunk, settings_for, tmp_path):
-    evaluation = LinearEvaluation(trunk, CLASSES, settings_for(tmp_path))
+    evaluation = LinearClassifiers(trunk, CLASSES, settings_for(tmp_path))
     examples = _examples(evaluation.features.size, 0)
     examples["held_out"] = tf.ones([BATCH], tf.bool)
     evaluation.step(examples, tf.constant(0))
@@ -124,7 +124,7 @@ def _lasso(trunk, settings_for, output, rates):
     settings = settings_for(
         output, lasso=0.5, probe_units=False, augment=False, learning_rates=rates
     )
-    evaluation = LinearEvaluation(trunk, CLASSES, settings)
+    evaluation = LinearClassifiers(trunk, CLASSES, settings)
     evaluation.features.measure([tf.cast(_images(9)["image"], tf.float32) / 255.0])
     logs = [evaluation.step(_images(step), tf.constant(step)) for step in range(3)]
     return evaluation, logs[0]
@@ -153,20 +153,20 @@ def test_layers_on_combinations_are_trained_as_each_would_be_without_the_others(
         single, _ = _lasso(trunk, settings_for, tmp_path, (rate,))
         alpha = single.features.combinations.alpha().numpy()[0]
         np.testing.assert_allclose(alphas[index], alpha, atol=1e-6)
-        for ours, theirs in zip(both.weights(), single.weights()):
-            np.testing.assert_allclose(ours[index], theirs[0], atol=1e-5)
+        for first, second in zip(both.weights(), single.weights()):
+            np.testing.assert_allclose(first[index], second[0], atol=1e-5)
 
 
-class Looker:
-    """Stands in for an evaluation: an image's features are its first pixel."""
+class FirstPixel:
+    """A model whose features of an image are its first pixel."""
 
     def __init__(self):
         self.features = self
 
-    def look(self, images):
+    def compute_features(self, images):
         return tf.cast(images[None, :, 0, 0], tf.float32)
 
-    def own(self, features, rate):
+    def evaluation_row(self, features, rate):
         return features[rate]
 
 
@@ -177,13 +177,13 @@ def _photos(pixels, labels):
 
 def test_neighbours_are_the_nearest_by_angle_and_nearer_ones_count_more():
     train = _photos([[9, 0, 0], [0, 9, 0], [0, 200, 9]], [0, 1, 1])
-    fitted, count = testing.fit_neighbours(Looker(), [train], 3)
+    fitted, count = testing.fit_neighbours(FirstPixel(), [train], 3)
     assert count == 3
     # Of three neighbours two are of class 1; the nearest is far nearer than both.
-    found = fitted.predict(np.array([[100.0, 1.0, 0.0], [1.0, 3.0, 0.0]]))
-    np.testing.assert_array_equal(found, [0, 1])
+    actual = fitted.predict(np.array([[100.0, 1.0, 0.0], [1.0, 3.0, 0.0]]))
+    np.testing.assert_array_equal(actual, [0, 1])
 
 
 def test_no_more_neighbours_than_photos():
-    fitted, _ = testing.fit_neighbours(Looker(), [_photos([[1, 2, 3]], [2])], 20)
+    fitted, _ = testing.fit_neighbours(FirstPixel(), [_photos([[1, 2, 3]], [2])], 20)
     assert fitted.predict(np.ones([1, 3])) == [2]

@@ -1,6 +1,5 @@
-"""Features of augmented views that training goes over again and again."""
+"""Features of augmented views that training repeats."""
 
-import dataclasses
 import os
 import signal
 
@@ -8,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from eval import metrics_file, workspace
+from eval import evaluation_run, metrics_file, output_folder
 from eval.imagenet_linear.config import Config
-from eval.imagenet_linear.evaluation import Run
+from eval.imagenet_linear.evaluation import ImagenetLinear
 from eval.imagenet_linear.view_cache import FOLDER, ViewCache
 from selfsup.common.errors import UserError
 from selfsup.common.stop_signals import StopSignals
@@ -19,20 +18,20 @@ from selfsup.data import pipeline
 RECORDS, VIEWS, BATCH, ROWS, SIZE = 7, 3, 4, 2, 5
 
 
-def _batches(stand_in=-1):
-    """Batches of the pipeline's kind: pass by pass, photo k has the label k."""
+def _batches(replaced=-1):
+    """Batches like those of the pipeline; in each pass, photo k has the label k."""
     for number in range(100):
         photos = np.arange(number * BATCH, (number + 1) * BATCH) % RECORDS
         yield {
             "image": tf.constant(photos),
             "label": tf.constant(photos),
             "held_out": tf.constant(photos == 2),
-            pipeline.REPLACED_SHARD: tf.fill([BATCH], stand_in),
+            pipeline.REPLACED_SHARD: tf.fill([BATCH], replaced),
         }
 
 
 def _features(images, number):
-    """Those of photo k in batch n hold 100 n + k."""
+    """The features of photo k in batch n are 100 n + k."""
     values = tf.cast(100 * tf.cast(number, tf.int64) + images, tf.float32)
     return tf.tile(values[None, :, None], [ROWS, 1, SIZE])
 
@@ -77,7 +76,7 @@ def test_batches_follow_from_seed_and_position(cache):
     assert np.any(_take(cache, 1, 0, 9)[0] != whole[0])
 
 
-def test_what_is_there_is_not_computed_again_and_can_be_removed(cache, tmp_path):
+def test_complete_files_are_not_computed_again_and_can_be_removed(cache, tmp_path):
     cache.fill(None, ())
     cache.remove()
     assert not os.path.exists(tmp_path / FOLDER)
@@ -87,10 +86,10 @@ def test_damage_is_an_error(tmp_path):
     config = Config(batch_size=BATCH, augmented_views=VIEWS)
     made = ViewCache(str(tmp_path), RECORDS, ROWS, SIZE, config)
     with pytest.raises(UserError, match="shard of the training set is damaged"):
-        made.fill(_features, _batches(stand_in=1))
+        made.fill(_features, _batches(replaced=1))
 
 
-def test_views_that_would_take_too_much_are_refused(tmp_path):
+def test_views_above_the_size_limit_are_refused(tmp_path):
     config = Config(augmented_views=1000, cache_gigabytes=0.1)
     with pytest.raises(UserError, match=r"augmented_views=1000.*take 1 GB, more than"):
         ViewCache(str(tmp_path), 1000, 25, 10, config)
@@ -99,23 +98,33 @@ def test_views_that_would_take_too_much_are_refused(tmp_path):
 OPTIONS = {"probe_units": False, "neighbours": 0, "augmented_views": 1}
 
 
+class Signalled(ImagenetLinear):
+    """Receives a signal in one of its steps."""
+
+    stop_at = None
+
+    def step(self, examples, number):
+        if self.stop_at is not None and int(number) == self.stop_at - 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return super().step(examples, number)
+
+
+def _view_cache(settings, folder):
+    evaluation = ImagenetLinear(settings, str(folder), StopSignals())
+    evaluation_run.start(evaluation)
+    return evaluation._view_cache
+
+
 def _run(settings, folder, stop_at=None):
-    """The `Run`, stopped by a signal after a step, or finished."""
-    with StopSignals() as stop, workspace.opened(settings) as output:
-        run = Run(settings, output, stop)
-        take = run.training._take
-
-        def signalled(batch):
-            take(batch)
-            if run.training.number == stop_at:
-                os.kill(os.getpid(), signal.SIGTERM)
-
-        run.training._take = signalled
-        assert run.run() == (stop_at is None)
-    return run
+    """The evaluation, stopped by a signal after a step, or finished."""
+    with StopSignals() as stop, output_folder.opened(settings) as output:
+        evaluation = Signalled(settings, output, stop)
+        evaluation.stop_at = stop_at
+        assert evaluation_run.evaluate(evaluation) == (stop_at is None)
+    return evaluation
 
 
-def test_a_run_that_was_stopped_ends_like_one_that_was_not(tmp_path, settings_for):
+def test_a_stopped_and_resumed_run_equals_an_uninterrupted_run(tmp_path, settings_for):
     settings = settings_for(tmp_path / "straight", **OPTIONS)
     straight = _run(settings, tmp_path / "straight")
     assert not os.path.exists(tmp_path / "straight" / FOLDER)
@@ -123,13 +132,13 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(tmp_path, settings_fo
     _run(settings, tmp_path / "stopped", stop_at=5)
     assert os.path.exists(tmp_path / "stopped" / FOLDER)
     resumed = _run(settings, tmp_path / "stopped")
-    for ours, theirs in zip(resumed.model.weights(), straight.model.weights()):
-        np.testing.assert_array_equal(ours, theirs)
-    ours, theirs = (
+    for first, second in zip(resumed.model.weights(), straight.model.weights()):
+        np.testing.assert_array_equal(first, second)
+    first, second = (
         metrics_file.read(tmp_path / name)["metrics"]
         for name in ("straight", "stopped")
     )
-    assert ours == theirs
+    assert first == second
 
 
 @pytest.mark.parametrize(
@@ -142,11 +151,10 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(tmp_path, settings_fo
         (0.0, {"augmented_views": 2}),
     ],
 )
-def test_views_are_new_at_every_step_where_no_cache_can_serve(
+def test_views_are_new_at_every_step_without_a_cache(
     tmp_path, settings_for, lasso, changes
 ):
     settings = settings_for(tmp_path, lasso=lasso, **{**OPTIONS, **changes})
-    assert Run(settings, str(tmp_path), StopSignals())._view_cache is None
-    one = settings_for(tmp_path, **OPTIONS)
-    one = dataclasses.replace(one, lasso=0.0)
-    assert Run(one, str(tmp_path), StopSignals())._view_cache.views == 72
+    assert _view_cache(settings, tmp_path) is None
+    cached = settings_for(tmp_path, **OPTIONS)
+    assert _view_cache(cached, tmp_path).views == 72

@@ -13,7 +13,7 @@ SEED = tf.constant([1, 2])
 
 
 def test_anchors_of_a_canvas():
-    layout = anchors.of_canvas(32, 48, PLAIN)
+    layout = anchors.canvas_anchors(32, 48, PLAIN)
     assert layout.shape == (2, 3, 4)
     np.testing.assert_array_equal(layout[0, 0], [-8, -8, 24, 24])
     np.testing.assert_array_equal(layout[1, 2], [8, 24, 40, 56])
@@ -21,7 +21,7 @@ def test_anchors_of_a_canvas():
 
 def test_scales_and_shapes_of_anchors():
     """.25 to 2 of 256 pixels, at ratios of width to height of a half, 1 and 2."""
-    layout = anchors.of_canvas(600, 800, Config())
+    layout = anchors.canvas_anchors(600, 800, Config())
     assert layout.shape == (38, 50, 48)
     sides = layout[20, 20].reshape([12, 2, 2])
     heights, widths = (sides[:, 1] - sides[:, 0]).T
@@ -31,7 +31,7 @@ def test_scales_and_shapes_of_anchors():
 
 
 def _targets(boxes, sizes=((64, 64),), config=PLAIN):
-    layout = anchors.of_canvas(64, 64, config)
+    layout = anchors.canvas_anchors(64, 64, config)
     labels, offsets = anchors.AnchorTargets(config)(
         layout,
         tf.constant(boxes, tf.float32),
@@ -97,7 +97,7 @@ def test_the_canvas_beside_the_image_is_no_background():
 
 def test_so_many_anchors_are_drawn():
     config = Config(anchor_size=32.0, rpn_samples=16)
-    layout = anchors.of_canvas(64, 64, config)
+    layout = anchors.canvas_anchors(64, 64, config)
     labels, _ = anchors.AnchorTargets(config)(
         layout, tf.constant([[[0.0, 0, 40, 40]]]), tf.constant([[64.0, 64]]), SEED
     )

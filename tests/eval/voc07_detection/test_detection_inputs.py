@@ -7,10 +7,10 @@ import numpy as np
 import object_sets
 import pytest
 import tensorflow as tf
-from object_sets import Thing
+from object_sets import ColoredBox
 
 from eval import complete_pass
-from eval.voc07_detection import boxes, canvases, dataset, examples
+from eval.voc07_detection import box_conventions, canvases, dataset, examples
 from eval.voc07_detection.config import Config
 from selfsup.common.errors import UserError
 from selfsup.data import manifest, pipeline
@@ -18,16 +18,20 @@ from selfsup.data import manifest, pipeline
 CONFIG = Config(
     min_size=64, max_size=96, sizes=2, batch_size=2, test_size=64, test_batch_size=2
 )
-RED = Thing((8, 4, 28, 24), 0)
-BLUE = Thing((20, 40, 44, 60), 2)
-HARD = Thing((2, 30, 12, 38), 1, difficult=True)
+RED = ColoredBox((8, 4, 28, 24), 0)
+BLUE = ColoredBox((20, 40, 44, 60), 2)
+HARD = ColoredBox((2, 30, 12, 38), 1, difficult=True)
 
 
 def test_boxes_to_voc_and_back():
-    ours = np.array([[0, 0, 1, 1], [4, 2, 20, 10]], np.float32)
-    np.testing.assert_array_equal(boxes.to_voc(ours), [[1, 1, 1, 1], [3, 5, 10, 20]])
-    np.testing.assert_array_equal(boxes.from_voc(boxes.to_voc(ours)), ours)
-    assert boxes.to_voc(np.zeros([0, 4])).shape == (0, 4)
+    boxes = np.array([[0, 0, 1, 1], [4, 2, 20, 10]], np.float32)
+    np.testing.assert_array_equal(
+        box_conventions.to_voc(boxes), [[1, 1, 1, 1], [3, 5, 10, 20]]
+    )
+    np.testing.assert_array_equal(
+        box_conventions.from_voc(box_conventions.to_voc(boxes)), boxes
+    )
+    assert box_conventions.to_voc(np.zeros([0, 4])).shape == (0, 4)
 
 
 def test_sizes_of_training():
@@ -113,10 +117,10 @@ def built(tmp_path_factory):
 
 
 def test_trainval_is_both_splits(built):
-    found = dataset.find(built)
-    assert found.trainval.records == 3
-    assert found.max_objects == 1
-    assert found.counts == {
+    labelled = dataset.find(built)
+    assert labelled.trainval.records == 3
+    assert labelled.max_objects == 1
+    assert labelled.counts == {
         "training_images": 3,
         "training_images_without_objects": 2,
         "training_objects": 1,
@@ -181,15 +185,15 @@ def test_images_of_a_batch_are_as_large_as_alone_and_in_the_test(shape, side, tm
     ]
     assert batches[1]["image"].shape == (3, side, side, 3)
     serialized = complete_pass.serialized_records(dataset.find(folder).test)
-    tested = next(examples.whole(serialized, config).as_numpy_iterator())
+    tested = next(examples.for_test(serialized, config).as_numpy_iterator())
     for batch in batches:
         np.testing.assert_array_equal(batch["size"][0], tested["size"][0])
 
 
 def test_the_test_split_is_seen_once_and_whole(built):
-    found = dataset.find(built)
-    serialized = complete_pass.serialized_records(found.test)
-    batches = list(examples.whole(serialized, CONFIG).as_numpy_iterator())
+    labelled = dataset.find(built)
+    serialized = complete_pass.serialized_records(labelled.test)
+    batches = list(examples.for_test(serialized, CONFIG).as_numpy_iterator())
     assert [batch["image"].shape for batch in batches] == [
         (2, 64, 96, 3),
         (1, 96, 64, 3),
@@ -220,7 +224,11 @@ ONLY_HARD = [object_sets.record("V/c", [HARD])]
         ),
         ({"test": ONE}, {}, "neither a train nor a validation split"),
         ({"train": NONE, "test": ONE}, {}, "nothing to train on"),
-        ({"train": ONLY_HARD, "test": ONE}, {}, "not difficult: nothing to train on"),
+        (
+            {"train": ONLY_HARD, "test": ONE},
+            {},
+            "not difficult, so there is nothing to train on",
+        ),
         ({"train": ONE, "test": ONE}, {"labels": ()}, "names no classes"),
         ({"train": ONE, "test": ONE}, {"labels": ("a/b",)}, "'a/b' has a slash"),
         ({"train": ONE, "test": BLANK}, {}, "'b 1' has a blank in its name"),
@@ -244,7 +252,7 @@ def test_two_sets_are_one_too_many(tmp_path):
 def test_classes_beyond_the_manifest(tmp_path):
     wrong = [object_sets.record("V/a", [BLUE])]
     object_sets.write(tmp_path, {"train": wrong, "test": ONE}, labels=("red", "green"))
-    with pytest.raises(UserError, match="none of the 2 of the manifest"):
+    with pytest.raises(UserError, match="not one of the 2 of the manifest"):
         dataset.find(str(tmp_path))
 
 
@@ -274,12 +282,12 @@ def test_a_shard_that_ends_early_is_damaged(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"crop_size": 7}, "crop_size: expected an even number"),
-        ({"min_size": 31}, "min_size: expected 32 or more, got 31"),
-        ({"batch_size": 0}, "batch_size: expected 1 or more"),
-        ({"steps": 0}, "steps: expected 1 or more"),
-        ({"learning_rate": 0.0}, "learning_rate: expected above 0"),
-        ({"momentum": 1.0}, "momentum: expected 0 to below 1"),
+        ({"crop_size": 7}, "crop_size=7: expected an even number"),
+        ({"min_size": 31}, "min_size=31: expected 32 or more"),
+        ({"batch_size": 0}, "batch_size=0: expected 1 or more"),
+        ({"steps": 0}, "steps=0: expected 1 or more"),
+        ({"learning_rate": 0.0}, "learning_rate=0.0: expected more than 0"),
+        ({"momentum": 1.0}, "momentum=1.0: expected 0 to less than 1"),
     ],
 )
 def test_bad_hyperparameters(changes, message):
@@ -288,5 +296,5 @@ def test_bad_hyperparameters(changes, message):
 
 
 def test_examples_say_what_stands_in(built):
-    _, stand_ins = pipeline.split_replaced_shard(_training(built, 0, 1)[0])
-    np.testing.assert_array_equal(stand_ins, [-1, -1])
+    _, replaced = pipeline.split_replaced_shard(_training(built, 0, 1)[0])
+    np.testing.assert_array_equal(replaced, [-1, -1])

@@ -22,15 +22,15 @@ def devkit(tmp_path):
     """Two test images: two dogs and a cat, and a dog that is difficult."""
     xml = {
         "a": devkits.annotation(
-            devkits.thing("dog", *DOG), devkits.thing("dog", *OTHER_DOG)
+            devkits.object_xml("dog", *DOG), devkits.object_xml("dog", *OTHER_DOG)
         ),
         "b": devkits.annotation(
-            devkits.thing("dog", *DOG, difficult=1),
-            devkits.thing("cat", *CAT),
-            devkits.thing("hen", *DOG, difficult=1),
+            devkits.object_xml("dog", *DOG, difficult=1),
+            devkits.object_xml("cat", *CAT),
+            devkits.object_xml("hen", *DOG, difficult=1),
         ),
         "c": devkits.annotation(),
-        "d": devkits.annotation(devkits.thing("cow", *DOG)),
+        "d": devkits.annotation(devkits.object_xml("cow", *DOG)),
     }
     devkits.write(
         tmp_path / "VOCdevkit/VOC2007",
@@ -42,7 +42,7 @@ def devkit(tmp_path):
 
 @pytest.fixture
 def results(tmp_path):
-    """Dogs: a hit, one of difficult, a half hit, a false alarm; cats: one too small."""
+    """Dogs: a hit, a difficult object, a half hit, a false alarm; cats: a small box."""
     detections = {
         "dog": (
             ["a", "b", "a", "c"],
@@ -55,7 +55,7 @@ def results(tmp_path):
     return tmp_path / "results"
 
 
-def test_truth_is_what_the_files_say(devkit):
+def test_truth_is_read_from_the_files(devkit):
     truth = devkit_truth.read(devkit, "test")
     assert truth.year == "VOC2007"
     assert list(truth.images) == ["a", "b", "c"]
@@ -94,7 +94,7 @@ def test_files_of_classes_without_objects_are_noted(devkit, results):
 
 def test_corrected_annotations_are_noted(devkit, results):
     xmin, ymin, xmax, ymax = CAT
-    exchanged = devkits.annotation(devkits.thing("cat", xmax, ymin, xmin, ymax))
+    exchanged = devkits.annotation(devkits.object_xml("cat", xmax, ymin, xmin, ymax))
     (devkit / "VOC2007/Annotations/b.xml").write_bytes(exchanged)
     report, notes = scoring.score(devkit, "test", results, **OPTIONS)
     assert report["classes"]["cat"]["objects"] == 1
@@ -102,9 +102,9 @@ def test_corrected_annotations_are_noted(devkit, results):
     assert "b.xml: object 1 (cat): exchanged" in notes[0]
 
 
-def test_a_year_is_named_where_there_are_several(devkit):
+def test_the_year_is_required_if_there_are_several(devkit):
     (devkit / "VOC2012/Annotations").mkdir(parents=True)
-    with pytest.raises(UserError, match=r"--year: is needed, .* VOC2007, VOC2012"):
+    with pytest.raises(UserError, match=r"--year: is required, .* VOC2007, VOC2012"):
         devkit_truth.read(devkit, "test")
     for folder, year in [
         (devkit, "2007"),
@@ -183,4 +183,4 @@ def test_the_command_names_what_is_wrong(devkit, results):
     assert done.stderr.startswith("error: ")
     assert "has no comp3_det_test_cat.txt" in done.stderr
     done = _run(f"--devkit={devkit}", f"--results={results}", "--iou=0.5,75")
-    assert done.stderr.startswith("error: --iou=75: expected numbers over 0")
+    assert done.stderr.startswith("error: --iou=75: expected numbers greater than 0")

@@ -1,0 +1,114 @@
+"""Loads the trunk of a pretraining run, and the other results that outlive the run."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from selfsup import tasks as task_registry
+from selfsup.common import config_file
+from selfsup.common.errors import UserError
+from selfsup.hybrid.checkpoint import CheckpointStore
+from selfsup.keras import keras
+from selfsup.pretraining.combination import Combination
+from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
+
+CHECKPOINTS_FOLDER = "checkpoints"
+
+# JSON objects: the keys of a stored configuration or state are those of its writer.
+_Json = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainedTrunk:
+    """The trunk of a checkpoint of a run, and what belongs to it.
+
+    Attributes:
+      trunk: the trunk.
+      unit_weights: by task, the row of alpha, float32 [M]; empty for runs without the
+        lasso.
+      parts: parts of heads that an export contains, "block4" and "logits"; empty for
+        runs without a task that has such parts.
+      checkpoint: name of the checkpoint.
+      state: state of the checkpoint: the counters of each task ("groups"), "cost", and
+        "step_costs".
+    """
+
+    trunk: Trunk
+    unit_weights: dict[str, npt.NDArray[np.float32]]
+    parts: dict[str, keras.layers.Layer]
+    checkpoint: str
+    state: _Json
+
+
+def checkpoint_store(model_dir: str) -> CheckpointStore:
+    """Returns the checkpoints in the folder of a run."""
+    return CheckpointStore(os.path.join(model_dir, CHECKPOINTS_FOLDER))
+
+
+def load(model_dir: str, checkpoint: str | None = None) -> PretrainedTrunk:
+    """Loads the trunk, the rows of alpha, and the parts of heads for an export.
+
+    Args:
+      model_dir: folder of the run.
+      checkpoint: name of a checkpoint or snapshot; None for the newest checkpoint.
+
+    Raises:
+      UserError: if there is no run or no such checkpoint.
+    """
+    config = config_file.read(model_dir)
+    store = checkpoint_store(model_dir)
+    name = checkpoint or store.latest()
+    if name is None:
+        raise UserError(f"{model_dir}: there is no checkpoint yet")
+    network = _build(model_dir, config)
+    state = store.restore(name, tf.train.Checkpoint(network=network), partial=True)
+    rows = {}
+    if config["lasso"]:
+        rows = dict(zip(config["tasks"], network.combination.alpha().numpy()))
+    return PretrainedTrunk(
+        network.trunk, rows, _exported_parts(network.heads), name, state
+    )
+
+
+def _build(model_dir: str, config: _Json) -> tf.train.Checkpoint:
+    """The parts of a `MultiTaskNetwork` to load, under the names that they have there."""
+    try:
+        trunk = Trunk(TrunkConfig(**config["trunk"]))
+        parts = {"trunk": trunk, "heads": _heads_with_exports(config["tasks"])}
+        if config["lasso"]:
+            parts["combination"] = Combination(config["tasks"], trunk.num_units)
+    except (KeyError, TypeError) as error:
+        path = os.path.join(model_dir, config_file.FILE_NAME)
+        raise UserError(
+            f"{path}: not the configuration of a pretraining run: {error}"
+        ) from error
+    return tf.train.Checkpoint(**parts)
+
+
+def _heads_with_exports(
+    configs: Mapping[str, _Json],
+) -> dict[str, keras.layers.Layer]:
+    """Builds the heads that have parts for an export, by task."""
+    classes = {name: task_registry.task_class(name) for name in configs}
+    return {
+        name: cls(cls.Config(**configs[name])).build_head()
+        for name, cls in classes.items()
+        if cls.exported_parts
+    }
+
+
+def _exported_parts(
+    heads: Mapping[str, keras.layers.Layer],
+) -> dict[str, keras.layers.Layer]:
+    return {
+        part: getattr(head, part)
+        for name, head in heads.items()
+        for part in task_registry.task_class(name).exported_parts
+    }

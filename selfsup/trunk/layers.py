@@ -1,0 +1,149 @@
+"""Batch normalisation and convolution with TF-Slim's settings (paper section 3.1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from selfsup.keras import keras
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+BATCH_NORM_MOMENTUM = 0.997
+BATCH_NORM_EPSILON = 1e-5
+
+
+def build_sublayer(
+    layer: keras.layers.Layer, input_shape: Sequence[int | None]
+) -> None:
+    """Builds `layer` immediately and prefixes its variables' names with its own name."""
+    with tf.name_scope(layer.name):
+        layer.build(input_shape)
+
+
+class BatchNorm(keras.layers.BatchNormalization):
+    """Batch normalisation with TF-Slim's momentum and epsilon.
+
+    Attributes:
+      observer: in training mode, called with the inputs of every call, a tensor
+        [..., C]; None for no observer. `batch_norm_recalibration` collects statistics
+        with it.
+    """
+
+    def __init__(
+        self,
+        momentum: float = BATCH_NORM_MOMENTUM,
+        epsilon: float = BATCH_NORM_EPSILON,
+        **kwargs: Any,  # Keyword arguments of Keras's BatchNormalization.
+    ) -> None:
+        super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
+        self.observer: Callable[[tf.Tensor], None] | None = None
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Normalises `inputs`, [..., C], per channel; the result has the same shape."""
+        if self.observer is not None and training:
+            self.observer(inputs)
+        return super().call(inputs, training=training)
+
+
+def atrous_conv2d(inputs: tf.Tensor, kernel: tf.Tensor, rate: int) -> tf.Tensor:
+    """Convolves with SAME padding and an atrous rate.
+
+    TensorFlow's own dilated convolution has no gradient on CPUs without oneDNN.
+    Therefore this function rearranges the padded input by space-to-batch and runs an
+    ordinary convolution. The result is exact for every size, static or dynamic.
+
+    Args:
+      inputs: floating [N, H, W, C].
+      kernel: [k, k, C, D] of the same dtype; k is odd if `rate` is above 1.
+      rate: distance in pixels between neighbouring taps of the kernel.
+
+    Returns:
+      [N, H, W, D] of the same dtype.
+    """
+    if rate == 1 or kernel.shape[0] == 1:
+        return tf.nn.conv2d(inputs, kernel, 1, padding="SAME")
+    margin = (kernel.shape[0] // 2) * rate
+    sizes = [
+        tf.shape(inputs)[axis] if inputs.shape[axis] is None else inputs.shape[axis]
+        for axis in (1, 2)
+    ]
+    # The padding that makes the size a multiple of the rate.
+    extra = [-size % rate for size in sizes]
+    net = tf.space_to_batch(
+        inputs, [rate, rate], [[margin, margin + more] for more in extra]
+    )
+    net = tf.nn.conv2d(net, kernel, 1, padding="VALID")
+    return tf.batch_to_space(net, [rate, rate], [[0, more] for more in extra])
+
+
+class Conv2D(keras.layers.Conv2D):
+    """A convolution that takes its stride and atrous rate with each call.
+
+    A strided convolution pads like Slim's `conv2d_same`: (k - 1) / 2 pixels on every
+    side, for odd and even sizes. Its output therefore equals a subsampled SAME
+    convolution. (TensorFlow's own SAME padding is shifted by one pixel for even sizes.)
+
+    Args:
+      filters: output channels.
+      kernel_size: side of the square kernel.
+      weight_decay: factor of half the squared L2 norm of the kernel.
+      **kwargs: other arguments of `keras.layers.Conv2D`.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int,
+        weight_decay: float = 1e-4,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            filters,
+            kernel_size,
+            kernel_initializer="he_normal",
+            kernel_regularizer=keras.regularizers.L2(weight_decay / 2),
+            **kwargs,
+        )
+        self.weight_decay = weight_decay
+
+    def call(self, inputs: tf.Tensor, stride: int = 1, rate: int = 1) -> tf.Tensor:
+        """Convolves `inputs`.
+
+        Args:
+          inputs: [N, H, W, C] of the layer's compute dtype.
+          stride: output stride s of this call.
+          rate: atrous rate of this call.
+
+        Returns:
+          [N, ceil(H/s), ceil(W/s), filters] of the same dtype.
+
+        Raises:
+          ValueError: if both `stride` and `rate` are above 1.
+        """
+        if stride > 1 and rate > 1:
+            raise ValueError(
+                f"a convolution cannot have stride {stride} and atrous rate {rate}: "
+                "one of them must be 1"
+            )
+        if stride > 1:
+            span = self.kernel_size[0] - 1
+            margin = [span // 2, span - span // 2]
+            inputs = tf.pad(inputs, [[0, 0], margin, margin, [0, 0]])
+            outputs = tf.nn.conv2d(inputs, self.kernel, stride, padding="VALID")
+        else:
+            outputs = atrous_conv2d(inputs, self.kernel, rate)
+        return tf.nn.bias_add(outputs, self.bias) if self.use_bias else outputs
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments; Keras rebuilds the layer from them."""
+        base = keras.layers.Layer.get_config(self)
+        return {
+            **base,
+            "filters": self.filters,
+            "kernel_size": self.kernel_size[0],
+            "weight_decay": self.weight_decay,
+            "use_bias": self.use_bias,
+        }
