@@ -182,7 +182,6 @@ def _folder_builder() -> Callable[..., Manifest]:
 
     return functools.partial(
         folder_builder.build_folders,
-        validation_fraction=builders.VALIDATION_FRACTION.value,
         rgb=_RGB.value,
         depth_images=_DEPTH_IMAGES.value,
         depth_unit=_DEPTH_UNIT.value,
