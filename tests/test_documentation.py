@@ -1,4 +1,4 @@
-"""Pages against the code: paths, modules and links that exist, values of hyperparameters."""
+"""Pages against the code: paths, modules, links, and the values of hyperparameters."""
 
 import dataclasses
 import fractions
