@@ -66,7 +66,7 @@ def main(argv: list[str]) -> None:
         validation_labels=_VALIDATION_LABELS.value,
         synsets=_SYNSETS.value,
         **photos.size_limits(),
-        **builders.build_options(),
+        **builders.hold_out_options(),
     )
 
 

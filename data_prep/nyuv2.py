@@ -188,6 +188,7 @@ def _folder_builder() -> Callable[..., Manifest]:
         invalid=tuple(_INVALID.value),
         resize_depth=_RESIZE_DEPTH.value,
         split_list=_SPLITS.value,
+        validation_fraction=builders.VALIDATION_FRACTION.value,
     )
 
 

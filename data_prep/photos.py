@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
         output=builders.OUTPUT.value,
         labels=_LABELS.value,
         **photos.size_limits(),
-        **builders.build_options(),
+        **builders.hold_out_options(),
     )
 
 

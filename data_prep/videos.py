@@ -85,7 +85,7 @@ def main(argv: list[str]) -> None:
         directory=builders.input_folder(),
         output=builders.OUTPUT.value,
         conversion=conversion_options(),
-        **builders.build_options(),
+        **builders.hold_out_options(),
     )
 
 

@@ -15,7 +15,7 @@ from selfsup.command_line import path_flags
 from selfsup.common.errors import UserError
 
 if TYPE_CHECKING:
-    from data_prep.sources.build_options import BuildOptions
+    from data_prep.sources.build_options import BuildOptions, HoldOutOptions
 
 INPUT = path_flags.define_paths(
     "input",
@@ -83,9 +83,16 @@ def input_folder() -> str:
 def build_options() -> BuildOptions:
     """Returns the values of the flags for `writer.build`."""
     return {
-        "validation_fraction": VALIDATION_FRACTION.value,
         "num_shards": NUM_SHARDS.value,
         "workers": WORKERS.value,
         "runner": RUNNER.value,
         "beam_options": BEAM_OPTIONS.value,
+    }
+
+
+def hold_out_options() -> HoldOutOptions:
+    """Returns the values of the flags, with the share of inputs to hold out."""
+    return {
+        **build_options(),
+        "validation_fraction": VALIDATION_FRACTION.value,
     }

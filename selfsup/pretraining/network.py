@@ -51,7 +51,7 @@ class MultiTaskNetwork(tf.Module):
         Raises:
           UserError: if `combination` is given and a task runs the trunk at a stride at
             which units cannot be combined, if the trunk does not have the stride of a
-            task, or if a head needs a trunk with another number of channels.
+            task, or if a head needs another trunk.
         """
         super().__init__(name="multitask")
         self.tasks = dict(tasks)
@@ -61,7 +61,7 @@ class MultiTaskNetwork(tf.Module):
             _check_units_can_be_combined(self.tasks, trunk)
         for task in tasks.values():
             _check_output_stride(task, trunk)
-            task.check_channels(trunk.channels)
+            task.check_trunk(trunk.config)
         policy = trunk.config.dtype_policy
         self.heads: dict[str, keras.layers.Layer] = {
             name: task.build_head(policy) for name, task in tasks.items()

@@ -133,10 +133,10 @@ class ImagenetLabels(Task):
         for field, valid, expected in (
             ("depth", config.depth in depths, f"one of {', '.join(depths)}"),
             ("image_size", config.image_size >= 1, "1 or more"),
-            ("min_crop_area", 0 < config.min_crop_area <= 1, "above 0, up to 1"),
+            ("min_crop_area", 0 < config.min_crop_area <= 1, "more than 0, up to 1"),
             ("classes", config.classes >= 0, "0 or more"),
-            ("decay_rate", 0 < config.decay_rate <= 1, "above 0, up to 1"),
-            ("decay_epochs", config.decay_epochs > 0, "above 0"),
+            ("decay_rate", 0 < config.decay_rate <= 1, "more than 0, up to 1"),
+            ("decay_epochs", config.decay_epochs > 0, "more than 0"),
             ("label_smoothing", 0 <= config.label_smoothing < 1, "0 to below 1"),
         ):
             checks.require(valid, self.name, field, getattr(config, field), expected)
@@ -173,18 +173,17 @@ class ImagenetLabels(Task):
         )
         return dataclasses.replace(config, classes=len(labels))
 
-    def check_channels(self, channels: int) -> None:
-        """Raises UserError unless block 4 of `depth` accepts features of `channels`."""
-        trunk = trunk_class(self.config.kind)
-        expected = trunk.output_channels(self.config.depth)
-        checks.require(
-            channels == expected,
-            self.name,
-            "depth",
-            self.config.depth,
-            f"the trunk's depth: block 4 of this depth takes {expected} channels, but "
-            f"the trunk has {channels}",
-        )
+    def check_trunk(self, trunk: TrunkConfig) -> None:
+        """Raises UserError unless the trunk's tail is that of `kind` and `depth`."""
+        for field in ("kind", "depth"):
+            value, expected = getattr(self.config, field), getattr(trunk, field)
+            checks.require(
+                value == expected,
+                self.name,
+                field,
+                value,
+                f"{expected}, the {field} of the trunk",
+            )
 
     def learning_rate_schedule(self) -> Schedule:
         """Returns the learning rate, which decays exponentially in steps."""

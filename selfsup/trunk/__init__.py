@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from selfsup.common.errors import UserError
+from selfsup.common import checks
 
 if TYPE_CHECKING:
     from selfsup.trunk.trunk import Tail, Trunk, TrunkConfig
@@ -39,10 +39,7 @@ def trunk_class(kind: str) -> type[Trunk]:
     Raises:
       UserError: if no trunk is of this kind; the message lists all kinds.
     """
-    if kind not in REGISTRY:
-        raise UserError(
-            f"unknown trunk kind {kind!r}; kinds are: {', '.join(REGISTRY)}"
-        )
+    checks.require_choice("kind", kind, REGISTRY)
     module, class_name = REGISTRY[kind].location.split(":")
     trunk: type[Trunk] = getattr(importlib.import_module(module), class_name)
     return trunk

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import tensorflow as tf
 
+from selfsup.common import checks
 from selfsup.common.errors import UserError
 from selfsup.keras import keras
 from selfsup.trunk import trunk_class
@@ -54,11 +55,7 @@ class TrunkConfig:
 
     def __post_init__(self) -> None:
         trunk = trunk_class(self.kind)
-        if self.depth not in trunk.depths:
-            raise UserError(
-                f"unknown trunk depth {self.depth!r}; depths of {self.kind} are: "
-                f"{', '.join(trunk.depths)}"
-            )
+        checks.require_choice("depth", self.depth, trunk.depths)
         trunk.check_output_stride(self.output_stride)
 
     @property
@@ -163,10 +160,7 @@ class Trunk(keras.Model, abc.ABC):
     @classmethod
     def check_output_stride(cls, output_stride: int) -> None:
         """Raises UserError unless trunks of this class can have this output stride."""
-        if output_stride not in cls.output_strides:
-            raise UserError(
-                f"output stride {output_stride!r} is none of {cls.output_strides}"
-            )
+        checks.require_choice("output_stride", output_stride, cls.output_strides)
 
     @classmethod
     def check_combined_stride(cls, output_stride: int) -> None:

@@ -1,9 +1,10 @@
 """VGG-16 and VGG-19 up to their last convolution.
 
 Paper section 7 proposes it as a network "where consecutive layers are less correlated"
-than in a ResNet. Simonyan & Zisserman, "Very Deep Convolutional Networks for Large-Scale Image
-Recognition" (ICLR 2015). The fully connected layers are left out. At output stride 8,
-the pooling before block 5 has stride 1, and block 5 is atrous with rate 2.
+than in a ResNet. Simonyan & Zisserman, "Very Deep Convolutional Networks for
+Large-Scale Image Recognition" (ICLR 2015). The fully connected layers are left out. At
+output stride 8, the pooling before block 5 has stride 1, and block 5 is atrous with
+rate 2.
 """
 
 from __future__ import annotations

@@ -211,7 +211,7 @@ def test_shorter_videos_are_set_aside(folder):
         converter = video_conversion.VideoConverter(str(folder), 1, **limits)
         return converter(Input("scene.avi"))
 
-    # Fourteen frames at 25 a second.
+    # The video has 14 frames at 25 frames per second.
     convert(min_frames=14, min_seconds=0.56)
     with pytest.raises(shards.SetAside, match="has 14 frames, needs 15"):
         convert(min_frames=15)
