@@ -124,10 +124,13 @@ def _module(model: keras.Model, call: Callable[..., tf.Tensor]) -> tf.train.Chec
     module.variables = list(model.variables)
     module.trainable_variables = list(model.trainable_variables)
     module.__call__ = tf.function(call, autograph=False)
-    regularization = tf.function(
-        lambda: tf.add_n(model.losses), input_signature=[], autograph=False
-    )
-    module.regularization_losses = [regularization]
+    if model.losses:
+        regularization = tf.function(
+            lambda: tf.add_n(model.losses), input_signature=[], autograph=False
+        )
+        module.regularization_losses = [regularization]
+    else:
+        module.regularization_losses = []
     return module
 
 

@@ -14,6 +14,7 @@ from selfsup.tasks.imagenet_labels import (
     cross_entropy,
 )
 from selfsup.trunk.block4 import Block4
+from selfsup.trunk.trunk import TrunkConfig
 
 
 def _reference(logits, labels, smoothing):
@@ -109,7 +110,7 @@ def test_the_papers_head_is_as_large_as_slims(count_parameters):
 def test_a_trunk_of_another_depth_is_refused(tiny):
     task = tiny("imagenet_labels")
     task.check_trunk(TrunkConfig("tiny"))
-    message = r"imagenet_labels\.depth='tiny': expected 101, the depth of the trunk"
+    message = r"imagenet_labels\.depth=tiny: expected 101, the depth of the trunk"
     with pytest.raises(UserError, match=message):
         task.check_trunk(TrunkConfig("101"))
 
