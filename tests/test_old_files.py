@@ -44,7 +44,7 @@ def _run(folder, module, *arguments):
 def test_an_old_data_set_is_read(old):
     (found,) = manifest.find(str(old / "data"))
     assert (found.records("train"), found.records("validation")) == (6, 3)
-    paths = [str(old / "data" / shard.name) for shard in found.shards]
+    paths = [str(old / "data" / shard.file) for shard in found.shards]
     examples = [
         records.parse(serialized, (records.IMAGE, records.LABEL))
         for serialized in tf.data.TFRecordDataset(paths)
