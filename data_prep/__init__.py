@@ -1,3 +1,3 @@
-"""Builders of TFRecord data sets."""
+"""Builds TFRecord data sets from photos, videos and the paper's data sets."""
 
 import selfsup.common.warning_filters  # noqa: F401

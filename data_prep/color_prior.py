@@ -1,11 +1,13 @@
-"""Measures how often each color occurs in your own photos, for colorization.
+"""Measures how often each color occurs in your photos, for colorization.
 
     python -m data_prep.color_prior --data=DIR --output=FILE
 
---data holds built sets; their training photos count. The CSV file written has the
-columns a, b and prior: the 313 ab bins and the frequency of each. Rare colors get
-more weight in training. Without such a file, ImageNet's frequencies are taken.
+--data holds built data sets; the command reads their training photos. It writes a CSV
+file of the columns a, b and prior: the 313 ab bins and the frequency of each. Training
+gives rare colors more weight; without such a file, it uses the frequencies in ImageNet.
 """
+
+from __future__ import annotations
 
 import sys
 
@@ -13,11 +15,11 @@ from absl import flags
 
 from selfsup.command_line import command, path_flags
 
-_DATA = path_flags.define_path("data", None, "Folder with data sets built before.")
+_DATA = path_flags.define_path("data", None, "Folder with built data sets.")
 _OUTPUT = path_flags.define_path("output", None, "CSV file to write.")
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     del argv
     from selfsup.data import manifest
 
@@ -26,13 +28,13 @@ def main(argv):
 
     prior = ab_histogram.write_color_prior(sets, _OUTPUT.value)
     print(
-        f"{_OUTPUT.value}: {(prior > 1e-6).sum()} of {len(prior)} bins are in use; "
-        f"the most frequent has {prior.max():.1%}",
+        f"{_OUTPUT.value}: {(prior > 1e-6).sum()} of {len(prior)} bins occur; the most "
+        f"frequent bin has {prior.max():.1%}",
         file=sys.stderr,
     )
 
 
-def run():
+def run() -> None:
     flags.mark_flags_as_required(["data", "output"])
     command.run(main, "data_prep.color_prior")
 

@@ -1,16 +1,18 @@
-"""Builds ILSVRC2012, or any set of photos in class folders, labelled.
+"""Builds a labelled data set from ILSVRC2012, or from any photos in class folders.
 
     python -m data_prep.imagenet --output=DIR --train=ILSVRC2012_img_train.tar \\
         --validation=ILSVRC2012_img_val.tar \\
         --validation_labels=ILSVRC2012_devkit_t12.tar.gz
 
-The tar files are read in place: nothing is unpacked. --train and --validation may also
-be folders of class folders (n01440764, or any names). Labels are the sorted names of
---train's class folders. Without --validation a share of --train is held out. Upright RGB
-or gray JPEGs keep their bytes; repaired.tsv lists what had to be repaired (CMYK, files
-of another format than their name says), set_aside.tsv what cannot be used. Run the same
-command again after an interruption: finished shards are kept.
+Tar files are read in place; nothing is unpacked. --train and --validation may also be
+folders of class folders (n01440764, or any names). Labels are the sorted names of the
+class folders of --train. Without --validation, a share of --train is held out. Upright
+RGB or gray JPEGs keep their bytes. repaired.tsv lists photos that had to be repaired
+(CMYK, or another format than the file name says), set_aside.tsv those that cannot be
+used. Run the same command again to resume an interrupted build.
 """
+
+from __future__ import annotations
 
 from absl import flags
 
@@ -32,29 +34,29 @@ _VALIDATION = path_flags.define_path(
 _VALIDATION_LABELS = path_flags.define_path(
     "validation_labels",
     "",
-    "For validation images in no class folders: the devkit "
-    "(ILSVRC2012_devkit_t12.tar.gz), ILSVRC2012_validation_ground_truth.txt, a file of "
-    "one WNID an image, or LOC_val_solution.csv.",
+    "For validation images without class folders: the devkit "
+    "(ILSVRC2012_devkit_t12.tar.gz), ILSVRC2012_validation_ground_truth.txt, a file with "
+    "a WNID per image, or LOC_val_solution.csv.",
 )
 _SYNSETS = path_flags.define_path(
     "synsets",
     "",
-    "For ILSVRC2012_validation_ground_truth.txt alone: the devkit's meta.mat, or a text "
+    "Only for ILSVRC2012_validation_ground_truth.txt: the devkit's meta.mat, or a text "
     "file whose line k is the WNID of ILSVRC2012_ID k.",
 )
 flags.adopt_module_key_flags(photos)
-# All of the builders' but --input, which the first two stand in for.
+# --train and --validation replace --input.
 for _flag in flags.FLAGS.get_key_flags_for_module(builders):
     if _flag.name != "input":
         flags.declare_key_flag(_flag.name)
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     del argv
     if builders.INPUT.value is not None:
-        raise UserError("--input: give --train and --validation in its place")
+        raise UserError("--input: give --train and --validation instead")
     if _VALIDATION.value and flags.FLAGS["validation_fraction"].present:
-        raise UserError("--validation_fraction: goes without --validation only")
+        raise UserError("--validation_fraction: not with --validation")
     from data_prep.sources import imagenet_builder
 
     imagenet_builder.build_imagenet(
@@ -63,14 +65,14 @@ def main(argv):
         validation=_VALIDATION.value,
         validation_labels=_VALIDATION_LABELS.value,
         synsets=_SYNSETS.value,
-        **photos.limits(),
+        **photos.size_limits(),
         validation_fraction=builders.VALIDATION_FRACTION.value,
         **builders.build_options(),
     )
 
 
-def run():
-    builders.required("train", "output")
+def run() -> None:
+    builders.require("train", "output")
     command.run(main, "data_prep.imagenet")
 
 

@@ -1,44 +1,48 @@
-"""Shows what a built data set holds: numbers, and a contact sheet.
+"""Shows what a built data set holds: statistics and a contact sheet.
 
     python -m data_prep.inspect DIR [--verify] [--output=SHEET.png]
 
-DIR is a built set, or a folder with several. Prints records, sizes, classes, masks,
-boxes and depth, whatever a set has, and what was set aside. The contact sheet is a
-random sample with boxes, masks (foreground red, ignored gray) and depth drawn in.
---verify reads everything and checks it against the manifest: shards' checksums, and
-each record's checksum, image, label, mask, boxes and depth. It exits with 1 where
-something is wrong, and names the shards.
+DIR is a built data set, or a folder with several. The command prints statistics of
+records, sizes, classes, masks, boxes and depth, and the reasons why inputs were set
+aside. The contact sheet shows random records with their boxes, masks (foreground red,
+ignored cells gray) and depth. --verify checks every shard against the manifest, and the
+checksum, image, label, mask, boxes and depth of every record; if something is damaged,
+the command names the shards and exits with status 1.
 """
+
+from __future__ import annotations
 
 from absl import flags
 
 from selfsup.command_line import command, path_flags
 
 _VERIFY = flags.DEFINE_bool(
-    "verify", False, "Check every shard and every record; slower than the statistics."
+    "verify", False, "Checks every shard and every record; slower than the statistics."
 )
 _OUTPUT = path_flags.define_path(
     "output",
     None,
-    "PNG for the contact sheet; beside the set's folder, named like it, when not given. "
-    "With several sets each one's folder is added to the name.",
+    "PNG file for the contact sheet; by default DIR.png. With several data sets, the "
+    "name of each folder is added to the file's name.",
 )
 _SAMPLE = flags.DEFINE_integer(
-    "sample", 24, "Records on the contact sheet; 0: no sheet.", lower_bound=0
+    "sample", 24, "Records on the contact sheet; 0 for no sheet.", lower_bound=0
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Of the sheet's sample.", lower_bound=0)
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "Seed of the choice of records on the sheet.", lower_bound=0
+)
 _MAX_RECORDS = flags.DEFINE_integer(
     "max_records",
     0,
-    "Records a split that statistics are taken of, spread over its shards; 0: all.",
+    "Records of each split to read for the statistics, from all its shards; 0 for all.",
     lower_bound=0,
 )
 _WORKERS = flags.DEFINE_integer(
-    "workers", 0, "Worker processes; 0 takes one for each CPU.", lower_bound=0
+    "workers", 0, "Worker processes; 0 starts one for each CPU.", lower_bound=0
 )
 
 
-def main(argv):
+def main(argv: list[str]) -> int:
     import os
 
     from selfsup.data import manifest as manifests
@@ -47,23 +51,19 @@ def main(argv):
     sets = manifests.find(root)
     from data_prep.inspection import report
 
-    failed = False
-    for one in sets:
-        output = report.sheet_path(
-            _OUTPUT.value, os.path.abspath(one.directory), len(sets)
-        )
-        problems = report.show(
-            one, max_records=_MAX_RECORDS.value, workers=_WORKERS.value
-        )
+    is_damaged = False
+    for manifest in sets:
+        directory = os.path.abspath(manifest.directory)
+        is_damaged |= bool(report.show(manifest, _MAX_RECORDS.value, _WORKERS.value))
         if _SAMPLE.value:
-            report.save_sheet(one, output, _SAMPLE.value, _SEED.value)
+            output = report.sheet_path(_OUTPUT.value, directory, len(sets))
+            report.save_sheet(manifest, output, _SAMPLE.value, _SEED.value)
         if _VERIFY.value:
-            problems = report.verify(one, _WORKERS.value)
-        failed = failed or bool(problems)
-    return 1 if failed else 0
+            is_damaged |= bool(report.verify(manifest, _WORKERS.value))
+    return 1 if is_damaged else 0
 
 
-def run():
+def run() -> None:
     command.run(main, "data_prep.inspect", positional="DIR")
 
 

@@ -1,4 +1,4 @@
-"""Builds a data set of photos with depth: NYU Depth v2, or any folders of such photos.
+"""Builds a data set of photos with depth: NYU Depth v2, or folders of photos and depth.
 
     python -m data_prep.nyuv2 --output=DIR --labelled=nyu_depth_v2_labeled.mat \\
         --splits=splits.mat [--depth=raw]
@@ -6,15 +6,19 @@
     python -m data_prep.nyuv2 --output=DIR --rgb=DIR --depth_images=DIR \\
         [--depth_unit=0.001]
 
-The first builds the official 795 training and 654 test frames; the second a larger
-training set from the raw distribution's unpacked scene folders, without the scenes that
-test frames show: depth at the paper's level needs both, as the method that the paper
-takes trains on 12 thousand frames of the raw distribution. The third pairs photos with
-16-bit depth images by their names. Unusable frames are set aside with the reason in
-set_aside.tsv. Run the same command again after an interruption: finished shards are kept.
+The first command builds the official 795 training and 654 test frames. The second builds
+a larger training set from the unpacked scene folders of the raw distribution, without the
+scenes of the test frames. The paper's results need both: its method trains on 12 thousand
+frames of the raw distribution. The third pairs photos with 16-bit depth images by their
+names. set_aside.tsv lists unusable frames with the reasons. Run the same command again to
+resume an interrupted build.
 """
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -22,20 +26,23 @@ from data_prep.flags import builders
 from selfsup.command_line import command, path_flags
 from selfsup.common.errors import UserError
 
+if TYPE_CHECKING:
+    from selfsup.data.manifest import Manifest
+
 _LABELLED = path_flags.define_path(
-    "labelled", None, "nyu_depth_v2_labeled.mat, or a file of its format."
+    "labelled", None, "nyu_depth_v2_labeled.mat, or a file in its format."
 )
 _SPLITS = path_flags.define_path(
     "splits",
     None,
-    "splits.mat. With --rgb, a text file: a line a photo, its split (train, validation "
-    "or test) and its path below --rgb without the extension.",
+    "splits.mat. With --rgb, a text file with a line per photo: its split (train, "
+    "validation or test) and its path below --rgb without the extension.",
 )
 _DEPTH = flags.DEFINE_enum(
     "depth",
     "filled",
     ["filled", "raw"],
-    "Of the labelled set: filled takes the in-painted depth, raw what the sensor saw.",
+    "For the labelled set: filled takes the in-painted depth, raw the depth as measured.",
 )
 _RAW = path_flags.define_path(
     "raw", None, "Folder with the raw distribution's scene folders, unpacked."
@@ -43,47 +50,49 @@ _RAW = path_flags.define_path(
 _ALL_SCENES = flags.DEFINE_bool(
     "all_scenes",
     False,
-    "With --raw, takes scenes with test frames too: never test on NYU Depth v2 then.",
+    "With --raw, also takes scenes with test frames; do not test on NYU Depth v2 then.",
 )
 _FRAMES_PER_SCENE = flags.DEFINE_integer(
     "frames_per_scene",
     48,
-    "With --raw, frames sampled evenly from a scene; 0 takes all.",
+    "With --raw, number of frames to sample evenly from each scene; 0 takes all.",
     lower_bound=0,
 )
 _MAX_TIME_DIFFERENCE = flags.DEFINE_float(
     "max_time_difference",
     0.04,
-    "With --raw, seconds that a depth frame's nearest photo may be away from it.",
+    "With --raw, largest time in seconds between a depth frame and its nearest photo.",
     lower_bound=0.0,
 )
-_RGB = path_flags.define_path("rgb", None, "Folder with photos, subfolders included.")
+_RGB = path_flags.define_path("rgb", None, "Folder of photos, with its subfolders.")
 _DEPTH_IMAGES = path_flags.define_path(
-    "depth_images", None, "With --rgb, folder with their 16-bit PNG, PGM or TIFF depth."
+    "depth_images",
+    None,
+    "With --rgb, folder of their depth as 16-bit PNG, PGM or TIFF.",
 )
 _DEPTH_UNIT = flags.DEFINE_float(
-    "depth_unit", 0.001, "With --rgb, metres a step of the depth images."
+    "depth_unit", 0.001, "With --rgb, metres per step of the depth images."
 )
 _INVALID = flags.DEFINE_multi_integer(
     "invalid",
     [0, 65535],
-    "With --rgb, values that say that the depth is unknown; 0 always does.",
+    "With --rgb, values of the depth images for unknown depth, beside 0.",
 )
 _RESIZE_DEPTH = flags.DEFINE_bool(
     "resize_depth",
     False,
-    "With --rgb, brings depth to the photo's size (nearest value) in place of setting "
-    "aside what differs.",
+    "With --rgb, resizes depth of another size than its photo (to the nearest value); "
+    "otherwise such photos are set aside.",
 )
 _MIN_VALID = flags.DEFINE_float(
     "min_valid",
     0.01,
-    "Share of a frame's pixels whose depth must be known.",
+    "Smallest share of a frame's pixels whose depth is known.",
     lower_bound=0.0,
     upper_bound=1.0,
 )
-# Flags that mean something in one of the three ways to build alone.
-_WAYS = {
+# Flags by the only source that they apply to.
+_SOURCE_FLAGS = {
     "rgb": (
         *("depth_unit", "invalid", "resize_depth", "validation_fraction"),
         "depth_images",
@@ -98,9 +107,9 @@ for _name in (
     flags.declare_key_flag(_name)
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     del argv
-    build = _chosen()
+    build = _choose_builder()
     build(
         output=builders.OUTPUT.value,
         min_valid=_MIN_VALID.value,
@@ -108,32 +117,32 @@ def main(argv):
     )
 
 
-def _chosen():
-    """The builder that the flags ask for, with its own arguments."""
+def _choose_builder() -> Callable[..., Manifest]:
+    """Returns the builder that the flags ask for, with the arguments of its own flags."""
     if builders.INPUT.value is not None:
-        raise UserError("--input: not here; give --labelled, --raw or --rgb")
+        raise UserError("--input: give --labelled, --raw or --rgb instead")
     if _RAW.value and _RGB.value:
-        raise UserError("--raw and --rgb: give one of them a build")
-    _check_way()
+        raise UserError("--raw and --rgb: give only one of them")
+    _refuse_ignored_flags()
     if _RGB.value:
-        return _folders()
+        return _folder_builder()
     if _RAW.value:
-        return _raw()
+        return _raw_builder()
     if not _LABELLED.value:
         raise UserError("give --labelled, --raw or --rgb: see --help")
-    return _labelled()
+    return _labelled_builder()
 
 
-def _check_way():
-    """Refuses flags that would be ignored."""
+def _refuse_ignored_flags() -> None:
+    """Raises `UserError` if a flag applies to another source only."""
     chosen = "rgb" if _RGB.value else "raw" if _RAW.value else "labelled"
-    for way, names in _WAYS.items():
+    for source, names in _SOURCE_FLAGS.items():
         for name in names:
-            if way != chosen and flags.FLAGS[name].present:
-                raise UserError(f"--{name}: goes with --{way} only, not --{chosen}")
+            if source != chosen and flags.FLAGS[name].present:
+                raise UserError(f"--{name}: only with --{source}, not with --{chosen}")
 
 
-def _labelled():
+def _labelled_builder() -> Callable[..., Manifest]:
     if not _SPLITS.value:
         raise UserError("--labelled: needs --splits, the data set's splits.mat")
     from data_prep.sources.nyu import labelled_builder
@@ -146,7 +155,7 @@ def _labelled():
     )
 
 
-def _raw():
+def _raw_builder() -> Callable[..., Manifest]:
     from data_prep.sources.nyu import raw_builder
 
     return functools.partial(
@@ -160,13 +169,15 @@ def _raw():
     )
 
 
-def _folders():
+def _folder_builder() -> Callable[..., Manifest]:
     if not _DEPTH_IMAGES.value:
-        raise UserError("--rgb: needs --depth_images, the folder with their depth")
+        raise UserError("--rgb: needs --depth_images, the folder of their depth")
     if _LABELLED.value:
-        raise UserError("--labelled: goes with --raw or alone, not with --rgb")
+        raise UserError("--labelled: not with --rgb")
     if not _DEPTH_UNIT.value > 0:
-        raise UserError(f"--depth_unit={_DEPTH_UNIT.value}: expected above 0 (metres)")
+        raise UserError(
+            f"--depth_unit={_DEPTH_UNIT.value}: expected a positive number of metres"
+        )
     from data_prep.sources.nyu import folder_builder
 
     return functools.partial(
@@ -181,8 +192,8 @@ def _folders():
     )
 
 
-def run():
-    builders.required("output")
+def run() -> None:
+    builders.require("output")
     command.run(main, "data_prep.nyuv2")
 
 

@@ -1,14 +1,15 @@
-"""Builds a data set from any folder tree of photos.
+"""Builds a data set from a folder of photos and its subfolders.
 
     python -m data_prep.photos --input=DIR --output=DIR [--labels=folders]
 
 Reads JPEG, PNG, WebP, GIF (first frame), BMP, TIFF, HEIC, AVIF and JPEG 2000: gray,
-palette, alpha (laid over white), CMYK, 16-bit, rotated by EXIF. Upright JPEGs keep their
-bytes. Unusable files are set aside with the reason in set_aside.tsv; repaired.tsv lists
-JPEGs that could not keep their bytes or lacked their end marker, CMYK, and files of
-another format than their name says. Run the same
-command again after an interruption: finished shards are kept.
+palette, alpha (composited over white), CMYK, 16-bit, rotated by EXIF. Upright JPEGs keep
+their bytes. set_aside.tsv lists unusable files with the reasons; repaired.tsv lists JPEGs
+that could not keep their bytes or lacked their end marker, CMYK, and files of another
+format than their name says. Run the same command again to resume an interrupted build.
 """
+
+from __future__ import annotations
 
 from absl import flags
 
@@ -19,13 +20,13 @@ _LABELS = flags.DEFINE_enum(
     "labels",
     "none",
     ["none", "folders"],
-    "none: unlabelled. folders: the first folder below --input names the class.",
+    "none: no labels. folders: the folder directly below --input names the class.",
 )
 flags.adopt_module_key_flags(photos)
 flags.adopt_module_key_flags(builders)
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     del argv
     from data_prep.sources import photo_builder
 
@@ -33,14 +34,14 @@ def main(argv):
         directory=builders.input_folder(),
         output=builders.OUTPUT.value,
         labels=_LABELS.value,
-        **photos.limits(),
+        **photos.size_limits(),
         validation_fraction=builders.VALIDATION_FRACTION.value,
         **builders.build_options(),
     )
 
 
-def run():
-    builders.required("input", "output")
+def run() -> None:
+    builders.require("input", "output")
     command.run(main, "data_prep.photos")
 
 

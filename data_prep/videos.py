@@ -1,15 +1,17 @@
-"""Builds a data set of frames with motion masks from any folder tree of videos.
+"""Builds a data set of frames with motion masks from a folder of videos.
 
     python -m data_prep.videos --input=DIR --output=DIR
 
-Reads MP4, MOV, MKV, WebM, AVI, MPEG, WMV, FLV, Ogg and GIF, in the codecs of FFmpeg as
-installed with PyAV, and frames as a player shows them. They are sampled evenly over the
-time of each video and resized to 240x320; the mask of a frame, at an eighth of that, says
-what moves on its own in the frames that follow, by Improved Dense Trajectories.
-Videos that cannot be read, were cut off or are too short are set aside with the reason in
-set_aside.tsv; frames left out are counted, by reason, in manifest.json. Run the same
-command again after an interruption: finished shards are kept.
+Reads MP4, MOV, MKV, WebM, AVI, MPEG, WMV, FLV, Ogg and GIF, in the codecs of the FFmpeg
+that comes with PyAV. Frames are sampled evenly over the time of each video, rotated as a
+player shows them and resized to 240x320. The mask of a frame has an eighth of that size;
+it marks what moves independently of the camera in the next frames, by Improved Dense
+Trajectories. set_aside.tsv lists videos that cannot be read, were cut off or are too
+short; manifest.json counts omitted frames by reason. Run the same command again to resume
+an interrupted build.
 """
+
+from __future__ import annotations
 
 from absl import flags
 
@@ -20,51 +22,51 @@ from selfsup.command_line import command
 _FRAMES = flags.DEFINE_integer(
     "frames_per_video",
     16,
-    "Frames sampled from a video; 0 takes every frame that enough frames follow.",
+    "Frames to sample from a video; 0 takes every frame that enough frames follow.",
     lower_bound=0,
 )
 _TRACK_LENGTH = flags.DEFINE_integer(
-    "track_length", 10, "Frames that points are followed over.", lower_bound=1
+    "track_length", 10, "Number of frames to follow points over.", lower_bound=1
 )
 _MASK_PEOPLE = flags.DEFINE_bool(
     "mask_people",
     False,
-    "Keeps what a people detector finds out of the camera's estimate; many times "
+    "Estimates the camera's motion without the people that a detector finds; many times "
     "slower.",
 )
 _MIN_FOREGROUND = flags.DEFINE_float(
     "min_foreground",
     0.0,
-    "Leaves frames out whose mask is foreground to a smaller share.",
+    "Omits frames whose mask has a smaller share of foreground.",
     lower_bound=0.0,
     upper_bound=1.0,
 )
 _MAX_FOREGROUND = flags.DEFINE_float(
     "max_foreground",
     0.6,
-    "Leaves frames out whose mask is foreground to a larger share: as a rule, the "
-    "camera's motion was mistaken there.",
+    "Omits frames whose mask has a larger share of foreground: usually, the estimate of "
+    "the camera's motion is wrong there.",
     lower_bound=0.0,
     upper_bound=1.0,
 )
 _MIN_FRAMES = flags.DEFINE_integer(
     "min_frames",
     0,
-    "Sets videos of fewer frames aside; those that have no more than --track_length "
-    "are, in any case.",
+    "Sets videos with fewer frames aside, and in any case videos with no more frames "
+    "than --track_length.",
     lower_bound=0,
 )
 _MIN_SECONDS = flags.DEFINE_float(
     "min_seconds", 0.0, "Sets shorter videos aside.", lower_bound=0.0
 )
 _JPEG_QUALITY = flags.DEFINE_integer(
-    "jpeg_quality", 95, "Of the frames.", lower_bound=1, upper_bound=100
+    "jpeg_quality", 95, "JPEG quality of the frames.", lower_bound=1, upper_bound=100
 )
 flags.adopt_module_key_flags(builders)
 
 
-def conversion():
-    """The flags' values that say what becomes of a video."""
+def conversion_options() -> video_builder.ConversionOptions:
+    """Returns the values of the flags about the conversion of a video."""
     return {
         "frames_per_video": _FRAMES.value,
         "track_length": _TRACK_LENGTH.value,
@@ -77,19 +79,19 @@ def conversion():
     }
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     del argv
     video_builder.build_videos(
         directory=builders.input_folder(),
         output=builders.OUTPUT.value,
-        conversion=conversion(),
+        conversion=conversion_options(),
         validation_fraction=builders.VALIDATION_FRACTION.value,
         **builders.build_options(),
     )
 
 
-def run():
-    builders.required("input", "output")
+def run() -> None:
+    builders.require("input", "output")
     command.run(main, "data_prep.videos")
 
 

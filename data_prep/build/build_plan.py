@@ -102,7 +102,7 @@ def read_plan(output: str) -> Plan | None:
 
 
 def store_or_compare(output: str, begun: Plan | None, plan: Plan) -> None:
-    """Stores the plan of a new build, or compares it with the plan of the one begun.
+    """Stores the plan of a new build, or compares it with that of the begun build.
 
     Raises:
       UserError: the plans differ.
@@ -115,7 +115,7 @@ def store_or_compare(output: str, begun: Plan | None, plan: Plan) -> None:
     if changes:
         raise UserError(
             f"{output}: holds a build that was begun differently ({changes}); give "
-            "another output folder, or delete this one to start again"
+            "another output folder, or delete this folder to start again"
         )
 
 

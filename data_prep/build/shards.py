@@ -1,4 +1,4 @@
-"""Writes one shard of a data set; runs in a worker process."""
+"""Writes a shard of a data set; runs in a worker process."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Converter(Protocol):
     """Makes records from an input; picklable, as it runs in worker processes."""
 
     def __call__(self, item: Input, /) -> Converted | list[bytes]:
-        """Converts one input.
+        """Converts an input.
 
         Raises:
           SetAside: the input cannot be used.

@@ -231,7 +231,7 @@ def _wait(
     """Waits for messages and adds the time to what the workers' steps took.
 
     The waits are short: when this process is stopped, its workers usually are too, and
-    that time does not count as theirs.
+    that time must not count.
 
     Returns:
       the connections that can be read.

@@ -15,7 +15,6 @@ import re
 import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypedDict
 
 from data_prep.build import (
     beam_runner,
@@ -47,7 +46,6 @@ __all__ = [
     "LOCAL",
     "REPAIRED_FILE",
     "SET_ASIDE_FILE",
-    "BuildOptions",
     "Converted",
     "Input",
     "SetAside",
@@ -60,18 +58,8 @@ _RESUME_ADVICE = "finished shards are kept: run the same command again to resume
 _TEMPORARY = re.compile(r"\.(tfrecord|json|tsv|sqlite)\.[0-9a-f]{32}\.tmp(-journal)?$")
 _UNITS = {manifests.VIDEO_FRAMES: "videos"}
 
-# Writes shards, and passes the number of inputs that are done to the last argument.
+# Writes shards; calls its last argument with the number of inputs that are done.
 _Runner = Callable[[Sequence[ShardJob], ShardWriter, Callable[[int], None]], None]
-
-
-class BuildOptions(TypedDict, total=False):
-    """The options of `build` that builders pass on from their callers."""
-
-    num_shards: int
-    validation_fraction: float
-    workers: int
-    runner: str
-    beam_options: str
 
 
 def build(
@@ -93,7 +81,7 @@ def build(
     runner: str = LOCAL,
     beam_options: str = "",
 ) -> manifests.Manifest:
-    """Builds a data set, or the rest of one whose build was interrupted.
+    """Builds a data set, or resumes an interrupted build.
 
     Args:
       output: folder, made if missing.
@@ -153,7 +141,7 @@ def _prepare(
     directory: str,
     containers: Sequence[str],
 ) -> tuple[build_plan.Plan, ShardAssignment]:
-    """Assigns the inputs to shards; stores the plan or compares it with the stored one."""
+    """Assigns the inputs to shards; stores the plan, or compares it with a stored plan."""
     begun = build_plan.read_plan(output)
     _remove_temporaries(output)
 

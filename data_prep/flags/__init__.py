@@ -1,1 +1,1 @@
-"""Flags that several builders share."""
+"""Flags that several commands share."""

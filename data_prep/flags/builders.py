@@ -1,82 +1,87 @@
-"""The flags that all builders share; a main imports this and adopts them.
+"""The flags that all builders share. A main imports this module and adopts its flags:
 
-    flags.adopt_module_key_flags(builder_flags)
+    flags.adopt_module_key_flags(builders)
 
 Only mains may read them.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from selfsup.command_line import path_flags
 from selfsup.common.errors import UserError
 
+if TYPE_CHECKING:
+    from data_prep.sources.build_options import BuildOptions
+
 INPUT = path_flags.define_paths(
     "input",
     None,
-    "Folder that is searched for inputs, subfolders included, or as said above.",
+    "Folder to search for inputs, with its subfolders, or as described above.",
 )
 OUTPUT = path_flags.define_path(
     "output",
     None,
-    "Folder for the shards and their manifest; made if missing. Running the same "
-    "command again goes on where an interrupted build stopped.",
+    "Folder for the shards and their manifest; made if missing. Run the same command "
+    "again to resume an interrupted build.",
 )
 WORKERS = flags.DEFINE_integer(
-    "workers", 0, "Worker processes; 0 takes one for each CPU.", lower_bound=0
+    "workers", 0, "Worker processes; 0 starts one for each CPU.", lower_bound=0
 )
 NUM_SHARDS = flags.DEFINE_integer(
     "num_shards",
     0,
-    "Training shards; 0 chooses by the number of inputs. An interrupted build loses "
-    "at most one unfinished shard a worker.",
+    "Training shards; 0 chooses by the number of inputs. When an interrupted build is "
+    "resumed, each worker repeats at most one unfinished shard.",
     lower_bound=0,
 )
 VALIDATION_FRACTION = flags.DEFINE_float(
     "validation_fraction",
     0.05,
-    "Share of the inputs that is held out, chosen by a hash of their names.",
+    "Share of the inputs to hold out, chosen by a hash of their names.",
     lower_bound=0.0,
     upper_bound=0.9,
 )
-
-
 RUNNER = flags.DEFINE_enum(
     "runner",
     "local",
     ["local", "beam"],
-    "Where inputs are converted: local, in processes of this machine; beam, on an "
-    "engine of Apache Beam. Both make the same shards.",
+    "local: converts inputs in processes of this machine; beam: on an engine of Apache "
+    "Beam. Both make the same shards.",
 )
 BEAM_OPTIONS = flags.DEFINE_string(
     "beam_options",
     "",
-    "Apache Beam's options, as on a command line: \"--runner=FlinkRunner "
+    'Options of Apache Beam, as on a command line: "--runner=FlinkRunner '
     '--flink_master=HOST:8081". Its workers need this package, and the input and '
-    "output folders at the same paths. Without --runner, Beam's local engine.",
+    "output folders at the same paths. Without --runner, Beam uses its local engine.",
 )
 
 
-def required(*names):
-    """Refuses to start without the flags `names`."""
+def require(*names: str) -> None:
+    """Marks flags as required."""
     flags.mark_flags_as_required(names)
 
 
 def input_folder() -> str:
-    """The one folder that --input names.
+    """Returns the only folder that --input names.
 
     Raises:
-      UserError: when it names several.
+      UserError: the flag names several folders.
     """
     if len(INPUT.value) > 1:
         raise UserError(
-            f"--input={','.join(INPUT.value)}: expected one folder; nothing has this "
-            "name with its commas"
+            f"--input={','.join(INPUT.value)}: expected a single folder, and no folder "
+            "has this name with its commas"
         )
-    return INPUT.value[0]
+    return str(INPUT.value[0])
 
 
-def build_options():
-    """The flags' values that all builders hand to `writer.build`."""
+def build_options() -> BuildOptions:
+    """Returns the values of the flags for `writer.build`, but the held-out share."""
     return {
         "num_shards": NUM_SHARDS.value,
         "workers": WORKERS.value,

@@ -1,1 +1,1 @@
-"""What a built data set holds, and whether it is sound."""
+"""Shows what a built data set holds, and checks whether it is damaged."""

@@ -1,88 +1,95 @@
-"""Measures how often each ab bin occurs in a data set; the library of `color_prior`."""
+"""Measures how often each ab bin occurs in data sets, for colorization."""
+
+from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from selfsup.common import files
 from selfsup.common.errors import UserError
 from selfsup.common.progress import ProgressBar
 from selfsup.data import pipeline, records
+from selfsup.data.manifest import Manifest
 from selfsup.images import ab_bins, ab_encoding, color, resize
 
-# As colorization sees it: photos of 256 pixels, colours at stride 8.
+# As in colorization: photos of 256 pixels, colors at stride 8.
 _SHORTER_SIDE = 256
 _STRIDE = 8
-_BATCH = 16
+_BATCH_SIZE = 16
 
 
-def write_color_prior(sets, output):
-    """Measures the ab prior of the training photos of built sets.
+def write_color_prior(sets: Sequence[Manifest], output: str) -> npt.NDArray[np.float64]:
+    """Measures the ab prior of the training photos of data sets and writes it.
 
     Args:
-      sets: `Manifest`s; those that colorization would train on count.
+      sets: data sets; those that colorization would train on count.
       output: CSV file with the columns of `ab_bins.csv`.
 
     Returns:
-      float64 [313], sum 1, in the order of `ab_bins.centres()`.
+      float64 [313] of sum 1, in the order of `ab_bins.centres()`.
 
     Raises:
-      UserError: no photos, none with colour in it, or `output` not writable.
+      UserError: there are no photos, all are gray, or the file cannot be written.
     """
-    # Told now rather than after the measurement.
+    # The measurement takes long, so this is checked before it.
     if not os.access(os.path.dirname(os.path.abspath(output)), os.W_OK):
-        raise UserError(f"--output={output}: its folder is missing or not writable")
-    source = pipeline.DatasetSplit(
-        pipeline.select_sets((records.IMAGE,), sets), "train"
-    )
+        raise UserError(f"{output}: its folder is missing or not writable")
+    selected = pipeline.select_sets((records.IMAGE,), sets)
+    source = pipeline.DatasetSplit(selected, "train")
     prior = measure(pipeline.one_pass(source), source.records)
-    temporary = f"{output}.{os.getpid()}.tmp"
+    temporary = files.temporary_name(output)
     try:
         ab_bins.write_prior(temporary, prior)
         files.publish(temporary, output)
     except OSError as error:
         with contextlib.suppress(OSError):
             os.remove(temporary)
-        raise UserError(f"--output={output}: cannot be written: {error}") from error
+        raise UserError(f"{output}: cannot be written: {error}") from error
     return prior
 
 
-def measure(serialized, total):
-    """The distribution of colours over the ab bins.
+def measure(serialized: tf.data.Dataset, num_photos: int) -> npt.NDArray[np.float64]:
+    """Measures the distribution of colors over the ab bins (Zhang et al., ECCV 2016).
 
-    Each photo's shorter side is brought to 256 pixels, its ab averaged over 8x8
-    pixels and encoded softly, as colorization's targets are, so the rebalancing
-    weights made from it have mean 1 over these. Photos count by their area; gray ones
-    are left out.
+    Resizes the shorter side of each photo to 256 pixels, averages its ab over 8x8 pixels
+    and encodes it softly, as the targets of colorization are. So the rebalancing weights
+    that are made from the result have mean 1 over these targets. Photos count by their
+    area; gray photos do not count.
 
     Args:
-      serialized: tf.data.Dataset of records.
-      total: how many there are, for the display.
+      serialized: the records, scalar strings.
+      num_photos: their number, for the display.
 
     Returns:
-      float64 [313], sum 1.
+      float64 [313] of sum 1.
+
+    Raises:
+      UserError: all photos are gray.
     """
     histograms = (
         serialized.map(_histogram, num_parallel_calls=tf.data.AUTOTUNE)
-        .batch(_BATCH)
+        .batch(_BATCH_SIZE)
         .prefetch(2)
     )
-    counts = tf.zeros([ab_bins.COUNT], tf.float64)
+    counts = np.zeros([ab_bins.COUNT], np.float64)
     done = 0
-    with ProgressBar("photos", total) as progress:
-        for batch in histograms:
-            counts += tf.reduce_sum(tf.cast(batch, tf.float64), axis=0)
-            done += int(batch.shape[0])
+    with ProgressBar("photos", num_photos) as progress:
+        for batch in histograms.as_numpy_iterator():
+            counts += batch.sum(axis=0, dtype=np.float64)
+            done += len(batch)
             progress.update(done)
-    counts = counts.numpy()
-    if not counts.sum():
-        raise UserError(f"all {total} photos are gray: no color to measure")
+    if not counts.any():
+        raise UserError(f"all {num_photos} photos are gray: no color to measure")
     return counts / counts.sum()
 
 
-def _histogram(serialized):
-    """Soft counts of the bins in one photo, float32 [313]; zeros for a gray one."""
+def _histogram(serialized: tf.Tensor) -> tf.Tensor:
+    """Counts the bins of a photo softly: float32 [313], zeros for a gray photo."""
     image = records.parse(serialized, (records.IMAGE,))["image"]
     image = resize.resize_shorter_side(image, _SHORTER_SIDE)
     lab = color.rgb_to_lab(tf.cast(image, tf.float32) / 255.0)
@@ -91,5 +98,5 @@ def _histogram(serialized):
     counts = tf.math.unsorted_segment_sum(
         tf.reshape(weights, [-1]), tf.reshape(indices, [-1]), ab_bins.COUNT
     )
-    colorful = ab_encoding.is_colorful(ab)[0]
-    return tf.where(colorful, counts, tf.zeros_like(counts))
+    is_colorful = ab_encoding.is_colorful(ab)[0]
+    return tf.where(is_colorful, counts, tf.zeros_like(counts))

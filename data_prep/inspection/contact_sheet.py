@@ -1,21 +1,30 @@
-"""A picture of some records of a built set, with all that they hold drawn in."""
+"""Draws some records of a data set, with their boxes, masks and depth."""
 
+from __future__ import annotations
+
+import collections
 import os
 import random
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from data_prep.inspection import set_statistics
 from selfsup.common import files
 from selfsup.data import records
+from selfsup.data.manifest import Manifest
+from selfsup.data.records import RawRecord
 from selfsup.images import mosaic
 
-_CELL = (240, 180)  # Width and height of a picture; its text lies below.
+# Width and height of a picture, and height of the two lines of text below it.
+_CELL = (240, 180)
 _TEXT_HEIGHT = 34
 _COLUMNS = 4
-# Shards are in random order inside, so the first of each are a fair sample.
-_FIRST = 64
+# Shards are in random order, so the first records of each are a fair sample.
+_MAX_POSITION = 64
 _GRAY = (110, 110, 110)
 _COLORS = (
     *((230, 60, 50), (50, 140, 250), (40, 180, 70), (250, 190, 0), (190, 80, 220)),
@@ -23,162 +32,180 @@ _COLORS = (
 )
 
 
-def draw(manifest, count, seed=0):
-    """Draws a random sample of a set.
+class _Cell(NamedTuple):
+    """A picture that fits in `_CELL` and two lines of text."""
+
+    picture: Image.Image
+    first_line: str
+    second_line: str
+
+
+def draw(manifest: Manifest, count: int, seed: int = 0) -> npt.NDArray[np.uint8] | None:
+    """Draws a random sample of a data set.
 
     Args:
-      manifest: the set's `Manifest`.
-      count: records, at most.
-      seed: another seed, another sample.
+      manifest: the data set.
+      count: largest number of records.
+      seed: seed of the random choice.
 
     Returns:
-      uint8 [H, W, 3]; None where no record can be read.
+      uint8 [H, W, 3] RGB; None if no record can be read.
     """
-    cells = []
-    for split, values in _sample(manifest, count, seed):
-        cells += [_finish(*cell) for cell in _cells(manifest, split, values)]
-    if not cells:
+    images = []
+    for split, record in _sample(manifest, count, seed):
+        images += [_finish(cell) for cell in _cells(manifest, split, record)]
+    if not images:
         return None
-    # Depth lies beside its photo, so pairs stay in one row.
-    rows = [cells[first : first + _COLUMNS] for first in range(0, len(cells), _COLUMNS)]
-    return mosaic.grid(rows)
+    # The number of columns is even, so a photo and its depth are in the same row.
+    rows = [images[k : k + _COLUMNS] for k in range(0, len(images), _COLUMNS)]
+    return np.asarray(mosaic.grid(rows), np.uint8)
 
 
-def _sample(manifest, count, seed):
-    """[(split, `records.RawRecord`), ...] of random records, in the order of the shards."""
-    chooser = random.Random(seed)
+def _sample(manifest: Manifest, count: int, seed: int) -> list[tuple[str, RawRecord]]:
+    """Chooses records at random; returns (split, record) in the order of the shards."""
+    generator = random.Random(seed)
     shards = [shard for shard in manifest.shards if shard.records]
     weights = [shard.records for shard in shards]
-    wanted = {}
-    for shard in chooser.choices(shards, weights, k=count) if shards else []:
-        wanted[shard.file] = wanted.get(shard.file, 0) + 1
+    chosen = generator.choices(shards, weights, k=count) if shards else []
+    wanted = collections.Counter(shard.file for shard in chosen)
     sample = []
     for shard in shards:
-        reachable = range(min(_FIRST, shard.records))
-        taken = min(wanted.get(shard.file, 0), len(reachable))
-        places = sorted(chooser.sample(reachable, taken))
+        reachable = range(min(_MAX_POSITION, shard.records))
+        taken = min(wanted[shard.file], len(reachable))
+        positions = sorted(generator.sample(reachable, taken))
         path = os.path.join(manifest.directory, shard.file)
-        sample += [(shard.split, values) for values in _read(path, places)]
+        sample += [(shard.split, record) for record in _read(path, positions)]
     return sample
 
 
-def _read(path, places):
-    """The readable `records.RawRecord`s of a shard at `places`, which ascend."""
+def _read(path: str, positions: Sequence[int]) -> list[RawRecord]:
+    """Reads the records of a shard at ascending positions, up to its first damage."""
     import tensorflow as tf
 
-    if not places:
+    if not positions:
         return []
-    found = []
+    selected = []
     try:
-        stream = tf.data.TFRecordDataset(files.native_path(path)).take(places[-1] + 1)
-        for place, serialized in enumerate(stream):
-            if place in places:
-                found.append(records.read_raw(serialized.numpy()))
+        dataset = tf.data.TFRecordDataset(files.native_path(path))
+        for position, serialized in enumerate(dataset.take(positions[-1] + 1)):
+            if position in positions:
+                selected.append(records.read_raw(serialized.numpy()))
     except (tf.errors.OpError, ValueError):
-        pass  # Statistics and --verify tell of damage; here it is a picture less.
-    return found
+        pass  # The statistics report the damage; here, the picture is missing.
+    return selected
 
 
-def _cells(manifest, split, values):
-    """[(picture, line, line), ...] of a record."""
-    features, image = manifest.features, _image(values["image/encoded"])
-    key = files.printable(os.fsdecode(values["image/key"]))
-    lines = [f"{split}: {_tail(key, 28)}", _caption(manifest, values)]
+def _cells(manifest: Manifest, split: str, record: RawRecord) -> list[_Cell]:
+    """Draws a record: its photo, and its depth if it has any."""
+    features, image = manifest.features, _decode_image(record["image/encoded"])
+    key = files.printable(os.fsdecode(record["image/key"]))
     scale = min(_CELL[0] / image.width, _CELL[1] / image.height)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     picture = image.resize(size)
     if records.MOTION_MASK in features:
-        picture = _with_mask(picture, values["motion_mask/encoded"])
+        picture = _with_mask(picture, record["motion_mask/encoded"])
     if records.BOXES in features:
-        _draw_boxes(picture, scale, values, manifest.labels)
-    cells = [(picture, *lines)]
+        _draw_boxes(picture, scale, record, manifest.labels)
+    cells = [_Cell(picture, f"{split}: {_end(key, 28)}", _caption(manifest, record))]
     if records.DEPTH in features:
-        cells.append(_depth_cell(values, size))
+        cells.append(_depth_cell(record, size))
     return cells
 
 
-def _image(encoded):
+def _decode_image(encoded: bytes) -> Image.Image:
     import tensorflow as tf
 
     decoded = tf.io.decode_image(encoded, channels=3, expand_animations=False)
     return Image.fromarray(decoded.numpy())
 
 
-def _caption(manifest, values):
-    parts = [f"{values['image/width']}x{values['image/height']}"]
-    label = values["image/label"]
+def _caption(manifest: Manifest, record: RawRecord) -> str:
+    parts = [f"{record['image/width']}x{record['image/height']}"]
     if records.LABEL in manifest.features:
-        parts.append(_class_name(manifest.labels, label))
-    if values["video/frame"] >= 0:
-        parts.append(f"frame {values['video/frame']}")
+        parts.append(_class_name(manifest.labels, record["image/label"]))
+    if record["video/frame"] >= 0:
+        parts.append(f"frame {record['video/frame']}")
     if records.BOXES in manifest.features:
-        parts.append(f"{len(values['object/class'])} objects")
-    return _tail("  ".join(parts), 38, keep_start=True)
+        parts.append(f"{len(record['object/class'])} objects")
+    return _start("  ".join(parts), 38)
 
 
-def _class_name(labels, index):
-    known = 0 <= index < len(labels)
-    return files.printable(labels[index]) if known else f"class {index}"
+def _class_name(names: Sequence[str], index: int) -> str:
+    is_known = 0 <= index < len(names)
+    return files.printable(names[index]) if is_known else f"class {index}"
 
 
-def _tail(text, length, keep_start=False):
-    """`text` cut to `length`, as a rule to its end, which tells files apart."""
-    if len(text) <= length:
-        return text
-    return text[: length - 3] + "..." if keep_start else "..." + text[3 - length :]
+def _start(text: str, length: int) -> str:
+    """Cuts `text` to its start, of at most `length` characters."""
+    return text if len(text) <= length else text[: length - 3] + "..."
 
 
-def _with_mask(picture, encoded):
-    """Foreground red, what is ignored gray."""
+def _end(text: str, length: int) -> str:
+    """Cuts `text` to its end, of at most `length` characters."""
+    return text if len(text) <= length else "..." + text[3 - length :]
+
+
+def _with_mask(picture: Image.Image, encoded: bytes) -> Image.Image:
+    """Tints the foreground of a mask red and its ignored cells gray."""
     mask = set_statistics.decode_png(encoded)
-    large = np.asarray(Image.fromarray(mask).resize(picture.size, Image.NEAREST))
+    large = np.asarray(
+        Image.fromarray(mask).resize(picture.size, Image.Resampling.NEAREST)
+    )
     pixels = np.asarray(picture)
     pixels = mosaic.tint(pixels, large == records.MASK_IGNORE, (128, 128, 128), 0.8)
     return Image.fromarray(mosaic.tint(pixels, large == 1, mosaic.WRONG))
 
 
-def _draw_boxes(picture, scale, values, labels):
-    """A frame and a name for each box; thin and in brackets where it is difficult."""
+def _draw_boxes(
+    picture: Image.Image, scale: float, record: RawRecord, names: Sequence[str]
+) -> None:
+    """Draws boxes and their class names; thin lines and brackets for difficult boxes."""
     pen, font = ImageDraw.Draw(picture), ImageFont.load_default(10)
-    edges = np.reshape(values["object/box"], [-1, 4]) * scale
-    for box, index, difficult in zip(
-        edges, values["object/class"], values["object/difficult"]
+    boxes = np.reshape(record["object/box"], [-1, 4]) * scale
+    for box, index, is_difficult in zip(
+        boxes, record["object/class"], record["object/difficult"]
     ):
         top, left, bottom, right = (float(edge) for edge in box)
         color = _COLORS[index % len(_COLORS)]
         corners = [left, top, max(left, right - 1), max(top, bottom - 1)]
-        pen.rectangle(corners, outline=color, width=1 if difficult else 2)
-        name = _class_name(labels, index)
-        name = f"({name})" if difficult else name
-        place = left + 2, max(0.0, top)
-        pen.rectangle(pen.textbbox(place, name, font=font), fill=color)
-        pen.text(place, name, fill=(255, 255, 255), font=font)
+        pen.rectangle(corners, outline=color, width=1 if is_difficult else 2)
+        name = _class_name(names, index)
+        name = f"({name})" if is_difficult else name
+        position = left + 2, max(0.0, top)
+        pen.rectangle(pen.textbbox(position, name, font=font), fill=color)
+        pen.text(position, name, fill=(255, 255, 255), font=font)
 
 
-def _depth_cell(values, size):
-    """Depth from near (yellow) to far (violet), unknown black."""
+def _depth_cell(record: RawRecord, size: tuple[int, int]) -> _Cell:
+    """Draws depth from near (yellow) to far (violet), and unknown depth black.
+
+    Args:
+      record: the record.
+      size: (width, height) of the picture.
+    """
     from matplotlib import colormaps
 
-    steps = set_statistics.decode_png(values["depth/encoded"])
-    metres = steps * values["depth/unit"]
+    steps = set_statistics.decode_png(record["depth/encoded"])
+    metres = steps * record["depth/unit"]
     known = steps > 0
-    if not known.any():
-        near = far = 0.0
-    else:
-        near, far = np.percentile(metres[known], [1, 99])
+    near, far = np.percentile(metres[known], [1, 99]) if known.any() else (0.0, 0.0)
     share = (far - metres) / max(far - near, 1e-6)
     colors = colormaps["plasma"](np.clip(share, 0.0, 1.0))[..., :3]
-    picture = mosaic.to_uint8(np.where(known[..., None], colors, 0.0))
-    picture = Image.fromarray(picture).resize(size, Image.NEAREST)
-    return picture, f"depth {near:.2f} to {far:.2f} m", f"known: {known.mean():.0%}"
+    pixels = mosaic.to_uint8(np.where(known[..., None], colors, 0.0))
+    picture = Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST)
+    return _Cell(
+        picture, f"depth {near:.2f} to {far:.2f} m", f"known: {known.mean():.0%}"
+    )
 
 
-def _finish(picture, *lines):
-    """The picture in the middle of a cell of the common size, lines below it."""
-    cell = Image.new("RGB", (_CELL[0], _CELL[1] + _TEXT_HEIGHT), (255, 255, 255))
-    place = (_CELL[0] - picture.width) // 2, (_CELL[1] - picture.height) // 2
-    cell.paste(picture, place)
-    pen, font = ImageDraw.Draw(cell), ImageFont.load_default(12)
-    for number, line in enumerate(lines):
+def _finish(cell: _Cell) -> npt.NDArray[np.uint8]:
+    """Centres the picture in a cell of the common size, with the text below it."""
+    image = Image.new("RGB", (_CELL[0], _CELL[1] + _TEXT_HEIGHT), (255, 255, 255))
+    picture = cell.picture
+    image.paste(
+        picture, ((_CELL[0] - picture.width) // 2, (_CELL[1] - picture.height) // 2)
+    )
+    pen, font = ImageDraw.Draw(image), ImageFont.load_default(12)
+    for number, line in enumerate((cell.first_line, cell.second_line)):
         pen.text((2, _CELL[1] + 2 + 15 * number), line, fill=_GRAY, font=font)
-    return np.asarray(cell)
+    return np.asarray(image, np.uint8)

@@ -1,44 +1,53 @@
-"""Puts the inspection of a built set into words and pictures; the library of `inspect`."""
+"""Prints what a data set holds and what is damaged, and saves its contact sheet."""
+
+from __future__ import annotations
 
 import os
-import statistics as means
+import statistics
 import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from data_prep.build import writer
-from data_prep.inspection import set_statistics, verification
+from data_prep.inspection import reason_counts, set_statistics, verification
+from data_prep.inspection.distribution import Distribution
+from data_prep.inspection.set_statistics import Statistics
 from selfsup.common.errors import UserError
 from selfsup.data import records
+from selfsup.data.manifest import Manifest
 
-_CLASSES_NAMED = 8
-_REASONS = 10
+_MAX_CLASSES = 8
+_MAX_REASONS = 10
 
 
-def sheet_path(output, directory, sets):
-    """Where a set's contact sheet goes.
+def sheet_path(output: str | None, directory: str, num_sets: int) -> str:
+    """Returns the path of a data set's contact sheet.
 
     Args:
-      output: what the user gave, or None.
-      directory: absolute path of the set.
-      sets: how many sets are inspected.
+      output: the path that the user asked for, if any.
+      directory: absolute path of the data set.
+      num_sets: number of data sets that are inspected.
     """
     if output is None:
         return f"{directory}.png"
-    if sets == 1:
+    if num_sets == 1:
         return output
     stem, extension = os.path.splitext(output)
     return f"{stem}-{os.path.basename(directory)}{extension}"
 
 
-def show(manifest, max_records=0, workers=0):
-    """Prints what a set holds.
+def show(manifest: Manifest, max_records: int = 0, workers: int = 0) -> list[str]:
+    """Prints what a data set holds.
+
+    Args:
+      manifest, max_records, workers: see `set_statistics.collect`.
 
     Returns:
-      list of texts about shards that cannot be read, printed too.
+      texts about the damaged shards, which are printed too.
     """
     print(f"{manifest.directory}: {manifest.kind}, {', '.join(manifest.features)}")
-    found, problems = set_statistics.collect(manifest, max_records, workers)
-    for split, statistics in found.items():
-        for line in split_lines(manifest, split, statistics):
+    by_split, problems = set_statistics.collect(manifest, max_records, workers)
+    for split, collected in by_split.items():
+        for line in _split_lines(manifest, split, collected):
             print(line)
     for line in _origin_lines(manifest):
         print(line)
@@ -48,83 +57,84 @@ def show(manifest, max_records=0, workers=0):
     return problems
 
 
-def split_lines(manifest, split, statistics):
-    """Lines of text about one split.
-
-    Args:
-      manifest: the set's `Manifest`.
-      split: its name.
-      statistics: its `inspection.Statistics`.
-    """
+def _split_lines(
+    manifest: Manifest, split: str, collected: Statistics
+) -> Iterator[str]:
+    """Describes a split."""
     total = manifest.records(split)
-    seen = "" if statistics.records == total else f" ({statistics.records} looked at)"
+    part = (
+        ""
+        if collected.num_records == total
+        else f" ({collected.num_records} of them read)"
+    )
     shards = manifest.split(split)
     size = sum(shard.bytes for shard in shards)
-    yield f"  {split}: {total} records{seen} in {len(shards)} shards, {_bytes(size)}"
-    if not statistics.records:
+    yield f"  {split}: {total} records{part} in {len(shards)} shards, {_bytes(size)}"
+    if not collected.num_records:
         return
-    formats = ", ".join(f"{count} {name}" for name, count in statistics.formats.items())
+    formats = ", ".join(f"{count} {name}" for name, count in collected.formats.items())
     yield (
-        f"    images: {formats}; width {_range(statistics.widths)}, height "
-        f"{_range(statistics.heights)}, bytes {_range(statistics.image_bytes)}"
+        f"    images: {formats}; width {_range(collected.widths)}, height "
+        f"{_range(collected.heights)}, bytes {_range(collected.image_bytes)}"
     )
     for feature, lines in _FEATURE_LINES.items():
         if feature in manifest.features:
-            yield from (f"    {line}" for line in lines(manifest, statistics))
+            yield from (f"    {line}" for line in lines(manifest.labels, collected))
 
 
-def _label_lines(manifest, statistics):
-    counts = [statistics.labels[index] for index in range(len(manifest.labels))]
-    yield f"labels: {_class_counts(manifest.labels, counts, 'images')}"
-    without = statistics.labels[records.NO_LABEL]
-    if without:
-        yield f"labels: {without} images without"
+def _label_lines(names: Sequence[str], collected: Statistics) -> Iterator[str]:
+    counts = [collected.labels[index] for index in range(len(names))]
+    yield f"labels: {_class_counts(names, counts, 'images')}"
+    unlabelled = collected.labels[records.NO_LABEL]
+    if unlabelled:
+        yield f"labels: {unlabelled} images without"
 
 
-def _class_counts(labels, counts, unit):
+def _class_counts(names: Sequence[str], counts: Sequence[int], unit: str) -> str:
     used = [count for count in counts if count]
-    missing = [name for name, count in zip(labels, counts) if not count]
+    missing = [name for name, count in zip(names, counts) if not count]
     if not used:
-        return f"no {unit} of the {len(labels)} classes"
+        return f"no {unit} of the {len(names)} classes"
     text = (
-        f"{len(used)} of {len(labels)} classes; {unit} a class {min(used)} / "
-        f"{means.median_low(used)} / {max(used)}"
+        f"{len(used)} of {len(names)} classes; {unit} per class {min(used)} / "
+        f"{statistics.median_low(used)} / {max(used)}"
     )
     if missing:
-        named = ", ".join(missing[:_CLASSES_NAMED])
-        more = ", ..." if len(missing) > _CLASSES_NAMED else ""
-        text += f"; none of {len(missing)}: {named}{more}"
+        listed = ", ".join(missing[:_MAX_CLASSES])
+        more = ", ..." if len(missing) > _MAX_CLASSES else ""
+        text += f"; none of {len(missing)}: {listed}{more}"
     return text
 
 
-def _mask_lines(manifest, statistics):
+def _mask_lines(names: Sequence[str], collected: Statistics) -> Iterator[str]:
     yield (
-        f"masks: foreground {_shares(statistics.foreground)}, ignored "
-        f"{_shares(statistics.ignored)}; {statistics.empty_masks} of "
-        f"{statistics.records} without foreground"
+        f"masks: foreground {_shares(collected.foreground)}, ignored "
+        f"{_shares(collected.ignored)}; {collected.empty_masks} of "
+        f"{collected.num_records} without foreground"
     )
 
 
-def _box_lines(manifest, statistics):
-    total = sum(statistics.classes.values())
+def _box_lines(names: Sequence[str], collected: Statistics) -> Iterator[str]:
+    total = sum(collected.classes.values())
     yield (
-        f"boxes: {total}, {statistics.difficult} of them difficult; an image "
-        f"{_range(statistics.objects)}; side (root of area) {_range(statistics.box_sides)}"
+        f"boxes: {total}, {collected.difficult} of them difficult; per image "
+        f"{_range(collected.objects)}; side (root of area) {_range(collected.box_sides)}"
     )
-    counts = [statistics.classes[index] for index in range(len(manifest.labels))]
-    yield f"boxes: {_class_counts(manifest.labels, counts, 'boxes')}"
-    common = sorted(zip(counts, manifest.labels), reverse=True)[:_CLASSES_NAMED]
+    counts = [collected.classes[index] for index in range(len(names))]
+    yield f"boxes: {_class_counts(names, counts, 'boxes')}"
+    common = sorted(zip(counts, names), reverse=True)[:_MAX_CLASSES]
     yield "boxes: " + ", ".join(f"{count} {name}" for count, name in common if count)
 
 
-def _depth_lines(manifest, statistics):
+def _depth_lines(names: Sequence[str], collected: Statistics) -> Iterator[str]:
     yield (
-        f"depth: known for {_shares(statistics.depth_valid)} of an image; metres "
-        f"{_range(statistics.depths)}"
+        f"depth: known for {_shares(collected.known_depth)} of an image; metres "
+        f"{_range(collected.depths)}"
     )
 
 
-_FEATURE_LINES = {
+# Functions of the class names and the statistics.
+_FEATURE_LINES: dict[str, Callable[[Sequence[str], Statistics], Iterator[str]]] = {
     records.LABEL: _label_lines,
     records.MOTION_MASK: _mask_lines,
     records.BOXES: _box_lines,
@@ -132,62 +142,72 @@ _FEATURE_LINES = {
 }
 
 
-def _origin_lines(manifest):
-    """Lines about where the set comes from."""
+def _origin_lines(manifest: Manifest) -> Iterator[str]:
+    """Describes the inputs that the data set was built from, and how."""
     inputs = dict(manifest.inputs)
     counts = inputs.pop("counts", None)
     inputs.update(counts if isinstance(counts, dict) else {})
     if inputs:
         yield "  inputs: " + _pairs(inputs)
-    for name, what in (
+    for name, verb in (
         (writer.SET_ASIDE_FILE, "set aside"),
         (writer.REPAIRED_FILE, "repaired"),
     ):
-        reasons = set_statistics.read_set_aside(manifest, name)
-        for reason, count, example in reasons[:_REASONS]:
-            yield f"  {what}: {count} {reason} (such as {example})"
-        if len(reasons) > _REASONS:
-            yield f"  {what}: for {len(reasons) - _REASONS} reasons more, in {name}"
+        reasons = reason_counts.count_reasons(os.path.join(manifest.directory, name))
+        for reason, count, example in reasons[:_MAX_REASONS]:
+            yield f"  {verb}: {count} {reason} (such as {example})"
+        if len(reasons) > _MAX_REASONS:
+            yield f"  {verb}: for {len(reasons) - _MAX_REASONS} more reasons, in {name}"
     if manifest.options:
         yield "  options: " + _pairs(manifest.options)
     if manifest.versions:
         yield "  built with: " + _pairs(manifest.versions)
 
 
-def _pairs(values):
+def _pairs(values: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
-def _range(distribution):
-    """ "least / median / greatest"."""
+def _range(distribution: Distribution) -> str:
+    """ "minimum / median / maximum"."""
     if not distribution.count:
         return "-"
-    values = (distribution.least, distribution.median, distribution.greatest)
+    values = distribution.minimum, distribution.median, distribution.maximum
     return " / ".join(
-        f"{value:.4g}" if value % 1 else f"{value:.0f}" for value in values
+        f"{value:.4g}" if value % 1 else f"{value:.0f}"
+        for value in values
+        if value is not None
     )
 
 
-def _shares(distribution):
+def _shares(distribution: Distribution) -> str:
     """Mean and range of shares, in percent."""
-    if not distribution.count:
+    minimum, maximum = distribution.minimum, distribution.maximum
+    if minimum is None or maximum is None:
         return "-"
-    return (
-        f"{distribution.mean:.1%} ({distribution.least:.0%} to "
-        f"{distribution.greatest:.0%})"
-    )
+    return f"{distribution.mean:.1%} ({minimum:.0%} to {maximum:.0%})"
 
 
-def _bytes(count):
+def _bytes(size: float) -> str:
     for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.4g} {unit}"
-        count /= 1000
-    return f"{count:.4g} TB"
+        if size < 1000:
+            return f"{size:.4g} {unit}"
+        size /= 1000
+    return f"{size:.4g} TB"
 
 
-def save_sheet(manifest, output, count, seed):
-    """Draws a set's contact sheet to the PNG file `output`, and says so."""
+def save_sheet(manifest: Manifest, output: str, count: int, seed: int) -> None:
+    """Saves the contact sheet of a data set as a PNG file and prints its path.
+
+    Args:
+      manifest: the data set.
+      output: path of the file.
+      count: number of records on the sheet.
+      seed: seed of the random choice of records.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
     from PIL import Image
 
     from data_prep.inspection import contact_sheet
@@ -199,20 +219,20 @@ def save_sheet(manifest, output, count, seed):
     try:
         Image.fromarray(picture).save(output, "PNG")
     except OSError as error:
-        raise UserError(f"--output={output}: cannot be written: {error}") from error
+        raise UserError(f"{output}: cannot be written: {error}") from error
     print(f"contact sheet: {output}", flush=True)
 
 
-def verify(manifest, workers=0):
-    """Checks a set and prints what is wrong; returns the dict of `verification.verify`."""
+def verify(manifest: Manifest, workers: int = 0) -> dict[str, list[str]]:
+    """Checks a data set and prints what is wrong; see `verification.verify`."""
     problems = verification.verify(manifest, workers)
     for file, texts in problems.items():
         path = os.path.join(manifest.directory, file)
         print(f"DAMAGED {path}: {'; '.join(texts)}")
     count = len(manifest.shards)
-    records_count = sum(shard.records for shard in manifest.shards)
+    num_records = sum(shard.records for shard in manifest.shards)
     verdict = (
-        f"{len(problems)} of {count} shards are damaged" if problems else "all well"
+        f"{len(problems)} of {count} shards are damaged" if problems else "no damage"
     )
-    print(f"verified {count} shards, {records_count} records: {verdict}", flush=True)
+    print(f"verified {count} shards, {num_records} records: {verdict}", flush=True)
     return problems

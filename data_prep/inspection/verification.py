@@ -1,50 +1,60 @@
-"""Checks every shard of a built set, and every record in it, against the manifest."""
+"""Checks every shard of a data set, and every record in it, against the manifest."""
 
-import collections
+from __future__ import annotations
+
 import dataclasses
 import os
+from collections.abc import Collection, Generator, Iterator
+from typing import TYPE_CHECKING
 
-from data_prep.inspection import set_statistics
+from data_prep.inspection import shard_jobs
+from data_prep.inspection.shard_jobs import InspectionJob
 from selfsup.common import files
 from selfsup.data import records
+from selfsup.data.manifest import Manifest, Shard
 
-_RECORDS_A_STEP = 16
-# Of one shard; beyond it only their number is told.
-_TOLD = 5
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_RECORDS_PER_STEP = 16
+# Number of damaged records of a shard that are described; the others are counted.
+_MAX_DESCRIBED = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class ShardCheck:
-    """The `work` of a pool: the problems of the shard of a job.
+    """The `work` of a pool: reads a shard and returns texts about its problems.
 
-    A job is (index, path, `manifest.Shard`, number of records).
+    Attributes:
+      features: the features of the data set.
+      num_classes: number of its classes.
     """
 
-    features: tuple
-    classes: int
+    features: tuple[str, ...]
+    num_classes: int
 
-    def __call__(self, job):
-        _, path, shard, _ = job
-        problems = file_problems(path, shard)
-        if not os.path.isfile(path):
+    def __call__(self, job: InspectionJob) -> Generator[int, None, list[str]]:
+        problems = file_problems(job.path, job.shard)
+        if not os.path.isfile(job.path):
             return problems
-        found = 0
-        for number, problem in enumerate(self._record_problems(path, shard)):
+        num_bad = 0
+        for number, problem in enumerate(self._record_problems(job)):
             if problem:
-                found += 1
-                if found <= _TOLD:
+                num_bad += 1
+                if num_bad <= _MAX_DESCRIBED:
                     problems.append(problem)
-            if number % _RECORDS_A_STEP == 0:
+            if number % _RECORDS_PER_STEP == 0:
                 yield number
-        if found > _TOLD:
-            problems.append(f"{found - _TOLD} problems more")
+        if num_bad > _MAX_DESCRIBED:
+            problems.append(f"{num_bad - _MAX_DESCRIBED} more problems")
         return problems
 
-    def _record_problems(self, path, shard):
-        """A text, "" when all is well, for each record and for the end of the shard."""
+    def _record_problems(self, job: InspectionJob) -> Iterator[str]:
+        """Yields a text for each record and for the end; "" if there is no problem."""
         import tensorflow as tf
 
-        stream = iter(tf.data.TFRecordDataset(files.native_path(path)))
+        stream = iter(tf.data.TFRecordDataset(files.native_path(job.path)))
         number = 0
         while True:
             try:
@@ -52,21 +62,21 @@ class ShardCheck:
             except StopIteration:
                 break
             except tf.errors.OpError as error:
-                yield f"record {number} cannot be read: {set_statistics.words(error)}"
+                reason = shard_jobs.describe_error(error)
+                yield f"record {number} cannot be read: {reason}"
                 break
-            problem = record_problem(serialized, self.features, self.classes)
+            problem = record_problem(serialized, self.features, self.num_classes)
             yield f"record {number}: {problem}" if problem else ""
             number += 1
-        if number != shard.records:
-            yield f"{number} of {shard.records} records can be read"
+        if number != job.shard.records:
+            yield f"{number} of {job.shard.records} records can be read"
 
 
-def file_problems(path, shard):
-    """What is wrong with a shard's file as a whole: list of texts.
+def file_problems(path: str, shard: Shard) -> list[str]:
+    """Compares the size and the checksum of a file with the manifest.
 
-    Args:
-      path: of the file.
-      shard: its `manifest.Shard`.
+    Returns:
+      texts about what differs.
     """
     try:
         size = os.path.getsize(path)
@@ -75,63 +85,69 @@ def file_problems(path, shard):
         return [f"cannot be read: {error.strerror}"]
     problems = []
     if size != shard.bytes:
-        problems.append(f"has {size} bytes, its manifest says {shard.bytes}")
+        problems.append(f"has {size} bytes; its manifest says {shard.bytes}")
     if digest != shard.sha256:
         problems.append(f"its SHA-256 is {digest[:12]}..., not {shard.sha256[:12]}...")
     return problems
 
 
-def record_problem(serialized, features, classes):
-    """What is wrong with a record: a text, "" when all is well.
+def record_problem(
+    serialized: bytes, features: Collection[str], num_classes: int
+) -> str:
+    """Decodes a record as training does, and checks what it holds.
 
     Args:
-      serialized: bytes.
-      features: the set's; each is decoded as in training.
-      classes: number of the manifest's labels.
+      serialized: the record.
+      features: the features of the data set.
+      num_classes: number of its classes.
+
+    Returns:
+      what is wrong; "" if there is no problem.
     """
     import tensorflow as tf
 
     try:
-        values = records.read_raw(serialized)
+        record = records.read_raw(serialized)
     except ValueError as error:
         return str(error)
-    key = files.printable(os.fsdecode(values["image/key"]))
+    key = files.printable(os.fsdecode(record["image/key"]))
     try:
         decoded = {
             name: tensor.numpy()
             for name, tensor in records.parse(serialized, features).items()
         }
-        size = values["image/height"], values["image/width"]
-        checks = (
-            _image_problem(decoded, size),
-            _label_problem(values, features, classes),
-            _mask_problem(decoded, size),
-            _boxes_problem(values, size, classes),
-            _depth_problem(values, decoded, size),
-        )
     except tf.errors.OpError as error:
-        return f"{key}: {set_statistics.words(error)}"
-    texts = [text for text in checks if text]
+        return f"{key}: {shard_jobs.describe_error(error)}"
+    size = record["image/height"], record["image/width"]
+    problems = []
+    if records.IMAGE in features:
+        problems.append(_image_problem(decoded["image"], size))
+    if records.LABEL in features:
+        problems.append(_label_problem(record["image/label"], num_classes))
+    if records.MOTION_MASK in features:
+        problems.append(_mask_problem(decoded["motion_mask"], size))
+    problems.append(_boxes_problem(record, size, num_classes))
+    if records.DEPTH in features:
+        problems.append(_depth_problem(decoded["depth"], record["depth/unit"], size))
+    texts = [text for text in problems if text]
     return f"{key}: {'; '.join(texts)}" if texts else ""
 
 
-def _image_problem(decoded, size):
-    if "image" in decoded and decoded["image"].shape[:2] != size:
-        return f"image is {decoded['image'].shape[:2]}, its record says {size}"
+def _image_problem(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> str:
+    """Checks an image [H, W, 3]."""
+    if image.shape[:2] != size:
+        return f"image is {image.shape[:2]}, its record says {size}"
     return ""
 
 
-def _label_problem(values, features, classes):
-    label = values["image/label"]
-    if records.LABEL in features and not records.NO_LABEL <= label < classes:
-        return f"label {label} is none of the {classes} classes"
+def _label_problem(label: int, num_classes: int) -> str:
+    if not records.NO_LABEL <= label < num_classes:
+        return f"label {label} is none of the {num_classes} classes"
     return ""
 
 
-def _mask_problem(decoded, size):
-    if "motion_mask" not in decoded:
-        return ""
-    mask = decoded["motion_mask"]
+def _mask_problem(mask: npt.NDArray[np.uint8], size: tuple[int, int]) -> str:
+    """Checks a mask [H / 8, W / 8, 1] of an image of `size` (H, W)."""
     expected = tuple(side // records.MASK_STRIDE for side in size)
     if mask.shape[:2] != expected:
         return f"mask is {mask.shape[:2]}, expected {expected}"
@@ -139,54 +155,51 @@ def _mask_problem(decoded, size):
     return f"mask has the value {min(wrong)}" if wrong else ""
 
 
-def _boxes_problem(values, size, classes):
-    edges, names = values["object/box"], values["object/class"]
-    difficult = values["object/difficult"]
-    if len(edges) != 4 * len(names) or len(difficult) != len(names):
+def _boxes_problem(
+    record: records.RawRecord, size: tuple[int, int], num_classes: int
+) -> str:
+    edges, classes = record["object/box"], record["object/class"]
+    difficult = record["object/difficult"]
+    if len(edges) != 4 * len(classes) or len(difficult) != len(classes):
         return (
-            f"{len(edges)} box edges, {len(names)} classes, {len(difficult)} difficult"
+            f"{len(edges)} box edges, {len(classes)} classes, {len(difficult)} "
+            "difficult"
         )
     boxes = zip(*(edges[k::4] for k in range(4)))
     for number, (top, left, bottom, right) in enumerate(boxes):
         if not (0 <= top < bottom <= size[0] and 0 <= left < right <= size[1]):
             return f"box {number} {(top, left, bottom, right)} is not in image {size}"
-        if not 0 <= names[number] < classes:
-            return f"box {number} has class {names[number]} of {classes}"
+        if not 0 <= classes[number] < num_classes:
+            return f"box {number} has class {classes[number]} of {num_classes}"
         if difficult[number] not in (0, 1):
             return f"box {number} is difficult: {difficult[number]}"
     return ""
 
 
-def _depth_problem(values, decoded, size):
-    if "depth" not in decoded:
-        return ""
-    if decoded["depth"].shape[:2] != size:
-        return f"depth is {decoded['depth'].shape[:2]}, image is {size}"
-    unit = values["depth/unit"]
+def _depth_problem(
+    depth: npt.NDArray[np.float32], unit: float, size: tuple[int, int]
+) -> str:
+    """Checks depth [H, W, 1] of an image of `size` (H, W)."""
+    if depth.shape[:2] != size:
+        return f"depth is {depth.shape[:2]}, image is {size}"
     return "" if 0 < unit < float("inf") else f"a step of depth is {unit} metres"
 
 
-def verify(manifest, workers=0):
-    """Checks all shards of a built set.
+def verify(manifest: Manifest, workers: int = 0) -> dict[str, list[str]]:
+    """Checks all shards of a data set.
 
     Args:
-      manifest: the set's `Manifest`.
-      workers: processes; 0 takes one for each CPU.
+      manifest: the data set.
+      workers: number of processes; 0 starts one for each CPU.
 
     Returns:
-      dict of lists of texts by shard file, for the shards that something is wrong with.
+      texts about the problems by shard file, for shards with problems.
     """
-    jobs = collections.deque(
-        (index, os.path.join(manifest.directory, shard.file), shard, shard.records)
-        for index, shard in enumerate(manifest.shards)
-    )
-    work = ShardCheck(tuple(manifest.features), len(manifest.labels))
-    total = sum(shard.records for shard in manifest.shards)
-    found = {}
-    for (_, _, shard, _), value in set_statistics.run_shards(
-        work, jobs, workers, total
-    ):
-        problems = [value] if isinstance(value, str) else value
+    jobs = shard_jobs.make_jobs(manifest, lambda shard: shard.records)
+    work = ShardCheck(manifest.features, len(manifest.labels))
+    by_file: dict[str, list[str]] = {}
+    for job, result in shard_jobs.run_shards(work, jobs, workers):
+        problems = [result] if isinstance(result, str) else result
         if problems:
-            found[shard.file] = problems
-    return dict(sorted(found.items()))
+            by_file[job.shard.file] = problems
+    return dict(sorted(by_file.items()))

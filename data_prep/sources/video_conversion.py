@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from data_prep.build.inputs import Input
 from data_prep.build.shards import Converted, SetAside
 from data_prep.media import video_reading
+from data_prep.sources.image_encoding import encode_image
 from data_prep.trajectories import masks
 from selfsup.common.errors import UserError
 from selfsup.data import records
@@ -126,11 +127,11 @@ class VideoConverter:
         quality = [cv2.IMWRITE_JPEG_QUALITY, self.jpeg_quality]
         return records.serialize(
             key=key,
-            encoded=_encode(".jpg", frame.image, quality),
+            encoded=encode_image(".jpg", frame.image, quality),
             height=HEIGHT,
             width=WIDTH,
             frame=frame.index,
-            motion_mask=_encode(".png", frame.mask),
+            motion_mask=encode_image(".png", frame.mask),
         )
 
 
@@ -179,12 +180,3 @@ def _why_none(counts: Mapping[str, int]) -> str:
         if number
     ]
     return f"none of {sum(counts.values())} frames: {', '.join(reasons)}"
-
-
-def _encode(
-    extension: str, image: npt.NDArray[np.uint8], options: Sequence[int] = ()
-) -> bytes:
-    encoded, data = cv2.imencode(extension, image, list(options))
-    if not encoded:
-        raise ValueError(f"cannot be encoded as {extension}")
-    return data.tobytes()

@@ -1,17 +1,16 @@
 """Improved Dense Trajectories (Wang & Schmid, ICCV 2013) and masks made from them.
 
-In the order in which a video goes through:
+The modules, in the order in which they process a video:
 
-    video        frames of a file
-    flow         Farneback's flow, spatial scales
-    people       optional: keeps people out of the camera's estimate
-    camera       the homography that undoes the camera's motion
-    motion       both flows between two frames
-    tracking     dense points, tracks
-    validity     which tracks count, which are camera motion
+    flow         optical flow (Farneback) and spatial scales
+    people       optional: excludes people from the estimate of the camera motion
+    camera       the homography of the camera motion
+    motion       flow between two frames, with and without the camera motion
+    tracking     densely sampled points and their tracks
+    validity     which tracks are valid, and which are camera motion
     extraction   all tracks of a video
     masks        foreground masks of frames
-    preview      tracks drawn over their video
+    preview      a video with its tracks drawn over it
 
-Nothing is imported here, so that the commands answer --help at once.
+The package imports none of them, so that a command's --help is fast.
 """

@@ -3,36 +3,50 @@
     python -m data_prep.trajectories --video=FILE --output=FILE.npz
         [--track_length=15] [--preview=FILE.mp4]
 
-The file written has, for N tracks of L steps that are neither static nor erratic nor
-jumping: points [N, L + 1, 2] float32, pixels (x, y); end_frame [N], the index of the
-frame that the last point is in; scale [N], how much the frame was shrunk to track
-there; camera_motion [N] bool, true where nothing but the camera moves.
+The output file holds these arrays for N valid tracks of L steps: points, float32
+[N, L + 1, 2], pixels (x, y); end_frame, int32 [N], index of the frame with a track's last
+point; scale, float32 [N], factor by which the frame was shrunk for tracking;
+camera_motion, bool [N], true if only the camera moves. Tracks that are static or erratic
+are left out.
 """
+
+from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from selfsup.command_line import command, path_flags
 from selfsup.common.errors import UserError
 
-_VIDEO = path_flags.define_path("video", None, "Video file to track points in.")
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from data_prep.trajectories.extraction import Trajectories
+    from selfsup.common.progress import ProgressBar
+
+_VIDEO = path_flags.define_path(
+    "video", None, "Video file in which points are tracked."
+)
 _OUTPUT = path_flags.define_path("output", None, "NumPy file (.npz) to write.")
 _TRACK_LENGTH = flags.DEFINE_integer(
-    "track_length", 15, "Steps a track, L.", lower_bound=1
+    "track_length", 15, "Number of steps of a track, L.", lower_bound=1
 )
 _PREVIEW = path_flags.define_path(
-    "preview", None, "Video file (.mp4) to draw the tracks into."
+    "preview", None, "Video file (.mp4) to write, with the tracks drawn."
 )
 _MASK_PEOPLE = flags.DEFINE_bool(
     "mask_people",
     False,
-    "Keeps what a people detector finds out of the camera's estimate; slow.",
+    "Excludes detected people from the estimate of the camera motion; slow.",
 )
 
 
-def main(argv):
+def main(argv: Sequence[str]) -> None:
     del argv
     from data_prep.media import video_reading
     from data_prep.trajectories import extraction, preview
@@ -44,23 +58,24 @@ def main(argv):
     extraction.save(trajectories, _OUTPUT.value)
     moving = (~trajectories.camera_motion).sum()
     print(
-        f"{_OUTPUT.value}: {len(trajectories.points)} tracks, {moving} of them of "
-        f"things that move, in {info.frames} frames",
+        f"{_OUTPUT.value}: {len(trajectories.points)} tracks in {info.frames} "
+        f"frames; {moving} of the tracks move on their own",
         file=sys.stderr,
     )
     if _PREVIEW.value:
         preview.write(_PREVIEW.value, _images(), trajectories, info.fps)
 
 
-def _make_folder(path):
-    """Makes the folder of an output file now, not after minutes of work."""
+def _make_folder(path: str) -> None:
+    """Creates the folder of an output file, so that an error shows before the work."""
     try:
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error}") from error
 
 
-def _extract(total):
+def _extract(total: int) -> Trajectories:
+    """Extracts the tracks of the video, which has `total` frames."""
     from data_prep.trajectories import extraction
     from selfsup.common.progress import ProgressBar
 
@@ -70,7 +85,8 @@ def _extract(total):
         )
 
 
-def _images(progress=None):
+def _images(progress: ProgressBar | None = None) -> Iterator[npt.NDArray[np.uint8]]:
+    """Yields the frames of the video, uint8 [H, W, 3] BGR."""
     from data_prep.media import video_reading
 
     for index, image in video_reading.read_frames(_VIDEO.value):
@@ -79,7 +95,7 @@ def _images(progress=None):
             progress.update(index + 1)
 
 
-def run():
+def run() -> None:
     flags.mark_flags_as_required(["video", "output"])
     command.run(main, "data_prep.trajectories.__main__")
 

@@ -1,56 +1,74 @@
-"""Camera motion between two frames: a homography that the background agrees on."""
+"""Estimates the camera motion between two frames as a homography of the background."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from data_prep.trajectories import flow as flow_lib
+from data_prep.trajectories.flow import Flow, Gray
+
+# bool [H, W] of each of two frames.
+PixelMasks = tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
+# Points (x, y), float32 [n, 2]; matches of points in two frames, float32 [2, n, 2].
+Points = npt.NDArray[np.float32]
+Matches = npt.NDArray[np.float32]
+Matrix = npt.NDArray[np.float64]
 
 RANSAC_PIXELS = 1.0
 MIN_MATCHES = 50
 MIN_INLIERS = 25
-# At a cut, about one match in thirty agrees by chance.
+# Across a cut, about one match in thirty agrees by chance.
 MIN_INLIER_SHARE = 0.1
-# The background, and as many objects, may each follow a homography.
+# The background and some large objects may each follow a homography.
 MAX_CANDIDATES = 3
-# Pixels between the places where candidates are compared with the flow.
+# Distance in pixels between the points where candidates are compared with the flow.
 SUPPORT_GRID = 4
 MAX_CORNERS = 1000
 CORNER_QUALITY = 0.001
 MAX_KEYPOINTS = 500
-# Both kinds of matches are spread evenly over the frame, so that a detailed object
-# does not outvote the background: distances as shares of the frame's shorter side.
+# Minimum distances, as shares of the frame's shorter side. They spread both kinds of
+# matches evenly over the frame, so that a detailed object does not outvote the background.
 CORNER_DISTANCE = 1 / 30
 KEYPOINT_CELL = 1 / 8
 
 
-def homography(first, second, flow, exclude=None):
-    """Fits the camera's motion to feature matches and flow at good features.
+def homography(
+    first: Gray, second: Gray, flow: Flow, exclude: PixelMasks | None = None
+) -> Matrix | None:
+    """Fits a homography to feature matches and to the flow at corners.
 
     Args:
       first, second: uint8 [H, W] gray frames.
       flow: float32 [H, W, 2] from `first` to `second`.
-      exclude: None, or a pair of bool [H, W]: pixels of either frame that are not to
-        be used, such as people.
+      exclude: bool [H, W] for each frame, true at pixels that must not be used, such as
+        people; None uses all pixels.
 
     Returns:
-      float64 [3, 3] taking pixels of `first` to `second`, or None where too few
-      matches agree.
+      float64 [3, 3] that maps pixels of `first` to `second`; None if too few matches
+      agree.
     """
-    return fit(*find_matches(first, second, flow, exclude), flow)
+    sources, targets = find_matches(first, second, flow, exclude)
+    return fit(sources, targets, flow)
 
 
-def find_matches(first, second, flow, exclude=None):
-    """Where points of `first` are in `second`, by features and by flow.
+def find_matches(
+    first: Gray, second: Gray, flow: Flow, exclude: PixelMasks | None = None
+) -> Matches:
+    """Matches points of two frames by features and by flow.
 
     Args:
-      first, second, flow, exclude: as in `homography`.
+      first, second, flow, exclude: see `homography`.
 
     Returns:
       float32 [2, n, 2]: (x, y) in `first` and in `second`.
     """
-    usable = (None, None)
+    usable: tuple[Gray | None, Gray | None] = (None, None)
     if exclude is not None:
-        usable = tuple(np.uint8(255) * ~mask for mask in exclude)
+        usable = (np.uint8(255) * ~exclude[0], np.uint8(255) * ~exclude[1])
     return np.concatenate(
         [
             _thinned(matched_keypoints(first, second, usable), first.shape),
@@ -60,15 +78,15 @@ def find_matches(first, second, flow, exclude=None):
     )
 
 
-def fit(sources, targets, flow):
-    """Fits a homography to matches that are the background's for the larger part.
+def fit(sources: Points, targets: Points, flow: Flow) -> Matrix | None:
+    """Fits a homography to matches, most of which are in the background.
 
     Args:
-      sources, targets: float32 [n, 2], (x, y).
+      sources, targets: float32 [n, 2], (x, y) in the first and in the second frame.
       flow: float32 [H, W, 2] from the first frame to the second.
 
     Returns:
-      float64 [3, 3], or None where too few matches agree.
+      float64 [3, 3]; None if too few matches agree.
     """
     if len(sources) < MIN_MATCHES:
         return None
@@ -76,34 +94,40 @@ def fit(sources, targets, flow):
     return max(candidates, key=lambda matrix: _support(matrix, flow), default=None)
 
 
-def _candidates(sources, targets):
-    """Homographies by RANSAC, each fitted to the matches that those before leave.
+def _candidates(sources: Points, targets: Points) -> list[Matrix]:
+    """Fits up to `MAX_CANDIDATES` homographies by RANSAC.
+
+    Each is fitted to the matches that are no inliers of the earlier homographies.
 
     Args:
       sources, targets: float32 [n, 2], (x, y).
 
     Returns:
-      list of at most `MAX_CANDIDATES` float64 [3, 3].
+      list of float64 [3, 3].
     """
     needed = max(MIN_INLIERS, MIN_INLIER_SHARE * len(sources))
-    found = []
-    while len(found) < MAX_CANDIDATES and len(sources) >= needed:
+    candidates: list[Matrix] = []
+    while len(candidates) < MAX_CANDIDATES and len(sources) >= needed:
         matrix, inliers = cv2.findHomography(
             sources, targets, cv2.RANSAC, RANSAC_PIXELS
         )
         if matrix is None or np.count_nonzero(inliers) < needed:
             break
-        found.append(matrix)
-        left = inliers[:, 0] == 0
-        sources, targets = sources[left], targets[left]
-    return found
+        candidates.append(matrix)
+        rest = inliers[:, 0] == 0
+        sources, targets = sources[rest], targets[rest]
+    return candidates
 
 
-def _support(matrix, flow):
-    """How much of the frame's area moves as `matrix` says; more at its borders.
+def _support(matrix: Matrix, flow: Flow) -> float:
+    """Returns the area that moves as `matrix` says; area near the borders counts more.
 
-    The background is rarely the most detailed part, so a count of matches would often
-    take a large object for it; but it is large, and it reaches the borders.
+    A count of matches would often prefer a large object, because the background is
+    rarely the most detailed part. But the background is large and reaches the borders.
+
+    Args:
+      matrix: float64 [3, 3].
+      flow: float32 [H, W, 2].
     """
     height, width = flow.shape[:2]
     half = SUPPORT_GRID // 2
@@ -116,15 +140,18 @@ def _support(matrix, flow):
         np.minimum(columns, width - columns) / width,
         np.minimum(rows, height - rows) / height,
     )
-    return np.sum(agrees * (1.0 - inset))
+    return float(np.sum(agrees * (1.0 - inset)))
 
 
-def matched_keypoints(first, second, usable):
-    """ORB keypoints that are each other's nearest.
+def matched_keypoints(
+    first: Gray, second: Gray, usable: Sequence[Gray | None]
+) -> Matches:
+    """Matches ORB keypoints that are each other's nearest neighbor.
 
     Args:
       first, second: uint8 [H, W].
-      usable: for each, None or uint8 [H, W] that is 0 where none are looked for.
+      usable: for each frame, uint8 [H, W] that is 0 where no keypoints are wanted; None
+        for a frame that may be used everywhere.
 
     Returns:
       float32 [2, n, 2]: (x, y) in `first` and in `second`.
@@ -141,16 +168,32 @@ def matched_keypoints(first, second, usable):
     return np.array([sources, targets], np.float32).reshape(2, -1, 2)
 
 
-def _thinned(pairs, shape):
-    """Of `pairs` [2, n, 2], at most one in each cell of the first frame."""
+def _thinned(pairs: Matches, shape: Sequence[int]) -> Matches:
+    """Keeps at most one match in each cell of the first frame.
+
+    Args:
+      pairs: float32 [2, n, 2].
+      shape: (H, W) of the frame.
+
+    Returns:
+      float32 [2, m, 2].
+    """
     cell = max(1.0, KEYPOINT_CELL * min(shape))
     columns, rows = (pairs[0] // cell).astype(np.int64).T
     _, chosen = np.unique(rows * shape[1] + columns, return_index=True)
     return pairs[:, chosen]
 
 
-def _followed_corners(first, flow, usable):
-    """Corners of `first` and where the flow takes them: float32 [2, n, 2], (x, y)."""
+def _followed_corners(first: Gray, flow: Flow, usable: Gray | None) -> Matches:
+    """Finds corners of `first` and follows the flow from them.
+
+    Args:
+      first, flow: see `homography`.
+      usable: uint8 [H, W] that is 0 where no corners are wanted, or None.
+
+    Returns:
+      float32 [2, n, 2]: (x, y) in the first and in the second frame.
+    """
     distance = max(1.0, CORNER_DISTANCE * min(first.shape))
     corners = cv2.goodFeaturesToTrack(
         first, MAX_CORNERS, CORNER_QUALITY, distance, mask=usable
@@ -161,14 +204,18 @@ def _followed_corners(first, flow, usable):
     return np.stack([corners, corners + flow_lib.flow_at(flow, corners, 1.0)])
 
 
-def stabilise(first, second, matrix):
-    """Warps `second` to how a camera that stood still since `first` would see it.
+def stabilise(first: Gray, second: Gray, matrix: Matrix) -> Gray:
+    """Warps `second` to the view of a camera that has not moved since `first`.
 
-    What the second frame does not show is taken from the first: no motion there.
+    Pixels that the second frame does not show are copied from the first, so that they
+    show no motion.
 
     Args:
       first, second: uint8 [H, W].
       matrix: float64 [3, 3] from `homography`.
+
+    Returns:
+      uint8 [H, W].
     """
     return cv2.warpPerspective(
         second,

@@ -1,36 +1,41 @@
-"""Motion between two frames, as it is seen and with the camera's part undone."""
+"""Measures the motion between frames, with and without the camera motion."""
+
+from __future__ import annotations
 
 import dataclasses
-from typing import Optional
 
 import numpy as np
+import numpy.typing as npt
 
 from data_prep.trajectories import camera, people
 from data_prep.trajectories import flow as flow_lib
+from data_prep.trajectories.flow import Flow, Gray
 
 
 @dataclasses.dataclass(frozen=True)
 class PairMotion:
-    """Motion from one frame to the next.
+    """The motion from one frame to the next.
 
     Attributes:
-      flows: a float32 [H / s, W / s, 2] for each scale s of `flow.spatial_scales`, in
-        pixels of the full-size frame.
-      stabilised: the same with the camera's motion undone.
-      camera: float64 [3, 3], or None where it could not be told; then `stabilised`
-        is `flows`.
+      flows: float32 [H / s, W / s, 2] for each scale s of `flow.spatial_scales`, in pixels
+        of the full-size frame.
+      stabilised: the same, without the camera motion.
+      camera: the homography of the camera motion, float64 [3, 3]; None if it is unknown.
+        In that case `stabilised` is `flows`.
     """
 
-    flows: list
-    stabilised: list
-    camera: Optional[np.ndarray]
+    flows: list[Flow]
+    stabilised: list[Flow]
+    camera: npt.NDArray[np.float64] | None
 
 
-def measure_pair(first, second, exclude=None):
-    """Measures the `PairMotion` between two gray frames, uint8 [H, W].
+def measure_pair(
+    first: Gray, second: Gray, exclude: camera.PixelMasks | None = None
+) -> PairMotion:
+    """Measures the motion between two gray frames.
 
     Args:
-      first, second: the frames.
+      first, second: uint8 [H, W].
       exclude: see `camera.homography`.
     """
     scales = flow_lib.spatial_scales(*first.shape)
@@ -44,26 +49,34 @@ def measure_pair(first, second, exclude=None):
 
 
 class MotionMeter:
-    """Measures motion from frame to frame of a video."""
+    """Measures the motion between consecutive frames of a video."""
 
-    def __init__(self, mask_people=False):
+    def __init__(self, mask_people: bool = False) -> None:
+        """Creates a meter without a previous frame.
+
+        Args:
+          mask_people: whether people are excluded from the camera estimate.
+        """
         self._detect = people.PeopleDetector() if mask_people else None
-        self._gray = self._people = None
+        self.reset()
 
-    def __call__(self, gray):
-        """Returns the `PairMotion` from the last frame to this; None for the first.
+    def reset(self) -> None:
+        """Forgets the previous frame, because the next frame does not follow it."""
+        self._gray: Gray | None = None
+        self._people: npt.NDArray[np.bool_] | None = None
+
+    def __call__(self, gray: Gray) -> PairMotion | None:
+        """Returns the motion from the previous frame; None for the first frame.
 
         Args:
           gray: uint8 [H, W].
         """
-        found = self._detect(gray) if self._detect else None
+        detected = self._detect(gray) if self._detect else None
         motion = None
         if self._gray is not None:
-            exclude = (self._people, found) if self._detect else None
+            exclude = None
+            if self._people is not None and detected is not None:
+                exclude = (self._people, detected)
             motion = measure_pair(self._gray, gray, exclude)
-        self._gray, self._people = gray, found
+        self._gray, self._people = gray, detected
         return motion
-
-    def reset(self):
-        """Forgets the last frame: the next one does not follow it."""
-        self._gray = self._people = None

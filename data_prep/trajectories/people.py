@@ -1,21 +1,32 @@
-"""Where people are: they move on their own and may mislead the camera's estimate."""
+"""Detects people, who move on their own and may mislead the camera estimate."""
+
+from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-# The detector's window is 128 pixels high; enlarged frames show smaller people to it.
+# The detector's window is 128 pixels high. Enlarging frames whose shorter side is below
+# this many pixels lets the detector find smaller people.
 ENLARGE_BELOW = 480
 
 
 class PeopleDetector:
     """OpenCV's HOG detector of upright people."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._detector = cv2.HOGDescriptor()
         self._detector.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())
 
-    def __call__(self, gray):
-        """Returns bool [H, W], true in boxes around people, for uint8 [H, W]."""
+    def __call__(self, gray: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+        """Detects people in a frame.
+
+        Args:
+          gray: uint8 [H, W].
+
+        Returns:
+          bool [H, W], true inside boxes around people.
+        """
         factor = max(1.0, ENLARGE_BELOW / min(gray.shape))
         enlarged = cv2.resize(gray, None, fx=factor, fy=factor)
         boxes, _ = self._detector.detectMultiScale(

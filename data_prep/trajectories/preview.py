@@ -1,26 +1,30 @@
-"""Draws tracks over their video."""
+"""Draws the tracks of a video over its frames."""
 
-import collections.abc
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from data_prep.media import video_writing
+from data_prep.trajectories.extraction import Trajectories
 
-# BGR: what moves on its own, and what only the camera moves.
+# BGR colors of tracks that move on their own, and of tracks that are camera motion.
 FOREGROUND_COLOR = (40, 60, 250)
 CAMERA_COLOR = (210, 190, 90)
-# Sub-pixel bits of OpenCV's drawing.
+# Fractional bits of the coordinates that OpenCV draws.
 _SHIFT = 4
 
 
-def draw(image, trajectories, frame):
-    """Draws the tracks that pass through a frame, up to where they are in it.
+def draw(image: npt.NDArray[np.uint8], trajectories: Trajectories, frame: int) -> None:
+    """Draws the tracks that pass through a frame, each up to its point in the frame.
 
     Args:
-      image: uint8 [H, W, 3] BGR, drawn into.
-      trajectories: `Trajectories`.
-      frame: the image's index.
+      image: uint8 [H, W, 3] BGR; it is changed.
+      trajectories: the tracks of the video.
+      frame: index of the image in the video.
     """
     length = trajectories.points.shape[1] - 1
     past = length - (trajectories.end_frame - frame)
@@ -36,23 +40,29 @@ def draw(image, trajectories, frame):
 
 
 def write(
-    path: str, frames: collections.abc.Iterable, trajectories, fps: float
+    path: str,
+    frames: Iterable[npt.NDArray[np.uint8]],
+    trajectories: Trajectories,
+    fps: float,
 ) -> None:
-    """Writes the video with its tracks drawn: red foreground, blue camera motion.
+    """Writes a video with its tracks: foreground in red, camera motion in blue.
 
     Args:
-      path: an mp4 file, replaced when complete.
-      frames: iterable of uint8 [H, W, 3] BGR.
-      trajectories: `Trajectories` of these frames.
-      fps: frames a second.
+      path: the mp4 file to write; an existing file is replaced when the new file is
+        complete.
+      frames: uint8 [H, W, 3] BGR each.
+      trajectories: the tracks of these frames.
+      fps: frames per second.
 
     Raises:
-      UserError: when it cannot be written.
+      UserError: the file cannot be written.
     """
     video_writing.write(path, _drawn(frames, trajectories), fps)
 
 
-def _drawn(frames, trajectories):
+def _drawn(
+    frames: Iterable[npt.NDArray[np.uint8]], trajectories: Trajectories
+) -> Iterator[npt.NDArray[np.uint8]]:
     for index, image in enumerate(frames):
         draw(image, trajectories, index)
         yield image

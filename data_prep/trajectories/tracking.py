@@ -1,39 +1,46 @@
-"""Dense points and their tracks (Wang & Schmid, ICCV 2013, section 2)."""
+"""Samples points densely and tracks them (Wang & Schmid, ICCV 2013, section 2)."""
+
+from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from data_prep.trajectories import flow as flow_lib
+from data_prep.trajectories.flow import Flow, Gray
+from data_prep.trajectories.motion import PairMotion
 
-# Pixels between sampled points, at each scale.
+# Distance in pixels between sampled points, at each scale.
 SAMPLING_STEP = 5
-# A point needs this fraction of the frame's largest smaller eigenvalue.
+# The smaller eigenvalue at a sampled point, as a share of the largest one in the frame,
+# must exceed this.
 MIN_QUALITY = 0.001
 
 
 @dataclasses.dataclass(frozen=True)
 class Tracks:
-    """Tracks of L steps.
+    """Tracks of L steps each.
 
     Attributes:
       points: float32 [N, L + 1, 2], pixels (x, y).
-      steps: float32 [N, L, 2], stabilised displacement of each step in pixels.
-      end_frame: int32 [N], index of the frame that the last point is in.
-      scale: float32 [N], factor of the spatial scale, 1 for the finest.
+      steps: float32 [N, L, 2], stabilised displacement of each step, in pixels.
+      end_frame: int32 [N], index of the frame with a track's last point.
+      scale: float32 [N], factor of the spatial scale; 1 for the finest.
     """
 
-    points: np.ndarray
-    steps: np.ndarray
-    end_frame: np.ndarray
-    scale: np.ndarray
+    points: npt.NDArray[np.float32]
+    steps: npt.NDArray[np.float32]
+    end_frame: npt.NDArray[np.int32]
+    scale: npt.NDArray[np.float32]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.points)
 
-    def __getitem__(self, chosen):
-        """The tracks that a boolean mask, index array or slice chooses."""
+    def __getitem__(self, chosen: npt.NDArray[np.bool_]) -> Tracks:
+        """Returns the tracks for which `chosen`, bool [N], is true."""
         return Tracks(
             self.points[chosen],
             self.steps[chosen],
@@ -42,8 +49,8 @@ class Tracks:
         )
 
     @staticmethod
-    def concatenate(parts, length):
-        """Joins a list of `Tracks` of `length` steps; the list may be empty."""
+    def concatenate(parts: Sequence[Tracks], length: int) -> Tracks:
+        """Joins `Tracks` of `length` steps each; `parts` may be empty."""
         parts = [Tracks.empty(length), *parts]
         names = [field.name for field in dataclasses.fields(Tracks)]
         return Tracks(
@@ -51,8 +58,8 @@ class Tracks:
         )
 
     @staticmethod
-    def empty(length):
-        """No tracks of `length` steps."""
+    def empty(length: int) -> Tracks:
+        """Returns zero tracks of `length` steps."""
         return Tracks(
             np.zeros([0, length + 1, 2], np.float32),
             np.zeros([0, length, 2], np.float32),
@@ -62,17 +69,23 @@ class Tracks:
 
 
 class ScaleTracker:
-    """The tracks under way at one spatial scale."""
+    """Tracks points at a single spatial scale."""
 
-    def __init__(self, scale, length):
+    def __init__(self, scale: float, length: int) -> None:
+        """Creates a tracker without tracks.
+
+        Args:
+          scale: factor of the spatial scale.
+          length: number of steps of a track, L.
+        """
         self._scale = scale
         self._length = length
         self._points = np.zeros([0, length + 1, 2], np.float32)
         self._steps = np.zeros([0, length, 2], np.float32)
         self._age = np.zeros([0], np.int64)
 
-    def sample(self, gray):
-        """Starts tracks on a grid, where there is texture and no track yet.
+    def sample(self, gray: Gray) -> None:
+        """Starts tracks at the grid points that have texture and no track yet.
 
         Args:
           gray: uint8 [H, W], the full-size frame that all tracks have reached.
@@ -83,8 +96,8 @@ class ScaleTracker:
         free = quality[half::SAMPLING_STEP, half::SAMPLING_STEP] > max(
             MIN_QUALITY * quality.max(), np.finfo(np.float32).eps
         )
-        columns, rows = flow_lib.cells(self._heads(), self._scale, image.shape)
-        # Remainders at the right and lower border belong to the last cell.
+        columns, rows = flow_lib.nearest_pixels(self._heads(), self._scale, image.shape)
+        # Pixels beyond the last whole cell, right and below, belong to that cell.
         rows = np.minimum(rows // SAMPLING_STEP, free.shape[0] - 1)
         columns = np.minimum(columns // SAMPLING_STEP, free.shape[1] - 1)
         free[rows, columns] = False
@@ -92,11 +105,11 @@ class ScaleTracker:
         grid = np.stack([columns, rows], axis=1) * SAMPLING_STEP + half
         self._start((grid + 0.5) * self._scale - 0.5)
 
-    def advance(self, flow, stabilised, shape):
-        """Moves every track one step; drops those that leave the frame.
+    def advance(self, flow: Flow, stabilised: Flow, shape: tuple[int, int]) -> None:
+        """Moves each track by a step, and drops the tracks that leave the frame.
 
         Args:
-          flow, stabilised: float32 [h, w, 2], this scale's levels of `PairMotion`.
+          flow, stabilised: float32 [h, w, 2], this scale's levels of a `PairMotion`.
           shape: (H, W) of the full-size frame.
         """
         heads = self._heads()
@@ -108,8 +121,8 @@ class ScaleTracker:
         limits = np.array([shape[1], shape[0]]) - 1
         self._keep(np.all((moved >= 0) & (moved <= limits), axis=1))
 
-    def pop_finished(self, frame):
-        """Takes out the tracks that have all their steps.
+    def pop_finished(self, frame: int) -> Tracks:
+        """Removes and returns the tracks that have all their steps.
 
         Args:
           frame: index of the frame that all tracks have reached.
@@ -125,10 +138,12 @@ class ScaleTracker:
         self._keep(~done)
         return finished
 
-    def _heads(self):
+    def _heads(self) -> npt.NDArray[np.float32]:
+        """Returns the current point of each track, float32 [n, 2]."""
         return self._points[np.arange(len(self._age)), self._age]
 
-    def _start(self, points):
+    def _start(self, points: npt.NDArray[np.float64]) -> None:
+        """Starts a track at each point, float64 [n, 2]."""
         count = len(points)
         fresh = np.zeros([count, self._length + 1, 2], np.float32)
         fresh[:, 0] = points
@@ -138,34 +153,43 @@ class ScaleTracker:
         )
         self._age = np.concatenate([self._age, np.zeros([count], np.int64)])
 
-    def _keep(self, chosen):
+    def _keep(self, chosen: npt.NDArray[np.bool_]) -> None:
         self._points = self._points[chosen]
         self._steps = self._steps[chosen]
         self._age = self._age[chosen]
 
 
 class DenseTracker:
-    """Tracks dense points over all scales, frame by frame."""
+    """Tracks dense points at all spatial scales, frame by frame."""
 
-    def __init__(self, shape, length):
-        """For frames of `shape` (H, W) and tracks of `length` steps."""
-        self._shape = tuple(shape[:2])
+    def __init__(self, shape: Sequence[int], length: int) -> None:
+        """Creates a tracker without tracks.
+
+        Args:
+          shape: (H, W, ...) of the frames.
+          length: number of steps of a track, L.
+        """
+        self._shape = (shape[0], shape[1])
         self._length = length
         self._trackers = [
             ScaleTracker(scale, length)
             for scale in flow_lib.spatial_scales(*self._shape)
         ]
 
-    def sample(self, gray):
+    def sample(self, gray: Gray) -> None:
         """Starts tracks in the current frame, uint8 [H, W]."""
         for tracker in self._trackers:
             tracker.sample(gray)
 
-    def advance(self, motion, frame):
-        """Follows `motion` into the frame of index `frame`.
+    def advance(self, motion: PairMotion, frame: int) -> Tracks:
+        """Moves all tracks into the next frame.
+
+        Args:
+          motion: the motion from the current frame to the next.
+          frame: index of the next frame.
 
         Returns:
-          `Tracks` that end there, having all their steps.
+          the tracks that have all their steps, and so end in that frame.
         """
         finished = []
         for level, tracker in enumerate(self._trackers):

@@ -26,8 +26,8 @@ RECORDS_EACH = 2
 class Convert:
     """Makes two records per key, of different lengths, after `seconds`.
 
-    If `lethal`, one input kills its process and one hangs; otherwise these two give no
-    record, which saves time.
+    If `lethal`, an input kills its process and another hangs; otherwise these two give
+    no record, which saves time.
     """
 
     def __init__(self, seconds=0.0, lethal=False):

@@ -1,21 +1,24 @@
-"""From what the Kinect of NYU Depth v2 recorded to depth in its photos' pixels.
+"""Maps the recordings of NYU Depth v2's Kinect to depth in the pixels of its photos.
 
 The calibration is the data set's own: `camera_params.m` of its toolbox (Silberman,
-Hoiem, Kohli and Fergus, ECCV 2012; cs.nyu.edu/~silberman/datasets/nyu_depth_v2.html),
-and the steps are those of its `project_depth_map.m`, save that it resamples the
-disparities to undistort them, which mixes near with far at edges; here every pixel's
-own ray is undistorted.
+Hoiem, Kohli and Fergus, ECCV 2012; cs.nyu.edu/~silberman/datasets/nyu_depth_v2.html). The
+steps are those of its `project_depth_map.m`, with one exception. To remove the lens
+distortion, the toolbox resamples the disparities, which mixes near with far at edges.
+This module undistorts the ray of each pixel instead.
 """
+
+from __future__ import annotations
 
 import functools
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 HEIGHT, WIDTH = 480, 640
 MAX_DEPTH = 10.0
-# Smaller disparities count as unknown, in the toolbox and so in the labelled set,
-# whose nearest depth is 0.713 m.
+# The toolbox, and so the labelled set, treats smaller disparities as unknown; the nearest
+# depth of the labelled set is 0.713 m.
 _MIN_DISPARITY = 600
 _DEPTH_SCALE, _DEPTH_OFFSET = 351.3, 1092.5
 
@@ -26,7 +29,7 @@ PHOTO_CAMERA = np.array(
         [0.0, 0.0, 1.0],
     ]
 )
-# k1, k2, p1, p2, k3, as OpenCV orders them.
+# k1, k2, p1, p2, k3, in OpenCV's order.
 PHOTO_DISTORTION = np.array(
     [
         *(0.20796615318809061, -0.58613825163911781),
@@ -48,8 +51,8 @@ DEPTH_DISTORTION = np.array(
         -0.51031725053400578,
     ]
 )
-# A point of the depth camera's frame is at ROTATION @ point - OFFSET in the photo
-# camera's. (The toolbox has both with the other sign, and divides it out again.)
+# A point in the depth camera's frame is at ROTATION @ point - OFFSET in the photo
+# camera's frame. (The toolbox has the opposite sign in both, and cancels it later.)
 ROTATION = np.array(
     [
         [0.99997798940829263, 0.0050518419386157446, 0.0043011152014118693],
@@ -62,14 +65,14 @@ OFFSET = np.array(
 )
 
 
-def disparity_to_metres(disparity):
-    """What raw values mean.
+def disparity_to_metres(disparity: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
+    """Converts the sensor's disparities to depth.
 
     Args:
-      disparity: uint16 [H, W] as the sensor gave them, bytes in the right order.
+      disparity: uint16 [H, W], in native byte order.
 
     Returns:
-      float32 [H, W], at most 10 m, 0 = unknown.
+      float32 [H, W], metres, at most 10; 0 where the depth is unknown.
     """
     known = (disparity >= _MIN_DISPARITY) & (disparity < _DEPTH_OFFSET)
     safe = np.where(known, disparity, 0).astype(np.float32)
@@ -77,32 +80,33 @@ def disparity_to_metres(disparity):
     return np.where(known, depth, 0).astype(np.float32)
 
 
-def undistort_photo(photo):
-    """The photo as a camera without distortion takes it.
+def undistort_photo(photo: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Removes the lens distortion from a photo.
 
     Args:
       photo: uint8 [480, 640, 3].
 
     Returns:
-      uint8 [480, 640, 3]; what the sensor did not see is white, as in the labelled set.
+      uint8 [480, 640, 3]; pixels that the sensor did not see are white, as in the
+      labelled set.
     """
     return cv2.remap(
         photo, *_photo_map(), cv2.INTER_LINEAR, borderValue=(255, 255, 255)
     )
 
 
-def project_depth(depth):
+def project_depth(depth: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Moves a depth map into the pixels of the undistorted photo.
 
-    Where several points fall on a pixel, the nearest is the one that is seen. The
-    depths are the depth camera's, as in the labelled set; the photo camera's differ
-    by under 1%.
+    Where several points fall on a pixel, the nearest point hides the others. The values
+    stay those of the depth camera, as in the labelled set; the depth seen from the photo
+    camera differs by less than 1%.
 
     Args:
-      depth: float32 [480, 640], metres, 0 = unknown.
+      depth: float32 [480, 640], metres; 0 where the depth is unknown.
 
     Returns:
-      float32 [480, 640], metres, 0 = unknown.
+      float32 [480, 640], metres; 0 where the depth is unknown.
     """
     depth = depth.ravel()
     known = np.flatnonzero(depth)
@@ -118,8 +122,8 @@ def project_depth(depth):
 
 
 @functools.cache
-def _photo_map():
-    """Where in the photo every pixel of the undistorted one lies; as `cv2.remap`."""
+def _photo_map() -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint16]]:
+    """Returns the maps for `cv2.remap` that undistort a photo."""
     return cv2.initUndistortRectifyMap(
         *(PHOTO_CAMERA, PHOTO_DISTORTION, None, PHOTO_CAMERA),
         *((WIDTH, HEIGHT), cv2.CV_16SC2),
@@ -127,9 +131,12 @@ def _photo_map():
 
 
 @functools.cache
-def _rays():
-    """Points at depth 1 of all depth pixels, seen from the photo camera but for the
-    offset, float64 [480 * 640, 3]."""
+def _rays() -> npt.NDArray[np.float64]:
+    """Returns the ray of each depth pixel, float64 [480 * 640, 3].
+
+    A ray is the point at depth 1, rotated into the photo camera's frame, not yet shifted
+    by OFFSET.
+    """
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     pixels = np.stack([x, y], -1).reshape(-1, 1, 2).astype(np.float64)
     plane = cv2.undistortPoints(pixels, DEPTH_CAMERA, DEPTH_DISTORTION)[:, 0]

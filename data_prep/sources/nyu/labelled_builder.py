@@ -1,41 +1,59 @@
-"""The labelled set of NYU Depth v2, 795 training and 654 test frames, to records."""
+"""Builds a data set from the labelled set of NYU Depth v2.
 
-import dataclasses
+The set has 795 training and 654 test frames.
+"""
+
+from __future__ import annotations
+
 import os
 import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from data_prep.build import writer
-from data_prep.sources.nyu import labelled_listing
+from data_prep.build.inputs import Input
+from data_prep.sources.nyu import labelled_conversion, labelled_listing
 from selfsup.data import manifest as manifests
 
-FILLED, RAW = "filled", "raw"
-# The arrays of the .mat file.
-_DATASETS = {FILLED: "depths", RAW: "rawDepths"}
-# Of a row; one takes milliseconds.
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from data_prep.sources.build_options import BuildOptions
+
+# Time limit of a frame; the conversion takes milliseconds.
 _SECONDS = 120
 
 
 def build_labelled(
-    *, labelled, splits, output, depth=FILLED, min_valid=0.01, **build_options
-):
-    """Builds or resumes the labelled set.
+    *,
+    labelled: str,
+    splits: str,
+    output: str,
+    depth: str = labelled_conversion.FILLED,
+    min_valid: float = 0.01,
+    **build_options: Unpack[BuildOptions],
+) -> manifests.Manifest:
+    """Builds a data set from the labelled set, or resumes an interrupted build.
 
     Args:
       labelled: nyu_depth_v2_labeled.mat, or a file of its format.
       splits: splits.mat, with trainNdxs and testNdxs.
-      output: folder for the shards.
-      depth: "filled" for the in-painted depth, "raw" for what the sensor saw.
+      output: the folder for the shards.
+      depth: "filled" for the in-painted depth, "raw" for the sensor's depth.
       min_valid: share of a frame's pixels whose depth must be known.
-      **build_options: as in `writer.build`.
+      **build_options: see `writer.build`.
 
     Returns:
-      the `Manifest`.
+      the `Manifest` of the finished data set.
 
     Raises:
-      UserError: the files are not what they should be, or as `writer.build`.
+      UserError: a file is damaged or has another layout; or for a reason that
+        `writer.build` lists.
     """
     listing = labelled_listing.list_labelled(
-        labelled_listing.Request(labelled, splits, _DATASETS[depth])
+        labelled_listing.Request(
+            labelled, splits, labelled_conversion.DEPTH_ARRAYS[depth]
+        )
     )
     print(
         f"{labelled}: {listing.frames} frames of {listing.width}x{listing.height} "
@@ -46,8 +64,10 @@ def build_labelled(
         output=output,
         kind=manifests.RGBD,
         features=("image", "depth"),
-        inputs=_inputs(listing),
-        convert=LabelledConverter(os.path.abspath(labelled), depth, min_valid),
+        inputs=_list_inputs(listing),
+        convert=labelled_conversion.LabelledConverter(
+            os.path.abspath(labelled), depth, min_valid
+        ),
         options={
             "source": "labelled",
             "depth": depth,
@@ -60,48 +80,8 @@ def build_labelled(
     )
 
 
-def _inputs(listing):
-    """Frames are numbered from 1, as they are in the literature."""
+def _list_inputs(listing: labelled_listing.Listing) -> Iterator[Input]:
+    """Yields an `Input` per frame; keys number the frames from 1, as the papers do."""
     for split, rows in (("train", listing.train), ("test", listing.test)):
         for row in rows:
-            yield writer.Input(f"labelled/{row + 1:05d}", split, str(row))
-
-
-@dataclasses.dataclass(frozen=True)
-class LabelledConverter:
-    """Converts one row of the .mat file; a `convert` of `writer.build`.
-
-    Attributes:
-      path: the .mat file.
-      depth: "filled" or "raw".
-      min_valid: share of the pixels whose depth must be known.
-    """
-
-    path: str
-    depth: str
-    min_valid: float
-
-    def __call__(self, one):
-        """Returns the row's one serialized record; raises `SetAside`."""
-        import cv2
-
-        from data_prep.sources.nyu import depth_encoding, mat_file
-        from selfsup.data import records
-
-        image, metres = mat_file.read_row(
-            self.path, _DATASETS[self.depth], int(one.detail)
-        )
-        depth, unit = depth_encoding.encode_metres(metres, self.min_valid)
-        encoded, png = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-        if not encoded:
-            raise writer.SetAside("cannot be encoded as PNG")
-        height, width = metres.shape
-        record = records.serialize(
-            key=one.key,
-            encoded=png.tobytes(),
-            height=height,
-            width=width,
-            depth=depth,
-            depth_unit=unit,
-        )
-        return [record]
+            yield Input(f"labelled/{row + 1:05d}", split, str(row))

@@ -1,37 +1,43 @@
-"""The labelled set's files: nyu_depth_v2_labeled.mat and splits.mat, read with care.
+"""Reads the labelled set's files, nyu_depth_v2_labeled.mat and splits.mat, with care.
 
-The HDF5 library may crash, hang or ask for all memory on a damaged file, so nothing
-here runs in a builder's own process: `labelled_listing` calls it in a child, and rows are
-read by the writer's workers.
+On a damaged file, the HDF5 library may crash, hang or ask for all memory. A builder's main
+process therefore never calls this module: `labelled_listing` calls it in a child process,
+and the writer's worker processes read the rows.
 """
+
+from __future__ import annotations
 
 import contextlib
 import os
+import sys
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 import scipy.io
 
 from selfsup.common.errors import UserError
 
 IMAGES, FILLED_DEPTH, RAW_DEPTH, SCENES = "images", "depths", "rawDepths", "scenes"
 _TRAIN, _TEST = "trainNdxs", "testNdxs"
-# Of a row, of a chunk and of splits.mat (2.6 KB): what is larger is damaged.
+# Limits of a frame, of an HDF5 chunk and of splits.mat (2.6 KB). A file that exceeds a
+# limit is damaged.
 _MAX_PIXELS = 25_000_000
 _MAX_CHUNK_BYTES = 1 << 30
 _MAX_SPLITS_BYTES = 1 << 20
 _MAX_NAME = 1000
-# Deflate, shuffle, Fletcher's checksum, szip: no others, which may be plug-ins.
+# HDF5 filters: deflate, shuffle, Fletcher's checksum and szip. Others may be plug-ins.
 _FILTERS = {1, 2, 3, 4}
 
 
 class Contents(NamedTuple):
-    """What a labelled set holds.
+    """The number and size of a labelled set's frames.
 
     Attributes:
       frames: number of frames.
-      height, width: their size in pixels.
+      height, width: size of a frame in pixels.
     """
 
     frames: int
@@ -39,18 +45,15 @@ class Contents(NamedTuple):
     width: int
 
 
-def describe(path, depth):
-    """Checks that the file is as it should be, without reading its pixels.
+def describe(path: str, depth: str) -> Contents:
+    """Checks the layout of a labelled set's file, without reading any pixels.
 
     Args:
       path: the .mat file.
-      depth: `FILLED_DEPTH` or `RAW_DEPTH`; it must be there.
-
-    Returns:
-      `Contents`.
+      depth: `FILLED_DEPTH` or `RAW_DEPTH`; the file must contain it.
 
     Raises:
-      UserError: the file is not what it should be.
+      UserError: the file is damaged or has another layout.
     """
     with _opened(path) as file:
         images = _dataset(file, path, IMAGES)
@@ -71,26 +74,36 @@ def describe(path, depth):
         return Contents(frames, height, width)
 
 
-def read_scenes(path, frames):
-    """The scene's name of every frame, a tuple of `frames` str.
+def read_scenes(path: str, frames: int) -> tuple[str, ...]:
+    """Returns the scene name of each frame.
+
+    Args:
+      path: the .mat file.
+      frames: expected number of frames.
 
     Raises:
-      UserError: the file is not what it should be.
+      UserError: the file is damaged or has another layout.
     """
     with _opened(path) as file:
         return _names(file, path, SCENES, frames)
 
 
-def read_row(path, depth, row):
+def read_row(
+    path: str, depth: str, row: int
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
     """Reads one frame.
 
     Args:
       path: the .mat file.
       depth: `FILLED_DEPTH` or `RAW_DEPTH`.
-      row: index from 0.
+      row: index of the frame, from 0.
 
     Returns:
-      (uint8 [H, W, 3] RGB, float [H, W] metres).
+      (photo, uint8 [H, W, 3] RGB; depth, floating-point [H, W] in metres, of the type
+      that the file has, usually float32).
+
+    Raises:
+      UserError: the file is damaged or has another layout.
     """
     with _opened(path) as file:
         image = _dataset(file, path, IMAGES)[row]
@@ -98,65 +111,81 @@ def read_row(path, depth, row):
     return np.ascontiguousarray(image.transpose(2, 1, 0)), metres.T
 
 
-def read_splits(path):
+def read_splits(path: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Reads the official splits.
 
     Args:
       path: splits.mat, of any MATLAB version.
 
     Returns:
-      (train, test): int64 [N] each, row indices from 0, in the file's order.
+      (training frames, test frames): int64 [N] each, indices from 0 in the file's order.
 
     Raises:
-      UserError: the file is not what it should be.
+      UserError: the file is damaged or has another layout.
     """
     _check_file(path)
     if os.path.getsize(path) > _MAX_SPLITS_BYTES:
-        raise UserError(f"{path}: over {_MAX_SPLITS_BYTES} bytes is no splits.mat")
+        raise UserError(f"{path}: over {_MAX_SPLITS_BYTES} bytes: not a splits.mat")
     if h5py.is_hdf5(path):
         with _opened(path) as file:
-            found = {name: _short_list(file, path, name) for name in (_TRAIN, _TEST)}
+            lists = {name: _short_list(file, path, name) for name in (_TRAIN, _TEST)}
     else:
-        with _told(path):
-            found = scipy.io.loadmat(path, variable_names=(_TRAIN, _TEST))
-    return _row_indices(path, found, _TRAIN), _row_indices(path, found, _TEST)
+        with _errors_as_damage(path):
+            lists = scipy.io.loadmat(path, variable_names=(_TRAIN, _TEST))
+    return _row_indices(path, lists, _TRAIN), _row_indices(path, lists, _TEST)
 
 
-def _short_list(file, path, name):
+def _short_list(file: h5py.File, path: str, name: str) -> npt.ArrayLike:
     values = _dataset(file, path, name)
-    # A file without data may claim any number of them, of any size.
+    # A damaged file may claim any number of values, of any size.
     if (
         values.dtype.kind not in "iuf"
         or not values.size
         or values.size * values.dtype.itemsize > _MAX_SPLITS_BYTES
     ):
-        raise UserError(f"{path}: {name!r} is {_kind(values)}, no list of indices")
+        raise UserError(f"{path}: {name!r} is {_kind(values)}, not a list of indices")
     return values[()]
 
 
-def _row_indices(path, found, name):
-    """The variable `name`, 1-based of any number type, as int64 [N] from 0."""
-    if name not in found:
+def _row_indices(
+    path: str, lists: Mapping[str, npt.ArrayLike], name: str
+) -> npt.NDArray[np.int64]:
+    """Converts the list `name`, 1-based of any number type, to int64 [N] from 0."""
+    if name not in lists:
         raise UserError(f"{path}: has no {name!r}; expected {_TRAIN!r} and {_TEST!r}")
-    values = np.asarray(found[name])
-    # Beyond 2 ** 31 a conversion could wrap around; no set is that large.
+    values = np.asarray(lists[name])
+    # No set has 2 ** 31 frames, and larger values might overflow in the conversion.
     if (
         values.dtype.kind not in "iuf"
         or not np.all(np.abs(values) < 2.0**31)
         or np.any(values != np.floor(values))
     ):
-        raise UserError(f"{path}: {name!r} is no list of whole numbers")
+        raise UserError(f"{path}: {name!r} is not a list of whole numbers")
     return values.ravel().astype(np.int64) - 1
 
 
-def check_splits(path, train, test, frames):
-    """Raises `UserError` unless every frame is in exactly one of the splits."""
+def check_splits(
+    path: str,
+    train: npt.NDArray[np.int64],
+    test: npt.NDArray[np.int64],
+    frames: int,
+) -> None:
+    """Checks that each frame is in exactly one split.
+
+    Args:
+      path: splits.mat, for messages.
+      train, test: int64 [N] each, indices of frames from 0.
+      frames: number of frames.
+
+    Raises:
+      UserError: a frame is in both splits or in neither, or an index is out of range.
+    """
     both = np.concatenate([train, test])
-    wild = both[(both < 0) | (both >= frames)]
-    if wild.size:
+    outside = both[(both < 0) | (both >= frames)]
+    if outside.size:
         raise UserError(
-            f"{path}: {wild.size} indices are not in 1 to {frames}, the frames that "
-            f"there are ({wild[0] + 1}, ...)"
+            f"{path}: {outside.size} indices are not in 1 to {frames}, the number of "
+            f"frames ({outside[0] + 1}, ...)"
         )
     listed, times = np.unique(both, return_counts=True)
     if (times > 1).any():
@@ -167,32 +196,33 @@ def check_splits(path, train, test, frames):
     if len(listed) < frames:
         raise UserError(
             f"{path}: {len(train)} training and {len(test)} test frames leave "
-            f"{frames - len(listed)} of {frames} out; it belongs to another set?"
+            f"{frames - len(listed)} of {frames} out; does the file belong to another "
+            "set?"
         )
 
 
 @contextlib.contextmanager
-def _opened(path):
-    """The HDF5 file at `path`, to read; what goes wrong with it is a `UserError`."""
+def _opened(path: str) -> Iterator[h5py.File]:
+    """Opens an HDF5 file for reading; errors while it is open become `UserError`s."""
     _check_file(path)
     if not h5py.is_hdf5(path):
         raise UserError(
-            f"{path}: is no MATLAB 7.3 (HDF5) file; in MATLAB, save(..., '-v7.3') "
-            "makes one"
+            f"{path}: is not a MATLAB 7.3 (HDF5) file; save it in MATLAB with "
+            "save(..., '-v7.3')"
         )
-    # Not locked: it is only read, and some network file systems have no locks.
-    with _told(path), h5py.File(path, "r", locking=False) as file:
+    # Reading needs no lock, and some network file systems have none.
+    with _errors_as_damage(path), h5py.File(path, "r", locking=False) as file:
         yield file
 
 
-def _check_file(path):
+def _check_file(path: str) -> None:
     if not os.path.isfile(path):
-        raise UserError(f"{path}: is no file")
+        raise UserError(f"{path}: is not a file")
 
 
 @contextlib.contextmanager
-def _told(path):
-    """Whatever a parser raises is told as the file's fault."""
+def _errors_as_damage(path: str) -> Iterator[None]:
+    """Turns any exception of a parser into a `UserError` about a damaged file."""
     try:
         yield
     except UserError:
@@ -203,52 +233,55 @@ def _told(path):
         ) from error
 
 
-def _dataset(file, path, name):
-    """The dataset `name`, all of it in this very file."""
+def _dataset(file: h5py.File, path: str, name: str) -> h5py.Dataset:
+    """Returns the dataset `name`, which must be stored in this file."""
     link = file.get(name, getlink=True)
     if link is None:
         names = ", ".join(sorted(file)[:10])
         raise UserError(f"{path}: has no {name!r}; it has {names or 'nothing'}")
     if not isinstance(link, h5py.HardLink):
-        raise UserError(f"{path}: {name!r} is a link, which is not followed")
+        raise UserError(f"{path}: {name!r} is a link; links are refused")
     return _checked(file[name], path, name)
 
 
-def _checked(dataset, path, name):
+def _checked(
+    dataset: h5py.Dataset | h5py.Group | h5py.Datatype, path: str, name: str
+) -> h5py.Dataset:
+    """Returns `dataset` if it is an array that is safe to read."""
     if not isinstance(dataset, h5py.Dataset):
-        raise UserError(f"{path}: {name!r} is no array")
+        raise UserError(f"{path}: {name!r} is not an array")
     if dataset.external or dataset.is_virtual:
-        raise UserError(f"{path}: {name!r} lies in other files, which are not read")
+        raise UserError(f"{path}: {name!r} refers to other files; they are not read")
     creation = dataset.id.get_create_plist()
     filters = {creation.get_filter(i)[0] for i in range(creation.get_nfilters())}
     if not filters <= _FILTERS:
         raise UserError(f"{path}: {name!r} is compressed in an unknown way")
     chunk = np.prod(dataset.chunks or (1,), dtype=float) * dataset.dtype.itemsize
     if chunk > _MAX_CHUNK_BYTES:
-        raise UserError(f"{path}: {name!r} comes in chunks of {chunk:g} bytes")
+        raise UserError(f"{path}: {name!r} has chunks of {chunk:g} bytes")
     return dataset
 
 
-def _names(file, path, name, frames):
-    """A MATLAB cell array of strings: references to arrays of UTF-16 codes."""
+def _names(file: h5py.File, path: str, name: str, frames: int) -> tuple[str, ...]:
+    """Reads a MATLAB cell array of strings: references to arrays of UTF-16 codes."""
     references = _dataset(file, path, name)
     if references.size != frames or references.dtype != h5py.ref_dtype:
         raise UserError(
             f"{path}: {name!r} is {_kind(references)}, expected {frames} references"
         )
-    found = {}
     return tuple(
-        found.setdefault(text, text)
-        for text in (_text(file, path, name, r) for r in references[()].ravel())
+        sys.intern(_text(file, path, name, reference))
+        for reference in references[()].ravel()
     )
 
 
-def _text(file, path, name, reference):
+def _text(file: h5py.File, path: str, name: str, reference: h5py.Reference) -> str:
     codes = _checked(file[reference], path, name)
     if codes.dtype != np.uint16 or codes.size > _MAX_NAME:
         raise UserError(f"{path}: a string of {name!r} is {_kind(codes)}")
     return codes[()].ravel().astype("<u2").tobytes().decode("utf-16-le", "replace")
 
 
-def _kind(dataset):
+def _kind(dataset: h5py.Dataset) -> str:
+    """Returns the type and shape of an array, for messages."""
     return f"{dataset.dtype} [{', '.join(map(str, dataset.shape or ()))}]"

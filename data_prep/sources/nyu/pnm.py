@@ -1,17 +1,20 @@
-"""Binary PGM and PPM files, strictly: all the pixels that the header says, or none.
+"""Decodes binary PGM and PPM files strictly: the file must hold all pixels.
 
-General decoders fill up what a truncated file lacks, or scale 16-bit values by the
-header's maximum, which would change what a step of depth means.
+General decoders invent the pixels that a truncated file lacks, or scale 16-bit values by
+the maximum in the header. Scaling would change the meaning of a depth step.
 """
+
+from __future__ import annotations
 
 import re
 
 import numpy as np
+import numpy.typing as npt
 
 from data_prep.build.shards import SetAside
 
 _MAX_PIXELS = 100_000_000
-# Magic, width, height, maximum; comments may stand between them.
+# Magic, width, height and maximum; comments may stand between them.
 _GAP = rb"(?:\s|#[^\n]*\n)+"
 _HEADER = re.compile(
     rb"P([56])" + 3 * (_GAP + rb"(\d{1,9})") + rb"(?:[ \t\r]*#[^\n]*\n|\s)"
@@ -19,17 +22,19 @@ _HEADER = re.compile(
 _CHANNELS = {b"5": 1, b"6": 3}
 
 
-def decode(data):
-    """Reads a binary PGM (P5) or PPM (P6) file.
+def decode(data: bytes) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+    """Decodes a binary PGM (P5) or PPM (P6) file.
 
     Args:
-      data: its bytes.
+      data: content of the file.
 
     Returns:
-      uint8 or, for maxima over 255, uint16 array, [H, W] (PGM) or [H, W, 3] (PPM).
+      array [H, W] (PGM) or [H, W, 3] (PPM); uint8, or uint16 if the maximum in the header
+      is over 255.
 
     Raises:
-      SetAside: it is none, or not whole; nothing else is raised, whatever the bytes.
+      SetAside: the file has another format or is incomplete. No other exception is raised
+        for any content of `data`.
     """
     header = _HEADER.match(data)
     if header is None:
@@ -39,10 +44,10 @@ def decode(data):
     if not 0 < width * height <= _MAX_PIXELS or not 0 < maximum <= 65535:
         raise SetAside(f"header says {width}x{height} pixels up to {maximum}")
     dtype = np.dtype(np.uint8 if maximum < 256 else ">u2")
-    count = width * height * channels
-    found = (len(data) - header.end()) // dtype.itemsize
-    if found < count:
-        raise SetAside(f"is truncated: has {found} of {count} values")
-    values = np.frombuffer(data, dtype, count, header.end())
+    expected = width * height * channels
+    available = (len(data) - header.end()) // dtype.itemsize
+    if available < expected:
+        raise SetAside(f"is truncated: has {available} of {expected} values")
     shape = (height, width) if channels == 1 else (height, width, channels)
-    return values.astype(dtype.newbyteorder("=")).reshape(shape)
+    values = np.frombuffer(data, dtype, expected, header.end()).reshape(shape)
+    return values.astype(np.uint8) if maximum < 256 else values.astype(np.uint16)

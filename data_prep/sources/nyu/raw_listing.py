@@ -1,123 +1,86 @@
-"""Scene folders of the raw distribution: which count, and which frames go together."""
+"""Lists the frames of the raw distribution, without the rooms of test frames."""
 
-import bisect
+from __future__ import annotations
+
+import collections
+import dataclasses
 import os
-import re
-from typing import NamedTuple
+import sys
+from collections.abc import Iterator
 
-from data_prep.build import inputs
+from data_prep.build.inputs import Input
+from data_prep.sources.nyu import labelled_listing, raw_conversion, scene_folders
 from selfsup.common.errors import UserError
 
-# r-1294886362.238178-3118787619.ppm: r for RGB, d for depth; seconds, then ticks.
-_FRAME = re.compile(r"([rd])-(\d{1,12}\.\d{1,12})-\d+\.(ppm|pgm)")
-_KINDS = {"r": "ppm", "d": "pgm"}
-# living_room_0012a, living_room_0012b: parts of one recording.
-_PART = re.compile(r"(?<=\d)[a-z]+$")
 
-
-class Pair(NamedTuple):
-    """Names of a depth frame and of the photo taken nearest to it in time."""
-
-    depth: str
-    photo: str
-
-
-def room(scene):
-    """The scene's name without the letter of a part.
-
-    Example:
-      >>> room("living_room_0012b"), room("office_0001")
-      ('living_room_0012', 'office_0001')
-    """
-    return _PART.sub("", scene)
-
-
-def scene_folders(directory):
-    """Yields the folders at or below `directory` that hold frames.
-
-    Links are followed, each folder once, and hidden folders passed over. Folders are
-    sorted, so builds of a folder are alike.
-    """
-    seen, waiting = set(), [directory]
-    while waiting:
-        folder = waiting.pop()
-        try:
-            which = inputs.folder_identity(folder)
-            if which in seen:
-                continue
-            seen.add(which)
-            subfolders, holds_frames = _look(folder)
-        except OSError:
-            continue
-        if holds_frames:
-            yield folder
-        waiting.extend(sorted(subfolders, reverse=True))
-
-
-def _look(folder):
-    """(paths of its folders, whether a frame lies in it)."""
-    subfolders, holds_frames = [], False
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if inputs.is_folder(entry):
-                if not entry.name.startswith("."):
-                    subfolders.append(entry.path)
-            elif not holds_frames:
-                holds_frames = bool(_FRAME.fullmatch(entry.name))
-    return subfolders, holds_frames
-
-
-def pairs(folder, tolerance):
-    """Pairs the frames of a scene.
+def find_test_rooms(
+    raw: str, labelled: str | None, splits: str | None, all_scenes: bool
+) -> frozenset[str]:
+    """Returns the rooms that a test frame shows; none for `all_scenes`.
 
     Args:
-      folder: the scene's folder. What lies there counts, not INDEX.txt, which also
-        lists frames that were lost.
-      tolerance: seconds that a photo may be away from its depth frame.
-
-    Returns:
-      (list of `Pair`s in the order of time, number of depth frames without a photo).
+      raw: folder with the scene folders.
+      labelled, splits: the .mat files of the labelled set.
+      all_scenes: whether to train on all scenes.
 
     Raises:
-      UserError: the folder cannot be listed any more.
+      UserError: a file is missing, or the scenes have other names than in `labelled`.
     """
-    try:
-        photos, depths = _frames(folder)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be listed: {error}") from error
-    times = [time for time, _ in photos]
-    found = []
-    for time, name in depths:
-        after = bisect.bisect_left(times, time)
-        near = photos[max(after - 1, 0) : after + 1]
-        gap, photo = min(
-            ((abs(taken - time), photo) for taken, photo in near),
-            default=(float("inf"), ""),
+    if all_scenes:
+        return frozenset()
+    if not (labelled and splits):
+        raise UserError(
+            "the raw distribution needs the files labelled and splits as well, because "
+            "scenes with a test frame must not be trained on; if nothing will be tested "
+            "on NYU Depth v2, all_scenes takes all scenes"
         )
-        if gap <= tolerance:
-            found.append(Pair(name, photo))
-    return found, len(depths) - len(found)
+    listing = labelled_listing.list_labelled(
+        labelled_listing.Request(labelled, splits, "depths", with_scenes=True)
+    )
+    labelled_rooms = {scene_folders.room(scene) for scene in listing.scenes}
+    rooms = {scene_folders.room_of_folder(f) for f in scene_folders.find(raw)}
+    if not labelled_rooms & rooms:
+        raise UserError(
+            f"{raw}: none of its scenes ({min(rooms)}, ...) is one of the scenes of "
+            f"{labelled} ({min(labelled_rooms)}, ...), so the test scenes are unknown; "
+            "were the folders renamed? all_scenes takes all scenes nevertheless"
+        )
+    return frozenset(scene_folders.room(listing.scenes[row]) for row in listing.test)
 
 
-def _frames(folder):
-    """(photos, depth frames), lists of (seconds, name) in the order of time."""
-    found = {"r": [], "d": []}
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            match = _FRAME.fullmatch(entry.name)
-            if match and match[3] == _KINDS[match[1]]:
-                found[match[1]].append((float(match[2]), entry.name))
-    return sorted(found["r"]), sorted(found["d"])
+@dataclasses.dataclass(frozen=True)
+class Scenes:
+    """The inputs of a raw distribution, as an iterable that lists a scene at a time.
 
-
-def sample(frames, wanted):
-    """Up to `wanted` of the list `frames`, evenly spread; all where `wanted` is 0.
-
-    Example:
-      >>> sample([0, 1, 2, 3, 4, 5, 6, 7], 2)
-      [2, 6]
+    Attributes:
+      directory: folder with the scene folders.
+      test_rooms: rooms (see `scene_folders.room`) to leave out. All parts of a recording
+        are left out, as they show the same things.
+      frames_per_scene: number of frames sampled from a scene; 0 takes all.
+      tolerance: largest time between a depth frame and its photo, in seconds.
     """
-    if not wanted or wanted >= len(frames):
-        return frames
-    step = len(frames) / wanted
-    return [frames[int((index + 0.5) * step)] for index in range(wanted)]
+
+    directory: str
+    test_rooms: frozenset[str]
+    frames_per_scene: int
+    tolerance: float
+
+    def __iter__(self) -> Iterator[Input]:
+        count: collections.Counter[str] = collections.Counter()
+        for folder in scene_folders.find(self.directory):
+            if scene_folders.room_of_folder(folder) in self.test_rooms:
+                count["left out"] += 1
+                continue
+            pairs, single = scene_folders.pair_frames(folder, self.tolerance)
+            count.update(scenes=1, pairs=len(pairs), single=single)
+            for pair in scene_folders.sample(pairs, self.frames_per_scene):
+                path = os.path.join(folder, pair.depth)
+                key = os.path.relpath(path, self.directory)
+                yield Input(key, "train", raw_conversion.detail(folder, pair.photo))
+        print(
+            f"{self.directory}: {count['pairs']} frames in {count['scenes']} scenes; "
+            f"{count['left out']} scenes with test frames are left out, and "
+            f"{count['single']} depth frames without a photo within "
+            f"{self.tolerance:g} s",
+            file=sys.stderr,
+        )

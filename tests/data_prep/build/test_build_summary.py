@@ -57,7 +57,9 @@ def test_nothing_usable_is_an_error(tmp_path, in_process):
 def test_lists_hold_printable_text_only(tmp_path, in_process):
     """No control characters of terminals, and no Unicode line breaks."""
     made = faulty_inputs.build(
-        tmp_path, inputs=["good", "\x1b[31mred\u2028.jpg"], convert=faulty_inputs.Picky()
+        tmp_path,
+        inputs=["good", "\x1b[31mred\u2028.jpg"],
+        convert=faulty_inputs.Picky(),
     )
     assert made.inputs["set_aside"] == 1
     text = (tmp_path / "set_aside.tsv").read_text()

@@ -1,4 +1,4 @@
-"""Builds on a disk that is full, and on one that is read-only."""
+"""Builds on a full disk and on a read-only disk."""
 
 from __future__ import annotations
 

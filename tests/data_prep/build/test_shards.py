@@ -1,4 +1,4 @@
-"""The writer of one shard, its sidecar, and the check of where the inputs are."""
+"""The writer of a shard, its sidecar, and the check of where the inputs are."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def job(tmp_path):
 
 
 def _write(job, convert, storage):
-    """Runs a `ShardWriter` on one input; returns (its steps, what it returns)."""
+    """Runs a `ShardWriter` on an input; returns (its steps, what it returns)."""
     work = shards.ShardWriter(convert, lambda job: [Input("key")], storage)
     generator = work(ShardOrder(job, {}))
     steps = []

@@ -1,3 +1,7 @@
+"""The measurement of the color prior, and its command."""
+
+from __future__ import annotations
+
 import hashlib
 import io
 import subprocess
@@ -24,7 +28,7 @@ def _solid(color, size=(64, 64)):
 
 
 def _write_set(folder, **splits):
-    """A built set of PNGs by split."""
+    """Writes a data set of PNGs by split."""
     shards = []
     for split, images in splits.items():
         path = folder / f"{split}.tfrecord"
@@ -45,7 +49,7 @@ def _measure(folder, output):
 
 
 def _soft_code(color):
-    """The bins of one color, [313], with Lab from scikit-image."""
+    """Encodes a color in the bins, [313], with Lab by scikit-image."""
     lab = skimage.color.rgb2lab(np.array(color)[None, None] / 255.0)
     ab = lab[0, 0, 1:].astype(np.float32)
     indices, weights = ab_encoding.soft_encode(ab[None], ab_bins.centres())
@@ -85,7 +89,7 @@ def test_gray_photos_have_no_prior(tmp_path):
         )
 
 
-def test_unwritable_output(tmp_path):
+def test_unwritable_output_is_an_error(tmp_path):
     _write_set(tmp_path, train=[_solid(RED)])
     with pytest.raises(UserError, match="its folder is missing"):
         ab_histogram.write_color_prior(
@@ -93,7 +97,7 @@ def test_unwritable_output(tmp_path):
         )
 
 
-def test_command_says_that_there_is_no_data_set(tmp_path):
+def test_command_without_a_data_set_is_an_error(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "data_prep.color_prior"]
         + [f"--data={tmp_path}", "--output=prior.csv"],

@@ -1,4 +1,6 @@
-"""Inspection of sets with all that records can hold, whole and damaged."""
+"""Inspection of data sets with every feature, whole and damaged."""
+
+from __future__ import annotations
 
 import hashlib
 import io
@@ -11,7 +13,13 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from data_prep.inspection import contact_sheet, report, set_statistics, verification
+from data_prep.inspection import (
+    contact_sheet,
+    report,
+    set_statistics,
+    shard_jobs,
+    verification,
+)
 from data_prep.inspection.distribution import Distribution
 from selfsup.common.errors import UserError
 from selfsup.data import manifest, records
@@ -28,7 +36,7 @@ def _png(pixels):
 
 
 def _record(index, **changes):
-    """A photo of half red, half green; each field can be replaced."""
+    """A record of a photo, half red and half green, with `changes` to its fields."""
     image = np.zeros((*SIZE, 3), np.uint8)
     image[:, :32, 0], image[:, 32:, 1] = 200, 150 + index
     mask = np.zeros((6, 8), np.uint8)
@@ -52,14 +60,14 @@ def _record(index, **changes):
 
 
 def _write(directory, shards, labels=LABELS, **fields):
-    """A built set of shards {name: serialized records}; its `Manifest`."""
+    """Writes a data set of shards {name: serialized records}; returns its manifest."""
     os.makedirs(directory, exist_ok=True)
     made = []
     for name, serialized in shards.items():
         path = os.path.join(directory, name)
         with tf.io.TFRecordWriter(path) as writer:
-            for one in serialized:
-                writer.write(one)
+            for record in serialized:
+                writer.write(record)
         with open(path, "rb") as file:
             content = file.read()
         digest = hashlib.sha256(content).hexdigest()
@@ -85,18 +93,19 @@ def built(tmp_path):
     return _write(str(tmp_path / "set"), shards, inputs=inputs, options={"quality": 95})
 
 
-def _corrupt(built, shard, at):
+def _corrupt(built, shard, position):
+    """Flips a bit of a shard; returns its path."""
     path = os.path.join(built.directory, built.shards[shard].file)
     with open(path, "r+b") as file:
-        file.seek(at)
+        file.seek(position)
         byte = file.read(1)[0]
-        file.seek(at)
+        file.seek(position)
         file.write(bytes([byte ^ 1]))
     return path
 
 
 def _finish(work):
-    """The result of a pool's `work`, a generator, without a pool."""
+    """Runs a generator of a pool's `work` without a pool; returns its result."""
     while True:
         try:
             next(work)
@@ -105,46 +114,42 @@ def _finish(work):
 
 
 def _statistics(built):
-    """`Statistics` by split."""
-    found = {shard.split: set_statistics.Statistics() for shard in built.shards}
+    """Collects `Statistics` by split."""
+    by_split = {shard.split: set_statistics.Statistics() for shard in built.shards}
     work = set_statistics.ShardStatistics(built.features)
-    for shard in built.shards:
-        path = os.path.join(built.directory, shard.file)
-        statistics, problem = _finish(work((0, path, shard.records)))
+    for job in shard_jobs.make_jobs(built, lambda shard: shard.records):
+        statistics, problem = _finish(work(job))
         assert not problem
-        found[shard.split].merge(statistics)
-    return found
+        by_split[job.shard.split].merge(statistics)
+    return by_split
 
 
 def _verify(built):
-    """Problems by file."""
+    """Lists problems by file."""
     work = verification.ShardCheck(built.features, len(built.labels))
-    found = {}
-    for shard in built.shards:
-        path = os.path.join(built.directory, shard.file)
-        found[shard.file] = _finish(work((0, path, shard, shard.records)))
-    return found
+    jobs = shard_jobs.make_jobs(built, lambda shard: shard.records)
+    return {job.shard.file: _finish(work(job)) for job in jobs}
 
 
 def test_statistics_are_those_of_the_records(built):
-    found = _statistics(built)
-    train = found["train"]
-    assert (train.records, dict(train.formats)) == (4, {"JPEG": 4})
-    assert (train.heights.least, train.widths.greatest) == SIZE
+    by_split = _statistics(built)
+    train = by_split["train"]
+    assert (train.num_records, dict(train.formats)) == (4, {"JPEG": 4})
+    assert (train.heights.minimum, train.widths.maximum) == SIZE
     assert dict(train.labels) == {0: 2, 1: 2}
-    assert dict(found["test"].labels) == {records.NO_LABEL: 1}
+    assert dict(by_split["test"].labels) == {records.NO_LABEL: 1}
     assert train.empty_masks == 2
     assert train.foreground.mean == pytest.approx((0 + 20 / 48) / 2)
     assert train.ignored.median == pytest.approx(8 / 48, abs=1e-3)
     assert dict(train.classes) == {0: 4, 2: 4} and train.difficult == 4
-    assert (train.objects.least, train.objects.greatest) == (2, 2)
-    assert train.box_sides.least == 16.0
-    assert train.depth_valid.mean == pytest.approx(0.75)
-    assert (train.depths.least, train.depths.greatest) == (2.0, 3.5)
+    assert (train.objects.minimum, train.objects.maximum) == (2, 2)
+    assert train.box_sides.minimum == 16.0
+    assert train.known_depth.mean == pytest.approx(0.75)
+    assert (train.depths.minimum, train.depths.maximum) == (2.0, 3.5)
     assert train.depths.count == 4 * 36 * 64
 
 
-def test_records_of_before_boxes_and_depth_are_read():
+def test_records_written_before_boxes_and_depth_existed_are_read():
     proto = tf.train.Example.FromString(_record(0))
     for name in list(proto.features.feature):
         if name.startswith(("object/", "depth/")):
@@ -152,23 +157,23 @@ def test_records_of_before_boxes_and_depth_are_read():
     features = ("image", "label", "motion_mask")
     values = records.read_raw(proto.SerializeToString())
     statistics = set_statistics.Statistics()
-    set_statistics.add_record(statistics, values, features)
-    assert (statistics.records, len(statistics.classes)) == (1, 0)
+    statistics.add_record(values, features)
+    assert (statistics.num_records, len(statistics.classes)) == (1, 0)
     assert values["object/box"] == [] and values["depth/encoded"] == b""
     problem = verification.record_problem(proto.SerializeToString(), features, 3)
     assert problem == ""
 
 
-def test_damaged_shards_are_named_with_what_is_wrong(built):
+def test_damaged_shards_are_named_with_their_problems(built):
     assert not any(_verify(built).values())
     _corrupt(built, 0, 2 * (built.shards[0].bytes // 3) + 100)
     os.truncate(os.path.join(built.directory, built.shards[1].file), 200)
     os.remove(os.path.join(built.directory, built.shards[2].file))
-    found = _verify(built)
-    cut, missing = found["train-00001.tfrecord"], found["test-00000.tfrecord"]
-    assert cut[0].startswith("has 200 bytes, its manifest says ")
+    problems = _verify(built)
+    cut, missing = problems["train-00001.tfrecord"], problems["test-00000.tfrecord"]
+    assert cut[0].startswith("has 200 bytes; its manifest says ")
     assert missing == ["cannot be read: No such file or directory"]
-    digest, record, count = found["train-00000.tfrecord"]
+    digest, record, count = problems["train-00000.tfrecord"]
     assert digest.startswith("its SHA-256 is ")
     assert record.startswith("record 2 cannot be read: corrupted record at ")
     assert count == "2 of 3 records can be read"
@@ -201,15 +206,17 @@ def test_records_are_checked_against_the_manifest(changes, expected):
     assert bool(problem) == bool(expected)
 
 
-def test_what_is_no_record_is_told():
-    assert verification.record_problem(b"\xff\xff", (), 0) == "is not a tf.train.Example"
+def test_other_bytes_are_no_record():
+    assert (
+        verification.record_problem(b"\xff\xff", (), 0) == "is not a tf.train.Example"
+    )
     assert verification.record_problem(b"", (), 0) == "has no image/encoded"
 
 
 def test_the_sheet_shows_boxes_masks_and_depth(built):
     sheet = contact_sheet.draw(built, 5, seed=1)
     assert sheet.dtype == np.uint8 and sheet.shape[1] == 4 * 244 + 4
-    # Photos are red and green alone, and a mask's tint is red and gray.
+    # The photos are red and green, and masks are tinted red and gray.
     colors = {tuple(color) for color in sheet.reshape(-1, 3)}
     assert contact_sheet._COLORS[0] in colors and contact_sheet._COLORS[2] in colors
     np.testing.assert_array_equal(sheet, contact_sheet.draw(built, 5, seed=1))
@@ -222,18 +229,16 @@ def test_a_set_that_cannot_be_read_has_no_sheet(built):
     assert contact_sheet.draw(built, 5) is None
 
 
-def test_where_the_sheet_goes(built, tmp_path):
+def test_path_of_the_sheet(built, tmp_path):
     path = report.sheet_path
     assert path(None, "/data/photos", 1) == "/data/photos.png"
     assert path("sheet.png", "/data/photos", 1) == "sheet.png"
     assert path("sheet.png", "/data/photos", 2) == "sheet-photos.png"
-    with pytest.raises(
-        UserError, match=r"--output=.*nowhere/a\.png: cannot be written"
-    ):
+    with pytest.raises(UserError, match=r"nowhere/a\.png: cannot be written"):
         report.save_sheet(built, str(tmp_path / "nowhere" / "a.png"), 1, 0)
 
 
-def test_distributions_add_up():
+def test_distributions_can_be_merged():
     random = np.random.default_rng(0)
     values = np.concatenate([random.integers(0, 90_000, 999), random.random(1000)])
     parts = [Distribution(), Distribution(), Distribution()]
@@ -242,13 +247,13 @@ def test_distributions_add_up():
     parts[0].merge(parts[1])
     parts[0].merge(parts[2])
     assert parts[0].count == 1999
-    assert (parts[0].least, parts[0].greatest) == (values.min(), values.max())
+    assert (parts[0].minimum, parts[0].maximum) == (values.min(), values.max())
     assert parts[0].mean == pytest.approx(values.mean())
     assert parts[0].median == pytest.approx(np.sort(values)[999], rel=0.005)
     assert Distribution().median is None and np.isnan(Distribution().mean)
 
 
-def test_the_command_reports_finds_damage_and_exits_with_1(built):
+def test_the_command_reports_damage_and_exits_with_1(built):
     folder = os.path.dirname(built.directory)
     with open(os.path.join(built.directory, "set_aside.tsv"), "w") as file:
         file.write("a.jpg\tside of 3 pixels\nb.jpg\tside of 11 pixels\n")
@@ -264,10 +269,10 @@ def test_the_command_reports_finds_damage_and_exits_with_1(built):
     for expected in (
         "train: 4 records in 2 shards",
         "images: 4 JPEG; width 64 / 64 / 64, height 48 / 48 / 48",
-        "labels: 2 of 3 classes; images a class 2 / 2 / 2; none of 1: bird",
+        "labels: 2 of 3 classes; images per class 2 / 2 / 2; none of 1: bird",
         "labels: 1 images without",
         "2 of 4 without foreground",
-        "boxes: 8, 4 of them difficult; an image 2 / 2 / 2",
+        "boxes: 8, 4 of them difficult; per image 2 / 2 / 2",
         "none of 1: dog",
         "boxes: 4 cat, 4 bird",
         "known for 75.0% (75% to 75%) of an image; metres 2 / 2.5 / 3.5",
@@ -276,7 +281,7 @@ def test_the_command_reports_finds_damage_and_exits_with_1(built):
         "options: quality 95",
     ):
         assert expected in output, expected
-    assert "verified 3 shards, 5 records: all well" in output
+    assert "verified 3 shards, 5 records: no damage" in output
     assert f"DAMAGED {path}: record 0: corrupted record at 12" in output
     assert f"DAMAGED {path}: its SHA-256 is" in output
     assert "1 of 1 shards are damaged" in output

@@ -344,7 +344,7 @@ def test_class_folders_that_do_not_fit(extracted, tmp_path):
         (["--input=i"], "--input: give --train and --validation"),
         (
             ["--validation=v", "--validation_fraction=0.1"],
-            "--validation_fraction: goes without --validation only",
+            "--validation_fraction: not with --validation",
         ),
     ],
 )

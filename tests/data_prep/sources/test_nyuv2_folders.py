@@ -11,7 +11,13 @@ from PIL import Image
 
 from data_prep.build import worker_pool
 from data_prep.build.writer import Input, SetAside
-from data_prep.sources.nyu import depth_decoding, folder_builder, pairing
+from data_prep.sources.nyu import (
+    depth_decoding,
+    folder_builder,
+    folder_conversion,
+    folder_listing,
+    pairing,
+)
 from selfsup.common.errors import UserError
 from selfsup.data import records
 
@@ -40,8 +46,8 @@ def _convert(tmp_path, depth="0.png", **changes):
         "resize_depth": False,
         "min_valid": 0.01,
     }
-    convert = folder_builder.FolderConverter(**{**options, **changes})
-    detail = folder_builder.detail(str(tmp_path / "depth"), depth)
+    convert = folder_conversion.FolderConverter(**{**options, **changes})
+    detail = folder_conversion.detail(str(tmp_path / "depth"), depth)
     made = convert(Input("0.jpg", "", detail))
     return records.parse(made.records[0], (records.IMAGE, records.DEPTH))
 
@@ -231,16 +237,18 @@ def _stop(convert, after):
 def test_no_build_goes_on_over_a_replaced_depth_image(both, tmp_path, monkeypatch):
     """Nor does a stray file hinder one; the first shard is kept, so sets would mix."""
     monkeypatch.setattr(worker_pool, "run", faulty_inputs.run_in_process)
-    call = folder_builder.FolderConverter.__call__
+    call = folder_conversion.FolderConverter.__call__
     with monkeypatch.context() as patch:
-        patch.setattr(folder_builder.FolderConverter, "__call__", _stop(call, after=4))
+        patch.setattr(
+            folder_conversion.FolderConverter, "__call__", _stop(call, after=4)
+        )
         with pytest.raises(UserError, match="interrupted"):
             both(num_shards=3)
     whole = (tmp_path / "depth/2.png").read_bytes()
     status = os.stat(tmp_path / "depth/2.png")
     deep = tmp_path / "depth/2.png"
     _write_depth(deep, STEPS[::-1].copy())
-    with pytest.raises(UserError, match="other input files, or changed since"):
+    with pytest.raises(UserError, match="input files are others or have changed since"):
         both(num_shards=3)
     deep.write_bytes(whole)
     os.utime(deep, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -262,7 +270,7 @@ def test_files_that_are_too_large_are_not_read(tmp_path):
     [
         ("train 0\nhold 1\n", "'hold 1' is not train, validation or test"),
         ("train\n", "'train' is not train"),
-        ("train 9\n", "'9' is no photo with depth"),
+        ("train 9\n", "'9' is not a photo with depth"),
         ("train 0\ntest 0\n", "'0' is in two splits"),
     ],
 )
@@ -274,7 +282,7 @@ def test_faulty_split_lists_are_refused(both, tmp_path, text, message):
 
 
 def test_folders_without_pairs_are_told(both, tmp_path):
-    with pytest.raises(UserError, match="--depth_images=nowhere: is no folder"):
+    with pytest.raises(UserError, match="nowhere: is not a folder"):
         both(depth_images="nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="have the same name"):
@@ -285,6 +293,6 @@ def test_photos_and_depth_may_share_a_folder(tmp_path):
     for index in range(3):
         _write_photo(tmp_path / f"all/{index}_rgb.png")
         _write_depth(tmp_path / f"all/{index}_depth.png")
-    found = folder_builder.find_pairs(str(tmp_path / "all"), str(tmp_path / "all"), "")
+    found = folder_listing.find_pairs(str(tmp_path / "all"), str(tmp_path / "all"), "")
     assert found.pairs == tuple((f"{i}_rgb.png", f"{i}_depth.png") for i in range(3))
     assert not found.photos and not found.depths

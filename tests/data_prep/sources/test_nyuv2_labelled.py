@@ -10,7 +10,11 @@ import scipy.io
 import tensorflow as tf
 
 from data_prep.build.writer import Input, SetAside
-from data_prep.sources.nyu import labelled_builder, labelled_listing, mat_file
+from data_prep.sources.nyu import (
+    labelled_conversion,
+    labelled_listing,
+    mat_file,
+)
 from selfsup.common.errors import UserError
 from selfsup.data import manifest as manifests
 from selfsup.data import records
@@ -88,7 +92,7 @@ def test_the_command_builds_the_official_splits(files, tmp_path):
 
 
 def test_raw_depth_keeps_its_holes(files):
-    convert = labelled_builder.LabelledConverter(files[0], "raw", 0.01)
+    convert = labelled_conversion.LabelledConverter(files[0], "raw", 0.01)
     [record] = convert(Input("a", "train", "3"))
     metres = records.parse(record, (records.DEPTH,))["depth"][..., 0]
     expected = ARRAYS[2][3]
@@ -112,7 +116,7 @@ def test_a_frame_without_usable_depth_is_set_aside(tmp_path, value, reason):
     depths[:] = value
     path = nyu_files.write_labelled(tmp_path / "l.mat", images, depths, raw)
     with pytest.raises(SetAside, match=reason):
-        labelled_builder.LabelledConverter(path, "filled", 0.01)(
+        labelled_conversion.LabelledConverter(path, "filled", 0.01)(
             Input("a", "train", "0")
         )
 
@@ -120,7 +124,7 @@ def test_a_frame_without_usable_depth_is_set_aside(tmp_path, value, reason):
 def test_depth_beyond_13_metres_has_a_coarser_unit(tmp_path):
     images, depths, raw = nyu_files.labelled_arrays(1)
     path = nyu_files.write_labelled(tmp_path / "l.mat", images, 4 * depths, raw)
-    convert = labelled_builder.LabelledConverter(path, "filled", 0.01)
+    convert = labelled_conversion.LabelledConverter(path, "filled", 0.01)
     [record] = convert(Input("a", "train", "0"))
     parsed = records.parse(record, (records.DEPTH,))["depth"][..., 0]
     np.testing.assert_allclose(parsed, 4 * depths[0], atol=5.1e-4)
@@ -154,8 +158,8 @@ def test_scenes_are_read(files):
         (lambda file: _replace(file, "scenes", np.zeros(6)), "expected 6 references"),
         (lambda file: _link(file, h5py.ExternalLink("o.mat", "depths")), "is a link"),
         (lambda file: _link(file, h5py.SoftLink("/rawDepths")), "is a link"),
-        (lambda file: _external(file), "lies in other files"),
-        (lambda file: _virtual(file), "lies in other files"),
+        (lambda file: _external(file), "refers to other files"),
+        (lambda file: _virtual(file), "refers to other files"),
     ],
 )
 def test_other_contents_are_refused(files, change, message):
@@ -193,7 +197,7 @@ def _virtual(file):
 
 def test_an_older_mat_file_is_told_so(tmp_path):
     path = nyu_files.write_splits(tmp_path / "l.mat", [1], [2])
-    with pytest.raises(UserError, match=r"is no MATLAB 7.3 .* save\(..., '-v7.3'\)"):
+    with pytest.raises(UserError, match=r"is not a MATLAB 7.3 .* save\(..., '-v7.3'\)"):
         _check(path)
 
 
@@ -236,9 +240,9 @@ def test_splits_of_matlab_7_3_are_read(files):
 @pytest.mark.parametrize(
     "count, kind, message",
     [
-        (10**12, "f8", r"float64 \[1000000000000\], no list of"),
-        (20_000, "V100000", r"\|V100000 \[20000\], no list of"),
-        (200_000, "f8", r"float64 \[200000\], no list of"),
+        (10**12, "f8", r"float64 \[1000000000000\], not a list of"),
+        (20_000, "V100000", r"\|V100000 \[20000\], not a list of"),
+        (200_000, "f8", r"float64 \[200000\], not a list of"),
     ],
 )
 def test_splits_of_countless_indices_are_refused(files, count, kind, message):
@@ -253,9 +257,12 @@ def test_splits_of_countless_indices_are_refused(files, count, kind, message):
     "contents, message",
     [
         ({"trainNdxs": [1]}, "has no 'testNdxs'"),
-        ({"trainNdxs": [1.5], "testNdxs": [2]}, "'trainNdxs' is no list of whole"),
-        ({"trainNdxs": [np.nan], "testNdxs": [2]}, "'trainNdxs' is no list of whole"),
-        ({"trainNdxs": "1", "testNdxs": [2]}, "'trainNdxs' is no list of whole"),
+        ({"trainNdxs": [1.5], "testNdxs": [2]}, "'trainNdxs' is not a list of whole"),
+        (
+            {"trainNdxs": [np.nan], "testNdxs": [2]},
+            "'trainNdxs' is not a list of whole",
+        ),
+        ({"trainNdxs": "1", "testNdxs": [2]}, "'trainNdxs' is not a list of whole"),
     ],
 )
 def test_odd_splits_are_refused(tmp_path, contents, message):
@@ -270,14 +277,14 @@ def test_odd_splits_are_refused(tmp_path, contents, message):
     [
         ([], "give --labelled, --raw or --rgb"),
         (["--labelled=l.mat"], "--labelled: needs --splits"),
-        (["--labelled=no.mat", "--splits=s.mat"], "no.mat: is no file"),
+        (["--labelled=no.mat", "--splits=s.mat"], "no.mat: is not a file"),
         (["--rgb=r"], "--rgb: needs --depth_images"),
-        (["--depth_images=d"], "--depth_images: goes with --rgb only"),
-        (["--labelled=l", "--validation_fraction=0.1"], "--validation_fraction: goes"),
-        (["--raw=r", "--depth=raw"], "--depth: goes with --labelled only, not --raw"),
-        (["--rgb=r", "--all_scenes"], "--all_scenes: goes with --raw only, not --rgb"),
+        (["--depth_images=d"], "--depth_images: only with --rgb"),
+        (["--labelled=l", "--validation_fraction=0.1"], "--validation_fraction: only"),
+        (["--raw=r", "--depth=raw"], "--depth: only with --labelled, not with --raw"),
+        (["--rgb=r", "--all_scenes"], "--all_scenes: only with --raw, not with --rgb"),
         (["--raw=r", "--rgb=r"], "--raw and --rgb"),
-        (["--input=i"], "--input: not here"),
+        (["--input=i"], "--input: give --labelled"),
         (["--rgb=r", "--depth_images=d", "--depth_unit=0"], "--depth_unit=0"),
     ],
 )

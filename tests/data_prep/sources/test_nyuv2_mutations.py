@@ -73,7 +73,9 @@ def test_a_file_that_ends_its_reader_is_reported(monkeypatch):
 def test_a_file_that_keeps_its_reader_is_reported(monkeypatch):
     request = labelled_listing.Request("bad.mat", "s.mat", "depths")
     monkeypatch.setattr(labelled_listing, "answer", nyu_files.hang)
-    with pytest.raises(UserError, match=r"bad\.mat: is damaged: reading it takes more"):
+    with pytest.raises(
+        UserError, match=r"bad\.mat: is damaged: reading it takes more than"
+    ):
         labelled_listing.list_labelled(request, seconds=0.5)
 
 

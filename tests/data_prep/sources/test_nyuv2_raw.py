@@ -9,7 +9,14 @@ import scipy.interpolate
 import tensorflow as tf
 
 from data_prep.build.writer import Input, SetAside
-from data_prep.sources.nyu import kinect, pnm, raw_builder, raw_listing
+from data_prep.sources.nyu import (
+    kinect,
+    pnm,
+    raw_builder,
+    raw_conversion,
+    raw_listing,
+    scene_folders,
+)
 from selfsup.common.errors import UserError
 from selfsup.data import records
 
@@ -142,7 +149,7 @@ def _write_scene(folder, depth_times, photo_times):
 
 def test_depth_frames_are_paired_with_the_nearest_photo(tmp_path):
     _write_scene(tmp_path / "a", [0.0, 0.040, 0.075, 0.3], [0.010, 0.045, 0.070, 0.2])
-    pairs, single = raw_listing.pairs(tmp_path / "a", tolerance=0.04)
+    pairs, single = scene_folders.pair_frames(tmp_path / "a", tolerance=0.04)
     seconds = [(name.depth[11:15], name.photo[11:15]) for name in pairs]
     assert seconds == [("2.00", "2.01"), ("2.04", "2.04"), ("2.07", "2.07")]
     assert single == 1
@@ -150,7 +157,7 @@ def test_depth_frames_are_paired_with_the_nearest_photo(tmp_path):
 
 def test_frames_without_photos_are_single(tmp_path):
     _write_scene(tmp_path / "a", [0.0, 0.1], [])
-    assert raw_listing.pairs(tmp_path / "a", tolerance=0.04) == ([], 2)
+    assert scene_folders.pair_frames(tmp_path / "a", tolerance=0.04) == ([], 2)
 
 
 def test_scenes_are_found_behind_links_once(tmp_path):
@@ -162,13 +169,13 @@ def test_scenes_are_found_behind_links_once(tmp_path):
     (folder / "same").symlink_to(elsewhere / "den_0001")
     (folder / "den_0002" / "loop").symlink_to(folder)
     (folder / "itself").symlink_to(folder / "itself")
-    found = list(raw_listing.scene_folders(str(folder)))
+    found = list(scene_folders.find(str(folder)))
     assert found == [str(folder / "den_0002"), str(folder / "more" / "den_0001")]
 
 
 @pytest.mark.parametrize("count, wanted", [(1, 3), (10, 3), (100, 48), (5, 0)])
 def test_samples_are_spread_evenly(count, wanted):
-    sample = raw_listing.sample(list(range(count)), wanted)
+    sample = scene_folders.sample(list(range(count)), wanted)
     assert len(sample) == min(count, wanted or count)
     gaps = np.diff(sample)
     assert (gaps > 0).all() and len(set(gaps)) <= 2
@@ -212,13 +219,13 @@ def test_a_raw_build_leaves_the_rooms_of_test_frames_out(tmp_path, capfd):
 
 
 def _input(folder):
-    return Input("d.pgm", "train", raw_builder.detail(str(folder), "r.ppm"))
+    return Input("d.pgm", "train", raw_conversion.detail(str(folder), "r.ppm"))
 
 
 def test_a_replaced_photo_changes_its_input(tmp_path):
     """Only the depth frame is the key, whose file the writer watches."""
     _write_scene(tmp_path / "den_0002", [0.0, 0.1], [0.0, 0.1])
-    scenes = raw_builder.Scenes(str(tmp_path), frozenset(), 0, 0.04)
+    scenes = raw_listing.Scenes(str(tmp_path), frozenset(), 0, 0.04)
     before = list(scenes)
     assert len(before) == 2 and before == list(scenes)
     photo = next((tmp_path / "den_0002").glob("r-*.ppm"))
@@ -240,7 +247,7 @@ def test_other_frames_are_set_aside(tmp_path, disparity, photo, reason):
     nyu_files.write_disparity(tmp_path / "d.pgm", disparity)
     nyu_files.write_photo(tmp_path / "r.ppm", np.zeros(photo, np.uint8))
     with pytest.raises(SetAside, match=reason):
-        raw_builder.RawConverter(str(tmp_path), 0.01)(_input(tmp_path))
+        raw_conversion.RawConverter(str(tmp_path), 0.01)(_input(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -262,17 +269,17 @@ def test_odd_pnm_files_are_set_aside(data, reason):
 def test_raw_folders_that_cannot_be_used_are_told(tmp_path):
     folder = tmp_path / "raw"
     build = functools.partial(raw_builder.build_raw, output=str(tmp_path / "set"))
-    with pytest.raises(UserError, match="raw: is no folder"):
+    with pytest.raises(UserError, match="raw: is not a folder"):
         build(raw=str(folder))
     folder.mkdir()
     archive = folder / "basements.zip"
     archive.write_bytes(b"PK")
-    with pytest.raises(UserError, match=r"unpack the archives there first \(basem"):
+    with pytest.raises(UserError, match=r"unpack its archives first \(basem"):
         build(raw=str(folder))
     with pytest.raises(UserError, match=r"basements.zip: is an archive; unpack it"):
         build(raw=str(archive))
     _write_scene(folder / "scene", [0.0], [0.0])
-    with pytest.raises(UserError, match="--raw needs --labelled and --splits"):
+    with pytest.raises(UserError, match="needs the files labelled and splits"):
         build(raw=str(folder))
     labelled = nyu_files.write_labelled(
         tmp_path / "l.mat", *nyu_files.labelled_arrays(2, 6, 8), ["a_1", "b_1"]

@@ -171,4 +171,4 @@ def test_what_is_held_out_is_the_lists_to_say(devkit):
     command += [f"--input={devkit}", "--output=o", "--validation_fraction=0.1"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: --validation_fraction: not here")
+    assert done.stderr.startswith("error: --validation_fraction: not for this builder")

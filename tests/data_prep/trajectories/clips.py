@@ -1,4 +1,4 @@
-"""Small video files of many containers and codecs, and edits of their bytes."""
+"""Writes small video files of many containers and codecs, and edits their bytes."""
 
 import fractions
 import struct
@@ -8,12 +8,12 @@ import numpy as np
 
 HEIGHT, WIDTH = 48, 64
 FPS = 25
-# Of a display matrix: 16.16 fixed point, and 2.30 in the last column.
+# The number 1 in a display matrix: 16.16 fixed point, and 2.30 in the last column.
 _ONE, _ONE_LAST = 1 << 16, 1 << 30
 
 
 def picture(height=HEIGHT, width=WIDTH):
-    """uint8 [H, W, 3] BGR whose quarters all have their own colour."""
+    """Returns uint8 [H, W, 3] BGR with a different color in each quarter."""
     image = np.empty([height, width, 3], np.uint8)
     image[: height // 2, : width // 2] = 200, 60, 40
     image[: height // 2, width // 2 :] = 40, 190, 60
@@ -23,7 +23,7 @@ def picture(height=HEIGHT, width=WIDTH):
 
 
 def moving(count):
-    """`count` pictures of a pattern that moves."""
+    """Returns `count` pictures of a moving pattern."""
     noise = np.random.default_rng(0).integers(0, 255, [6, 8, 3]).astype(np.uint8)
     image = np.kron(noise, np.ones([HEIGHT // 6, WIDTH // 8, 1], np.uint8))
     return [np.roll(image, 2 * shift, axis=1) for shift in range(count)]
@@ -46,16 +46,16 @@ def write(
     """Writes a video.
 
     Args:
-      path: its extension says the container, where `format` does not.
-      codec: FFmpeg's name of the encoder.
+      path: the file; its extension selects the container, unless `format` does.
+      codec: the encoder's name in FFmpeg.
       images: list of uint8 [H, W, 3] BGR; 20 by default.
-      times: list of their times in milliseconds; 25 a second by default.
+      times: list of the pictures' times in milliseconds; 25 per second by default.
       audio: encoder of a sound track of `seconds`; None for no sound.
-      sound_first: whether that is the file's first stream.
-      pixels: FFmpeg's name of the pixel format.
-      codec_options: dict of options of the encoder.
-      metadata: dict of texts of the container.
-      **options: of the container.
+      sound_first: whether the sound is the file's first stream.
+      pixels: the pixel format's name in FFmpeg.
+      codec_options: dict of encoder options.
+      metadata: dict of texts to store in the container.
+      **options: container options.
 
     Returns:
       the path.
@@ -85,7 +85,7 @@ def write(
 
 
 def write_noise(container, stream, seconds):
-    """Encodes a sound track of that length."""
+    """Encodes a sound track of `seconds`."""
     noise = np.random.default_rng(0).normal(0, 1000, [1, 480]).astype(np.int16)
     for index in range(round(seconds * 100)):
         frame = av.AudioFrame.from_ndarray(noise, format="s16", layout="mono")
@@ -96,7 +96,7 @@ def write_noise(container, stream, seconds):
 
 
 def with_matrix(path, a, b, c, d):
-    """Makes an MP4's stored pixels (p, q) be shown at (a p + c q, b p + d q)."""
+    """Sets an MP4's display matrix: pixel (p, q) is shown at (a p + c q, b p + d q)."""
     data = bytearray(path.read_bytes())
     # The box's type; version, times, number, length; reserved, layer, group, volume.
     place = data.index(b"tkhd") + 4 + 24 + 16
@@ -107,7 +107,7 @@ def with_matrix(path, a, b, c, d):
 
 
 def trimmed(path, first, count):
-    """Makes an MP4 of 25 frames a second show `count` pictures from `first` on only."""
+    """Sets the edit list of an MP4 (25 frames/s) to `count` pictures from `first`."""
     data = bytearray(path.read_bytes())
     scale = struct.unpack_from(">I", data, data.index(b"mvhd") + 4 + 12)[0]
     ticks = struct.unpack_from(">I", data, data.index(b"mdhd") + 4 + 12)[0]
@@ -119,7 +119,7 @@ def trimmed(path, first, count):
 
 
 def cut(path, share):
-    """Cuts a file off after a share of its bytes."""
+    """Truncates a file to a share of its bytes."""
     data = path.read_bytes()
     path.write_bytes(data[: int(share * len(data))])
     return path

@@ -1,6 +1,6 @@
-"""Constructed videos of which every pixel's truth is known.
+"""Constructs videos with known ground truth for each pixel.
 
-A photo is the background of a moving camera; patches cut from other photos are the
+A moving camera films a photo as the background; patches cut from other photos are the
 objects. A static object nearer than the background (parallax) is background too.
 """
 
@@ -15,9 +15,13 @@ HEIGHT, WIDTH = 240, 320
 
 @dataclasses.dataclass(frozen=True)
 class Path:
-    """Motion per frame: pan (x, y) in pixels, zoom factor, degrees about the centre.
+    """Motion per frame.
 
-    `shake` is the standard deviation in pixels of a random pan on top.
+    Attributes:
+      pan: (x, y) in pixels.
+      zoom: factor.
+      degrees: rotation about the centre.
+      shake: standard deviation, in pixels, of an additional random pan.
     """
 
     pan: tuple = (0.0, 0.0)
@@ -26,7 +30,7 @@ class Path:
     shake: float = 0.0
 
     def matrices(self, frames, rng):
-        """float64 [frames, 3, 3]: frame 0's pixels to frame t's."""
+        """Returns float64 [frames, 3, 3], which map pixels of frame 0 to frame t."""
         shakes = rng.normal(0, self.shake or 0.0, [frames, 2])
         shakes[0] = 0
         result = []
@@ -42,13 +46,13 @@ class Path:
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """An ellipse cut from a photo, before the background.
+    """An ellipse cut from a photo, in front of the background.
 
     Attributes:
       texture: name of a photo in `skimage.data`.
       centre, radii: (x, y) pixels in frame 0.
-      own: its `Path` relative to the background.
-      moving: whether its truth is foreground.
+      own: the layer's `Path` relative to the background.
+      moving: whether the ground truth counts it as foreground.
     """
 
     texture: str
@@ -92,17 +96,19 @@ def render(scene, frames):
 
 
 def cell_truth(truth):
-    """bool [H / 8, W / 8]: at least half of the cell is true in `truth` [H, W]."""
+    """Returns bool [H / 8, W / 8]: whether at least half of a cell is true."""
     height, width = (side // 8 * 8 for side in truth.shape)
     cells = truth[:height, :width].reshape(height // 8, 8, width // 8, 8)
     return cells.mean(axis=(1, 3)) >= 0.5
 
 
 def iou(mask, truth):
-    """Intersection over union of the foreground; ignored cells do not count."""
+    """Returns the intersection over union of the foreground, without ignored cells."""
     known = mask != 255
-    found, truth = (mask == 1) & known, truth & known
-    return np.count_nonzero(found & truth) / max(1, np.count_nonzero(found | truth))
+    predicted, truth = (mask == 1) & known, truth & known
+    return np.count_nonzero(predicted & truth) / max(
+        1, np.count_nonzero(predicted | truth)
+    )
 
 
 def write(path, images, fourcc="MJPG", fps=25):
@@ -115,7 +121,7 @@ def write(path, images, fourcc="MJPG", fps=25):
     writer.release()
 
 
-# Photos are shown larger than the frame, so that cameras see no border.
+# Photos are larger than the frame, so that the camera never sees their border.
 MARGIN = 80
 
 

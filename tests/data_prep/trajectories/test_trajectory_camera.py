@@ -19,8 +19,8 @@ def pair(scene):
     return first, second, flow.dense_flow(first, second), truths
 
 
-def corner_error(found, expected):
-    moved = [cv2.perspectiveTransform(CORNERS, x) for x in (found, expected)]
+def corner_error(matrix, expected):
+    moved = [cv2.perspectiveTransform(CORNERS, x) for x in (matrix, expected)]
     return np.linalg.norm(moved[0] - moved[1], axis=2).max()
 
 
@@ -29,25 +29,25 @@ def corner_error(found, expected):
     [Path(pan=(6.0, -4.0)), Path(zoom=1.03), Path(degrees=1.5)],
     ids=["pan", "zoom", "rotation"],
 )
-def test_homography_is_the_cameras(path):
+def test_the_homography_is_the_camera_motion(path):
     first, second, dense, _ = pair(Scene("coffee", path))
     expected = path.matrices(2, np.random.default_rng(0))[1]
-    found = camera.homography(first, second, dense)
-    assert corner_error(found, expected) < 1.0
+    matrix = camera.homography(first, second, dense)
+    assert corner_error(matrix, expected) < 1.0
     assert corner_error(np.eye(3), expected) > 3.0
 
 
-def test_undoing_the_camera_restores_the_first_frame():
+def test_stabilising_restores_the_first_frame():
     first, second, dense, _ = pair(Scene("coffee", Path(pan=(6.0, -4.0)), noise=0))
     unmoved = camera.stabilise(first, second, camera.homography(first, second, dense))
     error = np.abs(unmoved.astype(float) - first)[10:-10, 10:-10].mean()
     moved = np.abs(second.astype(float) - first)[10:-10, 10:-10].mean()
     assert error < 0.2 * moved
-    # What the second frame does not show shows no motion.
+    # Pixels that the second frame does not show have no motion.
     np.testing.assert_array_equal(unmoved[:2], first[:2])
 
 
-def test_large_detailed_object_does_not_pass_for_the_background():
+def test_a_large_detailed_object_is_not_taken_for_the_background():
     own = Path(pan=(-4.0, 3.0))
     scene = Scene(
         "astronaut",
@@ -60,7 +60,7 @@ def test_large_detailed_object_does_not_pass_for_the_background():
     assert corner_error(camera.homography(first, second, dense), background) < 1.0
 
 
-def test_excluded_pixels_do_not_count():
+def test_excluded_pixels_are_not_used():
     layer = Layer("gravel", (160, 120), (130, 100), Path(pan=(4.0, 3.0)))
     first, second, dense, truths = pair(Scene("brick", layers=(layer,)))
     outside = camera.homography(first, second, dense, exclude=truths)
@@ -70,7 +70,7 @@ def test_excluded_pixels_do_not_count():
     assert corner_error(inside, object_path) < 1.0
 
 
-def test_no_camera_without_texture_nor_over_a_cut():
+def test_the_camera_is_unknown_without_texture_and_across_a_cut():
     flat = np.full([240, 320], 90, np.uint8)
     assert motion.measure_pair(flat, flat).camera is None
     first, second = (
@@ -81,7 +81,7 @@ def test_no_camera_without_texture_nor_over_a_cut():
     assert step.stabilised is step.flows
 
 
-def test_stabilised_flow_is_what_moves_on_its_own():
+def test_stabilised_flow_is_the_objects_own_motion():
     layer = Layer("astronaut", (160, 120), (60, 50), Path(pan=(4.0, 0.0)))
     first, second, _, truths = pair(Scene("coffee", Path(pan=(5.0, 2.0)), (layer,)))
     step = motion.measure_pair(first, second)
@@ -97,13 +97,13 @@ def test_people_detector_marks_boxes(monkeypatch):
     detector = people.PeopleDetector()
     assert not detector(np.full([240, 320], 90, np.uint8)).any()
 
-    class Found:
+    class FixedBoxes:
         def detectMultiScale(self, image, **unused):
-            # The frame is enlarged twice for the detector.
+            # The detector gets a frame of twice the size.
             assert image.shape == (480, 640)
             return np.array([[20, 40, 60, 120], [600, 400, 100, 200]]), None
 
-    monkeypatch.setattr(detector, "_detector", Found())
+    monkeypatch.setattr(detector, "_detector", FixedBoxes())
     mask = detector(np.zeros([240, 320], np.uint8))
     expected = np.zeros([240, 320], bool)
     expected[20:80, 10:40] = True
@@ -111,7 +111,7 @@ def test_people_detector_marks_boxes(monkeypatch):
     np.testing.assert_array_equal(mask, expected)
 
 
-def test_people_are_kept_out_when_asked(monkeypatch):
+def test_people_are_excluded_on_request(monkeypatch):
     seen = []
 
     def homography(first, second, dense, exclude=None):

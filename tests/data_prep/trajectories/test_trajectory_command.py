@@ -63,7 +63,7 @@ def test_command_writes_tracks_and_preview(clip, tmp_path):
     ("content", "message"),
     [(None, "no such file"), (b"no video", "cannot be opened as a video")],
 )
-def test_command_says_what_is_wrong(tmp_path, content, message):
+def test_the_command_reports_errors(tmp_path, content, message):
     path = tmp_path / "clip.mp4"
     if content is not None:
         path.write_bytes(content)
@@ -86,7 +86,7 @@ def test_frames_are_read_as_they_were_written(clip, images):
     assert dict(video_reading.read_frames(clip, wanted=set())) == {}
 
 
-def test_probe_counts_what_can_be_decoded(clip, tmp_path):
+def test_probe_counts_decodable_frames(clip, tmp_path):
     info = video_reading.probe(clip)
     assert (info.frames, info.fps, info.truncated) == (FRAMES, 25.0, "")
     assert (info.height, info.width) == (240, 320)
@@ -97,7 +97,7 @@ def test_probe_counts_what_can_be_decoded(clip, tmp_path):
     assert info.truncated
 
 
-def test_probe_refuses_what_has_no_frames(clip, tmp_path):
+def test_probe_refuses_a_file_without_frames(clip, tmp_path):
     header = tmp_path / "header.avi"
     header.write_bytes(clip.read_bytes().partition(b"movi")[0] + b"movi")
     with pytest.raises(UserError, match=r"header\.avi: "):
@@ -136,7 +136,7 @@ def test_preview_draws_tracks_up_to_their_frame():
         preview.draw(drawn[frame], tracks, frame)
     assert not drawn[4].any()
     assert not drawn[8].any()
-    # Lines are smooth: their colors are nearly, not quite, reached.
+    # Anti-aliased lines reach their colors only nearly.
     np.testing.assert_allclose(drawn[6][10, 15], preview.FOREGROUND_COLOR, atol=40)
     np.testing.assert_allclose(drawn[6][40, 15], preview.CAMERA_COLOR, atol=40)
     assert not drawn[6][:, 25:].any()

@@ -12,7 +12,7 @@ SHAPE = (240, 320)
 
 
 def one_mask(scene, length=10):
-    """(mask of frame 0, truth of its cells)."""
+    """Returns (mask of frame 0, ground truth of the cells)."""
     images, truths = scenes.render(scene, length + 1)
     (frame,) = masks.label_frames(enumerate(images), [0], length)
     np.testing.assert_array_equal(frame.image, images[0])
@@ -23,16 +23,16 @@ def one_mask(scene, length=10):
 
 
 def made(starts, steps, points=None):
-    """`Tracks` that start at (x, y) `starts` and have stabilised (x, y) `steps`."""
+    """Returns `Tracks` with these starts and stabilised steps, (x, y) each."""
     starts, steps = np.float32(starts), np.float32(steps)
     if points is None:
         points = np.repeat(starts[:, None], steps.shape[1] + 1, axis=1)
-    ones = np.ones(len(starts), np.float32)
-    return tracking.Tracks(points, steps, ones.astype(np.int32), ones)
+    scale = np.ones(len(starts), np.float32)
+    return tracking.Tracks(points, steps, scale.astype(np.int32), scale)
 
 
 def moving(count, step=2.0, since=0, length=10):
-    """Stabilised steps [count, L, 2] that begin after `since` steps."""
+    """Returns stabilised steps [count, L, 2] that are zero before step `since`."""
     steps = np.zeros([count, length, 2], np.float32)
     steps[:, since:, 0] = step
     return steps
@@ -49,13 +49,13 @@ def moving(count, step=2.0, since=0, length=10):
     ],
     ids=["still", "pan", "zoom", "rotation", "shake"],
 )
-def test_a_camera_alone_leaves_no_foreground(path):
+def test_camera_motion_gives_no_foreground(path):
     mask, _ = one_mask(Scene("coffee", path, noise=2.0))
     assert np.mean(mask == masks.FOREGROUND) < 0.005
     assert np.mean(mask == masks.BACKGROUND) > 0.6
 
 
-def test_an_object_under_a_moving_camera_is_found():
+def test_an_object_under_a_moving_camera_is_foreground():
     scene = Scene(
         "immunohistochemistry",
         Path(pan=(2.0, 1.0), degrees=0.3),
@@ -67,15 +67,15 @@ def test_an_object_under_a_moving_camera_is_found():
 
 
 def test_an_object_that_the_camera_follows_is_foreground():
-    # It rests in the image; what goes by is the background.
+    # The object rests in the image, and the background passes.
     camera = Path(pan=(3.0, 0.0))
     layer = Layer("coins", (160, 120), (60, 50), Path(pan=(-3.0, 0.0)))
     mask, truth = one_mask(Scene("grass", camera, (layer,)))
     assert scenes.iou(mask, truth) > 0.5
 
 
-def test_a_small_object_is_found():
-    # Some 16 cells; the smallest pieces that count have 8.
+def test_a_small_object_is_foreground():
+    # The object has about 16 cells; smaller pieces than 8 cells are ignored.
     layer = Layer("gravel", (150, 120), (20, 16), Path(pan=(-2.0, 1.0)))
     mask, truth = one_mask(
         Scene("immunohistochemistry", Path(pan=(1.0, 0.5), shake=0.5), (layer,))
@@ -84,7 +84,7 @@ def test_a_small_object_is_found():
 
 
 def parallax(speed):
-    """A wall that stands nearer than the background, which a pan drags apart."""
+    """Returns (mask, ground truth) of a pan past a wall nearer than the background."""
     wall = Layer("gravel", (160, 180), (70, 50), Path(pan=(speed, 0.0)), moving=False)
     scene = Scene("immunohistochemistry", Path(pan=(2.0, 0.0)), (wall,))
     _, truths = scenes.render(scene, 1)
@@ -94,13 +94,13 @@ def parallax(speed):
     return one_mask(scene)[0], scenes.cell_truth(walls[0])
 
 
-def test_parallax_under_a_pixel_is_the_cameras():
+def test_parallax_under_a_pixel_is_camera_motion():
     mask, _ = parallax(0.6)
     assert np.mean(mask == masks.FOREGROUND) < 0.005
 
 
-def test_parallax_of_pixels_is_none_of_a_homographys():
-    # The definition's limit: what is nearer counts as moving, and only that.
+def test_parallax_of_pixels_is_foreground():
+    # A limit of the method: the nearer wall counts as moving.
     mask, wall = parallax(2.0)
     assert np.mean(mask[wall] == masks.FOREGROUND) > 0.7
     assert scenes.iou(mask, wall) > 0.6
@@ -135,18 +135,18 @@ def test_a_frame_before_a_cut_is_not_labelled():
     assert [frame.index for frame in labelled] == [0, 1, 2, 3, 8, 9, 10, 11]
 
 
-def test_overlapping_windows_give_what_single_ones_do():
+def test_overlapping_windows_give_the_masks_of_single_windows():
     images, _ = scenes.render(motion_masks.moving_objects()[0], 9)
     frames = list(enumerate(images))
     together = list(masks.label_frames(frames, [1, 2, 4], length=4))
     assert [frame.index for frame in together] == [1, 2, 4]
     for frame in together:
         window = frames[frame.index : frame.index + 5]
-        (alone,) = masks.label_frames(window, [frame.index], length=4)
-        np.testing.assert_array_equal(frame.mask, alone.mask)
+        (single,) = masks.label_frames(window, [frame.index], length=4)
+        np.testing.assert_array_equal(frame.mask, single.mask)
 
 
-def test_frames_between_windows_need_not_be_read():
+def test_frames_between_windows_may_be_missing():
     images, _ = scenes.render(Scene("coffee", Path(pan=(2.0, 0.0))), 10)
     frames = [(index, image) for index, image in enumerate(images) if index != 4]
     labelled = masks.label_frames(frames, [0, 5], length=3)
@@ -154,7 +154,7 @@ def test_frames_between_windows_need_not_be_read():
 
 
 def row(cells, tracks=1, top=96):
-    """(x, y) of `tracks` tracks that start in each of the cells (column) of a row."""
+    """Returns (x, y) of `tracks` tracks in each of the cells (columns) of a row."""
     return [(8 * column + 1 + i, top + 2) for column in cells for i in range(tracks)]
 
 
@@ -198,7 +198,7 @@ def test_specks_are_ignored(count, label):
     np.testing.assert_array_equal(mask[12, :count], getattr(masks, label))
 
 
-def test_tracks_that_start_to_move_later_say_nothing():
+def test_tracks_that_start_to_move_later_do_not_count():
     starts = row(range(10))
     prompt = masks.mask_from_tracks(made(starts, moving(10)), SHAPE)
     late = masks.mask_from_tracks(made(starts, moving(10, since=5)), SHAPE)
@@ -206,7 +206,7 @@ def test_tracks_that_start_to_move_later_say_nothing():
     np.testing.assert_array_equal(late[12, :10], masks.IGNORE)
 
 
-def test_erratic_tracks_say_nothing():
+def test_erratic_tracks_do_not_count():
     starts = np.float32(row(range(10)))
     points = np.repeat(starts[:, None], 11, axis=1)
     points[:, 5:] += 60

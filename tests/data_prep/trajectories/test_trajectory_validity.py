@@ -4,12 +4,12 @@ from data_prep.trajectories import validity
 
 
 def straight(step, length=15):
-    """One track [1, L + 1, 2] that moves by `step` each frame."""
+    """Returns a track [1, L + 1, 2] that moves by `step` each frame."""
     return np.arange(length + 1)[None, :, None] * np.float32(step)
 
 
 def with_step(step, longest):
-    """One track [1, 16, 2] of steps `step` in x, and one of `longest`."""
+    """Returns a track [1, 16, 2] with steps of `step` in x, but one of `longest`."""
     track = straight((step, 0.0))
     track[:, 8:, 0] += longest - step
     return track
@@ -29,13 +29,13 @@ def test_erratic_is_over_fifty_in_a_direction():
     assert validity.is_erratic(straight((0.0, 10.9)))
 
 
-def test_a_jump_is_long_and_most_of_the_way():
+def test_a_jump_is_long_and_most_of_the_path():
     track = straight((1.0, 0.0))
     jumping = track.copy()
     jumping[:, 8:, 0] += 40
     assert validity.is_erratic(jumping)
-    # 22 pixels of a way of 30 are one, too; not so 18 of 24, nor 22 of 35, nor four
-    # strides of 25.
+    # 22 pixels of a path of 30 are a jump too. 18 of 24, 22 of 35, and four strides of 25
+    # are not.
     assert validity.is_erratic(with_step(0.6, 22))
     assert not validity.is_erratic(with_step(0.4, 18))
     assert not validity.is_erratic(with_step(0.9, 22))
@@ -44,14 +44,14 @@ def test_a_jump_is_long_and_most_of_the_way():
     assert not validity.is_erratic(strides)
 
 
-def test_valid_tracks_are_none_of_these():
+def test_valid_tracks_are_neither_static_nor_erratic():
     tracks = np.concatenate(
         [straight((0.1, 0)), straight((2, 1)), straight((20, 0)), straight((0, 1))]
     )
     np.testing.assert_array_equal(validity.is_valid(tracks), [0, 1, 0, 1])
 
 
-def test_camera_motion_is_no_stabilised_step_of_a_pixel():
+def test_camera_motion_has_no_stabilised_step_of_a_pixel():
     steps = np.zeros([4, 10, 2], np.float32)
     steps[0] = 0.7, -0.7
     steps[1, 4] = 0.0, 1.0
