@@ -1,4 +1,6 @@
-"""Slim's own checkpoints, through the command, to an export."""
+"""Exports of Slim checkpoints, from Python and by the command."""
+
+from __future__ import annotations
 
 import os
 import pathlib
@@ -37,18 +39,18 @@ def images(*size):
 
 
 def assert_equals_slim(directory, slim, size, output_stride):
-    """All three rebuilt parts, at another stride than the export's."""
+    """Compares the three rebuilt parts with Slim's, at another output stride."""
     batch = images(*size)
     expected = slim.run(batch, output_stride)
     block3 = trunk_export.load_trunk(directory, output_stride)(batch)
     block4 = trunk_export.load_block4(directory, output_stride)(block3)
-    ours = {
+    outputs = {
         "block3": block3,
         "block4": block4,
         "logits": trunk_export.load_logits(directory)(block4),
     }
     for name, value in expected.items():
-        error = np.max(np.abs(ours[name] - value)) / np.max(np.abs(value))
+        error = np.max(np.abs(outputs[name] - value)) / np.max(np.abs(value))
         assert error < 1e-4, name
 
 
@@ -71,16 +73,16 @@ def test_a_checkpoint_becomes_an_export(slim, tmp_path):
     card = trunk_export.load_card(output)
     assert card["source"]["classes"] == CLASSES
     assert card["network"]["output_stride"] == 16
-    # It serves in place of a pretraining on labels: detection gets its block 4.
+    # Evaluations can use the export; detection needs its block 4.
     given = trunks.load(output, checkpoint=None, depth="", output_stride=16, seed=0)
     kernels = [
-        one.units[0].conv1.kernel.numpy()
-        for one in (given.block4, trunk_export.load_block4(output))
+        block4.units[0].conv1.kernel.numpy()
+        for block4 in (given.block4, trunk_export.load_block4(output))
     ]
     np.testing.assert_array_equal(*kernels)
 
 
-def test_a_checkpoint_is_read_by_tensorflows_file_system(slim, tmp_path):
+def test_a_checkpoint_is_read_with_tensorflows_file_system(slim, tmp_path):
     checkpoint = pathlib.Path(slim.save(tmp_path / "model.ckpt"))
     tf.io.gfile.makedirs("ram://slim")
     for path in tmp_path.glob("model.ckpt*"):
@@ -111,7 +113,7 @@ def test_command_imports_depth_101(tmp_path):
         assert_equals_slim(output, slim, (64, 64), 16)
 
 
-def test_command_names_a_checkpoint_that_is_not_there(tmp_path):
+def test_command_names_a_missing_checkpoint(tmp_path):
     done = command(f"--checkpoint={tmp_path}/no.ckpt", f"--output={tmp_path}/out")
     assert done.returncode == 1
     assert f"error: {tmp_path}/no.ckpt: no readable TensorFlow" in done.stderr

@@ -1,4 +1,6 @@
-"""Exports as strangers use them (TensorFlow Hub), and as this package does."""
+"""Exports, loaded with TensorFlow Hub and with this package."""
+
+from __future__ import annotations
 
 import json
 import pathlib
@@ -98,7 +100,7 @@ def test_block4_and_logits(loaded, directory):
     assert len(loaded.block4.trainable_variables) == len(block4.trainable_variables)
 
 
-def test_float32_whatever_the_trunks_precision(parts, rebuilt, directory):
+def test_exports_of_a_mixed_precision_trunk_are_float32(parts, rebuilt, directory):
     assert not rebuilt.config.mixed_precision
     mixed = trunk_export.load_trunk(directory, mixed_precision=True)
     batch = images(48, 48)
@@ -114,13 +116,13 @@ def test_rebuilds_at_another_stride(rebuilt, directory):
         np.testing.assert_array_equal(left, right)
 
 
-def test_regularization_is_the_trunks(loaded, rebuilt):
+def test_regularization_equals_the_trunks(loaded, rebuilt):
     total = sum(loss() for loss in loaded.regularization_losses)
     np.testing.assert_allclose(total, tf.add_n(rebuilt.losses), rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float16", "bfloat16"])
-def test_images_of_other_types_are_what_they_are_in_floats(loaded, dtype):
+def test_images_of_other_types_equal_float_images(loaded, dtype):
     floats = images(40, 33)
     given = tf.cast(floats * 255, dtype) if dtype == "uint8" else tf.cast(floats, dtype)
     scale = 255.0 if dtype == "uint8" else 1.0
@@ -196,15 +198,20 @@ def test_fine_tunes_under_any_policy_and_on_any_images(
         model, layer = fine_tuned(directory, dtype, channels)
     finally:
         keras.mixed_precision.set_global_policy("float32")
-    fresh = {one.name: one.numpy() for one in hub.load(directory).trainable_variables}
-    assert all(one.dtype == tf.float32 for one in layer.trainable_weights)
-    moved = [np.any(one != fresh[one.name]) for one in layer.trainable_weights]
+    fresh = {
+        variable.name: variable.numpy()
+        for variable in hub.load(directory).trainable_variables
+    }
+    assert all(variable.dtype == tf.float32 for variable in layer.trainable_weights)
+    moved = [
+        np.any(variable != fresh[variable.name]) for variable in layer.trainable_weights
+    ]
     # float16 gradients of the smallest gains may round to nothing.
     assert np.mean(moved) > 0.9
-    assert all(np.isfinite(one).all() for one in model.get_weights())
+    assert all(np.isfinite(weights).all() for weights in model.get_weights())
 
 
-def test_frozen_hub_layer_leaves_everything(directory):
+def test_a_frozen_hub_layer_changes_no_variable(directory):
     layer = hub.KerasLayer(directory)
     before = [variable.numpy() for variable in layer.variables]
     layer(images(48, 48), training=True)
@@ -224,7 +231,7 @@ def test_model_card(directory):
     assert "-> [B, ceil(H / 8), ceil(W / 8), 192]" in text
 
 
-def test_the_cards_way_to_load_runs(directory):
+def test_the_code_of_the_model_card_runs(directory):
     text = (pathlib.Path(directory) / "MODEL_CARD.md").read_text()
     for snippet in text.split("```python\n")[1:]:
         code = snippet.split("```")[0].replace("DIRECTORY", directory)
@@ -233,20 +240,20 @@ def test_the_cards_way_to_load_runs(directory):
         assert scope["features"].shape[-1] == 192
 
 
-def test_unit_weights_come_back(directory):
+def test_unit_weights_are_loaded(directory):
     weights = trunk_export.load_unit_weights(directory)
     assert list(weights) == ["colorization"]
     np.testing.assert_array_equal(weights["colorization"], ALPHA["colorization"])
 
 
-def test_refuses_a_folder_in_use_and_replaces_it_when_told(parts, tmp_path):
+def test_refuses_a_folder_with_files_and_overwrites_on_request(parts, tmp_path):
     target = tmp_path / "taken"
     target.mkdir()
     (target / "note.txt").write_text("mine")
     with pytest.raises(UserError, match="taken: already exists and is not empty"):
         trunk_export.save(target, parts[0], card={})
     assert (target / "note.txt").read_text() == "mine"
-    # What is replaced is deleted, so it has to be an export.
+    # Overwriting deletes the folder, so it must be an export.
     with pytest.raises(
         UserError, match="taken: not overwritten, because it is not an export"
     ):
@@ -264,7 +271,7 @@ def test_refuses_a_folder_in_use_and_replaces_it_when_told(parts, tmp_path):
     assert trunk_export.load_unit_weights(target) == {}
 
 
-def test_failure_leaves_nothing_behind(parts, tmp_path, monkeypatch):
+def test_a_failure_leaves_no_files(parts, tmp_path, monkeypatch):
     def full_disk(*unused, **also_unused):
         raise OSError("No space left on device")
 

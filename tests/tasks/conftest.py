@@ -1,4 +1,6 @@
-"""Records, tiny configurations and a stand-in for the trunk."""
+"""Fixtures: records, tiny configurations and a small network instead of the trunk."""
+
+from __future__ import annotations
 
 import dataclasses
 
@@ -11,7 +13,7 @@ from selfsup.data import pipeline, records
 from selfsup.keras import keras
 from selfsup.tasks import task_class
 
-# By field, not by task: a new task of like fields is made tiny too.
+# Values by field name, so that they also apply to new tasks with such fields.
 TINY = {
     "batch_size": 4,
     "image_size": 64,
@@ -53,7 +55,7 @@ def photos():
 
 
 def mask_for(photo):
-    """A blob of foreground with an ignored band, at an eighth of the photo's size."""
+    """A disc of foreground and an ignored band: uint8 [H/8, W/8, 1]."""
     height, width = (max(1, side // 8) for side in photo.shape[:2])
     y, x = np.mgrid[:height, :width]
     mask = (np.hypot(y - height / 2, x - width / 2) < height / 3).astype(np.uint8)
@@ -63,7 +65,7 @@ def mask_for(photo):
 
 @pytest.fixture(scope="session")
 def serialized():
-    """Records of all photos, as a builder writes them."""
+    """Serialized records of all photos, in the format of the builders."""
     return [
         records.serialize(
             key=f"{index}.png",
@@ -80,7 +82,7 @@ def serialized():
 
 @pytest.fixture(scope="session")
 def dataset_of(serialized):
-    """`dataset_of(task, seed=0)`: one preprocessed example for each photo."""
+    """`dataset_of(task, seed=0)`: a preprocessed example for each photo."""
 
     def build(task, seed=0):
         dataset = tf.data.Dataset.from_tensor_slices(serialized).enumerate()
@@ -103,7 +105,7 @@ def batch_of(dataset_of):
 
 
 class Features(keras.layers.Layer):
-    """Strided convolutions that stand for the tiny trunk: 192 channels at stride 8."""
+    """Two convolutions instead of the tiny trunk: 192 channels at stride 8."""
 
     def __init__(self):
         super().__init__()
@@ -131,7 +133,7 @@ def tiny():
 
 @pytest.fixture
 def train(batch_of):
-    """`train(task)`: losses of twenty steps on one batch, stand-in trunk included."""
+    """`train(task)`: losses of twenty steps on a single batch."""
 
     def run(task, steps=20):
         keras.utils.set_random_seed(1)
@@ -156,7 +158,7 @@ def train(batch_of):
 
 @pytest.fixture
 def count_parameters():
-    """`count_parameters(head, shape)`: (trainable, moving) of a head, built only."""
+    """`count_parameters(head, shape)`: numbers of (trainable, moving) parameters."""
 
     def count(head, shape):
         spec = tf.TensorSpec(shape, tf.float32)

@@ -1,4 +1,6 @@
-"""docs/adding_a_task.md shows rotation.py; its blocks must be the file."""
+"""The code blocks of docs/adding_a_task.md are the file rotation.py."""
+
+from __future__ import annotations
 
 import pathlib
 import re
@@ -17,8 +19,8 @@ def test_the_python_blocks_are_the_file():
     blocks = re.findall(r"```python\n(.*?)```", DOC, flags=re.DOTALL)
     source = (ROOT / "selfsup" / "tasks" / "rotation.py").read_text(encoding="utf-8")
     assert _code_lines("\n".join(blocks)) == _code_lines(source), (
-        "docs/adding_a_task.md and selfsup/tasks/rotation.py differ: copy the change "
-        "from one to the other"
+        "docs/adding_a_task.md and selfsup/tasks/rotation.py differ: make the same "
+        "change in both"
     )
 
 
@@ -28,6 +30,6 @@ def test_the_registry_line_is_in_the_registry():
     assert REGISTRY[name] == target
 
 
-def test_files_that_it_names_exist():
+def test_named_files_exist():
     for path in re.findall(r"`((?:selfsup|tests|docs)/[\w/.]+)`", DOC):
         assert (ROOT / path).exists(), path

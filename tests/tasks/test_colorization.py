@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import numpy as np
 import pytest
 import skimage.color
@@ -32,7 +34,7 @@ def test_inputs_are_lightness_and_targets_mean_colours(task, batch, monkeypatch)
     assert agree.mean() > 0.99
 
 
-def test_gray_photos_have_no_part_in_loss_or_accuracy(task, batch):
+def test_gray_photos_do_not_count(task, batch):
     gray = {**batch, "canvas": tf.repeat(batch["canvas"][..., :1], 3, axis=-1)}
     both = {key: tf.concat([batch[key], gray[key]], axis=0) for key in batch}
     _, colorful = task.preprocess_batch(batch, tf.constant([1, 2]))
@@ -158,7 +160,7 @@ def test_fewer_bins_keep_the_most_frequent(tiny, batch, features):
     assert kept == {tuple(ab_bins.centres()[k]) for k in by_frequency}
 
 
-def test_as_many_bins_share_a_colour_as_configured(tiny, batch):
+def test_the_number_of_neighbors_is_configurable(tiny, batch):
     targets = {}
     for neighbors in (5, 10):
         task = tiny("colorization", soft_encoding_neighbors=neighbors)
@@ -173,7 +175,7 @@ def test_as_many_bins_share_a_colour_as_configured(tiny, batch):
     np.testing.assert_allclose(targets[5]["weights"], first, atol=1e-5)
 
 
-def test_a_colour_is_not_shared_by_more_bins_than_there_are():
+def test_there_are_at_least_as_many_bins_as_neighbors():
     expected = r"bins=7: expected soft_encoding_neighbors=10 to 313"
     with pytest.raises(UserError, match=expected):
         Colorization(ColorizationConfig(bins=7, soft_encoding_neighbors=10))
@@ -189,7 +191,7 @@ def test_parameters_of_the_head(count_parameters):
     assert moving == 2 * 1024
 
 
-def test_a_prior_with_empty_bins_has_to_be_evened_out(tiny, tmp_path):
+def test_a_prior_with_empty_bins_needs_a_uniform_share(tiny, tmp_path):
     prior = np.full(313, 1 / 312)
     prior[100] = 0.0
     path = str(tmp_path / "prior.csv")

@@ -1,4 +1,6 @@
-"""What every registered task must do; a new task is covered by being registered."""
+"""The interface of tasks, checked for every registered task."""
+
+from __future__ import annotations
 
 import dataclasses
 import re
@@ -21,7 +23,7 @@ def task(request, tiny):
 
 @pytest.fixture(scope="module")
 def run(task, batch_of, features):
-    """(images, targets, head, outputs) of one batch, built under tf.function."""
+    """(images, targets, head, outputs) of a batch, computed in a tf.function."""
     head = task.build_head()
 
     @tf.function
@@ -45,11 +47,13 @@ def test_name_and_docs(task):
     assert len(set(names)) == len(names) and "loss" not in names
 
 
-def test_a_batch_that_is_too_small_is_refused_with_the_arithmetic(task):
+def test_too_small_batches_are_refused_and_the_minimum_explained(task):
     too_few = dataclasses.replace(task.config, batch_size=task.min_batch_size - 1)
-    least = task.min_batch_size
-    told = rf"{task.name}.batch_size={least - 1}: .* 16 \* {least} = {16 * least} "
-    with pytest.raises(UserError, match=told):
+    minimum = task.min_batch_size
+    message = (
+        rf"{task.name}.batch_size={minimum - 1}: .* 16 \* {minimum} = {16 * minimum} "
+    )
+    with pytest.raises(UserError, match=message):
         type(task)(too_few)
 
 
@@ -58,7 +62,7 @@ def test_config_round_trip(task):
     assert isinstance(config, TaskConfig)
     values = dataclasses.asdict(config)
     assert task.Config(**values) == config
-    # The command line can set these and a JSON file can hold them.
+    # The command line can set these types, and JSON can represent them.
     assert {type(value) for value in values.values()} <= {int, float, str, bool}
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.batch_size = 1
@@ -73,14 +77,14 @@ def test_examples_have_static_shapes_and_small_types(task, dataset_of):
     assert isinstance(dataset.element_spec, dict)
     for spec in dataset.element_spec.values():
         assert spec.shape.is_fully_defined()
-        # Pictures travel as bytes; a few numbers beside them may be of any kind.
+        # Images are uint8; the dtype of a few other numbers does not matter.
         assert spec.dtype in (tf.uint8, tf.int32) or spec.shape.num_elements() <= 16
     count = 0
     for example in dataset:
         count += 1
         for name, spec in dataset.element_spec.items():
             assert example[name].shape == spec.shape
-            # Pictures are not blank; sizes and places may be alike.
+            # Images are not blank. Sizes and positions may be equal.
             assert spec.shape.rank < 3 or np.ptp(example[name].numpy()) > 0
     assert count == 5
 
@@ -102,7 +106,7 @@ def test_the_seeds_decide_everything(task, batch_of):
     assert all(np.any(first != other) for other in others)
 
 
-def test_batches_are_what_the_trunk_takes(task, run, batch_of):
+def test_images_have_the_trunks_format(task, run, batch_of):
     images, targets, _, _ = run
     assert images.dtype == tf.float32 and images.shape[-1] == 3
     assert images.shape[0] % 4 == 0
@@ -123,7 +127,7 @@ def test_batch_shapes_are_static(task, batch_of):
         assert tensor.shape.is_fully_defined()
 
 
-def test_a_replica_can_do_with_the_least_batch(task, batch_of, features):
+def test_the_smallest_batch_gives_finite_losses(task, batch_of, features):
     examples = {
         key: batch[: task.min_batch_size] for key, batch in batch_of(task).items()
     }
@@ -154,7 +158,7 @@ def test_weight_decay_is_half_the_squared_norm_of_the_kernels(task, run):
     assert penalty == pytest.approx(task.config.weight_decay * expected, rel=1e-4)
 
 
-def test_metrics_are_those_specified(task, run):
+def test_metrics_have_the_specified_names(task, run):
     _, targets, _, outputs = run
     metrics, chance = task.metrics(outputs, targets), task.chance(targets)
     names = [spec.name for spec in task.metric_specs]
@@ -213,14 +217,14 @@ def test_twenty_steps_lower_the_loss(task, train):
     assert np.mean(losses[-3:]) < 0.9 * losses[0], losses
 
 
-def test_exported_parts_are_the_heads_and_are_there_at_once(task):
+def test_a_new_head_has_the_exported_parts(task):
     head = task.build_head()
     assert set(task.exported_parts) <= {"block4", "logits"}
     for name in task.exported_parts:
         assert getattr(head, name).trainable_variables
 
 
-def test_the_learning_rate_begins_as_configured_and_never_rises(task):
+def test_the_learning_rate_starts_as_configured_and_never_rises(task):
     schedule = task.learning_rate_schedule()
     rates = [schedule.learning_rate(epochs) for epochs in (0.0, 1.0, 10.0, 100.0)]
     assert rates[0] == task.config.learning_rate

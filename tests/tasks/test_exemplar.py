@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import numpy as np
 import pytest
 import skimage.data
@@ -47,14 +49,14 @@ def _semi_hard_reference(distances):
     chosen = []
     for index, row in enumerate(distances):
         others = [d for k, d in enumerate(row) if k != index]
-        further = [d for d in others if d > row[index]]
-        chosen.append(min(further) if further else max(others))
+        farther = [d for d in others if d > row[index]]
+        chosen.append(min(farther) if farther else max(others))
     return chosen
 
 
 def test_semi_hard_distances_by_loops():
     distances = np.random.default_rng(1).random((7, 7)).astype(np.float32)
-    distances[2, 2] = 1.5  # No negative is further than this positive.
+    distances[2, 2] = 1.5  # No negative is farther away than this positive.
     chosen = exemplar.semi_hard_distances(tf.constant(distances))
     np.testing.assert_allclose(chosen, _semi_hard_reference(distances), rtol=1e-6)
     assert float(chosen[2]) == np.delete(distances[2], 2).max()
@@ -79,13 +81,13 @@ def test_loss_ignores_the_scale_of_each_vector_but_not_the_rest(
     scales = np.random.default_rng(2).uniform(0.1, 10, (6, 2, 1)).astype(np.float32)
     scaled = task.loss(tf.constant(vectors * scales), TARGETS)
     assert float(scaled) == pytest.approx(loss, rel=1e-4)
-    # Normalising over the batch in place of the features would not notice this.
+    # The loss would not change if vectors were normalised over the batch instead.
     turned = vectors.copy()
     turned[0, 1] = turned[0, 0]
     assert float(task.loss(tf.constant(turned), TARGETS)) < loss - 1e-3
 
 
-def test_distances_know_their_extremes():
+def test_extreme_distances():
     first = tf.constant([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
     second = tf.constant([[5.0, 0.0], [0.0, 2.0], [-3.0, 0.0]])
     distances = exemplar.cosine_distance(first, second)
@@ -121,7 +123,7 @@ def test_negatives_are_any_other_photo(tiny, batch_of):
 
 
 def test_anchor_and_positive_show_the_same_place_differently(tiny):
-    """Two warps of one photo overlap; of all colours, each photo has its own."""
+    """Two warps of a photo overlap, and each photo has a colour of its own."""
     colours = tf.constant([[200, 30, 30], [30, 200, 30], [30, 30, 200]], tf.uint8)
     photos = tf.tile(colours[:, None, None, :], [1, 64, 64, 1])
     y = tf.range(64)[None, :, None, None]
@@ -142,7 +144,7 @@ def test_anchor_and_positive_show_the_same_place_differently(tiny):
 def test_patches_of_a_window_are_those_of_the_whole_photo(
     size, image_size, patch_size, monkeypatch
 ):
-    """The window has all that its warps see, reflections at the border included."""
+    """The window has all pixels of its warps, including reflections at the border."""
     photo = transform.resize(skimage.data.astronaut(), size, anti_aliasing=True)
     photo = tf.cast(150 + 100 * photo, tf.uint8)
     record = {"encoded": tf.io.encode_png(photo)}
@@ -162,10 +164,10 @@ def test_patches_of_a_window_are_those_of_the_whole_photo(
     cut = examples()
     side = cut["image"].shape[1]
     assert side == min(2 * exemplar_augmentation.reach(patch_size) + 1, image_size)
-    # So far that a window is the whole photo, and the warps are in the photo.
+    # With this reach, the window is the whole photo, and so are the warps' coordinates.
     monkeypatch.setattr(exemplar_augmentation, "reach", lambda _: image_size)
     in_photo = tf.reshape(examples()["warps"], [-1, 8])
-    found = exemplar_augmentation.warp(
+    patches = exemplar_augmentation.warp(
         np.repeat(tf.cast(cut["image"], tf.float32), 2, axis=0),
         tf.reshape(cut["warps"], [-1, 8]),
         patch_size,
@@ -173,9 +175,9 @@ def test_patches_of_a_window_are_those_of_the_whole_photo(
     expected = exemplar_augmentation.warp(
         np.repeat(whole, 80, axis=0), in_photo, patch_size
     ).numpy()
-    assert np.abs(found - expected).mean(axis=(1, 2, 3)).max() < 3
-    # What is left out is black; no warp reaches it.
-    assert found.min() > 140
+    assert np.abs(patches - expected).mean(axis=(1, 2, 3)).max() < 3
+    # Pixels outside of the window are black, and no warp reaches them.
+    assert patches.min() > 140
     assert (cut["image"].numpy() == 0).mean() > 0.1
     low, high = exemplar_augmentation.visible_range(in_photo, patch_size)
     assert low.numpy().min() < 0 and high.numpy().max() > image_size
@@ -186,8 +188,8 @@ def test_head_keeps_pairs_together(tiny):
     features = np.random.default_rng(0).normal(size=(6, 4, 4, 8)).astype(np.float32)
     vectors = head(features).numpy()
     assert vectors.shape == (3, 2, 16)
-    alone = head(features[2:4]).numpy()
-    np.testing.assert_allclose(alone[0], vectors[1], rtol=1e-4, atol=1e-5)
+    single = head(features[2:4]).numpy()
+    np.testing.assert_allclose(single[0], vectors[1], rtol=1e-4, atol=1e-5)
 
 
 def test_parameters_of_the_head(count_parameters):

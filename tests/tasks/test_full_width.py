@@ -1,4 +1,6 @@
-"""The paper's widest head survives its first steps at the rate that it comes with."""
+"""The units of the widest head stay alive in the first steps at the default rate."""
+
+from __future__ import annotations
 
 import numpy as np
 import pytest
@@ -14,10 +16,10 @@ STEPS = 50
 
 
 def _dead_after_training(config, rate, steps):
-    """Share of dead units by layer of colorization's head, on features of a fixed kind.
+    """Share of dead units per layer of colorization's head after training.
 
-    Features are normalised by the head itself, so random ones will do; targets are
-    skewed, as the frequencies of colours are.
+    The head normalises its features, so random features suffice. Targets are skewed
+    like the frequencies of colours.
     """
     keras.utils.set_random_seed(1)
     task = task_class("colorization")()
@@ -64,7 +66,7 @@ def test_no_layer_of_the_full_width_head_dies():
 
 
 @pytest.mark.slow
-def test_without_a_warmup_and_at_a_higher_rate_it_does():
-    """What the test above is against: it happens within 40 steps."""
+def test_a_layer_dies_without_warmup_at_a_higher_rate():
+    """Shows the failure that the test above excludes; it happens within 40 steps."""
     shares = _dead_after_training(RMSPropConfig(warmup_steps=0), 1e-4, 40)
     assert max(shares.values()) > MANY_DEAD

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import dataclasses
 import types
 
@@ -15,7 +17,7 @@ from selfsup.trunk.block4 import Block4
 
 
 def _reference(logits, labels, smoothing):
-    """Loop-written cross-entropy with smoothed targets."""
+    """Cross-entropy with smoothed targets, written as loops."""
     losses = []
     for row, label in zip(logits.astype(np.float64), labels):
         log_sum = np.log(np.sum(np.exp(row)))
@@ -26,7 +28,7 @@ def _reference(logits, labels, smoothing):
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_cross_entropy_is_the_loop_written_one(smoothing):
+def test_cross_entropy_equals_loops(smoothing):
     random = np.random.default_rng(0)
     logits = random.normal(size=(6, 7)).astype(np.float32) * 3
     labels = np.arange(6, dtype=np.int32)
@@ -75,14 +77,14 @@ def test_the_loss_is_smoothed_and_the_metric_is_not():
     assert plain == pytest.approx(_reference(logits.numpy(), range(4), 0.0), rel=1e-5)
 
 
-def test_the_rate_is_multiplied_by_094_every_2_epochs():
+def test_the_learning_rate_is_multiplied_by_094_every_2_epochs():
     schedule = ImagenetLabels(
         ImagenetLabelsConfig(learning_rate=0.5)
     ).learning_rate_schedule()
     epochs = [0.0, 1.99, 2.0, 3.9, 4.0, 100.0]
     expected = [0.5 * 0.94**times for times in (0, 0, 1, 1, 2, 50)]
     np.testing.assert_allclose(
-        [schedule.learning_rate(one) for one in epochs], expected
+        [schedule.learning_rate(epoch) for epoch in epochs], expected
     )
     traced = tf.function(schedule.learning_rate)(tf.constant(3.9, tf.float64))
     assert float(traced) == pytest.approx(0.47)
@@ -98,13 +100,13 @@ def test_the_head_is_block4_and_a_classifier_on_its_mean(tiny):
     np.testing.assert_allclose(head(features), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_papers_head_has_slims_size(count_parameters):
+def test_the_papers_head_is_as_large_as_slims(count_parameters):
     head = ImagenetLabels(ImagenetLabelsConfig(classes=1000)).build_head()
     trainable, _ = count_parameters(head, [1, 7, 7, 1024])
     assert trainable == pytest.approx(14.97e6 + 2048 * 1000 + 1000, rel=1e-3)
 
 
-def test_a_trunk_of_another_depth_is_named(tiny):
+def test_a_trunk_of_another_depth_is_refused(tiny):
     task = tiny("imagenet_labels")
     task.check_channels(192)
     message = (
@@ -136,7 +138,7 @@ def _set(*labels, directory="photos"):
     return types.SimpleNamespace(labels=labels, directory=directory)
 
 
-def test_classes_come_from_the_sets():
+def test_the_number_of_classes_is_read_from_the_data_sets():
     sets = [_set("cat", "dog"), _set("cat", "dog", directory="more")]
     assert ImagenetLabels.complete_config(ImagenetLabelsConfig(), sets).classes == 2
     assert (
@@ -155,7 +157,11 @@ def test_classes_come_from_the_sets():
             [_set("cat", "dog"), _set("dog", "cat", directory="more")],
             "more: has 2 classes .* same classes, in the same order, as photos",
         ),
-        (1000, [_set("cat", "dog")], r"classes=1000: expected 2, the number of classes of photos"),
+        (
+            1000,
+            [_set("cat", "dog")],
+            r"classes=1000: expected 2, the number of classes of photos",
+        ),
     ],
 )
 def test_classes_that_do_not_fit_are_refused(classes, sets, message):
@@ -168,7 +174,7 @@ def test_a_head_needs_the_number_of_classes():
         ImagenetLabels().build_head()
 
 
-def test_a_label_that_is_no_class_fails_the_pipeline_and_names_the_record(dataset_of):
+def test_an_invalid_label_fails_the_pipeline_and_names_the_record(dataset_of):
     """The photos of the fixture have the labels 0 to 4."""
     task = ImagenetLabels(ImagenetLabelsConfig(image_size=32, classes=4))
     examples = iter(dataset_of(task))
@@ -178,7 +184,7 @@ def test_a_label_that_is_no_class_fails_the_pipeline_and_names_the_record(datase
         next(examples)
 
 
-def test_frames_say_how_the_prediction_ranks(tiny):
+def test_frames_show_the_rank_of_the_true_class(tiny):
     task = tiny("imagenet_labels")
     images = np.zeros([3, 64, 64, 3], np.float32)
     outputs = np.tile(np.arange(9, dtype=np.float32), (3, 1))

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -55,7 +57,7 @@ def test_metrics_by_loops(task, scored):
     assert float(task.loss(*scored)) == pytest.approx(entropy, rel=1e-5)
 
 
-def test_average_precision_is_that_of_scikit_learn(task, scored):
+def test_average_precision_equals_scikit_learns(task, scored):
     logits, labels = zip(*_valid_pairs(*scored))
     expected = sklearn_metrics.average_precision_score(labels, logits)
     measured = float(task.metrics(*scored)["average_precision"])
@@ -76,7 +78,7 @@ def test_chance_is_the_score_of_the_foreground_rate(task, scored):
     assert chance["average_precision"] == pytest.approx(rate, rel=1e-5)
 
 
-def test_ignored_places_do_not_count(task, scored):
+def test_ignored_positions_do_not_count(task, scored):
     logits, targets = scored
     wild = tf.where(targets["valid"][..., None] > 0, logits, 40.0)
     before, after = (
@@ -152,5 +154,5 @@ def test_bad_values_are_refused_by_name(key, value):
 
 
 def test_average_precision_without_foreground_is_zero():
-    ones = tf.ones([4])
-    assert float(motion_segmentation.average_precision(ones, 0 * ones, ones)) == 0
+    scores, labels, valid = tf.ones([4]), tf.zeros([4]), tf.ones([4])
+    assert float(motion_segmentation.average_precision(scores, labels, valid)) == 0

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import dataclasses
 import random
 
@@ -18,7 +20,7 @@ PAIRS, LABELS = adjacent_pairs(2, 3)
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(2, 2), (2, 3), (3, 3), (4, 2)])
-def test_every_ordered_pair_of_neighbours_is_asked_once(rows, columns):
+def test_every_ordered_pair_of_neighbours_is_listed_once(rows, columns):
     pairs, labels = adjacent_pairs(rows, columns)
     expected = {}
     for first in range(rows * columns):
@@ -35,10 +37,11 @@ def test_every_ordered_pair_of_neighbours_is_asked_once(rows, columns):
 
 
 def _originals_counts(height, width, photos):
-    """Mean patches and pairs that the original's public training code takes of a photo.
+    """Mean number of patches and pairs per photo in the original training code.
 
-    github.com/cdoersch/deepcontext, train.py: the photo is resized to an area, then
-    come four grids with all the cells that fit behind a random origin.
+    github.com/cdoersch/deepcontext, train.py: the photo is resized to a random area.
+    Then each of four grids has all the cells that fit to the right of and below a
+    random origin.
     """
     rng = random.Random(0)
     patches_taken = pairs_taken = 0
@@ -55,8 +58,8 @@ def _originals_counts(height, width, photos):
 
 
 @pytest.mark.parametrize("size", [(375, 500), (500, 375)])
-def test_a_photo_is_asked_about_as_much_as_in_the_original(size):
-    """36 patches and 160 pairs of every photo; the original's vary around 39 and 181."""
+def test_a_photo_has_about_as_many_pairs_as_in_the_original(size):
+    """A photo has 36 patches and 160 pairs; in the original code about 39 and 181."""
     task = RelativePosition()
     example = task.preprocess_example(_coordinate_record(*size), tf.constant([1, 2]))
     assert example["patches"].shape == (4, 9, 96, 96, 3)
@@ -67,14 +70,14 @@ def test_a_photo_is_asked_about_as_much_as_in_the_original(size):
 
 
 def _coordinate_record(height, width):
-    """A photo whose red and green tell the row and the column."""
+    """A photo whose red and green values encode row and column."""
     y, x = np.mgrid[:height, :width]
     image = np.stack([255 * y / height, 255 * x / width, 0 * x + 128], axis=-1)
     return {"encoded": tf.io.encode_png(image.astype(np.uint8))}
 
 
 @pytest.mark.parametrize("size", [(375, 500), (60, 40), (700, 300), (512, 512)])
-def test_labels_tell_where_the_second_patch_lies(tiny, size, monkeypatch):
+def test_labels_are_the_directions_of_the_second_patch(tiny, size, monkeypatch):
     task = tiny(
         "relative_position", resample_probability=0.0, normalize_patches="never"
     )
@@ -90,11 +93,11 @@ def test_labels_tell_where_the_second_patch_lies(tiny, size, monkeypatch):
     labels = targets["labels"].numpy().reshape(3, 2, len(PAIRS))
     for photo in range(3):
         for grid in range(2):
-            one = places[photo, grid]
-            # A step between cells is 48 pixels, of which jitter takes or adds 6.
-            steps = np.ptp(one, axis=0) / [1, 2]
+            centres = places[photo, grid]
+            # Neighbouring cells are 48 pixels apart, plus or minus 6 by jitter.
+            steps = np.ptp(centres, axis=0) / [1, 2]
             for (first, second), label in zip(PAIRS, labels[photo, grid]):
-                offset = (one[second] - one[first]) / steps
+                offset = (centres[second] - centres[first]) / steps
                 assert tuple(np.round(offset).astype(int)) == DIRECTIONS[label]
 
 
@@ -125,10 +128,10 @@ def test_head_treats_photos_and_grids_alike(head, training):
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_head_answers_pairs_without_knowing_their_place_in_the_batch(head, training):
-    """Answers move with the patches, so that fixed labels at fixed places help nobody.
+def test_head_does_not_know_the_position_of_pairs_in_the_batch(head, training):
+    """Outputs move with the patches, so the network cannot exploit the order of pairs.
 
-    Under batch statistics as well, which are those of the same pairs in another order.
+    This includes batch statistics, which do not depend on the order.
     """
     features = _head_input(2 * 6)
     logits = head(features, training=training).numpy()[0]
@@ -147,9 +150,7 @@ def test_head_answers_pairs_without_knowing_their_place_in_the_batch(head, train
 @pytest.mark.parametrize(
     ("rows", "columns", "accuracy"), [(3, 3, 6 / 40), (2, 2, 2 / 12), (2, 3, 4 / 22)]
 )
-def test_chance_is_the_best_answer_that_ignores_the_patches(
-    tiny, rows, columns, accuracy
-):
+def test_chance_is_the_best_constant_prediction(tiny, rows, columns, accuracy):
     task = tiny("relative_position", grid_rows=rows, grid_columns=columns)
     _, labels = adjacent_pairs(rows, columns)
     targets = {"labels": tf.constant(np.tile(labels, (3, 2)))}
@@ -185,7 +186,7 @@ def test_identical_patches_score_no_more_than_chance(tiny, head):
     assert accuracy <= float(task.chance(targets)["accuracy"]) + 1e-6
 
 
-def test_loss_by_loops_and_relabelling(tiny):
+def test_loss_equals_loops_and_does_not_depend_on_label_order(tiny):
     rng = np.random.default_rng(0)
     task = tiny("relative_position")
     logits = rng.normal(size=(3, 44, 8)).astype(np.float32)
@@ -215,7 +216,7 @@ def test_loss_by_loops_and_relabelling(tiny):
         (True, "always", True),
     ],
 )
-def test_patches_are_normalized_where_asked(
+def test_patches_are_normalized_as_configured(
     tiny, batch_of, harmonize, option, normalized
 ):
     plain = tiny("relative_position", harmonize=harmonize, normalize_patches="never")
@@ -243,7 +244,7 @@ def test_pictures_show_a_pair_for_each_direction(tiny, batch_of):
         shape.add(picture.shape)
         assert np.any(np.all(picture == color, axis=-1))
         assert not np.any(np.all(picture == other, axis=-1))
-        # The frames of the second patches, a board for each direction and photo.
+        # A board per direction and photo, with the frame of the second patch.
         rows = np.split(picture[12:], 4)
         for row in rows:
             for direction, board in zip(DIRECTIONS, np.split(row[:, 12:], 8, axis=1)):
@@ -299,7 +300,7 @@ def test_bad_values_are_refused_by_name(key, value):
         RelativePosition(config)
 
 
-def test_a_grid_that_no_photo_would_hold_is_refused_with_the_arithmetic():
+def test_a_grid_that_is_larger_than_photos_is_refused():
     expected = r"max_pixels=450000: .*grid_rows=6 and grid_columns=5 has 830x686 pixels"
     with pytest.raises(UserError, match=expected):
         RelativePosition(RelativePositionConfig(grid_rows=6, grid_columns=5))

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,7 +9,7 @@ from selfsup.images import device_resize, square_crops
 from selfsup.tasks.rotation import Rotation, RotationConfig
 
 
-def test_labels_count_the_quarter_turns(tiny, batch_of, monkeypatch):
+def test_labels_are_the_number_of_quarter_turns(tiny, batch_of, monkeypatch):
     monkeypatch.setattr(square_crops, "random_mirror", lambda images, seed: images)
     task = tiny("rotation")
     examples = batch_of(task)
@@ -20,7 +22,7 @@ def test_labels_count_the_quarter_turns(tiny, batch_of, monkeypatch):
         np.testing.assert_allclose(image, np.rot90(photo, label), atol=1e-6)
 
 
-def test_the_head_knows_no_order(tiny):
+def test_the_head_does_not_know_the_order_of_images(tiny):
     head = tiny("rotation").build_head()
     features = np.random.default_rng(0).normal(size=(8, 8, 8, 16)).astype(np.float32)
     order = np.random.default_rng(1).permutation(8)
@@ -37,7 +39,7 @@ def test_identical_photos_score_exactly_chance(tiny):
     assert float(accuracy) == 0.25 == float(task.chance(targets)["accuracy"])
 
 
-def test_pictures_turn_back_what_was_predicted(tiny, batch_of):
+def test_pictures_undo_the_predicted_rotation(tiny, batch_of):
     task = tiny("rotation")
     images, targets = task.preprocess_batch(batch_of(task), tf.constant([0, 0]))
     labels = targets["labels"].numpy()

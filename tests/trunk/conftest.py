@@ -1,5 +1,7 @@
+from __future__ import annotations
+
 import os
 import sys
 
-# For slim_reference.
+# Makes `slim_reference` importable.
 sys.path.insert(0, os.path.dirname(__file__))

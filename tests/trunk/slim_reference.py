@@ -1,5 +1,7 @@
 """TF-Slim's own resnet_v2 as the reference, with random weights and statistics."""
 
+from __future__ import annotations
+
 import importlib
 import pkgutil
 import sys
@@ -13,7 +15,7 @@ from selfsup.trunk.resnet_v2 import Depth
 
 
 def _restore_legacy_layers():
-    """TF-Slim reaches for tf_keras.legacy_tf_layers, which moved below src."""
+    """TF-Slim imports tf_keras.legacy_tf_layers, which has moved to tf_keras.src."""
     new = "tf_keras.src.legacy_tf_layers"
     package = importlib.import_module(new)
     sys.modules["tf_keras.legacy_tf_layers"] = package
@@ -24,7 +26,7 @@ def _restore_legacy_layers():
 
 
 def _restore_layers():
-    """Keras's classes change their bases where one is made in a TF1 graph, and back."""
+    """Undoes a change of Keras's classes: layers in a TF1 graph get other base classes."""
     keras.layers.Conv2D(1, 1)
     keras.layers.BatchNormalization()
 
@@ -35,7 +37,7 @@ from tf_slim.nets import resnet_v2  # noqa: E402
 
 
 def random_value(name, shape):
-    """A value for the variable `name` that keeps activations of order one."""
+    """A random value for the variable `name` with which activations stay moderate."""
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     if name.endswith(("gamma", "moving_variance")):
         return rng.uniform(0.5, 1.5, shape).astype(np.float32)
@@ -45,12 +47,12 @@ def random_value(name, shape):
     return rng.normal(0, 0.2, shape).astype(np.float32)
 
 
-# Slim's network, as deep and wide as a test needs; its root always has 64 channels.
+# A small depth and width for tests. The root of Slim's network always has 64 channels.
 SHALLOW = Depth(root=64, units=(2, 2, 3, 2), bottlenecks=(8, 16, 32, 64))
 
 
 def shallow(inputs, **arguments):
-    """Slim's network at the size of `SHALLOW`."""
+    """Slim's network with the depth and width of `SHALLOW`."""
     rows = zip(SHALLOW.bottlenecks, SHALLOW.units, (2, 2, 2, 1))
     blocks = [
         resnet_v2.resnet_v2_block(f"block{number}", *row)
@@ -60,7 +62,7 @@ def shallow(inputs, **arguments):
 
 
 class SlimNetwork:
-    """A network of Slim's in a TF1 graph; use as a context manager."""
+    """A Slim network in a TF1 graph; use it as a context manager."""
 
     def __init__(self, network, num_classes=7):
         self._graph = tf.Graph()
@@ -77,7 +79,7 @@ class SlimNetwork:
         self._session.close()
 
     def run(self, images, output_stride, training=False):
-        """dict of block3, block4 (behind postnorm) and logits for [0, 1] images."""
+        """Returns block3, block4 (after postnorm) and logits by name for [0, 1] images."""
         with self._graph.as_default(), arg_scope(resnet_v2.resnet_arg_scope()):
             net, points = self._network(
                 tf.constant(2.0 * images - 1.0),
@@ -114,7 +116,7 @@ class SlimNetwork:
                 self._initialised.add(name)
 
     def save(self, prefix, with_slots=True):
-        """Writes a checkpoint by Slim's Saver, after one RMSProp step if asked."""
+        """Writes a TF1 checkpoint, after an RMSProp step if `with_slots`."""
         with self._graph.as_default():
             if with_slots:
                 self._take_step()

@@ -1,4 +1,6 @@
-"""Recalibrated statistics against those of all images pooled."""
+"""Recalibrated statistics equal those of all images together."""
+
+from __future__ import annotations
 
 import numpy as np
 import pytest
@@ -27,7 +29,7 @@ def statistics(trunk):
     ]
 
 
-def test_pooled_moments_are_those_of_everything_at_once():
+def test_pooled_moments_equal_those_of_a_single_batch():
     rng = np.random.default_rng(0)
     parts = [rng.normal(m, 1 + m, (n, 3, 4, 5)) for m, n in [(0, 2), (7, 1), (3, 6)]]
     moments = PooledMoments()
@@ -38,7 +40,7 @@ def test_pooled_moments_are_those_of_everything_at_once():
     np.testing.assert_allclose(moments.variance, everything.var((0, 1, 2)), rtol=1e-5)
 
 
-def test_one_batch_gives_its_own_statistics_everywhere():
+def test_a_single_batch_gives_its_own_statistics():
     """After recalibration on a batch, inference on it equals training mode."""
     trunk = Trunk(TrunkConfig("tiny"))
     batch = images(8)
@@ -57,7 +59,7 @@ def test_first_layer_pools_over_unequal_batches():
     np.testing.assert_allclose(pieces.moving_variance, root.var((0, 1, 2)), rtol=1e-4)
 
 
-def test_weights_stay_and_observers_go():
+def test_weights_stay_and_observers_are_removed():
     trunk = Trunk(TrunkConfig("tiny"))
     before = [variable.numpy() for variable in trunk.trainable_variables]
     recalibrate_batch_norm(trunk, [images(2)])
@@ -66,7 +68,7 @@ def test_weights_stay_and_observers_go():
     assert all(layer.observer is None for layer in norms(trunk))
 
 
-def test_saves_a_random_trunk_whose_statistics_explode():
+def test_activations_of_a_random_trunk_no_longer_explode():
     keras.utils.set_random_seed(0)
     trunk = Trunk(TrunkConfig("50"))
     batch = images(4, size=32)
@@ -76,7 +78,7 @@ def test_saves_a_random_trunk_whose_statistics_explode():
     assert 0.1 < after < before / 5
 
 
-def test_block4_is_measured_on_what_the_trunk_feeds_it():
+def test_block4_is_recalibrated_on_the_trunks_output():
     trunk = Trunk(TrunkConfig("tiny"))
     block4 = Block4(trunk.config)
     batch = images(6)
@@ -94,7 +96,7 @@ def test_block4_is_measured_on_what_the_trunk_feeds_it():
     ("batches", "message"),
     [([], "no images"), ([np.full((2, 32, 32, 3), np.nan, np.float32)], "not finite")],
 )
-def test_failure_leaves_the_statistics(batches, message):
+def test_a_failure_keeps_the_old_statistics(batches, message):
     trunk = Trunk(TrunkConfig("tiny"))
     before = statistics(trunk)
     with pytest.raises(UserError, match=message):

@@ -1,4 +1,6 @@
-"""Convolutions and their weight decay against TensorFlow's own operations."""
+"""Convolutions and their weight decay equal TensorFlow's own operations."""
+
+from __future__ import annotations
 
 import numpy as np
 import pytest
@@ -37,7 +39,7 @@ def test_atrous_convolution_of_unknown_size():
 
 @pytest.mark.parametrize("size", [7, 8])
 @pytest.mark.parametrize("kernel_size", [1, 3, 7])
-def test_strided_convolution_is_a_subsampled_one(size, kernel_size):
+def test_strided_convolution_equals_a_subsampled_convolution(size, kernel_size):
     conv = Conv2D(4, kernel_size)
     inputs = tensor(2, size, size, 3)
     expected = conv(inputs)[:, ::2, ::2]

@@ -1,4 +1,6 @@
-"""Units against Slim's definitions, and what heads rely on."""
+"""Residual units follow Slim's definition, and their properties in heads."""
+
+from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
@@ -29,7 +31,7 @@ def test_projection_shortcut_reads_the_pre_activation():
     np.testing.assert_allclose(unit(inputs), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_biases_are_where_slim_has_them():
+def test_the_same_layers_have_biases_as_in_slim():
     unit = ResidualUnit(4, 2)
     unit(tensor(1, 4, 4, 6))
     biased = {

@@ -1,5 +1,7 @@
 """Shapes, sizes, strides, phases and equation (1) of the trunk."""
 
+from __future__ import annotations
+
 import json
 import os
 import pathlib
@@ -15,9 +17,9 @@ from selfsup.trunk.resnet_v2 import DEPTHS, Trunk, TrunkConfig
 
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "resnet_v2_101.json"
 REGENERATE = (
-    "the variables of depth 101 changed; if that is meant, regenerate with "
-    "REGENERATE_GOLDEN=1 python -m pytest tests/trunk/test_resnet_v2.py -k golden "
-    "and say so: published exports stop loading"
+    "the variables of depth 101 changed, so published exports cannot be loaded any "
+    "more; if this is intended, document it and regenerate the file with "
+    "REGENERATE_GOLDEN=1 python -m pytest tests/trunk/test_resnet_v2.py -k golden"
 )
 
 
@@ -26,7 +28,7 @@ def images(*shape, seed=0):
 
 
 def trained(config, seed=0):
-    """A trunk whose statistics, scales and biases are not the initial ones."""
+    """A trunk with random statistics, scales and biases."""
     keras.utils.set_random_seed(seed)
     trunk = Trunk(config)
     rng = np.random.default_rng(seed)
@@ -74,15 +76,15 @@ def test_parameter_counts(full, tiny):
 
 
 def test_golden_variables(full):
-    found = {
+    shapes = {
         variable.name: variable.shape.as_list()
         for part in full.values()
         for variable in part.variables
     }
     if os.environ.get("REGENERATE_GOLDEN"):
-        rows = (f" {json.dumps(name)}: {shape}" for name, shape in found.items())
+        rows = (f" {json.dumps(name)}: {shape}" for name, shape in shapes.items())
         GOLDEN.write_text("{\n" + ",\n".join(rows) + "\n}\n")
-    assert found == json.loads(GOLDEN.read_text()), REGENERATE
+    assert shapes == json.loads(GOLDEN.read_text()), REGENERATE
 
 
 @pytest.mark.parametrize("output_stride", [8, 16, 32])
@@ -94,14 +96,14 @@ def test_output_size(tiny, size, output_stride):
     assert outputs.dtype == tf.float32
 
 
-def test_stride_is_the_configs_unless_the_call_says(tiny):
+def test_a_call_overrides_the_output_stride_of_the_config(tiny):
     batch = images(1, 64, 64)
     other = twin(tiny, output_stride=16)
     np.testing.assert_array_equal(other(batch), tiny(batch, output_stride=16))
 
 
 def gradients_and_statistics(trunk, batch, unit_weights=None):
-    """Training outputs, all gradients, and the moving statistics behind the step."""
+    """Training outputs, all gradients, and the moving statistics after the step."""
     with tf.GradientTape() as tape:
         outputs = trunk(batch, training=True, unit_weights=unit_weights)
         loss = tf.reduce_sum(tf.sin(outputs))
@@ -110,37 +112,37 @@ def gradients_and_statistics(trunk, batch, unit_weights=None):
 
 
 @pytest.mark.parametrize("size", [(64, 96), (96, 80), (72, 64)])
-def test_phases_equal_dilation(size):
-    """Sizes 8x12, 12x10 and 9x8 at stride 8: by phases, by phases, dilated."""
-    ours = trained(TrunkConfig("tiny"))
-    plain = twin(ours, phases=False)
+def test_space_to_batch_equals_atrous_convolution(size):
+    """At stride 8, sizes 8x12 and 12x10 use space-to-batch, and 9x8 does not."""
+    dense = trained(TrunkConfig("tiny"))
+    atrous = twin(dense, phases=False)
     batch = images(2, *size)
-    np.testing.assert_allclose(ours(batch), plain(batch), rtol=1e-4, atol=1e-4)
-    results = gradients_and_statistics(ours, batch)
-    expected = gradients_and_statistics(plain, batch)
+    np.testing.assert_allclose(dense(batch), atrous(batch), rtol=1e-4, atol=1e-4)
+    results = gradients_and_statistics(dense, batch)
+    expected = gradients_and_statistics(atrous, batch)
     largest = max(np.max(np.abs(value)) for value in expected)
     for left, right in zip(results, expected):
-        # Biases ahead of a normalisation have a gradient of zero but for rounding.
+        # The gradient of a bias before a normalisation is zero up to rounding.
         tolerance = max(2e-4 * np.max(np.abs(right)), 1e-5 * largest)
         np.testing.assert_allclose(left, right, rtol=0, atol=tolerance)
 
 
-def test_block4_phases_equal_dilation():
+def test_space_to_batch_of_block4_equals_atrous_convolution():
     config = TrunkConfig("tiny")
     keras.utils.set_random_seed(0)
-    ours, plain = Block4(config), Block4(TrunkConfig("tiny", phases=False))
-    plain.set_weights(ours.get_weights())
+    dense, atrous = Block4(config), Block4(TrunkConfig("tiny", phases=False))
+    atrous.set_weights(dense.get_weights())
     features = tf.random.stateless_normal([2, 8, 12, 192], [0, 1])
     for output_stride in (8, 16, 32):
         np.testing.assert_allclose(
-            ours(features, training=True, output_stride=output_stride),
-            plain(features, training=True, output_stride=output_stride),
+            dense(features, training=True, output_stride=output_stride),
+            atrous(features, training=True, output_stride=output_stride),
             atol=2e-4,
         )
 
 
 @pytest.mark.parametrize("size", [(64, 64), (61, 43)])
-def test_unit_weights_mix_raw_unit_outputs(tiny, size):
+def test_unit_weights_combine_raw_unit_outputs(tiny, size):
     batch = images(2, *size)
     weights = np.random.default_rng(1).normal(size=tiny.num_units).astype(np.float32)
     units = tiny.unit_outputs(batch)
@@ -150,7 +152,7 @@ def test_unit_weights_mix_raw_unit_outputs(tiny, size):
     np.testing.assert_array_equal(units[-1], tiny(batch))
 
 
-def test_mixing_is_differentiable_in_weights_and_trunk(tiny):
+def test_combination_is_differentiable_in_weights_and_trunk(tiny):
     batch = images(2, 48, 48)
     weights = tf.Variable(tf.fill([tiny.num_units], 0.3))
     kernels = [unit.conv2.kernel for unit in tiny.block3]
@@ -162,7 +164,7 @@ def test_mixing_is_differentiable_in_weights_and_trunk(tiny):
     assert all(np.any(gradient) for gradient in by_kernel)
 
 
-def test_mixing_is_refused_at_stride_32(tiny):
+def test_combination_is_refused_at_stride_32(tiny):
     with pytest.raises(UserError, match="cannot be combined at output stride 32"):
         tiny(images(1, 64, 64), output_stride=32, unit_weights=tf.ones([5]))
 

@@ -1,4 +1,6 @@
-"""Our network against TF-Slim's, with the same random weights and statistics."""
+"""The network equals TF-Slim's with the same random weights and statistics."""
+
+from __future__ import annotations
 
 import numpy as np
 import pytest
@@ -24,11 +26,11 @@ def images(size, batch=2):
     return np.random.default_rng(1).random((batch, *size, 3), np.float32)
 
 
-def relative_error(ours, theirs):
-    return np.max(np.abs(ours - theirs)) / np.max(np.abs(theirs))
+def relative_error(outputs, expected):
+    return np.max(np.abs(outputs - expected)) / np.max(np.abs(expected))
 
 
-def run_ours(network, batch, output_stride, training=False):
+def run(network, batch, output_stride, training=False):
     trunk, block4, logits = network
     arguments = {"training": training, "output_stride": output_stride}
     block3 = trunk(batch, **arguments)
@@ -36,10 +38,10 @@ def run_ours(network, batch, output_stride, training=False):
     return {"block3": block3, "block4": features, "logits": logits(features)}
 
 
-def assert_same(ours, theirs):
-    for key, value in theirs.items():
-        assert ours[key].shape == value.shape, key
-        assert relative_error(ours[key].numpy(), value) < 1e-4, key
+def assert_same(outputs, expected):
+    for key, value in expected.items():
+        assert outputs[key].shape == value.shape, key
+        assert relative_error(outputs[key].numpy(), value) < 1e-4, key
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -72,40 +74,40 @@ def network(checkpoint):
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
 def test_equals_slim(slim, network, size, output_stride):
     batch = images(size)
-    theirs = slim.run(batch, output_stride)
-    assert_same(run_ours(network, batch, output_stride), theirs)
+    expected = slim.run(batch, output_stride)
+    assert_same(run(network, batch, output_stride), expected)
 
 
 @pytest.mark.parametrize("output_stride", [8, 32])
 def test_equals_slim_on_batch_statistics(slim, network, output_stride):
     batch = images((64, 64), batch=3)
-    theirs = slim.run(batch, output_stride, training=True)
+    expected = slim.run(batch, output_stride, training=True)
     before = [part.get_weights() for part in network]
-    ours = run_ours(network, batch, output_stride, training=True)
+    outputs = run(network, batch, output_stride, training=True)
     for part, weights in zip(network, before):
         part.set_weights(weights)
-    assert_same(ours, theirs)
+    assert_same(outputs, expected)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("depth", ["50", "101", "152"])
 def test_equals_slim_in_full(tmp_path, depth):
-    network = getattr(slim_reference.resnet_v2, f"resnet_v2_{depth}")
-    with slim_reference.SlimNetwork(network, CLASSES) as slim:
-        ours = build(depth)
+    slim_network = getattr(slim_reference.resnet_v2, f"resnet_v2_{depth}")
+    with slim_reference.SlimNetwork(slim_network, CLASSES) as slim:
+        network = build(depth)
         slim.run(images((32, 32)), 8)
-        slim_checkpoint.import_checkpoint(slim.save(tmp_path / "full.ckpt"), *ours)
+        slim_checkpoint.import_checkpoint(slim.save(tmp_path / "full.ckpt"), *network)
         for size, output_stride in [((96, 96), 8), ((97, 95), 16), ((97, 95), 32)]:
             batch = images(size)
-            theirs = slim.run(batch, output_stride)
-            assert_same(run_ours(ours, batch, output_stride), theirs)
+            expected = slim.run(batch, output_stride)
+            assert_same(run(network, batch, output_stride), expected)
 
 
-def test_imports_the_trunk_alone(checkpoint, network):
+def test_imports_only_the_trunk(checkpoint, network):
     trunk = Trunk(TrunkConfig("shallow"))
     slim_checkpoint.import_checkpoint(checkpoint, trunk)
-    for ours, expected in zip(trunk.variables, network[0].variables):
-        np.testing.assert_array_equal(ours, expected)
+    for variable, expected in zip(trunk.variables, network[0].variables):
+        np.testing.assert_array_equal(variable, expected)
 
 
 def test_reads_the_number_of_classes(checkpoint):
@@ -113,7 +115,7 @@ def test_reads_the_number_of_classes(checkpoint):
 
 
 def rewrite(checkpoint, prefix, change):
-    """Writes a copy of a checkpoint whose dict of values went through `change`."""
+    """Writes a copy of a checkpoint with `change` applied to its dict of values."""
     reader = tf.train.load_checkpoint(checkpoint)
     names = reader.get_variable_to_shape_map()
     values = change({name: reader.get_tensor(name) for name in names})
@@ -149,7 +151,9 @@ def rewrite(checkpoint, prefix, change):
     ],
     ids=["missing", "unknown", "outside the scope", "shape", "foreign"],
 )
-def test_refuses_and_names_what_does_not_match(checkpoint, tmp_path, change, expected):
+def test_weights_that_do_not_match_are_refused_and_named(
+    checkpoint, tmp_path, change, expected
+):
     broken = rewrite(checkpoint, tmp_path / "broken.ckpt", change)
     trunk, block4, logits = build("shallow")
     before = trunk.conv1.kernel.numpy()
@@ -163,6 +167,6 @@ def test_another_depth_is_refused(checkpoint):
         slim_checkpoint.import_checkpoint(checkpoint, *build("50"))
 
 
-def test_no_checkpoint_is_a_user_error(tmp_path):
+def test_a_missing_checkpoint_is_a_user_error(tmp_path):
     with pytest.raises(UserError, match="no readable TensorFlow checkpoint"):
         slim_checkpoint.import_checkpoint(str(tmp_path / "none.ckpt"), *build("tiny"))
