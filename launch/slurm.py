@@ -51,11 +51,11 @@ def main(_: list[str]) -> int:
     placed = slurm.place(len(job.hosts), _PS.value, _WORKERS_PER_NODE.value)
     addresses = slurm.addresses(job.hosts, placed, _PORT.value)
     loopback.check(tf_config.Cluster(addresses, tf_config.CHIEF, 0), _LISTEN.value)
-    here = [task for task, node in placed.items() if node == job.here]
+    here = [task for task, node in placed.items() if node == job.node]
     listen = f"--listen={_LISTEN.value}"
     server = [sys.executable, "-m", "launch.server", listen]
     chief = [sys.executable, "-m", "launch.pretrain", listen, *_pretrain_flags]
-    print(f"{job.hosts[job.here]} runs {len(here)} of {len(placed)} processes")
+    print(f"{job.hosts[job.node]} runs {len(here)} of {len(placed)} processes")
     return local_cluster.MachineProcesses(addresses, here, server).run(chief)
 
 

@@ -1,1 +1,1 @@
-"""The training loop: one task a replica group (paper section 4)."""
+"""The training loop, with a replica group for each task (paper section 4)."""

@@ -104,6 +104,6 @@ def _check_devices(mode: str, devices: Mapping[str, Sequence[str]]) -> None:
     missing = [task for task, names in devices.items() if not names]
     if missing:
         raise UserError(
-            f"aggregation {mode!r}: each task needs at least one device of its own, but "
-            f"{', '.join(missing)} has none"
+            f"aggregation {mode!r}: each task needs at least one device; tasks without "
+            f"a device: {', '.join(missing)}"
         )

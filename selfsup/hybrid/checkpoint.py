@@ -22,6 +22,8 @@ STATE = "state.json"
 VARIABLES = "variables"
 # An object whose variables TensorFlow finds by the names of its attributes.
 Trackable = Union[tf.Module, tf.train.Checkpoint]
+# A JSON object.
+State = dict[str, Any]
 # What TensorFlow's reader raises on a damaged file; IndexError if the file is too short.
 _UNREADABLE = (OSError, ValueError, AssertionError, IndexError, tf.errors.OpError)
 _NAME = re.compile(r"^(checkpoint|snapshot)-(\d+)$")
@@ -95,9 +97,7 @@ class CheckpointStore:
             ) from error
         self._prune()
 
-    def restore(
-        self, name: str, trackable: Trackable, partial: bool = False
-    ) -> dict[str, Any]:
+    def restore(self, name: str, trackable: Trackable, partial: bool = False) -> State:
         """Reads checkpoint `name` into the variables of `trackable`.
 
         Args:
@@ -123,7 +123,7 @@ class CheckpointStore:
                 status.assert_consumed()
         return state
 
-    def read_state(self, name: str) -> dict[str, Any]:
+    def read_state(self, name: str) -> State:
         """Returns the state of checkpoint `name` without reading its variables.
 
         Raises:
@@ -132,7 +132,7 @@ class CheckpointStore:
         path = self.path(name)
         stored = os.path.join(path, STATE)
         with _damage_explained(path), open(stored, encoding="utf-8") as file:
-            state: dict[str, Any] = json.load(file)
+            state: State = json.load(file)
         return state
 
     def remove_partial(self) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, Callable, Protocol
+from typing import Callable, Protocol
 
 from selfsup.common.errors import UserError
 from selfsup.hybrid import turns
-from selfsup.hybrid.checkpoint import CheckpointStore, Trackable
+from selfsup.hybrid.checkpoint import CheckpointStore, State, Trackable
 from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.step import StepResult
 from selfsup.hybrid.step_counts import TaskProgress
@@ -180,7 +180,7 @@ class Engine:
     def _checkpoint_name(self) -> str:
         return f"checkpoint-{self.total_steps():09d}"
 
-    def _state(self) -> dict[str, Any]:
+    def _state(self) -> State:
         """Returns the JSON object that a checkpoint stores besides the variables."""
         groups = {name: group.counters() for name, group in self.groups.items()}
         return {

@@ -10,10 +10,10 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Callable
+from typing import Callable
 
 from selfsup.hybrid import executors, lost_device_log
-from selfsup.hybrid.checkpoint import CheckpointStore, Trackable
+from selfsup.hybrid.checkpoint import CheckpointStore, State, Trackable
 from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.device_pool import DevicePool
 from selfsup.hybrid.engine import AfterStep, Engine, StopRequest
@@ -258,7 +258,7 @@ class ParallelEngine(Engine):
             self.pause_seconds += time.monotonic() - start
         self._write(name, state)
 
-    def _write(self, name: str, state: dict[str, Any]) -> None:
+    def _write(self, name: str, state: State) -> None:
         with executors.isolated():
             self._store.save(name, self._host_copy.trackable, state)
 

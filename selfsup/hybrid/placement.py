@@ -45,7 +45,7 @@ def spread_over(devices: Sequence[str]) -> Iterator[dict[str, int]]:
 
 
 def local_cpu() -> str:
-    """Returns the full name of this process's CPU; it differs between roles in a cluster."""
+    """Returns the full name of this process's CPU, with its role in a cluster."""
     with tf.device("CPU:0"):
         return tf.zeros([]).device
 

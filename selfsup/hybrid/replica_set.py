@@ -23,8 +23,8 @@ class Contribution:
 
     Attributes:
       gradients: for each master variable its gradient, or None. The gradient of a
-        replica is multiplied by the replica's share of the examples, so the gradient of
-        all replicas is the sum of theirs.
+        replica is multiplied by the replica's share of the examples, so the sum over the
+        replicas is their mean.
       finite: bool scalar, whether gradients and minimised scalars are finite. Of a
         single replica: whether its minimised scalar is.
       logs: dict of scalars to log: the objective's, and for all replicas together

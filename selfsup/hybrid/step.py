@@ -75,8 +75,8 @@ class SynchronousStep:
           optimizer: `RMSProp` over `all_variables` of the tasks' workloads.
           generation: the generation of these replicas.
           current: int64 variable, the current generation of the group.
-          landed: int64 variable, counts the steps that were taken in the current
-            generation of their time, skipped steps included.
+          landed: int64 variable, counts the steps that were not too late for their
+            generation, skipped steps included.
         """
         self.generation = generation
         self.devices = tuple(
@@ -193,7 +193,7 @@ class SynchronousStep:
         )
 
     def _summed(self, contributions: Sequence[Contribution]) -> list[tf.Tensor | None]:
-        """Sums the tasks' gradients of each variable on its device; None if all are."""
+        """Sums the gradients of each variable on its device; None if no task has any."""
         parts: dict[tf.Variable, list[tf.Tensor]] = {
             variable.ref(): [] for variable in self._variables
         }

@@ -36,7 +36,11 @@ class Counters(TypedDict, total=False):
 
 
 class TaskProgress(Protocol):
-    """The progress of one task's training, whatever takes its steps."""
+    """The progress of the training of one task.
+
+    `StepCounts` is that of a task with one stepper, `WorkerGroups` with a stepper for each
+    worker.
+    """
 
     @property
     def workload(self) -> Workload:

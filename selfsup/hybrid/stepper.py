@@ -18,8 +18,8 @@ from selfsup.hybrid.workload import Workload
 class Stepper:
     """Takes the common steps of its tasks, with one generation of replicas at a time.
 
-    `rebuild` makes new replicas after a device failure, and thereby a new generation. A
-    step of an earlier generation changes nothing, however late it arrives.
+    `rebuild` makes new replicas after a device failure: a new generation. A step of an
+    earlier generation changes nothing, however late it arrives.
 
     Attributes:
       name: name of the stepper.

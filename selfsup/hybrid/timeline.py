@@ -29,9 +29,10 @@ _CLOCK_TRIALS = 9
 # arrived at the master variables; those of the slowest replica have arrived; the update
 # is applied and the chief has the results. Overlapping time counts for the earlier part.
 KINDS = ("start", "pull", "input", "compute", "push", "wait", "apply")
-# A step of a group: what tells it from other groups, beginning with its name.
+# Identifies a group: its name and its devices.
 Key = tuple[str, tuple[str, ...]]
-_Json = Union[str, float, dict[str, Union[str, int]]]
+# An event of the Trace Event Format.
+_Event = dict[str, Union[str, float, dict[str, Union[str, int]]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +180,9 @@ class Recorder:
         ]
         return [*(seconds - ahead for seconds in own), max(arrived)]
 
-    def _chrome_trace(self) -> dict[str, object]:
+    def _chrome_trace(
+        self,
+    ) -> dict[str, str | list[_Event] | dict[str, dict[str, dict[str, float]]]]:
         """Returns the JSON object of the Trace Event Format."""
         tasks = list(dict.fromkeys(span.task for span in self.spans))
         rows = list(dict.fromkeys((span.task, span.device) for span in self.spans))
@@ -212,7 +215,7 @@ class Recorder:
         }
 
 
-def _named(kind: str, process: int, thread: int, name: str) -> dict[str, _Json]:
+def _named(kind: str, process: int, thread: int, name: str) -> _Event:
     """Returns the event that names a process or thread."""
     return {
         "ph": "M",

@@ -1,4 +1,4 @@
-"""The three modes against what they are defined as, step by step, on logical CPUs."""
+"""Compares the three modes with their definitions, step by step, on logical CPUs."""
 
 import dataclasses
 
@@ -22,8 +22,8 @@ def _made(mode, devices, **options):
     return network, aggregation.MODES[mode](workloads, FULL_RATE, devices)
 
 
-def _assert_same(ours, theirs):
-    for variable, other in zip(ours, theirs):
+def _assert_same(actual, expected):
+    for variable, other in zip(actual, expected):
         np.testing.assert_allclose(
             variable.numpy(), other.numpy(), rtol=1e-4, atol=1e-6
         )
@@ -35,10 +35,10 @@ def _batch(task, step):
 
 
 def _summed_loss_steps(count):
-    """A network and its RMSProp after steps on the sum of the tasks' losses.
+    """Returns a network and its RMSProp after steps on the sum of the tasks' losses.
 
-    Written out on one device: one tape, one optimizer; the statistic moves by the sum
-    of what each task's batch alone would move it by.
+    On one device, with one tape and one optimizer. The statistic changes by the sum of
+    the changes that the tasks' batches would cause separately.
     """
     network = Network(TASKS)
     variables = [network.shared, *(network.heads[name] for name in TASKS)]
@@ -63,14 +63,14 @@ def _summed_loss_steps(count):
     ids=["three devices", "one device"],
 )
 def test_sync_equals_a_step_on_the_summed_loss_on_one_device(devices):
-    expected, its_optimizer = _summed_loss_steps(4)
+    expected, optimizer = _summed_loss_steps(4)
     network, made = _made("sync", devices)
     (joint,) = made.steppers
     results = [joint.advance() for _ in range(4)]
     assert [set(result.logs) for result in results] == [set(TASKS)] * 4
     _assert_same(network.trainable_variables, expected.trainable_variables)
     _assert_same([network.moving_mean], [expected.moving_mean])
-    _assert_same(made.optimizers["all"].variables, its_optimizer.variables)
+    _assert_same(made.optimizers["all"].variables, optimizer.variables)
     assert {name: group.steps for name, group in made.groups.items()} == {
         "a": 4,
         "bb": 4,
@@ -78,7 +78,7 @@ def test_sync_equals_a_step_on_the_summed_loss_on_one_device(devices):
 
 
 def test_sync_is_not_turns_of_the_tasks():
-    """Turns have an RMSProp each and see each other's update: the test above can fail."""
+    """Shows that the test above can fail: turns have two RMSProps and see updates."""
     expected, _ = _summed_loss_steps(4)
     network, made = _made("hybrid", {"a": ["/CPU:1"], "bb": ["/CPU:2"]})
     for _ in range(4):
@@ -87,7 +87,7 @@ def test_sync_is_not_turns_of_the_tasks():
     assert np.abs(network.shared.numpy() - expected.shared.numpy()).max() > 1e-3
 
 
-def test_a_sync_step_with_one_bad_task_leaves_no_trace():
+def test_a_sync_step_with_one_bad_task_changes_nothing():
     devices = {"a": ["/CPU:1"], "bb": ["/CPU:2"]}
     network = Network(TASKS)
     workloads = [
@@ -111,18 +111,18 @@ def test_with_one_worker_a_task_async_is_hybrid():
     networks, logs = [], []
     for mode in ("hybrid", "async"):
         network, made = _made(mode, devices)
-        assert [one.name for one in made.steppers] == list(TASKS)
+        assert [stepper.name for stepper in made.steppers] == list(TASKS)
         order = [0, 1, 1, 0, 0, 1]
         logs.append([made.steppers[index].advance().logs for index in order])
         networks.append(network)
         assert made.groups["a"].steps == 3 and made.groups["a"].examples == 3 * BATCH
     assert logs[0] == logs[1]
-    for ours, theirs in zip(networks[0].variables, networks[1].variables):
-        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    for first, second in zip(networks[0].variables, networks[1].variables):
+        np.testing.assert_array_equal(first.numpy(), second.numpy())
 
 
 def _applications(parts):
-    """The network after RMSProp of one task's slots, applied once to each part."""
+    """Returns a network and its RMSProp after applying the gradient of each part."""
     network = Network(TASKS)
     variables = [network.shared, network.heads["a"]]
     optimizer = RMSProp(variables)
@@ -135,36 +135,36 @@ def _applications(parts):
 
 @pytest.mark.parametrize("mode", ["hybrid", "async"])
 def test_two_workers_are_one_application_or_two_of_half_the_batch(mode):
-    """All in which the modes differ: the same halves, averaged or one by one.
+    """The modes differ in this only: they apply the mean of the halves, or each half.
 
-    In async the second half's gradient is of the values that the first one left, and
-    slots and statistics move twice.
+    In async, the gradient of the second half is taken after the update by the first,
+    and slots and statistics change twice.
     """
     batches = [_batch("a", step) for step in range(3)]
     halves = [half for batch in batches for half in np.split(batch.numpy(), 2)]
-    expected, its_optimizer = _applications({"hybrid": batches, "async": halves}[mode])
+    expected, optimizer = _applications({"hybrid": batches, "async": halves}[mode])
     network, made = _made(mode, {"a": ["/CPU:1", "/CPU:2"], "bb": ["/CPU:3"]})
-    own = [one for one in made.steppers if one.tasks == ("a",)]
+    own = [stepper for stepper in made.steppers if stepper.tasks == ("a",)]
     for _ in range(3):
         for stepper in own:
             stepper.advance()
     group = made.groups["a"]
     assert (group.steps, group.examples) == (3 * len(own), 3 * BATCH)
     _assert_same(network.variables, expected.variables)
-    _assert_same(group.optimizer.variables, its_optimizer.variables)
+    _assert_same(group.optimizer.variables, optimizer.variables)
 
 
-def test_the_parts_of_async_workers_are_those_of_a_groups_replicas():
-    """Three workers on 4 examples take 2, 1 and 1, with seeds of their own."""
+def test_async_workers_take_the_parts_of_a_groups_replicas():
+    """Three workers on 4 examples take 2, 1 and 1, with different seeds."""
     made = _made("async", {"a": [f"/CPU:{i}" for i in (1, 2, 3)], "bb": ["/CPU:1"]})[1]
     workers = made.groups["a"].workers
-    assert [one.examples_per_step for one in workers] == [2, 1, 1]
-    assert len({one.workload.seed for one in workers}) == 3
-    assert [one.name for one in workers][1] == "a, worker 2 of 3"
+    assert [worker.examples_per_step for worker in workers] == [2, 1, 1]
+    assert len({worker.workload.seed for worker in workers}) == 3
+    assert workers[1].name == "a, worker 2 of 3"
     assert made.groups["a"].examples_per_step == BATCH / 3
 
 
-def test_async_counters_go_on_with_another_number_of_workers():
+def test_async_counters_are_restored_with_another_number_of_workers():
     three = {"a": [f"/CPU:{i}" for i in (1, 2, 3)], "bb": ["/CPU:1"]}
     group = _made("async", three)[1].groups["a"]
     workers = [
@@ -183,8 +183,8 @@ def test_async_counters_go_on_with_another_number_of_workers():
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
-def test_modes_that_need_devices_say_so(mode):
-    with pytest.raises(UserError, match=f"aggregation '{mode}': .* but a, bb has none"):
+def test_modes_that_need_devices_refuse_tasks_without(mode):
+    with pytest.raises(UserError, match=f"'{mode}'.* without a device: a, bb"):
         _made(mode, dict.fromkeys(TASKS, ()))
 
 
@@ -196,5 +196,5 @@ def test_sync_has_one_learning_rate():
         aggregation.synchronous(workloads, None, dict.fromkeys(TASKS, ("/CPU:1",)))
 
 
-def test_the_flag_offers_the_modes_there_are():
+def test_the_flag_offers_all_modes():
     assert set(assignment.AGGREGATIONS) == set(aggregation.MODES)

@@ -10,12 +10,12 @@ GPUS = tuple(f"/GPU:{index}" for index in range(5))
 TASKS = ("a", "b")
 
 
-def test_one_device_is_taken_in_turns():
+def test_tasks_take_turns_on_one_device():
     made = assign(TASKS, GPUS[:1], GPUS[:1])
     assert made.takes_turns and made == assignment.taking_turns(TASKS)
 
 
-def test_several_are_shared_out_evenly_and_all_of_them():
+def test_all_devices_are_distributed_evenly():
     made = assign(TASKS, GPUS, GPUS)
     assert made.groups == {"a": GPUS[:3], "b": GPUS[3:]}
     assert made.replicas == {"a": 3, "b": 2}
@@ -24,15 +24,15 @@ def test_several_are_shared_out_evenly_and_all_of_them():
     assert assign("abcd", many, many).replicas == dict.fromkeys("abcd", 16)
 
 
-def test_a_request_is_met_and_may_leave_devices_over():
+def test_a_request_is_met_and_may_leave_devices_unused():
     made = assign(TASKS, GPUS, GPUS, parse_request(["b:2", "a:1"]))
     assert made.groups == {"a": GPUS[:1], "b": GPUS[1:3]}
-    # Of one device for one task: a group, with a copy of the master.
+    # A request for the only device makes a group, with a copy of the master.
     assert assign(["a"], GPUS[:1], GPUS, {"a": 1}).groups == {"a": GPUS[:1]}
 
 
 @pytest.mark.parametrize(
-    ("texts", "told"),
+    ("texts", "message"),
     [
         (["a:4", "b:2"], r"4 \+ 2 = 6 devices are requested, but only 5"),
         (["a:1"], "no devices are given for b"),
@@ -42,13 +42,13 @@ def test_a_request_is_met_and_may_leave_devices_over():
         (["a:1", "a:2"], "the task a occurs twice"),
     ],
 )
-def test_impossible_requests_are_refused_with_the_arithmetic(texts, told):
-    with pytest.raises(UserError, match=told):
+def test_impossible_requests_are_refused_with_the_numbers(texts, message):
+    with pytest.raises(UserError, match=message):
         assign(TASKS, GPUS, GPUS, parse_request(texts))
 
 
 def test_too_few_devices_for_the_tasks():
-    with pytest.raises(UserError, match="3 tasks need a device each.*but 2 devices"):
+    with pytest.raises(UserError, match=r"3 tasks need a device each.*but 2 devices"):
         assign("abc", GPUS[:2], GPUS)
 
 

@@ -43,7 +43,7 @@ def test_no_checkpoint():
     assert CheckpointStore("/nonexistent").latest() is None
 
 
-def test_unknown_name_lists_those_there_are(tmp_path):
+def test_an_unknown_name_lists_the_existing_checkpoints(tmp_path):
     store = CheckpointStore(str(tmp_path))
     store.save("checkpoint-000000007", _trackable(3), {})
     with pytest.raises(UserError, match="checkpoint-000000007"):
@@ -62,7 +62,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path, suffix):
         store.restore("checkpoint-000000007", _trackable(0))
 
 
-def test_a_partial_write_is_no_checkpoint(tmp_path):
+def test_an_incomplete_checkpoint_is_ignored(tmp_path):
     store = CheckpointStore(str(tmp_path))
     store.save("checkpoint-000000001", _trackable(1), {})
     partial = tmp_path / ".checkpoint-000000002.partial"
@@ -83,7 +83,7 @@ _FULL_DISK = """
         return tf.train.Checkpoint(weights=tf.Variable(tf.ones([size])))
     store = CheckpointStore(sys.argv[1])
     store.save("checkpoint-000000001", trackable(1000), {"ok": True})
-    # A write past the limit fails like one on a full disk, without root.
+    # A write beyond the limit fails like a write to a full disk, without root.
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
     try:
@@ -93,7 +93,7 @@ _FULL_DISK = """
 """
 
 
-def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path):
+def test_a_full_disk_leaves_the_last_checkpoint_complete(tmp_path):
     output = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(_FULL_DISK), str(tmp_path), os.getcwd()],
         stdout=subprocess.PIPE,

@@ -13,9 +13,9 @@ def test_no_threshold_no_snapshot():
     assert cost_clock.CostClock({"a": 2.0}).snapshots({"a": 10**6}) == 0
 
 
-def test_calibration_takes_the_fastest_step_and_then_holds_it():
+def test_calibration_takes_the_fastest_step_and_then_keeps_it():
     clock = cost_clock.CostClock({})
-    # The first holds tracing; a congested one later must not change the constant.
+    # The first includes tracing; later steps must not change the constant.
     for seconds in [0.001, 3.0, 2.0, 5.0, 2.5, 4.0, 0.5, 9.0]:
         clock.observe("a", seconds)
     assert clock.step_costs == {"a": 2.0}

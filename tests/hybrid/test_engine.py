@@ -29,11 +29,11 @@ def test_counters_add_up_and_the_loss_falls(tmp_path):
     losses = _losses(run)
     assert run.steps() == {"a": 60, "bb": 30}
     assert run.total_steps() == len(losses) == 90
-    of_a = [loss for name, loss in losses if name == "a"]
-    assert np.mean(of_a[-10:]) < 0.7 * np.mean(of_a[:10])
+    losses_of_task = [loss for name, loss in losses if name == "a"]
+    assert np.mean(losses_of_task[-10:]) < 0.7 * np.mean(losses_of_task[:10])
 
 
-def test_a_step_leaves_the_other_task_alone():
+def test_a_step_does_not_change_the_other_task():
     network = Network(("a", "bb"))
     made = groups(network)
     made["bb"].step()
@@ -47,7 +47,7 @@ def test_a_step_leaves_the_other_task_alone():
         np.testing.assert_array_equal(slot.numpy(), before)
 
 
-def test_resuming_gives_the_losses_of_not_stopping(tmp_path):
+def test_a_resumed_run_has_the_losses_of_an_uninterrupted_run(tmp_path):
     limits = {"a": 20, "bb": 10}
     _, straight = engine(tmp_path / "straight", limits)
     expected = _losses(straight)
@@ -58,7 +58,7 @@ def test_resuming_gives_the_losses_of_not_stopping(tmp_path):
     assert losses + _losses(second) == expected
 
 
-def test_non_finite_steps_leave_no_trace_and_are_counted(tmp_path):
+def test_non_finite_steps_change_nothing_and_are_counted(tmp_path):
     network, run = engine(tmp_path, {"a": 3}, poisoned_steps=(3, 4))
     _losses(run)
     group = run.groups["a"]
@@ -75,7 +75,7 @@ def test_non_finite_steps_leave_no_trace_and_are_counted(tmp_path):
     assert np.any(network.shared.numpy() != before[0])
 
 
-def test_stand_ins_are_counted_and_go_on_with_a_checkpoint(tmp_path):
+def test_replacements_are_counted_and_stored_in_checkpoints(tmp_path):
     def run(limit):
         tags = tf.constant([-1, 2, 0, 2])
         _, made = engine(tmp_path, {"a": limit}, replacements=lambda inputs: tags)
@@ -109,13 +109,13 @@ def test_checkpoints_of_a_resumed_run_need_the_same_tasks(tmp_path):
 
 
 @pytest.mark.parametrize("left", ["", '{"groups": {"a"'])
-def test_a_run_is_told_of_a_damaged_checkpoint(tmp_path, left):
+def test_a_damaged_checkpoint_is_refused_with_a_remedy(tmp_path, left):
     _, run = engine(tmp_path, {"a": 1})
     _losses(run)
     (tmp_path / "checkpoint-000000001" / "state.json").write_text(left)
     _, again = engine(tmp_path, {"a": 2})
-    told = "checkpoint-000000001: cannot be restored .* resume from the previous"
-    with pytest.raises(UserError, match=told):
+    message = "checkpoint-000000001: cannot be restored .* resume from the previous"
+    with pytest.raises(UserError, match=message):
         again.resume()
 
 
@@ -126,7 +126,7 @@ def test_snapshots_at_multiples_of_the_cost(tmp_path):
     assert store.names("snapshot") == ["snapshot-001", "snapshot-002"]
     assert store.read_state("snapshot-001")["groups"]["a"]["steps"] == 4
     assert store.read_state("snapshot-002")["cost"] == 16.0
-    # Going on does not take the snapshots that were taken before.
+    # A resumed run does not take the snapshots again.
     _, more = engine(tmp_path, {"a": 11}, threshold=8.0, step_costs={"a": 2.0})
     more.resume()
     _losses(more)
@@ -183,7 +183,7 @@ def _read_until(process, steps):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_checkpoints_and_ends_well(tmp_path, number):
+def test_a_signal_writes_a_checkpoint_and_ends_the_run(tmp_path, number):
     process = _start(tmp_path)
     _read_until(process, 30)
     process.send_signal(number)
@@ -194,13 +194,13 @@ def test_a_signal_checkpoints_and_ends_well(tmp_path, number):
     assert store.read_state(store.latest())["total_steps"] == int(last.split()[-1])
 
 
-def test_kill_loses_at_most_the_interval(tmp_path):
+def test_a_killed_run_loses_at_most_the_checkpoint_interval(tmp_path):
     process = _start(tmp_path)
     seen = _read_until(process, 60)
     process.kill()
     process.wait()
     store = CheckpointStore(str(tmp_path))
-    # 0.1 s between checkpoints and at least 0.01 s a step, with room for a slow write.
+    # 0.1 s between checkpoints and at least 0.01 s per step, and time for a slow write.
     assert store.read_state(store.latest())["total_steps"] >= seen - 30
     _, run = engine(tmp_path, {"a": 10**6, "bb": 10**6})
     assert run.resume() == store.latest()

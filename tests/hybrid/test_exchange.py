@@ -1,4 +1,4 @@
-"""What travels between masters and replicas, and what replicas of one model share."""
+"""The transfer between masters and replicas, and the trace that replicas share."""
 
 import dataclasses
 
@@ -17,10 +17,10 @@ DEVICES = ["/CPU:1", "/CPU:2", "/CPU:3"]
 HOSTS = {"/CPU:1": "one", "/CPU:2": "two", "/CPU:3": "one"}
 
 
-def _group(devices, wire=None, **config):
+def _group(devices, transfer=None, **config):
     network = Network(("a",))
     made = dataclasses.replace(
-        workload(network, "a"), transfer=wire or TransferOptions()
+        workload(network, "a"), transfer=transfer or TransferOptions()
     )
     return network, Group(made, RMSPropConfig(**config), devices=devices)
 
@@ -29,8 +29,8 @@ def _rounded(values):
     return tf.cast(tf.cast(values, tf.bfloat16), tf.float32)
 
 
-def test_bfloat16_rounds_what_is_pulled_and_pushed_and_nothing_else():
-    """Against the step written out: rounded weights, rounded shares of gradients."""
+def test_bfloat16_rounds_only_what_is_pulled_and_pushed():
+    """Compares with a step at rounded weights with rounded shares of gradients."""
     network, group = _group(DEVICES[:2], TransferOptions(BFLOAT16), decay=0.0)
     before = [network.shared.numpy(), network.heads["a"].numpy()]
     group.step()
@@ -62,28 +62,30 @@ def test_bfloat16_is_within_its_rounding_of_the_exact_step():
         slots.append((roots, logs["loss"]))
     (exact, loss), (rounded, other_loss) = slots
     # 8 bits of mantissa: weights and gradients are each off by at most 2**-9.
-    for ours, theirs in zip(rounded, exact):
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=2**-6 * theirs.max())
+    for actual, expected in zip(rounded, exact):
+        tolerance = 2**-6 * expected.max()
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance)
     assert other_loss == pytest.approx(loss, rel=2**-6)
 
 
 @pytest.mark.parametrize("dtype", [FLOAT32, BFLOAT16])
-def test_summing_in_the_host_changes_nothing_but_the_way(dtype):
-    """Devices 1 and 3 are a host: their sum is rounded once more where all are."""
+def test_summing_in_the_host_gives_the_same_step(dtype):
+    """Devices 1 and 3 are on one host, which rounds their sum once more."""
     networks = []
     for host_of in (None, HOSTS.get):
         network, group = _group(DEVICES, TransferOptions(dtype, host_of), epsilon=1.0)
         logs = [group.step() for _ in range(3)]
         networks.append((network, logs))
-    (plain, its_logs), (summed, logs) = networks
+    (plain, expected_logs), (summed, logs) = networks
     tolerance = 1e-6 if dtype == FLOAT32 else 2**-8
-    for ours, theirs in zip(summed.variables, plain.variables):
-        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), atol=tolerance)
-    assert logs[-1]["loss"] == pytest.approx(its_logs[-1]["loss"], rel=4 * tolerance)
+    for actual, expected in zip(summed.variables, plain.variables):
+        np.testing.assert_allclose(actual.numpy(), expected.numpy(), atol=tolerance)
+    loss = expected_logs[-1]["loss"]
+    assert logs[-1]["loss"] == pytest.approx(loss, rel=4 * tolerance)
 
 
 def test_a_host_pulls_once_and_pushes_once():
-    """In the graph: what crosses from the server to devices, and back."""
+    """Counts the tensors in the graph that pass between devices."""
     with tf.device("/CPU:0"):
         masters = [tf.Variable(tf.ones([2])), tf.Variable(tf.ones([3]))]
     hosts = TransferOptions(host_of=HOSTS.get).hosts(DEVICES)
@@ -107,7 +109,7 @@ def test_a_host_pulls_once_and_pushes_once():
         if op.device and tensor.device and op.device != tensor.device
     }
     ways = sorted((source, target) for source, target, _ in crossing)
-    # Two variables each: down to 1 and 2 and on from 1 to 3; back likewise.
+    # Two variables each: from the server to 1 and 2, from 1 to 3, and back.
     expected = [(0, 1), (0, 2), (1, 3), (3, 1), (1, 0), (2, 0)]
     assert ways == sorted(expected * 2)
     assert {t.deref().dtype for s, g, t in crossing} == {tf.bfloat16}
@@ -119,7 +121,7 @@ def _number(device):
 
 
 def _sharing(calls):
-    """A workload whose copies share one model; `calls` grows with each trace of it."""
+    """Returns a workload with one model for all replicas; `calls` grows with each trace."""
     network, pattern = Network(("a",)), Network(("a",))
     made = workload(network, "a")
 
@@ -145,11 +147,11 @@ def test_replicas_of_one_model_are_traced_once_for_each_batch_size():
         group.step()
     assert len(calls) == 2  # Parts of 2, 1 and 1.
     expected = Network(("a",))
-    alone = Group(workload(expected, "a"))
+    single = Group(workload(expected, "a"))
     for _ in range(3):
-        alone.step()
-    for ours, theirs in zip(network.variables, expected.variables):
-        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-4, atol=1e-6)
+        single.step()
+    for actual, other in zip(network.variables, expected.variables):
+        np.testing.assert_allclose(actual.numpy(), other.numpy(), rtol=1e-4, atol=1e-6)
 
 
 def test_a_new_generation_traces_only_what_is_new():

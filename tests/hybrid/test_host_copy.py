@@ -1,4 +1,4 @@
-"""A copy of all variables: of the same shape as what it was made from."""
+"""A copy of all variables has the structure of the original."""
 
 import mock_tasks
 import numpy as np
@@ -14,7 +14,7 @@ NAME = "checkpoint-000000001"
 
 
 def _original(value):
-    """Lists, dicts, Keras layers, integers, a variable found by two ways, and a cycle."""
+    """Returns lists, dicts, Keras layers, integers, a variable with two paths, a cycle."""
     network = mock_tasks.Network(("a", "bb"))
     dense = keras.layers.Dense(3)
     dense.build([None, 2])
@@ -30,8 +30,8 @@ def _original(value):
 
 
 def _variables(root):
-    found = tf.train.TrackableView(root).descendants()
-    return [one for one in found if isinstance(one, tf.Variable)]
+    below = tf.train.TrackableView(root).descendants()
+    return [each for each in below if isinstance(each, tf.Variable)]
 
 
 def _values(root):
@@ -50,11 +50,11 @@ def test_it_holds_the_values_of_the_last_update():
     assert len(_variables(copy.trackable)) == len(_variables(original))
 
 
-@pytest.mark.parametrize("of_the_copy", [True, False])
-def test_a_checkpoint_of_either_restores_the_other(tmp_path, of_the_copy):
+@pytest.mark.parametrize("write_copy", [True, False])
+def test_a_checkpoint_of_either_restores_the_other(tmp_path, write_copy):
     store = CheckpointStore(str(tmp_path))
     writes, reads = _original(3), _original(0)
-    if of_the_copy:
+    if write_copy:
         copy = HostCopy(writes)
         copy.update()
         store.save(NAME, copy.trackable, {})

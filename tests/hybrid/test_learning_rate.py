@@ -1,4 +1,4 @@
-"""Learning rates that change along a run (paper section 6, ImageNet baseline)."""
+"""Learning rates that change during a run (paper section 6, ImageNet baseline)."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def test_the_rate_follows_the_steps_through_a_resume(tmp_path):
 
 @pytest.mark.parametrize("devices", [(), ("/CPU:1", "/CPU:2")])
 def test_the_rate_is_the_one_applied(devices):
-    """Without momentum, the distance that weights go is in proportion to it."""
+    """Without momentum, the change of the weights is proportional to the rate."""
     config = RMSPropConfig(momentum=0.0, warmup_steps=0)
 
     def moves(learning_rate):
@@ -69,8 +69,8 @@ def test_the_rate_is_the_one_applied(devices):
 
 
 @pytest.mark.parametrize("devices", [(), ("/CPU:1", "/CPU:2")])
-def test_the_first_steps_are_warmed_up_with_the_steps_of_the_group(devices):
-    """Against RMSProp at the full rate: the first update is a quarter of its length."""
+def test_the_first_steps_of_a_group_are_warmed_up(devices):
+    """The first of four steps changes the weights by a quarter of the full change."""
     moves = []
     for steps in (0, 4):
         network = Network(("a",))
@@ -90,8 +90,8 @@ def test_a_constant_rate_is_not_logged():
     assert "learning_rate" not in group.step()
 
 
-def test_a_checkpoint_from_before_there_was_a_warmup_goes_on_at_the_full_rate(tmp_path):
-    """The warm-up follows from the number of steps: checkpoints hold nothing of it."""
+def test_a_checkpoint_without_a_warmup_resumes_at_the_full_rate(tmp_path):
+    """The warm-up follows from the number of steps; checkpoints do not store it."""
     old, new = RMSPropConfig(warmup_steps=0), RMSPropConfig(warmup_steps=4)
     network, straight = engine(tmp_path / "straight", {"a": 9}, rmsprop_config=old)
     _run(straight)
@@ -111,7 +111,7 @@ def test_the_rate_of_the_step_is_named_when_gradients_stay_bad(tmp_path):
         _run(made)
 
 
-def test_one_step_for_all_tasks_has_one_rate():
+def test_tasks_that_step_together_need_one_rate():
     network = Network(("a", "bb"))
     made = [workload(network, name) for name in ("a", "bb")]
     other = workload(network, "bb", learning_rate=_halved_every_4)

@@ -1,4 +1,4 @@
-"""What is told of lost devices: a line on the terminal, the rest in a file."""
+"""The details of lost devices go to a file, not to the terminal."""
 
 import sys
 import types
@@ -37,7 +37,7 @@ def test_a_deleted_executors_error_goes_to_the_log(log, monkeypatch, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_file_is_made_with_the_first_text(log, capfd):
+def test_the_file_is_created_with_the_first_text(log, capfd):
     assert lost_device_log.path() == str(log)
     assert not log.exists()
     lost_device_log.write("worker 1 is gone\nand why")

@@ -1,4 +1,4 @@
-"""Groups side by side on logical CPU devices; lost devices are played by the input."""
+"""Groups side by side on logical CPU devices; the input simulates lost devices."""
 
 import threading
 import time
@@ -17,12 +17,12 @@ def test_counters_add_up_and_the_loss_falls(tmp_path):
     taken = run(engine)
     assert engine.steps() == {"a": 60, "bb": 40}
     assert [name for name, _ in taken].count("a") == 60 and len(taken) == 100
-    of_a = [loss for name, loss in taken if name == "a"]
-    assert np.mean(of_a[-10:]) < 0.7 * np.mean(of_a[:10])
+    losses_of_task = [loss for name, loss in taken if name == "a"]
+    assert np.mean(losses_of_task[-10:]) < 0.7 * np.mean(losses_of_task[:10])
 
 
 def test_a_slow_group_does_not_slow_the_other(tmp_path):
-    """The ratio of steps, in one run: b waits a tenth of a second for its input."""
+    """In one run, task bb waits a tenth of a second for each batch."""
     trouble = DeviceFaults()
     trouble.seconds["/CPU:3"] = 0.1
     _, engine, _ = parallel_engine(tmp_path, {"a": 200, "bb": 10_000}, trouble)
@@ -31,7 +31,7 @@ def test_a_slow_group_does_not_slow_the_other(tmp_path):
     assert engine.steps()["a"] >= 200 > 5 * engine.steps()["bb"]
 
 
-def test_a_run_goes_on_from_its_checkpoint(tmp_path):
+def test_a_run_resumes_from_its_checkpoint(tmp_path):
     first = parallel_engine(tmp_path, {"a": 20, "bb": 10})[1]
     run(first)
     _, second, _ = parallel_engine(tmp_path, {"a": 30, "bb": 12})
@@ -42,7 +42,7 @@ def test_a_run_goes_on_from_its_checkpoint(tmp_path):
 
 
 def test_a_threshold_that_the_last_steps_cross_gives_a_snapshot(tmp_path):
-    """All steps land before the loop looks for the first time, which ends it."""
+    """All steps are taken before the loop's first check, which ends it."""
     clock = CostClock({"a": 1.0, "bb": 1.0}, threshold=4.0)
     _, engine, _ = parallel_engine(tmp_path, {"a": 2, "bb": 2}, clock=clock)
 
@@ -58,8 +58,8 @@ def test_a_threshold_that_the_last_steps_cross_gives_a_snapshot(tmp_path):
     assert store.names() == ["checkpoint-000000004"]
 
 
-def test_checkpoints_are_of_a_moment_between_steps(tmp_path):
-    """No step lands while the variables are copied; they do while these are written."""
+def test_checkpoints_store_a_moment_between_steps(tmp_path):
+    """No step is applied while variables are copied; steps are while they are written."""
     network, engine, _ = parallel_engine(tmp_path, {"a": 4000, "bb": 4000})
     store, copy, copying, written = engine._store, engine._host_copy, [], []
 
@@ -88,29 +88,29 @@ def test_checkpoints_are_of_a_moment_between_steps(tmp_path):
     engine.clock.end, engine.clock.step_costs = 150.0, {"a": 1.0, "bb": 0.0}
     run(engine, checkpoint_seconds=0.2)
     assert len(copying) > 2 and not any(copying)
-    # The last is of the end, when nothing moves.
+    # No step is taken during the last write, at the end.
     assert len(written) > 1 and all(same and moved for same, moved in written[:-1])
     assert engine.pause_seconds >= 0.2 * len(written)
 
 
-def test_a_lost_replica_leaves_the_group_to_the_others(tmp_path):
+def test_a_group_continues_without_a_lost_replica(tmp_path):
     trouble = DeviceFaults()
 
-    def break_one(name):
+    def break_replica(name):
         if engine.steps()["a"] >= 10:
             trouble.broken.add("/CPU:2")
 
-    # Slow enough for what is to happen at its tenth step to happen before the last.
+    # Slow enough that the failure at the tenth step happens before the last step.
     trouble.seconds["/CPU:1"] = 0.02
     _, engine, lines = parallel_engine(tmp_path, {"a": 60, "bb": 60}, trouble)
-    taken = run(engine, after_step=break_one)
+    taken = run(engine, after_step=break_replica)
     assert engine.steps() == {"a": 60, "bb": 60} and len(taken) == 120
     assert engine.groups["a"].devices == ("/CPU:1",)
     assert engine.groups["bb"].generation == 0 and engine.device_failures == 1
     assert any("continues on /CPU:1; 1 of" in line for line in lines)
 
 
-def test_a_group_without_devices_waits_for_one_and_says_so(tmp_path):
+def test_a_group_without_devices_waits_for_a_device(tmp_path):
     trouble, steps_of_b = DeviceFaults(), []
 
     def break_all(name):
@@ -118,7 +118,7 @@ def test_a_group_without_devices_waits_for_one_and_says_so(tmp_path):
             trouble.broken.update(DEVICES["a"])
 
     def alive(devices):
-        """Asked now and then while a waits, whatever bb does."""
+        """Is called regularly while task a waits."""
         if any("waiting for a device" in line for line in lines):
             steps_of_b.append(engine.steps()["bb"])
             if len(steps_of_b) == 2:
@@ -135,8 +135,8 @@ def test_a_group_without_devices_waits_for_one_and_says_so(tmp_path):
     assert second > first or first == 400
 
 
-def test_a_hanging_step_is_given_up_and_does_not_land(tmp_path):
-    """The device hangs with a step under way; that step goes on long after, in vain."""
+def test_a_hanging_step_is_given_up_and_is_not_applied(tmp_path):
+    """A device hangs during a step; the step ends much later, without an effect."""
     trouble = DeviceFaults()
     released = threading.Event()
 
@@ -160,7 +160,7 @@ def test_a_hanging_step_is_given_up_and_does_not_land(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_device_that_answers_again_is_taken_back(tmp_path):
+def test_a_device_that_answers_again_is_used_again(tmp_path):
     trouble = DeviceFaults()
     trouble.seconds = {device: 0.02 for pair in DEVICES.values() for device in pair}
 
@@ -177,7 +177,7 @@ def test_a_device_that_answers_again_is_taken_back(tmp_path):
     assert engine.groups["a"].generation == 2
 
 
-def test_an_error_that_is_no_loss_ends_therun(tmp_path):
+def test_an_error_that_is_no_device_failure_ends_the_run(tmp_path):
     _, engine, _ = parallel_engine(tmp_path, {"a": 60, "bb": 60})
     engine._pool = LocalPool()
     engine._pool.is_device_failure = lambda error: False

@@ -5,7 +5,7 @@ from selfsup.hybrid.quota import Quota
 
 
 def test_takers_together_stop_at_the_limit():
-    """Eight threads: with steps under way counted, none begins one too many."""
+    """Eight threads; the quota counts steps under way, so no step exceeds the limit."""
     counters = types.SimpleNamespace(steps=0)
     quota = Quota(counters, 100)
     lock = threading.Lock()
@@ -26,9 +26,9 @@ def test_takers_together_stop_at_the_limit():
     assert counters.steps == 100
 
 
-def test_a_step_that_was_lost_is_left_to_another():
+def test_a_failed_step_is_left_to_another_taker():
     quota = Quota(types.SimpleNamespace(steps=4), 5)
-    assert quota.take("lost") and not quota.take("other")
+    assert quota.take("failed") and not quota.take("other")
     assert not quota.used_up
-    quota.give_back("lost")
+    quota.give_back("failed")
     assert quota.take("other")

@@ -14,7 +14,7 @@ DEVICES = [f"/CPU:{index}" for index in (1, 2, 3)]
 
 
 def _steps(count, devices, **options):
-    """A network after `count` steps of task "a", its group, and the steps' logs."""
+    """Takes `count` steps of task "a"; returns network, group and the steps' logs."""
     network = Network(("a", "bb"))
     group = Group(workload(network, "a", **options), devices=devices)
     return network, group, [group.step() for _ in range(count)]
@@ -22,14 +22,16 @@ def _steps(count, devices, **options):
 
 @pytest.mark.parametrize("replicas", [1, 2, 3])
 def test_replicas_on_parts_of_a_batch_equal_one_on_the_whole(replicas):
-    """Three replicas take 2, 1 and 1 of 4 examples: unequal parts weigh as they should."""
+    """Three replicas take 2, 1 and 1 of 4 examples, so parts have different weights."""
     whole, _, expected = _steps(5, ())
     parts, _, logs = _steps(5, DEVICES[:replicas])
-    for ours, theirs in zip(parts.trainable_variables, whole.trainable_variables):
-        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-5, atol=1e-6)
-    for ours, theirs in zip(logs, expected):
-        assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
-        assert ours["gradient_norm"] == pytest.approx(theirs["gradient_norm"], rel=1e-4)
+    for actual, other in zip(parts.trainable_variables, whole.trainable_variables):
+        np.testing.assert_allclose(actual.numpy(), other.numpy(), rtol=1e-5, atol=1e-6)
+    for actual, other in zip(logs, expected):
+        assert actual["loss"] == pytest.approx(other["loss"], rel=1e-5)
+        assert actual["gradient_norm"] == pytest.approx(
+            other["gradient_norm"], rel=1e-4
+        )
 
 
 def test_replicas_with_batches_of_their_own_count_all_their_examples():
@@ -45,23 +47,23 @@ def test_replicas_with_batches_of_their_own_count_all_their_examples():
     assert logs[0]["loss"] == pytest.approx(np.mean(losses), rel=1e-5)
 
 
-def test_examples_go_on_with_another_number_of_replicas():
+def test_examples_are_restored_with_another_number_of_replicas():
     _, group, _ = _steps(3, DEVICES[:2], own_batches=True)
     network = Network(("a",))
-    alone = Group(workload(network, "a"), devices=())
-    alone.restore(group.counters())
-    alone.step()
-    assert (alone.steps, alone.examples) == (4, 3 * 2 * BATCH + BATCH)
-    # Runs of version 0.1.0 did not count them: their replicas shared one batch.
-    alone.restore({"steps": 5, "skipped": 0})
-    assert alone.examples == 5 * BATCH
+    single = Group(workload(network, "a"), devices=())
+    single.restore(group.counters())
+    single.step()
+    assert (single.steps, single.examples) == (4, 3 * 2 * BATCH + BATCH)
+    # Version 0.1.0 did not store examples: its replicas shared one batch.
+    single.restore({"steps": 5, "skipped": 0})
+    assert single.examples == 5 * BATCH
 
 
 def test_the_learning_rate_follows_the_examples_of_all_replicas():
     seen = []
 
     def rate(examples):
-        tf.py_function(lambda one: seen.append(int(one)), [examples], [])
+        tf.py_function(lambda number: seen.append(int(number)), [examples], [])
         return tf.constant(0.01)
 
     _steps(3, DEVICES[:2], own_batches=True, learning_rate=rate)
@@ -77,7 +79,7 @@ def test_statistics_move_by_the_mean_of_the_replicas_moves():
     np.testing.assert_allclose(network.moving_mean.numpy(), 0.1 * mean, rtol=1e-5)
 
 
-def test_a_step_leaves_the_other_group_alone():
+def test_a_step_does_not_change_the_other_group():
     network = Network(("a", "bb"))
     made = groups(network, {"a": DEVICES[:2], "bb": DEVICES[2:]})
     made["bb"].step()
@@ -91,26 +93,26 @@ def test_a_step_leaves_the_other_group_alone():
         np.testing.assert_array_equal(slot.numpy(), value)
 
 
-def test_slots_are_those_of_a_lone_rmsprop():
-    """Group a's slots, after steps of b in between, from a's gradients alone."""
+def test_slots_equal_those_of_a_separate_rmsprop():
+    """The slots of group a depend on its gradients only, not on steps of group bb."""
     network = Network(("a", "bb"))
     made = groups(network, {"a": DEVICES[:2], "bb": DEVICES[2:]})
     variables = [network.shared, network.heads["a"]]
-    alone = RMSProp(variables)
+    expected = RMSProp(variables)
     for step in range(3):
         (batch,) = mock_tasks.batches("a", step * BATCH).take(1)
         with tf.GradientTape() as tape:
             total, _ = network.objective("a", batch, False)
         gradients = tape.gradient(total, variables)
-        for slot, gradient in zip(alone.mean_squares, gradients):
+        for slot, gradient in zip(expected.mean_squares, gradients):
             slot.assign(0.9 * slot + 0.1 * gradient**2)
         made["a"].step()
         made["bb"].step()
-    for ours, theirs in zip(made["a"].optimizer.mean_squares, alone.mean_squares):
-        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-4)
+    for actual, other in zip(made["a"].optimizer.mean_squares, expected.mean_squares):
+        np.testing.assert_allclose(actual.numpy(), other.numpy(), rtol=1e-4)
 
 
-def test_a_step_with_one_bad_replica_leaves_no_trace():
+def test_a_step_with_one_bad_replica_changes_nothing():
     network, group, _ = _steps(2, DEVICES[:2], poisoned_steps=(2,), poisoned=1)
     state = [*network.variables, *group.optimizer.variables]
     before = [variable.numpy() for variable in state]

@@ -6,7 +6,7 @@ from selfsup.hybrid import rmsprop
 
 
 def _loop_reference(weights, gradients, rate, config):
-    """RMSProp written out, one element after the other."""
+    """Computes RMSProp element by element."""
     weights = weights.copy()
     mean_square = np.full(weights.shape, config.initial_square)
     momentum = np.zeros(weights.shape)
@@ -41,7 +41,7 @@ def problem():
 
 
 @pytest.mark.parametrize("name", sorted(rmsprop.NAMED))
-def test_matches_the_update_written_out(problem, name):
+def test_matches_the_update_element_by_element(problem, name):
     weights, gradients = problem
     config = rmsprop.NAMED[name]
     expected = _loop_reference(weights, gradients, 0.01, config)
@@ -75,7 +75,7 @@ def test_scaling_the_loss_does_not_change_the_update(problem, factor):
     plain = _run(weights, gradients, 0.01, config)
     scaled = _run(weights, gradients * np.float32(factor), 0.01, config)
     np.testing.assert_allclose(scaled, plain, rtol=1e-4)
-    # Slim's epsilon of 1 is why that is not so there.
+    # This does not hold for Slim, because of its epsilon of 1.
     slim = _run(weights, gradients, 0.01, rmsprop.SLIM)
     slim_scaled = _run(weights, gradients * np.float32(factor), 0.01, rmsprop.SLIM)
     assert np.abs(slim_scaled - slim).max() > 1e-3
@@ -88,8 +88,8 @@ def test_the_warmup_rises_to_one_and_stays():
     assert float(rmsprop.SLIM.warmup(0)) == 1.0
 
 
-def test_the_first_update_is_a_small_part_of_the_rate():
-    """Without a warm-up it is 3.16 times the rate, whatever the gradient is."""
+def test_the_first_update_is_a_small_fraction_of_the_rate():
+    """Without a warm-up, it is 3.16 times the rate for any gradient."""
     lengths = []
     for config in (rmsprop.RMSPropConfig(warmup_steps=0), rmsprop.RMSPropConfig()):
         moved = _run(
@@ -100,7 +100,7 @@ def test_the_first_update_is_a_small_part_of_the_rate():
     np.testing.assert_allclose(lengths, [10**0.5, 10**0.5 / 20], rtol=1e-3)
 
 
-def test_a_variable_without_gradient_is_left_alone():
+def test_a_variable_without_gradient_does_not_change():
     used, unused = tf.Variable([1.0]), tf.Variable([2.0])
     optimizer = rmsprop.RMSProp([used, unused])
     optimizer.apply([used, unused], [tf.constant([3.0]), None], 0.1)

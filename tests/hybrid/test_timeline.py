@@ -15,7 +15,7 @@ SERVER = "/job:ps/replica:0/task:0/device:CPU:0"
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
-    """A recorder and its file after 10 steps of two replicas, and the network."""
+    """Returns a recorder and its file after 10 steps of two replicas, and the network."""
     path = tmp_path_factory.mktemp("timeline") / "trace.json"
     recorder = Recorder(3, str(path))
     network = Network(("a",))
@@ -26,7 +26,7 @@ def recorded(tmp_path_factory):
     return recorder, json.loads(path.read_text()), network
 
 
-def test_as_many_steps_as_asked_for_are_recorded_of_each_replica(recorded):
+def test_the_requested_number_of_steps_is_recorded_of_each_replica(recorded):
     recorder, _, _ = recorded
     replicas = [span for span in recorder.spans if span.device]
     for device in DEVICES:
@@ -36,7 +36,7 @@ def test_as_many_steps_as_asked_for_are_recorded_of_each_replica(recorded):
     assert recorder.is_done
 
 
-def test_the_parts_of_a_step_make_it_up(recorded):
+def test_the_parts_of_a_step_add_up_to_it(recorded):
     recorder, _, _ = recorded
     for whole in (span for span in recorder.spans if span.kind == "step"):
         for device in DEVICES:
@@ -62,16 +62,16 @@ def test_the_file_is_a_chrome_trace(recorded):
     assert list(trace["otherData"]["clocks"]) == list(recorder.clocks)
 
 
-def test_recorded_steps_are_steps_like_others(recorded):
+def test_recorded_steps_compute_the_same_as_other_steps(recorded):
     expected = Network(("a",))
     group = Group(workload(expected, "a"), devices=DEVICES)
     for _ in range(10):
         group.step()
-    for ours, theirs in zip(recorded[2].variables, expected.variables):
-        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    for actual, expected_variable in zip(recorded[2].variables, expected.variables):
+        np.testing.assert_array_equal(actual.numpy(), expected_variable.numpy())
 
 
-def test_times_of_other_machines_are_brought_to_the_chiefs_clock():
+def test_times_of_other_machines_are_converted_to_the_chiefs_clock():
     recorder = Recorder(1)
     ahead = {WORKER.format(0): 100.0, WORKER.format(1): -50.0, SERVER: 7.0}
     for host, seconds in ahead.items():
@@ -80,19 +80,26 @@ def test_times_of_other_machines_are_brought_to_the_chiefs_clock():
     # By the chief's clock: pulled at 2 and 3, arrived at 6 and 8.
     for index, (pulled, computed, arrived) in enumerate([(2, 5, 6), (3, 7, 8)]):
         host = WORKER.format(index)
-        at = {"began": 1, "fetched": 0, "pulled": pulled, "computed": computed}
-        own = {key: value + ahead[host] for key, value in at.items()}
+        times_of_chief = {
+            "began": 1,
+            "fetched": 0,
+            "pulled": pulled,
+            "computed": computed,
+        }
+        own = {key: value + ahead[host] for key, value in times_of_chief.items()}
         times["a", host] = {**own, "arrived": {SERVER: arrived + 7.0}}
     key = ("a",)
     while not recorder.wants(key):
         pass
     recorder.wants(key)
     recorder.add(key, 4, 0.0, 10.0, times)
-    found = {(span.device, span.kind): span.seconds for span in recorder.spans}
+    seconds_of_span = {
+        (span.device, span.kind): span.seconds for span in recorder.spans
+    }
     expected = [(1, 1, 0, 3, 1, 2, 2), (1, 2, 0, 4, 1, 0, 2)]
     for index, seconds in enumerate(expected):
-        ours = [found[WORKER.format(index), kind] for kind in KINDS]
-        assert ours == pytest.approx(seconds)
+        actual = [seconds_of_span[WORKER.format(index), kind] for kind in KINDS]
+        assert actual == pytest.approx(seconds)
 
 
 def test_a_group_without_replicas_has_its_steps_recorded():
@@ -107,6 +114,6 @@ def test_a_group_without_replicas_has_its_steps_recorded():
     ]
 
 
-def test_ones_own_clock_is_not_ahead():
+def test_the_own_clock_is_not_ahead():
     clock = read_clock("/CPU:1")
     assert abs(clock.ahead) <= clock.uncertainty + 1e-6

@@ -39,7 +39,7 @@ def test_a_finished_group_leaves_its_turns_to_the_others():
     assert _play({"a": 1.0, "b": 1.0}, {"a": 1, "b": 3}, 9) == list("abbb")
 
 
-def test_going_on_from_counters_takes_the_same_turns():
+def test_a_resumed_run_takes_the_same_turns():
     weights, limits = {"a": 2.0, "b": 1.0}, {"a": 40, "b": 20}
     order = _play(weights, limits, 60)
     for cut in (1, 7, 31):

@@ -99,7 +99,7 @@ def test_the_operators_environment_gives_each_pod_its_role():
                 len(cluster.devices("worker", "GPU")) == REPLICAS["Worker"]["replicas"]
             )
             loopback.check(cluster, "network")
-            with pytest.raises(UserError, match="--listen=network"):
+            with pytest.raises(UserError, match="listen=network"):
                 loopback.check(cluster, "loopback")
 
 

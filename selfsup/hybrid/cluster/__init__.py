@@ -1,1 +1,1 @@
-"""Processes of a cluster: who they are, how they start, which of them are lost."""
+"""The processes of a cluster: how they are described, started, watched and joined."""

@@ -1,8 +1,10 @@
-"""Keeps a listening TCP port to this machine.
+"""Restricts a listening TCP port to connections from this machine.
 
-TensorFlow's servers listen on all interfaces, whatever host their address names, and
-have no option for it.
+TensorFlow's servers listen on all network interfaces, even if their address names a
+loopback host, and have no option to change that.
 """
+
+from __future__ import annotations
 
 import contextlib
 import os
@@ -10,76 +12,83 @@ import socket
 import stat
 
 from selfsup.common.errors import UserError
-from selfsup.hybrid.cluster.tf_config import split_address
+from selfsup.hybrid.cluster.tf_config import Cluster, split_address
 
 LISTEN = ("loopback", "network")
 _HOSTS = ("localhost", "::1")
 
 
-def is_loopback(host):
-    """Whether a host of an address can only be this machine."""
+def is_loopback(host: str) -> bool:
+    """Returns whether the host of an address can only be this machine."""
     return host in _HOSTS or host.startswith("127.")
 
 
-def check(cluster, listen):
-    """Refuses to keep a port to this machine that others have to reach.
+def check(cluster: Cluster, listen: str) -> None:
+    """Checks that other machines do not have to reach a port restricted to this machine.
+
+    Args:
+      cluster: the `Cluster`.
+      listen: of `LISTEN`.
 
     Raises:
-      UserError: when an address of the cluster is not a loopback one and `listen` is
-        "loopback".
+      UserError: if `listen` is "loopback" and an address is not a loopback address.
     """
     for job, addresses in cluster.addresses.items():
         for address in addresses:
             if listen == "loopback" and not is_loopback(split_address(address)[0]):
                 raise UserError(
-                    f"{job} is at {address}, another machine or one that others "
-                    "reach, but --listen=loopback. TensorFlow's servers have no "
-                    "authentication: give --listen=network in a private network alone"
+                    f"{job} has the address {address}, which other machines can reach, "
+                    "but listen=loopback restricts it to this machine. Use "
+                    "listen=network, in a private network only: TensorFlow's servers "
+                    "have no authentication"
                 )
 
 
-def keep_to_loopback(port):
-    """Makes this process's listening sockets on `port` deaf to the network.
+def keep_to_loopback(port: int) -> None:
+    """Makes this process's listening sockets on `port` ignore the network.
 
-    Linux then takes only connections that come over its loopback interface: those of
-    this machine, to whichever of its addresses.
+    Linux then accepts only connections over its loopback interface, which are those of
+    this machine, to any of its addresses.
 
     Raises:
-      UserError: where the system cannot, as macOS or Linux before 5.7.
+      UserError: if no socket listens on the port, or the system cannot restrict it, such
+        as macOS, or Linux before 5.7.
     """
-    found = [one for one in _listening() if one.getsockname()[1] == port]
+    listening = _listening()
+    matching = [each for each in listening if each.getsockname()[1] == port]
     try:
-        for one in found:
-            option = socket.SO_BINDTODEVICE
-            one.setsockopt(socket.SOL_SOCKET, option, b"lo\0")
-        if not found:
-            raise OSError("its socket was not found")
+        for each in matching:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo\0")
+        if not matching:
+            raise OSError("no socket of this process listens there")
     except (OSError, AttributeError) as error:
         raise UserError(
-            f"port {port}: cannot be kept to this machine ({error}); --listen=network "
-            "lets the whole network reach it, which has to be a private one"
+            f"port {port}: cannot be restricted to this machine ({error}). Use "
+            "listen=network, in a private network only: all machines of the network "
+            "can then reach it"
         ) from error
     finally:
-        for one in found:
-            one.close()
+        for each in listening:
+            each.close()
 
 
-def _listening():
-    """This process's listening TCP sockets, as duplicates."""
-    found = []
+def _listening() -> list[socket.socket]:
+    """Returns duplicates of this process's listening TCP sockets."""
+    listening = []
     for name in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
-        # Files come and go meanwhile.
+        # Other threads may close files meanwhile.
         with contextlib.suppress(OSError):
             if not stat.S_ISSOCK(os.fstat(int(name)).st_mode):
                 continue
-            one = socket.socket(fileno=os.dup(int(name)))
-            if _listens(one):
-                found.append(one)
+            duplicate = socket.socket(fileno=os.dup(int(name)))
+            if _listens(duplicate):
+                listening.append(duplicate)
             else:
-                one.close()
-    return found
+                duplicate.close()
+    return listening
 
 
-def _listens(one):
-    inet = one.family in (socket.AF_INET, socket.AF_INET6)
-    return inet and one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
+def _listens(candidate: socket.socket) -> bool:
+    inet = candidate.family in (socket.AF_INET, socket.AF_INET6)
+    accepts = inet and candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    return accepts == 1

@@ -1,54 +1,59 @@
-"""Which processes of a cluster run where, in a job of the Slurm workload manager."""
+"""Places the processes of a cluster on the machines of a Slurm job."""
+
+from __future__ import annotations
 
 import dataclasses
 import os
 import subprocess
+from collections.abc import Mapping, Sequence
 
 from selfsup.common.errors import UserError
 from selfsup.hybrid.cluster import tf_config
-
-_MAX_PORT = 65535
+from selfsup.hybrid.cluster.tf_config import Role
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """The machines of a job step that has one task on each.
+    """The machines of a job step with one Slurm task per machine.
 
     Attributes:
-      hosts: their names, in Slurm's order.
-      here: index of this one.
+      hosts: names of the machines, in Slurm's order.
+      node: index of this machine among them.
     """
 
-    hosts: tuple
-    here: int
+    hosts: tuple[str, ...]
+    node: int
 
 
-def from_environment(environ=None):
-    """The `Job` that Slurm's variables describe.
+def from_environment(environ: Mapping[str, str] | None = None) -> Job:
+    """Reads the `Job` from Slurm's environment variables.
+
+    Args:
+      environ: environment variables; those of this process if None.
 
     Raises:
-      UserError: outside of a job step, or when it has not one task on each node.
+      UserError: outside of a job step, or if it does not have one task per machine.
     """
     environ = os.environ if environ is None else environ
     try:
-        nodes, here = environ["SLURM_JOB_NODELIST"], int(environ["SLURM_NODEID"])
+        nodes, node = environ["SLURM_JOB_NODELIST"], int(environ["SLURM_NODEID"])
         tasks = int(environ["SLURM_NTASKS"])
     except (KeyError, ValueError) as error:
         raise UserError(
-            f"not in a Slurm job step ({error}): launch.slurm is started by srun, see "
-            "launch/recipes/slurm.sh"
+            f"not in a Slurm job step ({error}). Start launch.slurm by srun, as "
+            "launch/recipes/slurm.sh does"
         ) from error
     hosts = _expand(nodes)
-    if tasks != len(hosts) or not 0 <= here < len(hosts):
+    if tasks != len(hosts) or not 0 <= node < len(hosts):
         raise UserError(
-            f"SLURM_NTASKS={tasks} on {len(hosts)} nodes, SLURM_NODEID={here}; expected "
-            "one task a node: srun --ntasks-per-node=1"
+            f"SLURM_NTASKS={tasks} on {len(hosts)} nodes, SLURM_NODEID={node}; expected "
+            "one task per node: srun --ntasks-per-node=1"
         )
-    return Job(hosts, here)
+    return Job(hosts, node)
 
 
-def _expand(nodes):
-    """Host names of Slurm's short form, such as "gpu[01-03,07]"."""
+def _expand(nodes: str) -> tuple[str, ...]:
+    """Expands Slurm's short form of host names, such as "gpu[01-03,07]"."""
     command = ["scontrol", "show", "hostnames", nodes]
     try:
         done = subprocess.run(
@@ -59,10 +64,19 @@ def _expand(nodes):
     return tuple(done.stdout.split())
 
 
-def place(nodes, servers, workers_per_node):
-    """{(job, index): node} of a cluster's processes; `node` counts from 0.
+def place(nodes: int, servers: int, workers_per_node: int) -> dict[Role, int]:
+    """Places the processes of a cluster on machines.
 
-    The chief is on the first node; parameter servers are dealt out to all of them.
+    The chief is on the first machine. The parameter servers are distributed over all
+    machines.
+
+    Args:
+      nodes: number of machines.
+      servers: number of parameter servers in total.
+      workers_per_node: number of workers on each machine.
+
+    Returns:
+      dict of the index of the machine by (job, index) of the process.
     """
     placed = {(tf_config.CHIEF, 0): 0}
     placed.update({(tf_config.SERVER, i): i % nodes for i in range(servers)})
@@ -71,23 +85,31 @@ def place(nodes, servers, workers_per_node):
     return placed
 
 
-def addresses(hosts, placed, port):
-    """Tuple of "host:port" by job, the same on all machines.
+def addresses(
+    hosts: Sequence[str], placed: Mapping[Role, int], port: int
+) -> dict[str, tuple[str, ...]]:
+    """Returns the addresses of all processes, the same on all machines.
 
-    Each process has a port of its own, from `port` upwards.
+    Args:
+      hosts: names of the machines.
+      placed: the result of `place`.
+      port: port of the first process; each further process has the next port.
+
+    Returns:
+      dict of "host:port" by job.
 
     Raises:
-      UserError: when ports run out.
+      UserError: if there are not enough ports above `port`.
     """
     last = port + len(placed) - 1
-    if last > _MAX_PORT:
+    if last > tf_config.MAX_PORT:
         raise UserError(
-            f"--port={port}: {len(placed)} processes need ports up to {last}; the last "
-            f"one is {_MAX_PORT}"
+            f"port {port}: {len(placed)} processes need ports up to {last}, but the "
+            f"highest port is {tf_config.MAX_PORT}"
         )
-    # A machine alone has no need to be reached by the others.
+    # On a single machine, no other machine needs to reach the processes.
     hosts = hosts if len(hosts) > 1 else ("127.0.0.1",)
-    found = {name: [] for name in tf_config.JOBS}
-    for number, ((name, _), node) in enumerate(placed.items()):
-        found[name].append(f"{hosts[node]}:{port + number}")
-    return {name: tuple(all_of_job) for name, all_of_job in found.items()}
+    by_job: dict[str, list[str]] = {job: [] for job in tf_config.JOBS}
+    for number, ((job, _), node) in enumerate(placed.items()):
+        by_job[job].append(f"{hosts[node]}:{port + number}")
+    return {job: tuple(listed) for job, listed in by_job.items()}

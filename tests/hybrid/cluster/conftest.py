@@ -18,7 +18,7 @@ def fork_server():
 
 @pytest.fixture
 def start_cluster(fork_server, tmp_path):
-    """(servers, workers) -> a `RealCluster`, ended with the test."""
+    """A function that starts a `RealCluster`; all of them end with the test."""
     made = []
 
     def start(servers=1, workers=3):
@@ -26,5 +26,5 @@ def start_cluster(fork_server, tmp_path):
         return made[-1]
 
     yield start
-    for one in made:
-        one.close()
+    for cluster in made:
+        cluster.close()

@@ -1,4 +1,4 @@
-"""Processes that share neither network nor disk: links that are cut, files unseen."""
+"""Processes that share neither network nor disk: cut links and invisible files."""
 
 import signal
 import time
@@ -13,7 +13,7 @@ GROUPS = {"a": [0, 1], "bb": [2]}
 
 @pytest.fixture(scope="module")
 def namespaces():
-    """A `ForkServer` that owns the network of its processes."""
+    """A `ForkServer` that controls the network of its processes."""
     reason = separate_network.why_not()
     if reason:
         pytest.skip(f"this machine lets us make no network namespaces: {reason}")
@@ -23,10 +23,10 @@ def namespaces():
 
 
 @pytest.mark.slow
-def test_a_worker_behind_a_cut_link_is_given_up_and_taken_back(namespaces, tmp_path):
-    """Longer than any retry of TCP's that would hide it, in the midst of its steps."""
+def test_a_worker_with_a_cut_link_is_given_up_and_used_again(namespaces, tmp_path):
+    """The link is cut during steps, for longer than TCP retries could hide."""
     apart = separate_network.SeparateNetwork(namespaces, tmp_path, "worker", 1)
-    cluster = RealCluster(namespaces, tmp_path, network=apart)
+    cluster = RealCluster(namespaces, tmp_path, separate_network=apart)
     try:
         chief = cluster.chief(GROUPS, step_seconds=10.0, probe_seconds=1.0)
         wait_for_steps(chief, STARTED, a=20, bb=20)
@@ -44,26 +44,26 @@ def test_a_worker_behind_a_cut_link_is_given_up_and_taken_back(namespaces, tmp_p
         chief.wait_for(both, 120)
         wait_for_steps(chief, a=20, bb=20)
         chief.send(signal.SIGTERM)
-        found = summary(chief)
-        assert found["steps"] == found["landed"]
-        assert len(found["devices"]["a"]) == 2 and found["generations"]["bb"] == 0
+        result = summary(chief)
+        assert result["steps"] == result["landed"]
+        assert len(result["devices"]["a"]) == 2 and result["generations"]["bb"] == 0
         assert "bb: lost" not in chief.text()
     finally:
         cluster.close()
         apart.close()
 
 
-def test_servers_need_not_see_the_chiefs_disk(namespaces, tmp_path):
+def test_servers_do_not_need_the_chiefs_disk(namespaces, tmp_path):
     cluster = RealCluster(namespaces, tmp_path, 2, 1, own_disks=True)
     try:
-        found = summary(cluster.chief({"a": [0]}, limits={"a": 30}), STARTED)
+        result = summary(cluster.chief({"a": [0]}, limits={"a": 30}), STARTED)
         (written,) = (tmp_path / "checkpoints").iterdir()
         again = cluster.chief({"a": [0]}, limits={"a": 40})
         assert summary(again, STARTED)["steps"] == {"a": 40}
         assert f"resumed {written.name}" in again.text()
     finally:
         cluster.close()
-    assert found["steps"] == found["landed"] == {"a": 30}
+    assert result["steps"] == result["landed"] == {"a": 30}
     assert {path.name for path in written.iterdir()} == {
         "state.json",
         "variables.index",

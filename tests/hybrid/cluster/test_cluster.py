@@ -1,4 +1,4 @@
-"""TF_CONFIG, who reaches a port, and where variables go."""
+"""TF_CONFIG, the restriction of ports, and the placement of variables."""
 
 import json
 import socket
@@ -20,12 +20,12 @@ ADDRESSES = {
 
 
 def test_a_configuration_is_read():
-    found = tf_config.parse(tf_config.to_json(ADDRESSES, "worker", 1))
-    assert found == tf_config.Cluster(ADDRESSES, "worker", 1)
-    device = found.devices("worker", "GPU")[1]
+    cluster = tf_config.parse(tf_config.to_json(ADDRESSES, "worker", 1))
+    assert cluster == tf_config.Cluster(ADDRESSES, "worker", 1)
+    device = cluster.devices("worker", "GPU")[1]
     assert device == "/job:worker/replica:0/task:1/device:GPU:0"
-    assert found.describe(device) == "worker 1 at 127.0.0.1:4"
-    assert found.address_of(device) == ("127.0.0.1", 4)
+    assert cluster.describe(device) == "worker 1 at 127.0.0.1:4"
+    assert cluster.address_of(device) == ("127.0.0.1", 4)
     assert tf_config.split_address("[::1]:5") == ("::1", 5)
     assert tf_config.from_environment({}) is None
 
@@ -48,7 +48,7 @@ def _config(jobs=None, task=None):
         '{"cluster": {"worker": {"0": "a:1"}}, "task": {"type": "worker", "index": 0}}',
     ],
 )
-def test_a_process_with_no_other_is_no_cluster(text):
+def test_a_single_process_is_no_cluster(text):
     assert tf_config.parse(text) is None
     assert tf_config.from_environment({"TF_CONFIG": text}) is None
 
@@ -85,8 +85,8 @@ def test_a_wrong_configuration_is_refused(text, message):
     assert message in str(error.value)
 
 
-def test_a_port_is_kept_to_this_machine():
-    """It still serves here; whether it is deaf to the network shows in its option."""
+def test_a_port_is_restricted_to_this_machine():
+    """It still accepts local connections; its socket option refuses the network."""
     with socket.socket() as server:
         server.bind(("0.0.0.0", 0))
         server.listen()
@@ -95,20 +95,22 @@ def test_a_port_is_kept_to_this_machine():
         bound = server.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16)
         assert bound.rstrip(b"\0") == b"lo"
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
-    with pytest.raises(UserError, match="not found"):
+    with pytest.raises(UserError, match="no socket"):
         loopback.keep_to_loopback(port)
 
 
 def test_other_machines_need_the_network():
     addresses = {**ADDRESSES, "ps": ("10.0.0.1:2",)}
-    with pytest.raises(UserError, match=r"ps is at 10.0.0.1:2.*--listen=network"):
+    with pytest.raises(
+        UserError, match=r"ps has the address 10.0.0.1:2.*listen=network"
+    ):
         loopback.check(tf_config.Cluster(addresses, "worker", 0), "loopback")
     loopback.check(tf_config.Cluster(addresses, "worker", 0), "network")
     loopback.check(tf_config.Cluster(ADDRESSES, "worker", 0), "loopback")
 
 
 def test_variables_are_spread_by_bytes():
-    """No server holds more than its share by more than the largest variable."""
+    """The servers hold equal numbers of bytes, except for the largest variable."""
     devices = [f"/CPU:{index}" for index in range(3)]
     sizes = np.random.default_rng(0).integers(1, 1000, 40)
     with spread_over(devices) as held:

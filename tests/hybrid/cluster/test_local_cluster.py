@@ -1,4 +1,4 @@
-"""A local cluster's processes: prefixed lines, restarts, none left behind."""
+"""The processes of a local cluster: prefixed lines, restarts, all of them end."""
 
 import os
 import pathlib
@@ -12,16 +12,16 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
-# A cluster of processes that need no TensorFlow: they say who they are and wait.
+# A cluster of processes without TensorFlow: they print their ids and wait.
 _SCRIPT = """
 import sys
 from selfsup.hybrid.cluster.local_cluster import (
-    MachineProcesses, all_tasks, local_addresses)
+    MachineProcesses, all_roles, local_addresses)
 
 server = "import os, time; print(os.getpid(), os.environ['TF_CONFIG']); time.sleep(600)"
 addresses = local_addresses(1, 2)
 command = [sys.executable, "-u", "-c", server]
-local = MachineProcesses(addresses, all_tasks(addresses), command)
+local = MachineProcesses(addresses, all_roles(addresses), command)
 sys.exit(local.run([sys.executable, "-u", "-c", sys.argv[1]]))
 """
 
@@ -37,7 +37,7 @@ def _start(chief):
 
 
 def _gone(pid):
-    """Whether a process ends within seconds."""
+    """Returns whether a process ends within 20 seconds."""
     end = time.monotonic() + 20
     while time.monotonic() < end:
         try:
@@ -53,15 +53,15 @@ def _gone(pid):
 
 
 def _read_pids(process):
-    """Pids of the servers and the chief, once each has told its own."""
-    found = {}
-    while len(found) < 4:
+    """Returns the process ids of the servers and the chief, as each prints its id."""
+    pids = {}
+    while len(pids) < 4:
         line = process.stdout.readline()
-        assert line, found
-        told = re.match(r"\[(chief|ps 0|worker [01])\] (\d+)", line)
-        if told:
-            found[told[1]] = int(told[2])
-    return found
+        assert line, pids
+        match = re.match(r"\[(chief|ps 0|worker [01])\] (\d+)", line)
+        if match:
+            pids[match[1]] = int(match[2])
+    return pids
 
 
 def test_the_exit_status_is_the_chiefs_and_all_lines_have_names():
@@ -73,14 +73,14 @@ def test_the_exit_status_is_the_chiefs_and_all_lines_have_names():
     assert all(_gone(pid) for pid in pids.values())
 
 
-def test_a_worker_that_dies_is_started_again():
+def test_a_killed_worker_is_started_again():
     process = _start("import os, time; print(os.getpid()); time.sleep(600)")
     pids = _read_pids(process)
     os.kill(pids["worker 1"], signal.SIGKILL)
     for line in process.stdout:
-        told = re.match(r"\[worker 1\] (\d+)", line)
-        if told:
-            pids["again"] = int(told[1])
+        match = re.match(r"\[worker 1\] (\d+)", line)
+        if match:
+            pids["again"] = int(match[1])
             break
     assert pids["again"] != pids["worker 1"]
     process.send_signal(signal.SIGTERM)
@@ -89,7 +89,7 @@ def test_a_worker_that_dies_is_started_again():
     assert all(_gone(pid) for pid in pids.values())
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="is Linux's")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 def test_nothing_outlives_a_launcher_that_was_killed():
     process = _start("import os, time; print(os.getpid()); time.sleep(600)")
     pids = _read_pids(process)

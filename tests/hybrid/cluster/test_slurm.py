@@ -1,4 +1,4 @@
-"""The Slurm recipe: what it starts where, with a Slurm that is not real."""
+"""What the Slurm recipe starts on which machine, with a fake Slurm."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from selfsup.hybrid.cluster import slurm, tf_config
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 RECIPE = ROOT / "launch/recipes/slurm.sh"
 
-# Instead of python: writes down how it was called, and what it then finds out.
+# Replaces python: stores its arguments and the job that it reads.
 _PYTHON = """
     #!{python}
     import json, os, sys
@@ -26,20 +26,20 @@ _PYTHON = """
     from absl import flags
     import launch.slurm
     from selfsup.hybrid.cluster import slurm
-    at = sys.argv.index("--")
-    flags.FLAGS(sys.argv[2:at])
+    split = sys.argv.index("--")
+    flags.FLAGS(sys.argv[2:split])
     job = slurm.from_environment()
-    found = dict(main=sys.argv[1:3], pretrain=sys.argv[at + 1:], hosts=job.hosts)
-    found.update({{n: flags.FLAGS[n].value for n in
+    call = dict(main=sys.argv[1:3], pretrain=sys.argv[split + 1:], hosts=job.hosts)
+    call.update({{n: flags.FLAGS[n].value for n in
                  ("ps", "workers_per_node", "port", "listen")}})
-    json.dump(found, open({folder!r} + f"/{{job.here}}.json", "w"))
+    json.dump(call, open({folder!r} + f"/{{job.node}}.json", "w"))
     sys.exit(int(os.environ.get("STATUS", 0)))
 """
 
 
 @pytest.fixture
 def batch(tmp_path):
-    """(variables, arguments) -> exit status of the recipe, run by the fake Slurm."""
+    """A function that runs the recipe in the fake Slurm and returns its exit status."""
     fake_slurm.write_command(tmp_path, "python", _PYTHON)
 
     def run(*arguments, **variables):
@@ -69,7 +69,7 @@ def test_the_recipe_starts_a_launcher_on_each_node(batch, tmp_path):
         }
 
 
-def test_the_job_queues_again_until_the_run_is_over(batch, tmp_path):
+def test_the_job_is_requeued_until_the_run_is_finished(batch, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     variables = {"DATA": "/data", "MODEL_DIR": str(run)}
@@ -82,7 +82,7 @@ def test_the_job_queues_again_until_the_run_is_over(batch, tmp_path):
     assert (tmp_path / "requeued").read_text() == "1234567\n"
 
 
-def test_the_recipe_asks_for_what_it_needs(batch):
+def test_the_recipe_needs_its_variables(batch):
     assert batch(DATA="/data") != 0
 
 
@@ -94,11 +94,11 @@ def test_processes_have_places_and_addresses_of_their_own():
     assert made["chief"] == ("a:20000",) and made["ps"] == ("a:20001", "b:20002")
     assert made["worker"][-1] == "c:20008"
     for job, index in placed:
-        found = tf_config.parse(tf_config.to_json(made, job, index))
-        assert (found.job, found.index, found.addresses) == (job, index, made)
-    alone = slurm.addresses(("a",), slurm.place(1, 1, 1), 20000)
-    assert alone["worker"] == ("127.0.0.1:20002",)
-    with pytest.raises(UserError, match="--port=65530: 9 processes need ports up to"):
+        role = tf_config.parse(tf_config.to_json(made, job, index))
+        assert (role.job, role.index, role.addresses) == (job, index, made)
+    single = slurm.addresses(("a",), slurm.place(1, 1, 1), 20000)
+    assert single["worker"] == ("127.0.0.1:20002",)
+    with pytest.raises(UserError, match="port 65530: 9 processes need ports up to"):
         slurm.addresses(("a", "b", "c"), placed, 65530)
 
 
@@ -121,7 +121,7 @@ def test_an_odd_environment_is_refused(changes, message, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_recipe_trains(tmp_path):
-    """Real processes from the first to the last, on two nodes that are addresses."""
+    """All processes are real; the two nodes are addresses of this machine."""
     from built_sets import write_set
 
     write_set(str(tmp_path / "data"), [6, 3], splits=["train", "validation"])
@@ -175,7 +175,7 @@ sys.exit(machine.run(None))
 
 @pytest.mark.parametrize("asked", [True, False])
 def test_servers_outlast_a_chief_on_another_machine(asked):
-    """SIGTERM comes to all machines at once; the chief still has to save."""
+    """All machines get SIGTERM at the same time, and the chief still has to save."""
     with socket.create_server(("127.0.0.1", 0)) as chief:
         port = str(chief.getsockname()[1])
         machine = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Minutes of training while workers are killed, stopped and started at random."""
+"""Trains for minutes while workers are killed, stopped and started at random."""
 
 import random
 import signal
@@ -36,7 +36,7 @@ def test_a_run_survives_random_kills(start_cluster):
         time.sleep(chance.uniform(1.0, 6.0))
     assert chief.poll() is None, chief.text()
     chief.send(signal.SIGTERM)
-    found = summary(chief, STARTED)
-    print(done, {key: found[key] for key in ("steps", "generations", "first", "last")})
-    assert found["steps"] == found["landed"]
-    assert all(found["last"][name] < 0.5 * found["first"][name] for name in GROUPS)
+    result = summary(chief, STARTED)
+    print(done, {key: result[key] for key in ("steps", "generations", "first", "last")})
+    assert result["steps"] == result["landed"]
+    assert all(result["last"][name] < 0.5 * result["first"][name] for name in GROUPS)
