@@ -1,9 +1,14 @@
 """metrics.json: one schema for all evaluations; docs/evaluations.md has its table."""
 
+from __future__ import annotations
+
 import json
 import math
 import os
+from collections.abc import Mapping, Sequence
+from typing import TypedDict, cast
 
+from eval.json_types import JsonObject
 from selfsup.common import files, versions
 from selfsup.common.errors import UserError
 
@@ -12,7 +17,7 @@ FORMAT = "selfsup-metrics"
 VERSION = 1
 
 _PACKAGES = ("selfsup", "tensorflow", "tf-models-official")
-_FIELDS = {
+_TYPES: dict[str, type | tuple[type, ...]] = {
     "evaluation": str,
     "headline": str,
     "metrics": dict,
@@ -25,69 +30,106 @@ _FIELDS = {
 }
 
 
-def write(folder, *, evaluation, headline, metrics, trunk, settings, data, **optional):
+class MetricsFile(TypedDict):
+    """The fields of metrics.json, without `format` and `version`.
+
+    Keys:
+      evaluation: name of the evaluation, such as "imagenet_linear".
+      headline: key in `metrics` of the number that the paper's charts show.
+      metrics: finite numbers by name; docs/evaluations.md gives their units.
+      details: results that are more than one number, such as values per class.
+      trunk: `trunks.Pretrained.description`.
+      alpha: the evaluation's row of alpha, or None without the lasso.
+      settings: the resolved settings.
+      data: the data set, its splits and their sizes.
+      versions: versions of this package and of the packages that it builds on.
+    """
+
+    evaluation: str
+    headline: str
+    metrics: dict[str, float]
+    details: JsonObject
+    trunk: JsonObject
+    alpha: list[float] | None
+    settings: JsonObject
+    data: JsonObject
+    versions: dict[str, str | None]
+
+
+def write(
+    folder: str,
+    *,
+    evaluation: str,
+    headline: str,
+    metrics: Mapping[str, float],
+    trunk: JsonObject,
+    settings: JsonObject,
+    data: JsonObject,
+    details: JsonObject | None = None,
+    alpha: Sequence[float] | None = None,
+) -> None:
     """Writes the metrics of a finished evaluation, atomically.
 
     Args:
-      folder: of the evaluation's output.
-      evaluation: its name, such as "imagenet_linear".
-      headline: key in `metrics` of the number that the paper's charts show.
-      metrics: dict of finite floats by name; docs/evaluations.md gives units.
-      trunk: `Pretrained.description`.
-      settings: dict of JSON types: the resolved settings.
-      data: dict of JSON types: which set, kind, splits and counts were used.
-      **optional: "details", a dict of JSON types (such as values per class), and
-        "alpha", the evaluation's row as a list of floats.
+      folder: output folder of the evaluation.
+      evaluation, headline, metrics, trunk, settings, data, details, alpha: see
+        `MetricsFile`. Numbers in `metrics` may be of any type that `float` converts.
+
+    Raises:
+      UserError: when a metric is not finite, or the headline is not among the metrics.
     """
-    fields = {
-        "evaluation": evaluation,
-        "headline": headline,
-        "metrics": {name: float(value) for name, value in metrics.items()},
-        "details": optional.pop("details", {}),
-        "trunk": trunk,
-        "alpha": optional.pop("alpha", None),
-        "settings": settings,
-        "data": data,
-        "versions": versions.installed(_PACKAGES),
-    }
-    if optional:
-        raise TypeError(f"unknown fields: {', '.join(optional)}")
+    fields = MetricsFile(
+        evaluation=evaluation,
+        headline=headline,
+        metrics={name: float(value) for name, value in metrics.items()},
+        details=details or {},
+        trunk=trunk,
+        alpha=None if alpha is None else list(alpha),
+        settings=settings,
+        data=data,
+        versions=versions.installed(_PACKAGES),
+    )
     path = os.path.join(folder, FILE_NAME)
-    _check(path, fields)
+    _check(path, cast(JsonObject, fields))
     content = {"format": FORMAT, "version": VERSION, **fields}
     files.write_atomically(path, json.dumps(content, indent=1, allow_nan=False))
 
 
-def read(folder):
-    """The fields of the metrics file in `folder`: dict.
+def exists(folder: str) -> bool:
+    """Whether the evaluation in `folder` has finished."""
+    return os.path.exists(os.path.join(folder, FILE_NAME))
+
+
+def read(folder: str) -> MetricsFile:
+    """Reads the metrics file in `folder`.
 
     Raises:
-      UserError: when there is none, or it is of another schema.
+      UserError: when the file is missing or has another schema.
     """
     path = os.path.join(folder, FILE_NAME)
     try:
         with open(path, encoding="utf-8") as file:
             fields = json.load(file)
-        found = (fields.pop("format"), fields.pop("version"))
+        schema = (fields.pop("format"), fields.pop("version"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: not the metrics of an evaluation: {error}") from error
-    if found != (FORMAT, VERSION):
-        raise UserError(f"{path}: is {found}, expected {(FORMAT, VERSION)}")
+    if schema != (FORMAT, VERSION):
+        raise UserError(f"{path}: is {schema}, expected {(FORMAT, VERSION)}")
     _check(path, fields)
-    return fields
+    return cast(MetricsFile, fields)
 
 
-def _check(path, fields):
-    """Raises UserError where `fields` does not follow the schema."""
-    if set(fields) != set(_FIELDS):
+def _check(path: str, fields: JsonObject) -> None:
+    """Raises a `UserError` if `fields` do not follow the schema."""
+    if set(fields) != set(_TYPES):
         raise UserError(
             f"{path}: has the fields {', '.join(sorted(fields))}; expected "
-            f"{', '.join(sorted(_FIELDS))}"
+            f"{', '.join(sorted(_TYPES))}"
         )
-    for name, kind in _FIELDS.items():
-        if not isinstance(fields[name], kind):
+    for name, expected in _TYPES.items():
+        if not isinstance(fields[name], expected):
             raise UserError(
-                f"{path}: {name} is {type(fields[name]).__name__}, expected {kind}"
+                f"{path}: {name} is {type(fields[name]).__name__}, expected {expected}"
             )
     metrics = fields["metrics"]
     wrong = [
@@ -97,6 +139,6 @@ def _check(path, fields):
     ]
     if wrong or fields["headline"] not in metrics:
         raise UserError(
-            f"{path}: metrics have to be finite numbers with the headline "
-            f"{fields['headline']!r} among them; got {metrics}"
+            f"{path}: metrics must be finite numbers, and the headline "
+            f"{fields['headline']!r} must be among them; received {metrics}"
         )

@@ -1,8 +1,12 @@
 """The output folder of an evaluation: one run at a time, always of the same settings."""
 
+from __future__ import annotations
+
 import contextlib
 import os
+from collections.abc import Iterator
 
+from eval.settings import Config, Settings
 from selfsup.common import config_file, files
 from selfsup.common.errors import UserError
 
@@ -10,22 +14,22 @@ _LOCK = ".lock"
 
 
 @contextlib.contextmanager
-def opened(settings):
-    """Makes, locks and checks `settings.output`; yields its path.
+def opened(settings: Settings[Config]) -> Iterator[str]:
+    """Makes, locks and checks the output folder, and yields its path.
 
     Args:
-      settings: an `eval.settings.Settings`.
+      settings: the settings of the run, which are stored in the folder.
 
     Raises:
-      UserError: when it cannot be made, another process is working there, or it holds
-        a run of other settings.
+      UserError: when the folder cannot be made, another process is working in it, or it
+        holds a run of other settings.
     """
     folder = settings.output
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise UserError(f"--output={folder}: cannot be made: {error}") from error
-    busy = f"--output={folder}: another process is evaluating there"
+    busy = f"--output={folder}: another process is running an evaluation there"
     with files.locked(os.path.join(folder, _LOCK), busy):
         config_file.save(settings, folder, "--output", settings.may_change)
         yield folder

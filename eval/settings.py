@@ -1,10 +1,59 @@
-"""What shapes one run of an evaluation: common settings and its own hyperparameters."""
+"""Settings of one evaluation run: common fields and the evaluation's hyperparameters."""
+
+from __future__ import annotations
 
 import dataclasses
-from typing import Any, Optional
+from collections.abc import Iterable, Mapping
+from typing import Any, Generic, TypeVar
 
-from selfsup.common import overrides
+from selfsup.common import overrides as override_texts
+from selfsup.common.errors import UserError
 from selfsup.trunk.resnet_v2 import DEPTHS
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Base class of the hyperparameters of an evaluation.
+
+    Attributes:
+      steps: training steps.
+      batch_size: examples per step.
+    """
+
+    steps: int = 1
+    batch_size: int = 1
+
+    @property
+    def superseded(self) -> tuple[str, ...]:
+        """Names of fields that have no effect because of the values of other fields."""
+        return ()
+
+    def require(self, name: str, valid: bool, expected: str) -> None:
+        """Raises a `UserError` that names a field, unless its value is valid.
+
+        Args:
+          name: name of the field.
+          valid: whether its value is acceptable.
+          expected: description of acceptable values.
+        """
+        if not valid:
+            raise UserError(f"{name}={getattr(self, name)}: expected {expected}")
+
+    def require_range(self, name: str, least: float, most: float) -> None:
+        """Raises a `UserError` unless the number in a field is in [least, most]."""
+        valid = least <= getattr(self, name) <= most
+        self.require(name, valid, f"{least} to {most}")
+
+    def require_at_least(self, name: str, least: float) -> None:
+        """Raises a `UserError` if the number in a field is less than `least`."""
+        self.require(name, getattr(self, name) >= least, f"{least} or more")
+
+    def require_positive(self, name: str) -> None:
+        """Raises a `UserError` unless the number in a field is greater than 0."""
+        self.require(name, getattr(self, name) > 0, "more than 0")
+
+
+ConfigT = TypeVar("ConfigT", bound=Config)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,37 +61,37 @@ class Preset:
     """A named set of an evaluation's hyperparameters.
 
     Attributes:
-      description: one line for people.
-      depth: of the random trunk, key of `trunk.resnet_v2.DEPTHS`.
-      config: overrides of the evaluation's config dataclass, whose defaults are the
-        paper's.
+      description: one line of help.
+      depth: depth of a random trunk, a key of `trunk.resnet_v2.DEPTHS`.
+      config: fields of the evaluation's config that differ from the defaults, which are
+        the values of the paper.
     """
 
     description: str
     depth: str
-    config: dict
+    config: Mapping[str, int | float | bool | str]
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
-    """A run of an evaluation.
+class Settings(Generic[ConfigT]):
+    """Everything that determines the result of an evaluation run.
 
     Attributes:
-      trunk: folder of an export or of a pretraining run, or "random".
-      checkpoint: of a pretraining run, or None for its newest.
-      data: folder at or below which the built set is.
-      output: folder of the run.
-      preset: name of the preset that it started from.
-      depth: of a random trunk.
-      lasso: weight of the L1 penalty on the evaluation's row of alpha; 0 for none.
-      seed: of everything random.
+      trunk: folder of an exported trunk or of a pretraining run, or "random".
+      checkpoint: checkpoint of the pretraining run, or None for the newest.
+      data: folder of the built data set, or a folder above it.
+      output: output folder of the run.
+      preset: name of the preset that `config` was derived from.
+      depth: depth of a random trunk.
+      lasso: weight of the L1 penalty on the evaluation's row of alpha; 0 turns the lasso
+        off.
+      seed: seed of all random numbers.
       mixed_precision: whether the trunk computes in bfloat16.
-      config: the evaluation's config dataclass; it has the field `steps`. Its
-        `superseded`, where it has one, names the fields that its others make void.
+      config: hyperparameters of the evaluation.
     """
 
     trunk: str
-    checkpoint: Optional[str]
+    checkpoint: str | None
     data: str
     output: str
     preset: str
@@ -50,38 +99,44 @@ class Settings:
     lasso: float
     seed: int
     mixed_precision: bool
-    config: Any
+    config: ConfigT
 
     @property
-    def may_change(self):
-        """Names of fields in which a run and its continuation may differ."""
-        superseded = getattr(self.config, "superseded", ())
-        return ("output", *(f"config.{name}" for name in superseded))
+    def may_change(self) -> tuple[str, ...]:
+        """Names of the fields that may differ between a run and its continuation."""
+        return ("output", *(f"config.{name}" for name in self.config.superseded))
 
 
 def resolve(
-    config_class, presets, *, preset, depth=None, steps=None, texts=(), **common
-):
-    """Resolves what the command line gives.
+    config_class: type[ConfigT],
+    presets: Mapping[str, Preset],
+    *,
+    preset: str,
+    depth: str | None = None,
+    steps: int | None = None,
+    overrides: Iterable[str] = (),
+    **common: Any,
+) -> Settings[ConfigT]:
+    """Resolves a preset and the values that override it.
 
     Args:
-      config_class: the evaluation's frozen config dataclass.
-      presets: dict of `Preset` by name.
-      preset: name in it.
-      depth: of a random trunk, or None for the preset's.
-      steps: overrides the config's `steps`, or None.
-      texts: strings "KEY=VALUE" that override fields of the config.
+      config_class: class of the evaluation's hyperparameters.
+      presets: presets by name.
+      preset: name of the preset to start from.
+      depth: depth of a random trunk, or None for the depth of the preset.
+      steps: overrides the `steps` of the config, unless None.
+      overrides: strings "KEY=VALUE" that override fields of the config.
       **common: the other fields of `Settings`.
 
     Raises:
-      UserError: for unknown names, with the list of known ones, and for values of the
-        wrong type.
+      UserError: for an unknown name, with the list of known names, and for a value of
+        the wrong type or out of range.
     """
-    chosen = overrides.look_up("--preset", preset, presets)
+    chosen = override_texts.look_up("--preset", preset, presets)
     config = dataclasses.replace(config_class(), **chosen.config)
-    config = overrides.apply(config, texts, "--set")
+    config = override_texts.apply(config, overrides, "--set")
     if steps is not None:
         config = dataclasses.replace(config, steps=steps)
     depth = depth or chosen.depth
-    overrides.look_up("--depth", depth, DEPTHS)
+    override_texts.look_up("--depth", depth, DEPTHS)
     return Settings(preset=preset, depth=depth, config=config, **common)

@@ -1,17 +1,24 @@
-"""The trunk that an evaluation begins from, whatever it was made by (paper section 5)."""
+"""Loads the trunk to evaluate: exported, from a pretraining run, or random (section 5)."""
+
+from __future__ import annotations
 
 import dataclasses
 import os
-from typing import Any
+from typing import TypedDict, TypeVar
 
+from eval.json_types import JsonObject
+from eval.settings import Config, Settings
 from selfsup.common import config_file
 from selfsup.common.errors import UserError
 from selfsup.export import model_card, trunk_export
 from selfsup.keras import keras
 from selfsup.pretraining import pretrained_trunk
+from selfsup.trunk.block4 import Block4
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
 RANDOM = "random"
+
+Model = TypeVar("Model", Trunk, Block4)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,22 +26,36 @@ class Pretrained:
     """A trunk to evaluate.
 
     Attributes:
-      trunk: the `Trunk`, at the output stride asked for.
-      block4: its `Block4`, for pretrainings that have one (ImageNet labels), or None.
-      description: dict of JSON types for metrics.json, see docs/evaluations.md.
+      trunk: the trunk, at the requested output stride.
+      block4: block 4 of a pretraining that has trained it (ImageNet labels), or None.
+      description: the `trunk` field of metrics.json, see docs/evaluations.md.
     """
 
-    trunk: Any
-    block4: Any
-    description: dict
+    trunk: Trunk
+    block4: Block4 | None
+    description: JsonObject
 
 
-def load_for(settings, output_stride):
-    """The `Pretrained` that an `eval.settings.Settings` names, at this output stride.
+class _TrunkSettings(TypedDict):
+    """Fields of a `TrunkConfig` that the evaluation chooses."""
 
-    Says so where a random trunk of the same settings would be of another depth.
+    output_stride: int
+    mixed_precision: bool
+
+
+def load_for(settings: Settings[Config], output_stride: int) -> Pretrained:
+    """Loads the trunk that the settings of an evaluation name.
+
+    Prints a note if a random trunk of the same settings would have another depth.
+
+    Args:
+      settings: settings of the evaluation.
+      output_stride: 8, 16 or 32.
+
+    Raises:
+      UserError: see `load`.
     """
-    made = load(
+    pretrained = load(
         settings.trunk,
         checkpoint=settings.checkpoint,
         depth=settings.depth,
@@ -42,39 +63,46 @@ def load_for(settings, output_stride):
         seed=settings.seed,
         mixed_precision=settings.mixed_precision,
     )
-    depth = made.trunk.config.depth
+    depth = pretrained.trunk.config.depth
     if depth != settings.depth:
         print(
-            f"--trunk={settings.trunk}: is of depth {depth}; the random one to compare "
-            f"it with takes --depth={depth}"
+            f"--trunk={settings.trunk}: has depth {depth}; to compare it with a random "
+            f"trunk, run the random trunk with --depth={depth}"
         )
-    return made
+    return pretrained
 
 
-def load(source, *, checkpoint, depth, output_stride, seed, mixed_precision=False):
-    """Rebuilds the trunk of an export, of a pretraining run, or a random one.
+def load(
+    source: str,
+    *,
+    checkpoint: str | None,
+    depth: str,
+    output_stride: int,
+    seed: int,
+    mixed_precision: bool = False,
+) -> Pretrained:
+    """Loads an exported trunk or the trunk of a pretraining run, or makes a random trunk.
 
     Args:
       source: folder of an export (SavedModel) or of a pretraining run, or "random".
-      checkpoint: of a run: name of a checkpoint or snapshot; None for the newest.
-      depth: of a random trunk, key of `resnet_v2.DEPTHS`.
+      checkpoint: checkpoint or snapshot of a pretraining run; None for the newest.
+      depth: depth of a random trunk, a key of `resnet_v2.DEPTHS`.
       output_stride: 8, 16 or 32.
-      seed: of a random trunk.
-      mixed_precision: whether it computes in bfloat16.
-
-    Returns:
-      a `Pretrained`.
+      seed: seed of the weights of a random trunk.
+      mixed_precision: whether the trunk computes in bfloat16.
 
     Raises:
-      UserError: for a source that is none of these, or a checkpoint that is not there.
+      UserError: when `source` is neither, or the checkpoint does not exist.
     """
-    settings = {"output_stride": output_stride, "mixed_precision": mixed_precision}
+    settings = _TrunkSettings(
+        output_stride=output_stride, mixed_precision=mixed_precision
+    )
     if source == RANDOM:
-        made = _random(depth, seed, settings)
+        pretrained = _random(depth, seed, settings)
     elif os.path.isfile(os.path.join(source, model_card.JSON_NAME)):
-        made = _exported(source, settings)
+        pretrained = _exported(source, settings)
     elif os.path.isfile(os.path.join(source, config_file.FILE_NAME)):
-        return _run(source, checkpoint, settings)
+        return _from_run(source, checkpoint, settings)
     else:
         raise UserError(
             f"--trunk={source}: expected the folder of an exported trunk (with "
@@ -83,19 +111,19 @@ def load(source, *, checkpoint, depth, output_stride, seed, mixed_precision=Fals
         )
     if checkpoint:
         raise UserError(
-            f"--checkpoint={checkpoint}: of pretraining runs alone; --trunk={source} is "
-            "none"
+            f"--checkpoint={checkpoint}: only pretraining runs have checkpoints, and "
+            f"--trunk={source} is not a pretraining run"
         )
-    return made
+    return pretrained
 
 
-def _random(depth, seed, settings):
+def _random(depth: str, seed: int, settings: _TrunkSettings) -> Pretrained:
     keras.utils.set_random_seed(seed + 1)
     trunk = Trunk(TrunkConfig(depth=depth, **settings))
     return Pretrained(trunk, None, {"kind": "random", "depth": depth, "seed": seed})
 
 
-def _exported(source, settings):
+def _exported(source: str, settings: _TrunkSettings) -> Pretrained:
     trunk = trunk_export.load_trunk(source, **settings)
     has_block4 = "block4" in trunk_export.part_names(source)
     block4 = trunk_export.load_block4(source, **settings) if has_block4 else None
@@ -111,9 +139,11 @@ def _exported(source, settings):
     return Pretrained(trunk, block4, description)
 
 
-def _run(source, checkpoint, settings):
+def _from_run(
+    source: str, checkpoint: str | None, settings: _TrunkSettings
+) -> Pretrained:
     restored = pretrained_trunk.load(source, checkpoint)
-    trunk = _with(restored.trunk, settings)
+    trunk = _copy(restored.trunk, settings)
     block4 = restored.parts.get("block4")
     description = {
         "kind": "run",
@@ -124,11 +154,11 @@ def _run(source, checkpoint, settings):
         "cost": restored.state["cost"],
     }
     if block4 is not None:
-        block4 = _with(block4, settings)
+        block4 = _copy(block4, settings)
     return Pretrained(trunk, block4, description)
 
 
-def _with(model, settings):
+def _copy(model: Model, settings: _TrunkSettings) -> Model:
     """A new model of the same class and weights with other settings."""
     config = dataclasses.replace(model.config, **settings)
     copy = type(model)(config)

@@ -1,15 +1,22 @@
-"""Trains one linear layer on a frozen trunk's block 3 and tests it (paper section 5).
+"""Trains linear layers on block 3 of a frozen trunk and tests them (paper section 5).
 
   python -m eval.imagenet_linear --trunk=DIR --data=DIR --output=DIR [--preset=tiny]
 
-Takes a labelled set of photos (data_prep.imagenet, or data_prep.photos with
---labels=folders). Trains layers at a ladder of learning rates on its split train, chooses
-among them by training photos held out, tests on single centre crops of validation,
-or of test where there is no validation: top-1 and top-5 accuracy, nearest neighbours on
-the same features, and with --set=probe_units=true a linear layer on each unit of block 3.
-Running the same command again goes on where an interrupted one stopped.
-docs/evaluations/imagenet_linear.md says more.
+The data is a labelled set of photos (python -m data_prep.imagenet, or data_prep.photos
+with --labels=folders). The command trains one layer per learning rate on the split
+train, chooses the learning rate on held-out training photos, and tests on one centre crop
+of each photo of the split validation (or test, if the set has no validation). It reports
+top-1 and top-5 accuracy, the accuracy of nearest neighbours on the same features, and,
+with --set=probe_units=true, the accuracy of a linear layer on each unit of block 3.
+Run the same command again to resume an interrupted evaluation.
+docs/evaluations/imagenet_linear.md has the details.
+
+What is compared:  --trunk --checkpoint --lasso
+Input and output:  --data --output
+Training:          --preset --set --steps --seed --mixed_precision
 """
+
+from __future__ import annotations
 
 from absl import flags
 
@@ -19,16 +26,16 @@ from selfsup.command_line import command
 flags.adopt_module_key_flags(evaluation_flags)
 
 
-def main(_):
-    """Reads the flags, evaluates and prints the metrics."""
-    from eval import evaluation_run
-    from eval.imagenet_linear import config, evaluation
+def main(_: list[str]) -> None:
+    """Runs the evaluation and prints its metrics."""
+    from eval import evaluation_run, registry
 
-    settings = evaluation_flags.settings(config.Config, config.PRESETS)
-    evaluation_run.run_and_tell(settings, evaluation.evaluate)
+    evaluation = registry.evaluation_class("imagenet_linear")
+    settings = evaluation_flags.settings(evaluation)
+    evaluation_run.run_and_print(evaluation, settings)
 
 
-def run():
+def run() -> None:
     """Entry point of the console command."""
     command.run(main, "eval.imagenet_linear.__main__")
 

@@ -1,53 +1,59 @@
 """Hyperparameters of the evaluation; docs/hyperparameters.md has their sources."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from collections.abc import Sequence
 
+from eval import settings
 from eval.settings import Preset
 from selfsup.common.errors import UserError
 
-NAME = "imagenet_linear"
+_LEARNING_RATES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
-    """The defaults are the paper's where it gives a value.
+class Config(settings.Config):
+    """Hyperparameters; the defaults are the paper's where it gives a value.
 
     Attributes:
-      steps: of training.
-      batch_size: photos a step, also of the passes that only look.
-      learning_rates: of the first step, rising; each falls to 0 along a half cosine. A
-        layer is trained at each of them.
-      held_out_share: of the training photos: no layer is trained on them, and they
+      steps: training steps.
+      batch_size: photos per step, and per batch of all other passes.
+      learning_rates: learning rates of the first step, in increasing order. Each row of
+        features has one layer per rate. Each rate falls to 0 along a half cosine.
+      held_out_share: share of the training photos that no layer is trained on and that
         choose the learning rate.
-      alpha_learning_rate: of the lasso's rows, in the same schedule.
-      momentum: of gradient descent (Nesterov's).
-      weight_decay: factor of half the squared norm of each softmax layer's weights.
-      image_size: pixels, side of the square that the trunk sees.
-      output_stride: of the trunk, 8 or 16.
-      pool_size: cells a side that block 3 is max-pooled to.
-      augment: whether training sees random crops and colours; centre crops otherwise.
-      augmented_views: of each photo that features are computed of, once; training goes
-        over them again and again. 0, or so many that training would see each once at
-        most: new views at every step, as with the lasso, whose features change.
-      min_crop_area: smallest share of a photo's area that a training crop has.
-      min_crop_aspect: narrowest width over height of a crop; the widest is its inverse.
+      alpha_learning_rate: learning rate of the rows of alpha (lasso), with the same
+        schedule.
+      momentum: Nesterov momentum of gradient descent.
+      weight_decay: factor of half the squared norm of the weights of each layer.
+      image_size: side of the square images that the trunk sees, in pixels.
+      output_stride: output stride of the trunk, 8 or 16.
+      pool_size: side of the grid that block 3 is max-pooled to.
+      augment: whether training uses random crops and colours; if not, centre crops.
+      augmented_views: number of views of each photo whose features are computed once, so
+        that training can repeat them. With 0, with the lasso (whose features change), or
+        if training would see each view at most once, every step uses new views.
+      min_crop_area: smallest area of a training crop, as a share of the photo's.
+      min_crop_aspect: smallest ratio of a crop's width to its height; the largest is its
+        inverse.
       mirror: whether half of the crops are mirrored.
-      brightness: most that is added to or taken from values in [0, 1].
-      saturation, contrast: factors are 1 minus to 1 plus this.
-      hue: most that it turns either way, as a share of the circle.
-      statistics_images: most training images that statistics are measured on.
-      probe_units: whether every unit of block 3 gets a softmax layer of its own.
-      neighbours: of the nearest-neighbour classifier; 0 leaves it out.
-      neighbour_images: most training images that neighbours are looked for among.
+      brightness: largest value that is added to or subtracted from values in [0, 1].
+      saturation, contrast: the factors are between 1 minus and 1 plus this value.
+      hue: largest rotation of the hue in either direction, as a share of the circle.
+      statistics_images: largest number of training photos for measuring statistics.
+      probe_units: whether every unit of block 3 has softmax layers of its own.
+      neighbours: number of neighbours of the nearest-neighbour classifier; 0 disables it.
+      neighbour_images: largest number of training photos that neighbours are chosen from.
       cache_features: whether the features of all training photos are computed once and
-        kept on disk; without augmentation and lasso alone.
-      cache_gigabytes: most that they may take there.
+        kept on disk; only without augmentation and without the lasso.
+      cache_gigabytes: largest size of the features on disk.
     """
 
     steps: int = 300_000
     batch_size: int = 128
-    learning_rates: tuple = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+    learning_rates: tuple[float, ...] = _LEARNING_RATES
     held_out_share: float = 0.01
     alpha_learning_rate: float = 0.01
     momentum: float = 0.9
@@ -71,49 +77,43 @@ class Config:
     cache_features: bool = False
     cache_gigabytes: float = 64.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, (least, most) in _RANGES.items():
-            if not least <= getattr(self, name) <= most:
-                raise UserError(
-                    f"{name}={getattr(self, name)}: expected {least} to {most}"
-                )
-        if not self.alpha_learning_rate > 0:
-            raise UserError(
-                f"alpha_learning_rate={self.alpha_learning_rate}: expected above 0"
-            )
+            self.require_range(name, least, most)
+        self.require_positive("alpha_learning_rate")
         _check_ladder(self.learning_rates, self.held_out_share)
-        if self.output_stride not in (8, 16):
-            raise UserError(f"output_stride={self.output_stride}: expected 8 or 16")
+        self.require("output_stride", self.output_stride in (8, 16), "8 or 16")
         cells = -(-self.image_size // self.output_stride)
         if cells < self.pool_size:
             raise UserError(
-                f"image_size={self.image_size}: {cells} cells at stride "
-                f"{self.output_stride} cannot be pooled to {self.pool_size}"
+                f"image_size={self.image_size}: the feature map has {cells} cells at "
+                f"output stride {self.output_stride}, which cannot be pooled to "
+                f"pool_size={self.pool_size}"
             )
         if self.cache_features and self.augment:
             raise UserError(
-                "cache_features=true: augmentation changes the features at every step; "
-                "goes with augment=false alone"
+                "cache_features=true: needs augment=false, because augmentation changes "
+                "the features at every step"
             )
 
 
-def _check_ladder(rates, held_out_share):
+def _check_ladder(rates: Sequence[float], held_out_share: float) -> None:
     numbers = all(
         isinstance(rate, (int, float)) and math.isfinite(rate) for rate in rates
     )
-    if not (rates and numbers and rates[0] > 0 and _rises(rates)):
+    if not (rates and numbers and rates[0] > 0 and _is_increasing(rates)):
         raise UserError(
-            f"learning_rates={list(rates)}: expected numbers above 0, each above the one "
-            "before it, such as [1, 3, 10]"
+            f"learning_rates={list(rates)}: expected positive numbers in increasing "
+            "order, such as [1, 3, 10]"
         )
     if len(rates) > 1 and not held_out_share:
         raise UserError(
-            "held_out_share=0.0: nothing would choose among the learning rates "
-            f"{list(rates)}; give a share above 0, or one learning rate"
+            "held_out_share=0.0: no photos would be left to choose among the learning "
+            f"rates {list(rates)}; give a share above 0, or a single learning rate"
         )
 
 
-def _rises(values):
+def _is_increasing(values: Sequence[float]) -> bool:
     return all(low < high for low, high in zip(values, values[1:]))
 
 
@@ -140,14 +140,14 @@ _RANGES = {
 }
 
 PRESETS = {
-    "paper": Preset("the paper's, ResNet-101", "101", {}),
+    "paper": Preset("ResNet-101, the paper's sizes", "101", {}),
     "small": Preset(
-        "ResNet-50 for one GPU",
+        "ResNet-50, one GPU",
         "50",
         {"steps": 20_000, "held_out_share": 0.05, "probe_units": True},
     ),
     "tiny": Preset(
-        "tiny trunk for CPUs",
+        "a small network for CPUs",
         "tiny",
         {
             "steps": 1600,

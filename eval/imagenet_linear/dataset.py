@@ -1,13 +1,19 @@
-"""The labelled photos: which set, its splits and labels, and streams of them."""
+"""The labelled photos: the data set, its splits and labels, and streams of photos."""
+
+from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from eval import complete_pass
+from eval.imagenet_linear.config import Config
 from eval.imagenet_linear.held_out import is_held_out
+from eval.json_types import JsonObject
+from eval.trunk_features import trunk_input
 from selfsup.common.errors import UserError
 from selfsup.common.progress import ProgressBar
 from selfsup.data import manifest, pipeline, records
@@ -16,8 +22,11 @@ from selfsup.images import inception_augmentation
 TRAIN = "train"
 _TEST_SPLITS = ("validation", "test")
 _SCAN_BATCH = 1024
-# Of TF-Slim's preprocessing for evaluation (inception_preprocessing.py).
+# The value of TF-Slim's preprocessing for evaluation (inception_preprocessing.py).
 _CENTRAL_FRACTION = 0.875
+
+# Decides by a photo's key, a scalar string tensor, whether the photo is read.
+Keep = Callable[[tf.Tensor], tf.Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,22 +34,22 @@ class LabelledPhotos:
     """A labelled set of photos, for training and testing.
 
     Attributes:
-      directory: of the set.
-      classes: names by label.
-      train, test: `pipeline.RecordSource`s.
-      test_split: the name of the split that `test` is.
-      checksum: of the shards of both.
+      directory: folder of the set.
+      classes: class names by label.
+      train, test: shards of the training and the test split.
+      test_split: name of the test split.
+      checksum: checksum of the shards of both splits.
     """
 
     directory: str
-    classes: tuple
-    train: Any
-    test: Any
+    classes: tuple[str, ...]
+    train: pipeline.DatasetSplit
+    test: pipeline.DatasetSplit
     test_split: str
     checksum: str
 
-    def description(self):
-        """Dict of JSON types for metrics.json."""
+    def description(self) -> JsonObject:
+        """Describes the set for metrics.json."""
         return {
             "set": self.directory,
             "kind": manifest.PHOTOS,
@@ -51,76 +60,87 @@ class LabelledPhotos:
         }
 
 
-def find(data):
-    """The labelled photos at or below the folder `data`: `LabelledPhotos`.
+def find(data: str) -> LabelledPhotos:
+    """Finds the labelled set of photos at or below a folder.
+
+    Args:
+      data: the folder.
 
     Raises:
-      UserError: without exactly one labelled set of photos, or when it lacks a split or
-        has but one class.
+      UserError: when there is not exactly one labelled set of photos, or the set lacks a
+        split or has fewer than two classes.
     """
-    found = manifest.find(data)
-    photos = [one for one in found if one.kind == manifest.PHOTOS]
-    labelled = [one for one in photos if records.LABEL in one.features and one.labels]
+    built_sets = manifest.find(data)
+    labelled = [
+        built
+        for built in built_sets
+        if built.kind == manifest.PHOTOS
+        and records.LABEL in built.features
+        and built.labels
+    ]
     if len(labelled) != 1:
-        have = ", ".join(
-            f"{one.directory} ({one.kind}, {len(one.labels)} classes)" for one in found
+        descriptions = ", ".join(
+            f"{built.directory} ({built.kind}, {len(built.labels)} classes)"
+            for built in built_sets
         )
         raise UserError(
             f"--data={data}: expected one labelled set of photos (python -m "
-            "data_prep.imagenet, or data_prep.photos --labels=folders); found "
-            f"{len(labelled)} among: {have}"
+            "data_prep.imagenet, or data_prep.photos --labels=folders), but found "
+            f"{len(labelled)} among: {descriptions}"
         )
     return _open(labelled[0])
 
 
-def _open(one):
-    if len(one.labels) < 2:
+def _open(built: manifest.Manifest) -> LabelledPhotos:
+    if len(built.labels) < 2:
         raise UserError(
-            f"{one.directory}: has the one class {one.labels[0]!r}; classification "
-            "takes two or more"
+            f"{built.directory}: has only the class {built.labels[0]!r}; classification "
+            "needs at least two classes"
         )
-    splits = [name for name in _TEST_SPLITS if one.records(name)]
-    if not splits or not one.records(TRAIN):
-        counts = {name: one.records(name) for name in (TRAIN, *_TEST_SPLITS)}
+    splits = [name for name in _TEST_SPLITS if built.records(name)]
+    if not splits or not built.records(TRAIN):
+        counts = {name: built.records(name) for name in (TRAIN, *_TEST_SPLITS)}
         raise UserError(
-            f"{one.directory}: expected photos in the split {TRAIN} and in "
+            f"{built.directory}: expected photos in the split {TRAIN} and in "
             f"{' or '.join(_TEST_SPLITS)}; it has {counts}"
         )
     return LabelledPhotos(
-        directory=one.directory,
-        classes=tuple(one.labels),
-        train=pipeline.DatasetSplit([one], TRAIN),
-        test=pipeline.DatasetSplit([one], splits[0]),
+        directory=built.directory,
+        classes=tuple(built.labels),
+        train=pipeline.DatasetSplit([built], TRAIN),
+        test=pipeline.DatasetSplit([built], splits[0]),
         test_split=splits[0],
-        checksum=manifest.fingerprint([one], (TRAIN, splits[0])),
+        checksum=manifest.fingerprint([built], (TRAIN, splits[0])),
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class LabelCounts:
-    """Photos of each class, int64 [classes] each.
+    """Number of photos of each class, int64 [classes] each.
 
     Attributes:
-      trained: of the training split, without those held out.
-      held_out: of the training split, to choose learning rates by.
-      tested: of the test split.
+      trained: photos of the training split that are not held out.
+      held_out: photos of the training split that choose the learning rate.
+      tested: photos of the test split.
     """
 
-    trained: np.ndarray
-    held_out: np.ndarray
-    tested: np.ndarray
+    trained: npt.NDArray[np.int64]
+    held_out: npt.NDArray[np.int64]
+    tested: npt.NDArray[np.int64]
 
 
 def count_labels(photos: LabelledPhotos, held_out_share: float) -> LabelCounts:
-    """Reads every record of both splits once, without decoding photos.
+    """Reads every record of both splits once, without decoding the photos.
 
     Args:
       photos: the labelled photos.
-      held_out_share: of the training photos; as of `held_out.is_held_out`.
+      held_out_share: share of the training photos to hold out, see
+        `held_out.is_held_out`.
 
     Raises:
-      UserError: for a damaged shard, a photo without a label, a class that is tested
-        and not trained, a single class, or no held-out photo where there is a share.
+      UserError: for a damaged shard, a photo without a label, a class that is tested but
+        not trained, training photos of a single class, or a share above 0 that holds no
+        photo out.
     """
     trained, held_out = _count(photos, photos.train, TRAIN, held_out_share)
     tested, _ = _count(photos, photos.test, photos.test_split, 0.0)
@@ -128,42 +148,52 @@ def count_labels(photos: LabelledPhotos, held_out_share: float) -> LabelCounts:
     if held_out_share and not np.any(held_out):
         raise UserError(
             f"{photos.directory}: none of the {photos.train.records} training photos is "
-            f"held out at held_out_share={held_out_share:g}, so nothing could choose the "
-            "learning rate; a larger --set=held_out_share, or one rate in "
+            f"held out at held_out_share={held_out_share:g}, so the learning rate cannot "
+            "be chosen. Use a larger --set=held_out_share, or a single learning rate in "
             "--set=learning_rates=[...] with held_out_share=0"
         )
     return LabelCounts(trained, held_out, tested)
 
 
-def _check_trained(photos, trained, held_out, tested):
+def _check_trained(
+    photos: LabelledPhotos,
+    trained: npt.NDArray[np.int64],
+    held_out: npt.NDArray[np.int64],
+    tested: npt.NDArray[np.int64],
+) -> None:
     names = np.array(photos.classes)
     untrained = names[tested * (trained == 0) > 0]
     if len(untrained):
-        lost = names[tested * (trained == 0) * held_out > 0]
-        why = (
-            f" (all photos of {', '.join(lost[:5])} are held out: a lower "
+        all_held_out = names[tested * (trained == 0) * held_out > 0]
+        advice = (
+            f" (all photos of {', '.join(all_held_out[:5])} are held out: use a lower "
             "--set=held_out_share, or more photos)"
-            if len(lost)
+            if len(all_held_out)
             else ""
         )
         raise UserError(
             f"{photos.directory}: the classes of {TRAIN} and {photos.test_split} do not "
             f"match: {len(untrained)} are tested and have no training photo: "
-            f"{', '.join(untrained[:5])}{why}"
+            f"{', '.join(untrained[:5])}{advice}"
         )
     if np.count_nonzero(trained) < 2:
         raise UserError(f"{photos.directory}: all training photos are of one class")
 
 
-def _count(photos, source, split, held_out_share):
-    """Photos of each class: (those not held out, those held out), int64 [classes]."""
+def _count(
+    photos: LabelledPhotos,
+    source: pipeline.DatasetSplit,
+    split: str,
+    held_out_share: float,
+) -> npt.NDArray[np.int64]:
+    """Photos of each class, int64 [2, classes]: not held out, held out."""
     spec = records.feature_spec((records.LABEL,))
 
-    def read(batch):
+    def read(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         values = tf.io.parse_example(batch, spec)
         return values["image/label"], is_held_out(values["image/key"], held_out_share)
 
-    classes, where = len(photos.classes), f"{photos.directory}, split {split}"
+    classes, place = len(photos.classes), f"{photos.directory}, split {split}"
     stream = complete_pass.serialized_records(source).batch(_SCAN_BATCH).map(read)
     counts, done = np.zeros([2, classes], np.int64), 0
     with (
@@ -171,33 +201,43 @@ def _count(photos, source, split, held_out_share):
         ProgressBar("labels", source.records) as bar,
     ):
         for labels, held_out in stream.prefetch(1).as_numpy_iterator():
-            _check_range(labels, classes, where)
+            _check_range(labels, classes, place)
             np.add.at(counts, (held_out.astype(int), labels), 1)
             done += len(labels)
             bar.update(done)
     return counts
 
 
-def _check_range(labels, classes, where):
+def _check_range(labels: npt.NDArray[np.int64], classes: int, place: str) -> None:
     wrong = labels[(labels < 0) | (labels >= classes)]
     if len(wrong):
         raise UserError(
-            f"{where}: {len(wrong)} photos (of the first ones) have the label "
-            f"{wrong[0]}; expected 0 to {classes - 1}: build the set with a class folder "
+            f"{place}: at least {len(wrong)} photos have a label out of range, such as "
+            f"{wrong[0]}; expected 0 to {classes - 1}. Build the set with a class folder "
             "for every photo"
         )
 
 
 class TrainingPhotos:
-    """What `pipeline.training_batches` asks of a task: random crops and labels."""
+    """Preprocesses records for `pipeline.training_batches`: random crops and labels."""
 
     features = (records.IMAGE, records.LABEL)
 
-    def __init__(self, config):
+    def __init__(self, config: Config) -> None:
         self._config = config
 
-    def preprocess_example(self, record, seed):
-        """ "image" uint8 [S, S, 3], "label" int64 [] and "held_out" bool []."""
+    def preprocess_example(
+        self, record: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Crops one photo.
+
+        Args:
+          record: a parsed record, with the encoded image.
+          seed: int32 [2].
+
+        Returns:
+          "image" uint8 [S, S, 3], "label" int64 [] and "held_out" bool [].
+        """
         if self._config.augment:
             image = inception_augmentation.random_crop(
                 record["encoded"],
@@ -211,23 +251,42 @@ class TrainingPhotos:
         return {"image": image, **_label(record, self._config)}
 
 
-def _label(record, config):
+class TrainingKeys:
+    """Like `TrainingPhotos`, but with keys instead of images, for cached features.
+
+    The images are never decoded.
+    """
+
+    features = (records.LABEL,)
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    def preprocess_example(
+        self, record: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Returns "key", scalar string, "label" int64 [] and "held_out" bool []."""
+        del seed
+        return {"key": record["key"], **_label(record, self._config)}
+
+
+def _label(record: dict[str, tf.Tensor], config: Config) -> dict[str, tf.Tensor]:
     held_out = is_held_out(record["key"], config.held_out_share)
     return {"label": record["label"], "held_out": held_out}
 
 
-def augmented(images, config, seed):
-    """Crops as the trunk sees them in training, mirrored and recoloured on the device.
+def augmented(images: tf.Tensor, config: Config, seed: tf.Tensor) -> tf.Tensor:
+    """Mirrors and recolours training crops on the device, as the trunk's input.
 
     Args:
       images: uint8 [B, S, S, 3].
-      config: a `Config`.
+      config: the hyperparameters.
       seed: int32 [2].
 
     Returns:
       float32 [B, S, S, 3] in [0, 1].
     """
-    images = to_float(images)
+    images = trunk_input(images)
     if not config.augment:
         return images
     mirror_seed, color_seed = tf.unstack(tf.random.split(seed))
@@ -243,34 +302,15 @@ def augmented(images, config, seed):
     )
 
 
-def to_float(images):
-    """Uint8 images as float32 in [0, 1]."""
-    return tf.cast(images, tf.float32) / 255.0
-
-
-class TrainingKeys:
-    """The same stream without decoding anything: for features that are there already."""
-
-    features = (records.LABEL,)
-
-    def __init__(self, config):
-        self._config = config
-
-    def preprocess_example(self, record, seed):
-        """ "key", scalar string, "label" int64 [] and "held_out" bool []."""
-        del seed
-        return {"key": record["key"], **_label(record, self._config)}
-
-
 def centre_crop(image: tf.Tensor, size: int) -> tf.Tensor:
-    """The middle of a photo, as in the evaluation of TF-Slim's Inception preprocessing.
+    """Crops the middle of a photo, like TF-Slim's Inception preprocessing for evaluation.
 
-    The middle 0.875 of its height and of its width, resized to a square whatever its
-    aspect is. Unlike Slim's, the resize averages where it makes smaller (antialias).
+    The middle 0.875 of the height and of the width is resized to a square; the aspect is
+    not preserved. Unlike TF-Slim, the resize averages pixels when it shrinks (antialias).
 
     Args:
       image: uint8 [H, W, 3].
-      size: pixels.
+      size: side of the result, in pixels.
 
     Returns:
       uint8 [size, size, 3].
@@ -280,56 +320,87 @@ def centre_crop(image: tf.Tensor, size: int) -> tf.Tensor:
     return tf.cast(tf.clip_by_value(tf.round(image), 0.0, 255.0), tf.uint8)
 
 
-def in_file_order(source, size, batch_size, keep=None):
-    """One pass over a split as centre crops: a generator of dicts of batches.
-
-    "image" uint8 [B, size, size, 3], "label" int64 [B] and "key" string [B], tensors.
+def in_file_order(
+    source: pipeline.DatasetSplit,
+    size: int,
+    batch_size: int,
+    keep: Keep | None = None,
+) -> Iterator[dict[str, tf.Tensor]]:
+    """Reads a split once, in file order, as centre crops.
 
     Args:
-      source: a `pipeline.RecordSource`.
-      size: pixels, side of the crops.
-      batch_size: photos a batch; the last may have fewer.
-      keep: key, scalar string tensor -> bool: which photos are read; None for all.
+      source: the shards of the split.
+      size: side of the crops, in pixels.
+      batch_size: photos per batch; the last batch may have fewer.
+      keep: decides which photos are read; None for all.
+
+    Yields:
+      batches: "image" uint8 [B, size, size, 3], "label" int64 [B], "key" string [B].
 
     Raises:
-      UserError: for a damaged shard, as it is iterated.
+      UserError: for a damaged shard.
     """
     stream = complete_pass.serialized_records(source).map(lambda record: (record, -1))
     with complete_pass.damage_explained(source):
-        for batch in _centre_crops(_kept(stream, keep), size, batch_size):
+        for batch in _centre_crops(_filtered(stream, keep), size, batch_size):
             yield pipeline.split_replaced_shard(batch)[0]
 
 
-def sample(source, size, batch_size, count, seed, keep=None):
-    """As `in_file_order`, of `count` photos in random order, or of all if it has fewer."""
+def sample(
+    source: pipeline.DatasetSplit,
+    size: int,
+    batch_size: int,
+    count: int,
+    seed: int,
+    keep: Keep | None = None,
+) -> Iterator[dict[str, tf.Tensor]]:
+    """Reads some photos of a split in random order, as centre crops.
+
+    Args:
+      source: the shards of the split.
+      size: side of the crops, in pixels.
+      batch_size: photos per batch; the last batch may have fewer.
+      count: largest number of photos.
+      seed: seed of the order.
+      keep: decides which photos are read; None for all.
+
+    Yields:
+      batches, see `in_file_order`.
+
+    Raises:
+      UserError: for a damaged shard.
+    """
     stream = pipeline.record_stream(source, seed, 0).take(source.records)
-    stream = _kept(stream, keep).take(count)
+    stream = _filtered(stream, keep).take(count)
     for batch in _centre_crops(stream, size, batch_size):
-        batch, stand_ins = pipeline.split_replaced_shard(batch)
-        if tf.reduce_any(stand_ins >= 0):
+        batch, replaced = pipeline.split_replaced_shard(batch)
+        if tf.reduce_any(replaced >= 0):
             raise UserError(
-                f"{source.files[int(tf.reduce_max(stand_ins))]}: is damaged, so nothing "
-                "was measured; delete it and run its builder's command again"
+                f"{source.files[int(tf.reduce_max(replaced))]}: this shard is damaged, so "
+                "nothing was measured. Delete it and run the command that built the data "
+                "set again"
             )
         yield batch
 
 
-def _kept(stream, keep):
+def _filtered(stream: tf.data.Dataset, keep: Keep | None) -> tf.data.Dataset:
     if keep is None:
         return stream
 
-    def is_kept(serialized, stand_in):
-        del stand_in
+    def is_kept(serialized: tf.Tensor, replaced: tf.Tensor) -> tf.Tensor:
+        del replaced
         return keep(records.parse(serialized, ())["key"])
 
     return stream.filter(is_kept)
 
 
-def _centre_crops(stream, size, batch_size):
-    def prepare(serialized, stand_in):
+def _centre_crops(
+    stream: tf.data.Dataset, size: int, batch_size: int
+) -> tf.data.Dataset:
+    def prepare(serialized: tf.Tensor, replaced: tf.Tensor) -> dict[str, tf.Tensor]:
         record = records.parse(serialized, (records.IMAGE, records.LABEL))
         image = centre_crop(record["image"], size)
-        return {**record, "image": image, pipeline.REPLACED_SHARD: stand_in}
+        return {**record, "image": image, pipeline.REPLACED_SHARD: replaced}
 
     crops = stream.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return crops.batch(batch_size).prefetch(2)

@@ -1,300 +1,302 @@
-"""The course of the evaluation: statistics, training, test, files (paper section 5)."""
+"""ImageNet with frozen weights: statistics, training, choice, test (paper section 5)."""
+
+from __future__ import annotations
 
 import dataclasses
-import os
+from collections.abc import Iterable, Iterator
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
-from eval import metrics_file, pictures, trunks
-from eval.imagenet_linear import dataset, drawing, ladder, testing
+from eval.evaluation import Evaluation, Report
+from eval.imagenet_linear import config, dataset, drawing, ladder, testing
 from eval.imagenet_linear.classifier import LinearClassifiers
-from eval.imagenet_linear.config import NAME
+from eval.imagenet_linear.config import Config
 from eval.imagenet_linear.feature_cache import FeatureCache
 from eval.imagenet_linear.held_out import is_held_out
+from eval.imagenet_linear.ladder import Scores
+from eval.imagenet_linear.testing import Results
 from eval.imagenet_linear.view_cache import ViewCache
-from eval.passes import watched
-from eval.training import TENSORBOARD, Training
+from eval.json_types import JsonObject
+from eval.trunk_features import trunk_input
+from eval.trunks import Pretrained
+from eval.watched_batches import watched
 from selfsup.data import pipeline
 from selfsup.trunk.batch_norm_recalibration import recalibrate_batch_norm
 
 
-def evaluate(settings, folder, stop):
-    """Trains and tests a linear layer, or goes on with it; arguments as of `Run`.
-
-    Returns:
-      whether it came to its end.
-    """
-    return Run(settings, folder, stop).run()
-
-
-class Run:
-    """One run of the evaluation in its folder.
+@dataclasses.dataclass(frozen=True)
+class LadderResults:
+    """Results of the test, and how the learning rates were chosen.
 
     Attributes:
-      model: the `LinearClassifiers`.
-      training: its `Training`.
+      test: results on the test photos, at the chosen learning rates.
+      chosen: index of the learning rate of each row, int64 [R].
+      held_out: scores on the held-out photos, or None for a ladder of one rate.
+      neighbour_images: number of photos that neighbours were chosen from.
     """
 
-    def __init__(self, settings, folder, stop):
-        """
-        Args:
-          settings: `eval.settings.Settings` with a `Config`.
-          folder: of the output, locked.
-          stop: a `hybrid.stop.StopSignals` that has been entered.
-        """
-        self._settings = settings
-        self._config = config = settings.config
-        self._folder = folder
-        self._stop = stop
-        self._photos = dataset.find(settings.data)
-        pretrained = trunks.load_for(settings, config.output_stride)
+    test: Results
+    chosen: npt.NDArray[np.int64]
+    held_out: Scores | None
+    neighbour_images: int
+
+
+class ImagenetLinear(Evaluation[Config, LadderResults]):
+    """Trains linear layers on a frozen trunk's block 3.
+
+    Attributes:
+      model: the trunk and its layers, after `build`.
+    """
+
+    name = "imagenet_linear"
+    headline = "top5"
+    curves = ("loss", "top1")
+    config_class = Config
+    presets = config.PRESETS
+
+    model: LinearClassifiers
+    _photos: dataset.LabelledPhotos
+    _cache: FeatureCache | None = None
+    _view_cache: ViewCache | None = None
+
+    @property
+    def output_stride(self) -> int:
+        """Output stride of the trunk, from the hyperparameters."""
+        return self.config.output_stride
+
+    def find_data(self) -> JsonObject:
+        """Finds the labelled photos."""
+        self._photos = dataset.find(self.settings.data)
+        return self._photos.description()
+
+    def build(self, pretrained: Pretrained) -> tf.Module:
+        """Builds the layers, and the caches that the hyperparameters ask for."""
         classes = len(self._photos.classes)
-        self.model = LinearClassifiers(pretrained.trunk, classes, settings)
+        self.model = LinearClassifiers(pretrained.trunk, classes, self.settings)
         self._cache = self._make_cache()
         self._view_cache = self._make_view_cache()
-        self.training = Training(
-            folder,
-            NAME,
-            step=self.model.step,
-            batches=self._training_batches,
-            batch_size=config.batch_size,
-            steps=config.steps,
-            trackable=self.model,
-            notes={"trunk": pretrained.description, "data": self._photos.description()},
+        return self.model
+
+    def _make_cache(self) -> FeatureCache | None:
+        """The cache, or None with the lasso, whose combination changes at every step."""
+        if not self.config.cache_features or self.settings.lasso:
+            return None
+        features = self.model.features
+        rows = len(features.names)
+        return FeatureCache(self.folder, self._photos, rows, features.size, self.config)
+
+    def _make_view_cache(self) -> ViewCache | None:
+        """The cache, or None if every view would be used at most once."""
+        records = self._photos.train.records
+        views = self.config.augmented_views * records
+        repeats = 0 < views < self.config.steps * self.config.batch_size
+        if not (repeats and self.config.augment) or self.settings.lasso:
+            return None
+        features = self.model.features
+        rows = len(features.names)
+        return ViewCache(self.folder, records, rows, features.size, self.config)
+
+    def prepare(self) -> JsonObject:
+        """Measures labels, batch-norm statistics and the scales of the features."""
+        self.clean_up()
+        counts = dataset.count_labels(self._photos, self.config.held_out_share)
+        count = self.config.statistics_images
+        recalibrate_batch_norm(
+            self.model.trunk,
+            self._images(count, "photos for batch norm"),
+            output_stride=self.config.output_stride,
         )
+        self.model.features.measure(self._images(count, "photos for scales"))
+        return {
+            "chance": chance_levels(counts.trained, counts.tested),
+            "held_out": int(counts.held_out.sum()),
+        }
 
-    def run(self):
-        """Goes on from where the last run stopped; returns whether it came to the end.
-
-        Raises:
-          UserError: for data, a trunk or a checkpoint that cannot be used.
-          passes.Stopped: when a signal comes outside of training.
-        """
-        if not self.training.resume():
-            self._prepare()
-        self._fill_caches()
-        if not self.training.run(self._stop):
-            return False
-        self._test()
-        self._remove_caches()
-        return True
-
-    def _fill_caches(self):
+    def before_training(self) -> None:
+        """Fills the caches."""
         if self._cache is not None:
             photos = self._in_file_order(self._photos.train, "cached photos")
-            self._cache.fill(self.model.look, photos)
+            self._cache.fill(self.model.compute_features, photos)
         if self._view_cache is not None:
-            views = watched(
-                self._augmented_batches(0),
-                "augmented views",
-                self._view_cache.views,
-                self._stop,
-            )
-            self._view_cache.fill(self.model.look_augmented, views)
+            batches, views = self._augmented_batches(0), self._view_cache.views
+            watched_views = watched(batches, "augmented views", views, self.stop)
+            self._view_cache.fill(self.model.compute_augmented_features, watched_views)
 
-    def _remove_caches(self):
+    def clean_up(self) -> None:
+        """Removes the caches."""
         for cache in (self._cache, self._view_cache):
             if cache is not None:
                 cache.remove()
 
-    def _make_cache(self):
-        """The cache, or None: the lasso's combination changes with every step."""
-        config = self._config
-        if not config.cache_features or self._settings.lasso:
-            return None
-        features = self.model.features
-        rows = len(features.names)
-        return FeatureCache(self._folder, self._photos, rows, features.size, config)
-
-    def _make_view_cache(self):
-        """The cache, or None where every view would be used once at most."""
-        config, records = self._config, self._photos.train.records
-        views = config.augmented_views * records
-        enough = 0 < views < config.steps * config.batch_size
-        if not (enough and config.augment) or self._settings.lasso:
-            return None
-        features = self.model.features
-        rows = len(features.names)
-        return ViewCache(self._folder, records, rows, features.size, config)
-
-    def _prepare(self):
-        """What is measured once: labels, BN statistics, scales of the features."""
-        self._remove_caches()
-        counts = dataset.count_labels(self._photos, self._config.held_out_share)
-        chance = dict(zip(("top1", "top5"), _chance(counts.trained, counts.tested)))
-        held_out = int(counts.held_out.sum())
-        self.training.notes["data"].update(chance=chance, held_out=held_out)
-        count = self._config.statistics_images
-        recalibrate_batch_norm(
-            self.model.trunk,
-            self._images(count, "photos for batch norm"),
-            output_stride=self._config.output_stride,
-        )
-        self.model.features.measure(self._images(count, "photos for scales"))
-
-    def _images(self, count, what):
-        """Random training photos as float32 centre crops; whole batches, or one."""
-        for number, batch in enumerate(self._sample(count, what)):
-            # The statistics of a few photos left over are no estimate of a batch's.
-            if number and batch["image"].shape[0] < self._config.batch_size:
-                return
-            yield dataset.to_float(batch["image"])
-
-    def _sample(self, count, what, keep=None):
-        config, source = self._config, self._photos.train
-        batches = dataset.sample(
-            source,
-            config.image_size,
-            config.batch_size,
-            count,
-            self._settings.seed,
-            keep,
-        )
-        return watched(batches, what, min(count, source.records), self._stop)
-
-    def _in_file_order(self, source, what, keep=None, count=None):
-        batches = dataset.in_file_order(
-            source, self._config.image_size, self._config.batch_size, keep
-        )
-        total = source.records if count is None else count
-        return watched(batches, what, total, self._stop)
-
-    def _is_held_out(self, key):
-        return is_held_out(key, self._config.held_out_share)
-
-    def _training_batches(self, position):
-        seed, size = self._settings.seed, self._config.batch_size
+    def training_batches(self, position: int) -> tf.data.Dataset:
+        """Returns batches of cached features if there is a cache, or else of photos."""
+        seed = self.settings.seed
         if self._cache is not None:
-            return self._cache.training_batches(seed, position, size)
+            return self._cache.training_batches(seed, position, self.config.batch_size)
         if self._view_cache is not None:
             return self._view_cache.training_batches(seed, position)
         return self._augmented_batches(position)
 
-    def _augmented_batches(self, position):
+    def _augmented_batches(self, position: int) -> tf.data.Dataset:
         return pipeline.training_batches(
-            dataset.TrainingPhotos(self._config),
+            dataset.TrainingPhotos(self.config),
             self._photos.train,
-            self._settings.seed,
+            self.settings.seed,
             position,
-            self._config.batch_size,
+            self.config.batch_size,
         )
 
-    def _test(self):
-        held_out, chosen = self._choose()
-        neighbours, counted = self._fit_neighbours(int(chosen[-1]))
-        tested = self._in_file_order(self._photos.test, "test photos")
-        results = testing.run(self.model, tested, chosen, neighbours)
-        self._draw(results)
-        testing.save_predictions(self._folder, results, self._photos.classes)
-        self._write(results, counted, held_out, chosen)
+    def step(
+        self, examples: dict[str, tf.Tensor], number: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Trains all layers on one batch."""
+        return self.model.step(examples, number)
 
-    def _choose(self):
-        """The best rate of each row, by photos that no layer was trained on.
+    def test(self) -> LadderResults:
+        """Chooses the learning rates on held-out photos and tests the chosen layers."""
+        held_out, chosen = self._choose()
+        neighbours, neighbour_images = None, 0
+        if self.config.neighbours:
+            sample = self._sample(
+                self.config.neighbour_images,
+                "photos for neighbours",
+                keep=lambda key: tf.logical_not(self._is_held_out(key)),
+            )
+            neighbours, neighbour_images = testing.fit_neighbours(
+                self.model, sample, self.config.neighbours, int(chosen[-1])
+            )
+        photos = self._in_file_order(self._photos.test, "test photos")
+        results = testing.run(self.model, photos, chosen, neighbours)
+        return LadderResults(results, chosen, held_out, neighbour_images)
+
+    def _choose(self) -> tuple[Scores | None, npt.NDArray[np.int64]]:
+        """Chooses the learning rate of each row on photos that no layer was trained on.
 
         Returns:
-          (`ladder.Scores` of the held-out photos, or None where there is but one rate;
-          int64 [R], indices of rates).
+          (scores on the held-out photos, or None for a ladder of one rate; index of the
+          learning rate of each row, int64 [R]).
         """
-        if len(self._config.learning_rates) == 1:
+        if len(self.config.learning_rates) == 1:
             return None, np.zeros(len(self.model.features.names), np.int64)
         photos = self._in_file_order(
             self._photos.train,
             "held-out photos",
             keep=self._is_held_out,
-            count=self.training.notes["data"]["held_out"],
+            count=self.data["held_out"],
         )
         scores = testing.compare_rates(self.model, photos)
         return scores, ladder.choose(scores)
 
-    def _fit_neighbours(self, rate):
-        """A classifier on the photos that layers are trained on, and their number."""
-        if not self._config.neighbours:
-            return None, 0
-        sample = self._sample(
-            self._config.neighbour_images,
-            "photos for neighbours",
-            keep=lambda key: tf.logical_not(self._is_held_out(key)),
-        )
-        return testing.fit_neighbours(self.model, sample, self._config.neighbours, rate)
+    def save_predictions(self, results: LadderResults) -> None:
+        """Writes predictions.npz."""
+        testing.save_predictions(self.folder, results.test, self._photos.classes)
 
-    def _draw(self, results):
-        classes = self._photos.classes
+    def draw(self, results: LadderResults) -> None:
+        """Draws predictions on test photos, and accuracy by unit if units are probed."""
+        indices = np.concatenate(drawing.choose(results.test)).tolist()
+        images = self._test_images(set(indices))
         drawing.save_predictions(
-            self._folder, results, self._shown(drawing.choose(results)), classes
+            self.folder, results.test, images, self._photos.classes
         )
         names = self.model.features.names
         if len(names) > 1:
-            chance = self.training.notes["data"]["chance"]
-            drawing.save_probe(self._folder, names, results, chance)
-        pictures.save_curves(self._folder, ("loss", "top1"))
+            drawing.save_probe(self.folder, names, results.test, self.data["chance"])
 
-    def _shown(self, groups):
-        """{index: uint8 image} of some test photos."""
-        wanted = {int(index) for group in groups for index in group}
-        found, first = {}, 0
+    def _test_images(self, wanted: set[int]) -> dict[int, npt.NDArray[np.uint8]]:
+        """Reads test photos by their index: uint8 [S, S, 3] each."""
+        images: dict[int, npt.NDArray[np.uint8]] = {}
+        first = 0
         for batch in self._in_file_order(self._photos.test, "test photos to draw"):
             last = first + batch["label"].shape[0]
             for index in wanted.intersection(range(first, last)):
-                found[index] = batch["image"][index - first].numpy()
+                images[index] = batch["image"][index - first].numpy()
             first = last
-            if len(found) == len(wanted):
+            if len(images) == len(wanted):
                 break
-        return found
+        return images
 
-    def _write(self, results, counted, held_out, chosen):
-        metrics = results.metrics()
-        path = os.path.join(self._folder, TENSORBOARD)
-        with tf.summary.create_file_writer(path).as_default(self._config.steps):
-            for name, value in metrics.items():
-                tf.summary.scalar(f"{NAME}/test/{name}", value)
-        notes, rates = self.training.notes, self._config.learning_rates
-        remarks = _remarks(len(self._photos.classes))
-        if held_out is not None:
-            remarks += ladder.remarks(rates, held_out, chosen)
-        metrics_file.write(
-            self._folder,
-            evaluation=NAME,
-            headline="top5",
-            metrics=metrics,
-            trunk=notes["trunk"],
-            settings=dataclasses.asdict(self._settings),
-            data=notes["data"],
-            alpha=self._alpha(int(chosen[-1])),
+    def report(self, results: LadderResults) -> Report:
+        """Computes accuracies, and the scores of all units and learning rates."""
+        rates, test = self.config.learning_rates, results.test
+        remarks = []
+        if len(self._photos.classes) <= testing.TOP:
+            classes = len(self._photos.classes)
+            remarks.append(f"top5 says nothing here: there are {classes} classes")
+        if results.held_out is not None:
+            remarks += ladder.remarks(rates, results.held_out, results.chosen)
+        combinations, alpha = self.model.features.combinations, None
+        if combinations is not None:
+            alpha = combinations.alpha()[int(results.chosen[-1])].numpy().tolist()
+        return Report(
+            metrics=test.metrics(),
+            chance=self.data["chance"],
             details={
                 "rows": list(self.model.features.names),
-                "top1": [float(value) for value in results.hits1.mean(axis=1)],
-                "top5": [float(value) for value in results.hits5.mean(axis=1)],
-                "chance": notes["data"]["chance"],
-                "neighbour_images": counted,
-                "ladder": ladder.report(rates, chosen, held_out, results.ladder),
-                "remarks": remarks,
+                "top1": test.hits1.mean(axis=1).tolist(),
+                "top5": test.hits5.mean(axis=1).tolist(),
+                "neighbour_images": results.neighbour_images,
+                "ladder": ladder.report(
+                    rates, results.chosen, results.held_out, test.ladder
+                ),
             },
+            remarks=remarks,
+            alpha=alpha,
         )
 
-    def _alpha(self, rate):
-        """The row of alpha that was learned at a rate, as floats; None without one."""
-        combinations = self.model.features.combinations
-        if combinations is None:
-            return None
-        return [float(weight) for weight in combinations.alpha()[rate]]
+    def _images(self, count: int, description: str) -> Iterator[tf.Tensor]:
+        """Yields random training photos as float32 centre crops, in whole batches."""
+        for number, batch in enumerate(self._sample(count, description)):
+            # A smaller last batch is left out, unless it is the only batch: its
+            # statistics would not be those of a whole batch.
+            if number and batch["image"].shape[0] < self.config.batch_size:
+                return
+            yield trunk_input(batch["image"])
+
+    def _sample(
+        self, count: int, description: str, keep: dataset.Keep | None = None
+    ) -> Iterable[dict[str, tf.Tensor]]:
+        source = self._photos.train
+        batches = dataset.sample(
+            source,
+            self.config.image_size,
+            self.config.batch_size,
+            count,
+            self.settings.seed,
+            keep,
+        )
+        return watched(batches, description, min(count, source.records), self.stop)
+
+    def _in_file_order(
+        self,
+        source: pipeline.DatasetSplit,
+        description: str,
+        keep: dataset.Keep | None = None,
+        count: int | None = None,
+    ) -> Iterable[dict[str, tf.Tensor]]:
+        batches = dataset.in_file_order(
+            source, self.config.image_size, self.config.batch_size, keep
+        )
+        total = source.records if count is None else count
+        return watched(batches, description, total, self.stop)
+
+    def _is_held_out(self, key: tf.Tensor) -> tf.Tensor:
+        return is_held_out(key, self.config.held_out_share)
 
 
-def _remarks(classes):
-    if classes > testing.TOP:
-        return []
-    return [f"top5 says nothing here: there are {classes} classes"]
-
-
-def _chance(train, test):
-    """Accuracies of always naming the most frequent training class, or five of them.
+def chance_levels(
+    train: npt.NDArray[np.int64], test: npt.NDArray[np.int64]
+) -> dict[str, float]:
+    """Accuracies of always naming the most frequent training classes.
 
     Args:
-      train, test: int64 [classes], photos of each class.
+      train, test: number of photos of each class, int64 [classes].
 
     Returns:
-      (top1, top5), shares in [0, 1].
+      accuracies in [0, 1] of naming the most frequent class ("top1") or the five most
+      frequent classes ("top5").
     """
     order = np.argsort(-train, kind="stable")
     shares = test[order] / test.sum()
-    return float(shares[0]), float(shares[:5].sum())
+    return {"top1": float(shares[0]), "top5": float(shares[:5].sum())}

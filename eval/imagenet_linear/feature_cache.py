@@ -1,113 +1,107 @@
 """Features of all training photos on disk, for training without augmentation.
 
-The trunk is frozen, so without augmentation a photo's features never change. Batches
-read from here hold the very numbers that the trunk would compute again.
+The trunk is frozen, so without augmentation the features of a photo never change. Batches
+that are read from here hold exactly the numbers that the trunk would compute again.
 """
 
+from __future__ import annotations
+
 import os
-import shutil
+from collections.abc import Callable, Iterable
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from eval.imagenet_linear import dataset
+from eval.imagenet_linear.config import Config
+from eval.imagenet_linear.dataset import LabelledPhotos
+from eval.imagenet_linear.stored_features import StoredFeatures
 from selfsup.common.errors import UserError
 from selfsup.data import pipeline
 
 FOLDER = "feature_cache"
-_FEATURES = "features.npy"
-_KEYS = "keys.npy"
+
+# uint8 images [B, S, S, 3] -> features float32 [R, B, F].
+ComputeFeatures = Callable[[tf.Tensor], tf.Tensor]
 
 
-class FeatureCache:
+class FeatureCache(StoredFeatures[ComputeFeatures]):
     """Features float32 [photos, R, F] in a memory-mapped file, and the photos' keys."""
 
-    def __init__(self, output, photos, rows, size, config):
+    def __init__(
+        self, output: str, photos: LabelledPhotos, rows: int, size: int, config: Config
+    ) -> None:
         """
         Args:
-          output: the evaluation's folder.
-          photos: `LabelledPhotos`, of whose training split it is.
-          rows, size: of the features.
-          config: a `Config`; its `cache_gigabytes` is the most that the file may take.
+          output: output folder of the evaluation.
+          photos: the labelled photos; the features are those of the training split.
+          rows, size: R and F.
+          config: the hyperparameters; `cache_gigabytes` limits the size of the file.
 
         Raises:
-          UserError: when it would take more.
+          UserError: when the file would be larger.
         """
-        self._folder = os.path.join(output, FOLDER)
+        folder = os.path.join(output, FOLDER)
+        super().__init__(folder, "keys.npy", (photos.train.records, rows, size))
         self._source = photos.train
         self._config = config
-        self._shape = (photos.train.records, rows, size)
-        need = 4 * np.prod(self._shape, dtype=np.float64) / 1e9
-        if need > config.cache_gigabytes:
+        self._keys: list[bytes] = []
+        if self.gigabytes > config.cache_gigabytes:
             raise UserError(
-                f"--set=cache_features=true: features of {photos.train.records} photos "
-                f"take {need:.3g} GB, more than "
+                f"cache_features=true: the features of {photos.train.records} photos "
+                f"take {self.gigabytes:.3g} GB, more than "
                 f"cache_gigabytes={config.cache_gigabytes:g}"
             )
 
-    def remove(self):
-        """Removes the files, as they are of another trunk or of no use any more."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def fill(self, look, batches):
-        """Computes all features, unless they are there.
-
-        Args:
-          look: uint8 images [B, S, S, 3] -> float32 [R, B, F].
-          batches: iterable of dicts of the training split in any order, each photo
-            once.
-        """
-        if os.path.exists(os.path.join(self._folder, _KEYS)):
-            return
-        self.remove()
-        try:
-            os.makedirs(self._folder)
-            keys = self._write(look, batches)
-            # Last, as the sign that the features are whole.
-            temporary = os.path.join(self._folder, "keys.partial.npy")
-            np.save(temporary, np.array(keys))
-            os.replace(temporary, os.path.join(self._folder, _KEYS))
-        except OSError as error:
-            self.remove()
-            raise UserError(
-                f"--set=cache_features=true: {self._folder}: {error}"
-            ) from error
-
-    def _write(self, look, batches):
-        path = os.path.join(self._folder, _FEATURES)
-        stored = np.lib.format.open_memmap(path, "w+", np.float32, self._shape)
-        keys = []
+    def _write(
+        self,
+        stored: npt.NDArray[np.float32],
+        compute: ComputeFeatures,
+        batches: Iterable[dict[str, tf.Tensor]],
+    ) -> None:
+        """Stores the features of each photo of `batches`, which has each photo once."""
+        keys: list[bytes] = []
         for batch in batches:
-            found = look(batch["image"]).numpy()
-            stored[len(keys) : len(keys) + found.shape[1]] = found.transpose(1, 0, 2)
+            features = compute(batch["image"]).numpy()
+            stored[len(keys) : len(keys) + features.shape[1]] = features.swapaxes(0, 1)
             keys.extend(batch["key"].numpy())
-        stored.flush()
         if len(set(keys)) != self._shape[0]:
             raise UserError(
-                f"--set=cache_features=true: the training split has {len(set(keys))} "
-                f"different keys for {self._shape[0]} photos"
+                f"cache_features=true: the training split has {len(set(keys))} different "
+                f"keys for {self._shape[0]} photos"
             )
-        return keys
+        self._keys = keys
 
-    def training_batches(self, seed, position, batch_size):
-        """As of `TrainingPhotos` from the pipeline, with "features" for "image"."""
-        stored = np.load(os.path.join(self._folder, _FEATURES), mmap_mode="r")
-        keys = np.load(os.path.join(self._folder, _KEYS))
+    def _save_index(self, path: str) -> None:
+        np.save(path, np.array(self._keys))
+
+    def training_batches(
+        self, seed: int, position: int, batch_size: int
+    ) -> tf.data.Dataset:
+        """Returns the batches of `TrainingPhotos`, with "features" instead of "image".
+
+        Args:
+          seed: seed of the order.
+          position: number of examples consumed so far.
+          batch_size: photos per batch.
+
+        Returns:
+          endless tf.data.Dataset of dicts: "features" float32 [B, R, F], "label" int64
+          [B], "held_out" bool [B] and `pipeline.REPLACED_SHARD`.
+        """
+        keys = np.load(self._index)
         rows = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(
                 tf.constant(keys), tf.range(len(keys), dtype=tf.int64)
             ),
             default_value=-1,
         )
+        features_at = self._reader()
 
-        def read(indices):
-            return stored[indices]
-
-        def with_features(batch):
-            indices = rows.lookup(batch.pop("key"))
-            features = tf.numpy_function(read, [indices], tf.float32)
-            shape = [batch_size, *self._shape[1:]]
-            return {**batch, "features": tf.ensure_shape(features, shape)}
+        def with_features(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            features = features_at(rows.lookup(batch.pop("key")))
+            return {**batch, "features": features}
 
         batches = pipeline.training_batches(
             dataset.TrainingKeys(self._config), self._source, seed, position, batch_size

@@ -2,52 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from eval.imagenet_linear.combinations import Combinations
+from eval.imagenet_linear.config import Config
 from eval.imagenet_linear.pooling import max_pool_to
 from selfsup.common.errors import UserError
 from selfsup.trunk.batch_norm_recalibration import PooledMoments
 from selfsup.trunk.layers import BATCH_NORM_EPSILON
+from selfsup.trunk.resnet_v2 import Trunk
 
 
 class FrozenFeatures(tf.Module):
     """Rows of features of a frozen trunk, for linear layers.
 
-    The last row is the evaluation's: of block 3's last unit, or of the lasso's
-    combination. With probes the rows before it are of block 3's units, so that with or
-    without the lasso row m is of unit m. A combination has a row of alpha for each
-    learning rate, and so features for each of them.
+    The last row belongs to the evaluation: the last unit of block 3, or the lasso's
+    combination of all units. With probes, the rows before it are the units of block 3, so
+    that row m is unit m with and without the lasso. A combination has one row of alpha
+    per learning rate, and so one group of features per learning rate.
 
-    Block 3 ends in an un-normalised sum whose scale differs by orders of magnitude
-    between trunks. Each channel is standardised by moments measured on training
-    photos: a linear layer can express the same functions with and without, but only so
-    does one ladder of learning rates suit all trunks. Features are divided by the square
-    root of their number, so that their mean squared norm is 1.
+    Block 3 ends in an un-normalised sum, whose scale differs by orders of magnitude
+    between trunks. So each channel is standardised by moments that are measured on
+    training photos. A linear layer can express the same functions with and without, but
+    only with standardised features one ladder of learning rates suits all trunks.
+    Features are divided by the square root of their number, so that their mean squared
+    norm is 1.
 
     Attributes:
-      names: of the rows.
-      unit_rows: how many of them are of units.
-      combinations: the lasso's `Combinations`, or None.
+      names: names of the rows.
+      unit_rows: number of rows that are units.
+      combinations: the lasso's combinations, or None.
     """
 
-    def __init__(self, trunk, config, lasso: float = 0.0):
+    def __init__(self, trunk: Trunk, config: Config, lasso: float = 0.0) -> None:
         """
         Args:
-          trunk: a `Trunk`.
-          config: a `Config`.
-          lasso: weight of the L1 penalty on alpha; 0 for the last unit.
+          trunk: the trunk.
+          config: the hyperparameters.
+          lasso: weight of the L1 penalty on alpha; 0 reads the last unit.
         """
         super().__init__(name="frozen_features")
         self._trunk = trunk
         self._cells = config.pool_size
         self._stride = config.output_stride
-        self.combinations = None
+        self.combinations: Combinations | None = None
         count = trunk.num_units
-        numbers = range(1, count + 1)
+        numbers: Sequence[int] = range(1, count + 1)
         if lasso:
             numbers = numbers if config.probe_units else ()
             self.combinations = Combinations(
@@ -65,38 +68,42 @@ class FrozenFeatures(tf.Module):
 
     @property
     def size(self) -> int:
-        """F, features of a photo in each row."""
+        """F, the number of features of a photo in each row."""
         return self._cells**2 * self._trunk.channels
 
-    def own(self, features: tf.Tensor, rate: int) -> tf.Tensor:
-        """What the evaluation's layer at the learning rate of index `rate` reads.
+    def evaluation_row(self, features: tf.Tensor, rate: int) -> tf.Tensor:
+        """Selects the features that the evaluation's layer at one learning rate reads.
 
         Args:
-          features: float32 [G, B, F] of a call.
-          rate: index in the ladder.
+          features: float32 [G, B, F], the result of a call.
+          rate: index of the learning rate.
 
         Returns:
           float32 [B, F].
         """
         return features[-1 if self.combinations is None else self.unit_rows + rate]
 
-    def _units(self, images):
-        """List of float32 [B, H, W, C] of the units that are read."""
+    def _units(self, images: tf.Tensor) -> list[tf.Tensor]:
+        """Outputs of the units that are read, float32 [B, H, W, C] each."""
         if len(self.names) == 1 and self.combinations is None:
             return [self._trunk(images, output_stride=self._stride)]
         return self._trunk.unit_outputs(images, output_stride=self._stride)
 
-    def _pooled(self, units):
-        """Float32 [unit rows, B, cells * cells, C] of the outputs of units."""
+    def _pooled(self, units: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Max-pools units: float32 [unit_rows, B, cells^2, C]."""
         pooled = [max_pool_to(unit, self._cells) for unit in units[: self.unit_rows]]
         shape = [self.unit_rows, -1, self._cells**2, self._trunk.channels]
         return tf.reshape(tf.stack(pooled), shape)
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
-        """Features of images float32 [B, S, S, 3] in [0, 1].
+        """Computes the features of images.
+
+        Args:
+          images: float32 [B, S, S, 3] in [0, 1].
 
         Returns:
-          float32 [G, B, F]: the G are the unit rows, then a combination for each rate.
+          float32 [G, B, F]. The G groups are the unit rows, then one combination per
+          learning rate.
         """
         units, groups = self._units(images), []
         if self.unit_rows:
@@ -104,45 +111,56 @@ class FrozenFeatures(tf.Module):
             groups.append((self._pooled(units) - mean) / deviation)
         if self.combinations is not None:
             groups.append(self.combinations(tf.stack(units)))
-        groups = [tf.reshape(one, [one.shape[0], -1, self.size]) for one in groups]
+        groups = [
+            tf.reshape(group, [group.shape[0], -1, self.size]) for group in groups
+        ]
         return tf.concat(groups, axis=0) / self.size**0.5
 
-    def measure(self, batches: Iterable[tf.Tensor]):
-        """Sets the moments to those of some photos.
+    def measure(self, batches: Iterable[tf.Tensor]) -> None:
+        """Measures the moments on some photos.
 
         Args:
-          batches: of float32 [B, S, S, 3] in [0, 1].
+          batches: float32 [B, S, S, 3] in [0, 1] each.
 
         Raises:
           UserError: when features are not finite.
         """
-        units = tf.function(self._units, reduce_retracing=True)
-        stream = (units(images) for images in batches)
+        compute_units = tf.function(self._units, reduce_retracing=True)
+        stream: Iterator[list[tf.Tensor]] = (
+            compute_units(images) for images in batches
+        )
         moments = [PooledMoments() for _ in range(self.unit_rows)]
         stream = self._observed(moments, stream)
         if self.combinations is None:
             for _ in stream:
                 pass
         else:
-            self.combinations.measure(tf.stack(one) for one in stream)
+            self.combinations.measure(tf.stack(units) for units in stream)
         self._check_finite(moments)
-        for row, one in enumerate(moments):
-            self._mean[row].assign(one.mean)
-            self._deviation[row].assign(np.sqrt(one.variance + BATCH_NORM_EPSILON))
+        for row, measured in enumerate(moments):
+            self._mean[row].assign(measured.mean)
+            deviation = np.sqrt(measured.variance + BATCH_NORM_EPSILON)
+            self._deviation[row].assign(deviation)
 
-    def _observed(self, moments, stream):
-        """Yields what `stream` does, after adding it to the moments of the rows."""
+    def _observed(
+        self, moments: Sequence[PooledMoments], stream: Iterable[list[tf.Tensor]]
+    ) -> Iterator[list[tf.Tensor]]:
+        """Yields the elements of `stream`, after adding each to the moments of the rows."""
         for units in stream:
             if moments:
-                for one, pooled in zip(moments, self._pooled(units)):
-                    one(pooled)
+                for row_moments, pooled in zip(moments, self._pooled(units)):
+                    row_moments(pooled)
             yield units
 
-    def _check_finite(self, moments):
-        measured = [value for one in moments for value in (one.mean, one.variance)]
+    def _check_finite(self, moments: Sequence[PooledMoments]) -> None:
+        measured = [
+            value
+            for row_moments in moments
+            for value in (row_moments.mean, row_moments.variance)
+        ]
         if self.combinations is not None:
             measured += [variable.numpy() for variable in self.combinations.variables]
         if not all(np.all(np.isfinite(values)) for values in measured):
             raise UserError(
-                "the trunk's features are not finite: its weights hold NaN or infinity"
+                "the trunk's features are not finite: its weights contain NaN or infinity"
             )

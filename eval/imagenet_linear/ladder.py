@@ -1,31 +1,36 @@
-"""The choice among layers trained at different learning rates, and what is said of it."""
+"""Choice among layers trained at a ladder of learning rates, and reports of the choice."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
+from eval.json_types import JsonObject
 from selfsup.common.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """What layers at each rate reach on some photos, by row of features.
+    """Scores of the layers at each learning rate on some photos.
+
+    There are R rows of features and K learning rates.
 
     Attributes:
-      photos: how many.
-      top1, top5: shares in [0, 1], float64 [R, rates].
-      cross_entropy: nats, mean, float64 [R, rates].
+      photos: number of photos.
+      top1, top5: accuracies in [0, 1], float64 [R, K].
+      cross_entropy: means in nats, float64 [R, K].
     """
 
     photos: int
-    top1: np.ndarray
-    top5: np.ndarray
-    cross_entropy: np.ndarray
+    top1: npt.NDArray[np.float64]
+    top5: npt.NDArray[np.float64]
+    cross_entropy: npt.NDArray[np.float64]
 
-    def report(self) -> dict:
-        """Dict of JSON types; None for what is not finite."""
+    def report(self) -> JsonObject:
+        """The scores as JSON values; None for numbers that are not finite."""
         values = {
             name: getattr(self, name).tolist()
             for name in ("top1", "top5", "cross_entropy")
@@ -37,61 +42,68 @@ class Scores:
         return {"photos": self.photos, **values}
 
 
-def choose(scores: Scores) -> np.ndarray:
-    """The rate of each row whose layer has the lowest cross-entropy.
+def choose(scores: Scores) -> npt.NDArray[np.int64]:
+    """Chooses for each row the learning rate whose layer has the lowest cross-entropy.
 
-    On few photos top-1 differs between rates by chance; cross-entropy, which weighs
-    every photo's probability, tells rates apart with far fewer.
+    On few photos, top-1 accuracy differs between learning rates by chance. Cross-entropy
+    weighs the probability of every photo, so it needs far fewer photos.
 
     Args:
-      scores: of the held-out photos.
+      scores: scores on the held-out photos.
 
     Returns:
-      int64 [R], indices of rates.
+      int64 [R], indices of learning rates.
 
     Raises:
-      UserError: where no layer of a row has a finite cross-entropy.
+      UserError: when no layer of a row has a finite cross-entropy.
     """
     finite = np.isfinite(scores.cross_entropy)
     if not np.all(np.any(finite, axis=1)):
         raise UserError(
             "imagenet_linear: no learning rate of the ladder gave a finite loss on the "
-            "held-out photos; lower ones are set by --set=learning_rates=[...]"
+            "held-out photos; set lower rates with --set=learning_rates=[...]"
         )
     return np.argmin(np.where(finite, scores.cross_entropy, np.inf), axis=1)
 
 
-def remarks(rates, scores: Scores, chosen: np.ndarray) -> list[str]:
-    """What people should know of the choice for the evaluation's row, in sentences.
+def remarks(
+    rates: Sequence[float], scores: Scores, chosen: npt.NDArray[np.int64]
+) -> list[str]:
+    """Describes the choice for the evaluation's own row, the last, in sentences.
 
     Args:
-      rates: the ladder, rising.
-      scores: of the held-out photos.
-      chosen: of `choose`.
+      rates: the learning rates, in increasing order.
+      scores: scores on the held-out photos.
+      chosen: int64 [R], the result of `choose`.
     """
     best = int(chosen[-1])
     ladder = ", ".join(f"{rate:g}" for rate in rates)
-    said = [
+    sentences = [
         f"learning rate {rates[best]:g} of {ladder}: top1 "
         f"{scores.top1[-1, best]:.4f} on {scores.photos} held-out training photos"
     ]
     if best in (0, len(rates) - 1):
         end = "lowest" if best == 0 else "highest"
-        said.append(
-            f"this is the {end} learning rate of the ladder, so a better one may lie "
-            "outside; --set=learning_rates=[...] makes it wider"
+        sentences.append(
+            f"this is the {end} learning rate of the ladder, so a better rate may lie "
+            "outside; --set=learning_rates=[...] widens the ladder"
         )
-    return said
+    return sentences
 
 
-def report(rates, chosen: np.ndarray, held_out, test: Scores) -> dict:
-    """The whole ladder's numbers, as a dict of JSON types for metrics.json.
+def report(
+    rates: Sequence[float],
+    chosen: npt.NDArray[np.int64],
+    held_out: Scores | None,
+    test: Scores,
+) -> JsonObject:
+    """The numbers of the whole ladder as JSON values, for metrics.json.
 
     Args:
-      rates: the ladder.
-      chosen: int [R].
-      held_out: `Scores`, or None where there was nothing to choose.
-      test: `Scores`.
+      rates: the learning rates.
+      chosen: int64 [R], indices of learning rates.
+      held_out: scores on the held-out photos, or None for a ladder of one rate.
+      test: scores on the test photos.
     """
     return {
         "learning_rates": list(rates),

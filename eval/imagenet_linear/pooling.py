@@ -1,4 +1,4 @@
-"""Max-pooling of a map to a few cells (paper section 5: 3x3)."""
+"""Max-pooling of a feature map to a small grid (paper section 5: 3x3)."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import tensorflow as tf
 
 
 def max_pool_to(net: tf.Tensor, cells: int) -> tf.Tensor:
-    """Max-pools a map to `cells` x `cells` by equal windows that cover all of it.
+    """Max-pools a map to `cells` x `cells` with equal windows that cover all of it.
 
-    The windows are floor(H / cells) apart and as large as it takes to reach the end, so
-    that they overlap where H is no multiple: 14 to 3 by windows of 6 at stride 4.
+    The stride of the windows is floor(H / cells), and they are just large enough to reach
+    the end of the map. They overlap where H is not a multiple of `cells`: 14 is pooled to
+    3 by windows of 6 at stride 4.
 
     Args:
-      net: [B, H, W, C], H and W static and at least `cells`.
+      net: [B, H, W, C]; H and W are static and at least `cells`.
+      cells: side of the result.
 
     Returns:
-      [B, cells, cells, C].
+      [B, cells, cells, C], of the same dtype.
     """
     strides = [side // cells for side in net.shape[1:3]]
     windows = [

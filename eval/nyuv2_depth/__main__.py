@@ -1,21 +1,23 @@
-"""Fine-tunes a trunk to predict depth and measures it (paper section 5).
-
-A built set with depth (python -m data_prep.nyuv2) and a trunk go in: up-projections on
-block 3 are trained with it on the train split and tested on the test split. metrics.json
-with the five measures of appendix A, predictions.npz, pictures, curves and checkpoints
-come out.
-
-The paper's level needs some 12 thousand frames of the raw distribution (data_prep.nyuv2
---raw) beside the 795 labelled ones: --data is then a folder that holds both sets. The
-preset gives epochs, so the steps follow from the frames that are there; --steps or
---set=epochs=NUMBER changes them.
+"""Fine-tunes a trunk to predict depth and measures the errors (paper section 5).
 
   python -m eval.nyuv2_depth --trunk=DIR --data=DIR --output=DIR --preset=tiny
 
-What is compared:     --trunk --checkpoint --lasso
-What goes in and out: --data --output
-How it is trained:    --preset --set --steps --seed --mixed_precision
+The data is a built set with depth (python -m data_prep.nyuv2). The command trains the
+trunk and up-projections on block 3 on the split train and tests on the split test. It
+writes metrics.json with the five measures of appendix A, predictions.npz, pictures,
+curves and checkpoints. Run the same command again to resume an interrupted evaluation.
+
+To reach the accuracy of the paper, train on the 12 thousand frames of the raw
+distribution (data_prep.nyuv2 --raw) besides the 795 labelled ones: --data is then a
+folder that holds both sets. The preset gives the number of epochs, so the number of steps
+follows from the number of frames; --steps or --set=epochs=NUMBER changes it.
+
+What is compared:  --trunk --checkpoint --lasso
+Input and output:  --data --output
+Training:          --preset --set --steps --seed --mixed_precision
 """
+
+from __future__ import annotations
 
 from absl import flags
 
@@ -25,16 +27,16 @@ from selfsup.command_line import command
 flags.adopt_module_key_flags(evaluation_flags)
 
 
-def main(_):
-    """Reads the flags, evaluates and prints the metrics."""
-    from eval import evaluation_run
-    from eval.nyuv2_depth import config, evaluation
+def main(_: list[str]) -> None:
+    """Runs the evaluation and prints its metrics."""
+    from eval import evaluation_run, registry
 
-    settings = evaluation_flags.settings(config.Config, config.PRESETS)
-    evaluation_run.run_and_tell(settings, evaluation.evaluate)
+    evaluation = registry.evaluation_class("nyuv2_depth")
+    settings = evaluation_flags.settings(evaluation)
+    evaluation_run.run_and_print(evaluation, settings)
 
 
-def run():
+def run() -> None:
     """Entry point of the console command."""
     command.run(main, "eval.nyuv2_depth.__main__")
 

@@ -1,42 +1,46 @@
-"""Training crops of photos with depth, as Laina et al. (3DV 2016, section 4) vary them.
+"""Training crops of photos with depth, varied as in Laina et al. (3DV 2016, section 4).
 
-Scale, rotation, mirroring and place of a crop are one affine map a photo, so that each
-modality is sampled once: the photo bilinearly, the depth by its nearest pixel and at the
-resolution of the network's output, since means of depths across an edge are nowhere.
+The scale, rotation, mirroring and position of a crop form one affine map per photo, so
+that the photo and its depth are sampled once each: the photo bilinearly, the depth by its
+nearest pixel and at the resolution of the network's output. Depth is not interpolated,
+because the mean of two depths across an edge is the depth of neither surface.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
 
 import tensorflow as tf
 
+from eval.nyuv2_depth.config import Config
 from eval.nyuv2_depth.network import DEPTH_STRIDE
+from eval.trunk_features import trunk_input
 
 
 @dataclasses.dataclass(frozen=True)
 class Views:
-    """How a batch's crops see their photos; float32 tensors.
+    """How the crops of a batch are taken from their photos; float32 tensors.
 
     Attributes:
-      scale: [B], how much a crop enlarges.
+      scale: [B], factor by which a crop is enlarged.
       angle: [B], radians.
-      mirror: [B], -1 where left and right change places, else 1.
-      centre: [B, 2], x and y in the photo of the crop's centre, pixels from its edge.
+      mirror: [B], -1 for a mirrored crop, 1 for others.
+      centre: [B, 2], x and y of the crop's centre in the photo, in pixels from its edge.
     """
 
-    scale: Any
-    angle: Any
-    mirror: Any
-    centre: Any
+    scale: tf.Tensor
+    angle: tf.Tensor
+    mirror: tf.Tensor
+    centre: tf.Tensor
 
 
-def draw_views(count, config, seed):
-    """Random `Views` whose crops, but for the rotation, lie inside of the photos.
+def draw_views(count: int | tf.Tensor, config: Config, seed: tf.Tensor) -> Views:
+    """Draws random views whose crops, before rotation, lie inside the photos.
 
     Args:
       count: B, an int or an int32 scalar.
-      config: the evaluation's `Config`.
+      config: the hyperparameters.
       seed: int32 [2].
     """
     seeds = tf.unstack(tf.random.split(seed, 4))
@@ -47,16 +51,16 @@ def draw_views(count, config, seed):
     crop = tf.constant([config.crop_width, config.crop_height], tf.float32)
     half = crop / (2.0 * scale[:, None])
     room = tf.constant([config.width, config.height], tf.float32) - 2.0 * half
-    place = tf.random.stateless_uniform([count, 2], seeds[3])
-    return Views(scale, angle, tf.where(mirrored, -1.0, 1.0), half + place * room)
+    position = tf.random.stateless_uniform([count, 2], seeds[3])
+    return Views(scale, angle, tf.where(mirrored, -1.0, 1.0), half + position * room)
 
 
-def crop_images(images, views, size):
-    """The photos in their views, bilinear, reflected beyond their borders.
+def crop_images(images: tf.Tensor, views: Views, size: tuple[int, int]) -> tf.Tensor:
+    """Crops photos bilinearly, reflected beyond their borders.
 
     Args:
       images: float32 [B, H, W, 3].
-      views: `Views`.
+      views: the views.
       size: (height, width) of the crops.
 
     Returns:
@@ -65,30 +69,29 @@ def crop_images(images, views, size):
     return _warp(images, views, size, 1, "BILINEAR", "REFLECT")
 
 
-def crop_depths(depths, views, size):
-    """The depths in the same views, at half the resolution.
+def crop_depths(depths: tf.Tensor, views: Views, size: tuple[int, int]) -> tf.Tensor:
+    """Crops depths in the same views, at half the resolution.
 
-    What is enlarged is nearer: depth is divided by the scale.
+    An enlarged object is nearer, so depth is divided by the scale.
 
     Args:
       depths: float32 [B, H, W, 1], metres, 0 where unknown.
-      views: `Views`.
-      size: (height, width) of the photos' crops.
+      views: the views.
+      size: (height, width) of the crops of the photos.
 
     Returns:
-      float32 [B, height / 2, width / 2], metres; 0 where unknown and
-      beyond the photo.
+      float32 [B, height / 2, width / 2], metres; 0 where unknown and beyond the photo.
     """
     cropped = _warp(depths, views, size, DEPTH_STRIDE, "NEAREST", "CONSTANT")
     return cropped[..., 0] / views.scale[:, None, None]
 
 
-def color(images, share, seed):
-    """Multiplies each channel by a random 1 - `share` to 1 + `share`.
+def color(images: tf.Tensor, share: float, seed: tf.Tensor) -> tf.Tensor:
+    """Multiplies each channel by a random factor in [1 - `share`, 1 + `share`].
 
     Args:
       images: float32 [B, H, W, 3] in [0, 1].
-      share: of the value.
+      share: largest deviation of a factor from 1.
       seed: int32 [2].
 
     Returns:
@@ -99,29 +102,38 @@ def color(images, share, seed):
     return tf.clip_by_value(images * factors, 0.0, 1.0)
 
 
-def augment(images, depths, config, seed):
-    """A batch of training crops.
+def augment(
+    images: tf.Tensor, depths: tf.Tensor, config: Config, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Makes a batch of training crops.
 
     Args:
-      images: uint8 [B, H, W, 3] of the config's size.
+      images: uint8 [B, H, W, 3], H and W as the config says.
       depths: float32 [B, H, W, 1], metres, 0 where unknown.
-      config: the evaluation's `Config`.
+      config: the hyperparameters.
       seed: int32 [2].
 
     Returns:
-      (images float32 [B, h, w, 3] in [0, 1], depths float32 [B, h / 2, w / 2]) of the
-      config's crop size, see `crop_depths`.
+      (images float32 [B, h, w, 3] in [0, 1], depths float32 [B, h / 2, w / 2]) for the
+      config's crop size h x w, see `crop_depths`.
     """
     view_seed, color_seed = tf.unstack(tf.random.split(seed))
     views = draw_views(tf.shape(images)[0], config, view_seed)
     size = (config.crop_height, config.crop_width)
-    cropped = crop_images(tf.cast(images, tf.float32) / 255.0, views, size)
+    cropped = crop_images(trunk_input(images), views, size)
     cropped = color(cropped, config.color_range, color_seed)
     return cropped, crop_depths(depths, views, size)
 
 
-def _warp(maps, views, size, stride, interpolation, fill):
-    """`maps` sampled at every `stride`-th pixel of the crops."""
+def _warp(
+    maps: tf.Tensor,
+    views: Views,
+    size: tuple[int, int],
+    stride: int,
+    interpolation: str,
+    fill: str,
+) -> tf.Tensor:
+    """Samples float32 [B, H, W, C] at every `stride`-th pixel of the crops."""
     height, width = (side // stride for side in size)
     warped = tf.raw_ops.ImageProjectiveTransformV3(
         images=maps,
@@ -134,19 +146,23 @@ def _warp(maps, views, size, stride, interpolation, fill):
     return tf.ensure_shape(warped, [None, height, width, maps.shape[-1]])
 
 
-def _projections(views, size, stride):
-    """Rows [a0, a1, a2, b0, b1, b2, 0, 0] from indices in the crop to the photo's.
+def _projections(views: Views, size: tuple[int, int], stride: int) -> tf.Tensor:
+    """Maps from pixel indices in the crops to pixel indices in the photos.
 
-    An index is the middle of a pixel, half of it from its edge.
+    An index is the middle of a pixel, half a pixel from its edge.
+
+    Returns:
+      float32 [B, 8], rows a0, a1, a2, b0, b1, b2, 0, 0.
     """
     height, width = size
     cosine = tf.cos(views.angle) / views.scale
     sine = tf.sin(views.angle) / views.scale
-    x_of_x, y_of_x = cosine * views.mirror, sine * views.mirror
-    # From the crop's centre to the middle of its first pixel.
+    # How x and y of the photo change with x of the crop.
+    x_per_x, y_per_x = cosine * views.mirror, sine * views.mirror
+    # From the centre of the crop to the middle of its first pixel.
     first_x, first_y = (stride - width) / 2.0, (stride - height) / 2.0
-    x = views.centre[:, 0] + x_of_x * first_x - sine * first_y - 0.5
-    y = views.centre[:, 1] + y_of_x * first_x + cosine * first_y - 0.5
+    x = views.centre[:, 0] + x_per_x * first_x - sine * first_y - 0.5
+    y = views.centre[:, 1] + y_per_x * first_x + cosine * first_y - 0.5
     zero = tf.zeros_like(x)
-    rows = [stride * x_of_x, -stride * sine, x, stride * y_of_x, stride * cosine, y]
+    rows = [stride * x_per_x, -stride * sine, x, stride * y_per_x, stride * cosine, y]
     return tf.stack([*rows, zero, zero], axis=-1)

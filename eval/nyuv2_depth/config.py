@@ -1,45 +1,49 @@
-"""Hyperparameters of the depth evaluation; docs/hyperparameters.md has the sources."""
+"""Hyperparameters of the depth evaluation; docs/hyperparameters.md has their sources."""
 
 from __future__ import annotations
 
 import dataclasses
 
+from eval import settings
 from eval.settings import Preset
-from selfsup.common.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
-    """The paper's values, and Laina et al.'s where it gives none.
+class Config(settings.Config):
+    """Hyperparameters; the defaults are the paper's, or Laina et al.'s.
 
     Attributes:
-      epochs: how often each training frame is seen, as a mean. Laina et al. train for
-        20 epochs of 95 thousand augmented pairs, made of 12 thousand frames: 158 times.
-      steps: training steps; 0 takes what `epochs` makes of the frames that are there.
-      batch_size: images a step.
-      learning_rate: at the start.
-      decay_share: share of the steps after which the learning rate falls, again and
-        again.
-      decay_factor: what it is then multiplied by.
-      momentum: of stochastic gradient descent.
-      weight_decay: factor of half the squared L2 norm of all kernels, the trunk's too.
-      height, width: pixels that every photo is resized to, whatever its aspect;
-        multiples of 16, the trunk's stride.
-      crop_height, crop_width: of the training crops; multiples of 16.
-      max_scale: a crop is enlarged by 1 to this, and its depth divided by the same.
-      max_rotation: degrees, either way.
-      color_range: each channel is multiplied by 1 - this to 1 + this.
+      steps: training steps; 0 derives them from `epochs` and the number of frames.
+      batch_size: images per step.
+      epochs: mean number of times that training uses each frame. Laina et al. train for
+        20 epochs of 95 thousand pairs, augmented from 12 thousand frames: 158 times.
+      learning_rate: initial learning rate.
+      decay_share: the learning rate falls each time this share of the steps has passed.
+      decay_factor: factor by which it falls.
+      momentum: momentum of stochastic gradient descent.
+      weight_decay: factor of half the squared L2 norm of all kernels, the trunk's
+        included.
+      height, width: size that every photo is resized to, in pixels; the aspect is not
+        preserved. Multiples of 16, the stride of the trunk.
+      crop_height, crop_width: size of the training crops; multiples of 16.
+      max_scale: a crop is enlarged by a factor in [1, max_scale], and its depth is
+        divided by the factor.
+      max_rotation: largest rotation in either direction, in degrees.
+      color_range: each channel is multiplied by a factor that differs from 1 by at most
+        this value.
       up_projection_1, up_projection_2, up_projection_3: channels.
-      dropout: share of the last map that training drops before the last convolution.
-      berhu_share: c of the loss as a share of the batch's largest error.
-      batch_norm_images: training images that BN statistics are measured on at the end.
-      test_split: split that is measured on.
-      pictures: test images that are drawn.
+      dropout: share of the last feature map that training drops before the last
+        convolution.
+      berhu_share: c of the loss, as a share of the largest error of the batch.
+      batch_norm_images: number of training images on which batch-norm statistics are
+        measured after training.
+      test_split: split to test on.
+      pictures: number of test images to draw.
     """
 
-    epochs: float = 158.0
     steps: int = 0
     batch_size: int = 16
+    epochs: float = 158.0
     learning_rate: float = 0.01
     decay_share: float = 0.35
     decay_factor: float = 0.1
@@ -61,46 +65,43 @@ class Config:
     test_split: str = "test"
     pictures: int = 8
 
-    def __post_init__(self):
-        self._check("epochs", self.epochs > 0, "more than 0")
-        self._check("steps", self.steps >= 0, "0 (from epochs) or more")
-        self._check("learning_rate", self.learning_rate > 0, "more than 0")
-        self._check("batch_size", self.batch_size >= 1, "1 or more")
-        self._check("batch_norm_images", self.batch_norm_images >= 1, "1 or more")
-        self._check("pictures", self.pictures >= 0, "0 or more")
+    def __post_init__(self) -> None:
+        for name in ("epochs", "learning_rate", "decay_share"):
+            self.require_positive(name)
+        for name in ("batch_size", "batch_norm_images", "max_scale"):
+            self.require_at_least(name, 1)
+        for name in ("up_projection_1", "up_projection_2", "up_projection_3"):
+            self.require_at_least(name, 1)
+        self.require("steps", self.steps >= 0, "0 (derived from epochs) or more")
+        self.require_at_least("pictures", 0)
         for side in ("height", "width", "crop_height", "crop_width"):
             pixels = getattr(self, side)
-            self._check(side, pixels >= 16 and pixels % 16 == 0, "a multiple of 16")
-        for channels in self.channels:
-            self._check("up_projection_*", channels >= 1, "1 or more")
-        self._check("decay_share", self.decay_share > 0, "more than 0")
-        self._check("max_scale", self.max_scale >= 1, "1 or more")
-        self._check("dropout", 0 <= self.dropout < 1, "0 to less than 1")
-        self._check("berhu_share", 0 < self.berhu_share <= 1, "above 0, up to 1")
-        known = ("validation", "test")
-        self._check("test_split", self.test_split in known, " or ".join(known))
+            self.require(side, pixels >= 16 and pixels % 16 == 0, "a multiple of 16")
+        self.require("dropout", 0 <= self.dropout < 1, "0 to less than 1")
+        self.require("berhu_share", 0 < self.berhu_share <= 1, "more than 0, up to 1")
+        splits = ("validation", "test")
+        self.require("test_split", self.test_split in splits, " or ".join(splits))
         for side in ("height", "width"):
-            crop, whole = getattr(self, f"crop_{side}"), getattr(self, side)
-            self._check(f"crop_{side}", crop <= whole, f"at most {side}={whole}")
-
-    def _check(self, name, good, expected):
-        if not good:
-            value = getattr(self, name, self.channels)
-            raise UserError(f"{name}={value}: expected {expected}")
+            crop, photo = getattr(self, f"crop_{side}"), getattr(self, side)
+            self.require(f"crop_{side}", crop <= photo, f"at most {side}={photo}")
 
     def with_steps(self, frames: int) -> Config:
-        """This config with the steps that training on so many frames takes, at least 1."""
+        """Returns this config with the number of steps, at least 1.
+
+        Args:
+          frames: number of training frames, which `epochs` refers to.
+        """
         steps = self.steps or max(1, round(self.epochs * frames / self.batch_size))
         return dataclasses.replace(self, steps=steps)
 
     @property
-    def superseded(self):
-        """Fields without effect: what a settings file says of them does not matter."""
+    def superseded(self) -> tuple[str, ...]:
+        """`epochs`, if `steps` are given."""
         return ("epochs",) if self.steps else ()
 
     @property
-    def channels(self):
-        """Of the three up-projections."""
+    def channels(self) -> tuple[int, int, int]:
+        """Channels of the three up-projections."""
         return (self.up_projection_1, self.up_projection_2, self.up_projection_3)
 
 

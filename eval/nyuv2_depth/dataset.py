@@ -1,8 +1,15 @@
-"""The photos with depth that the evaluation trains and is measured on."""
+"""The photos with depth that the evaluation trains and tests on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from eval import complete_pass
+from eval.json_types import JsonObject
+from eval.nyuv2_depth.config import Config
+from eval.trunk_features import trunk_input
 from selfsup.common.errors import UserError
 from selfsup.data import manifest, pipeline, records
 from selfsup.images.resize import resize
@@ -11,49 +18,67 @@ TRAIN = "train"
 
 
 class Examples:
-    """Records with depth, at the size that the network wants.
+    """Preprocesses records with depth to the size that the network reads.
 
     Attributes:
-      features: that records need, for `pipeline`.
+      features: features that the records need, for `pipeline`.
     """
 
     features = (records.IMAGE, records.DEPTH)
 
-    def __init__(self, config):
+    def __init__(self, config: Config) -> None:
         self._config = config
 
-    def preprocess_example(self, record, seed):
-        """Photo and depth at the config's size: uint8 and float32 [H, W, 3 and 1].
+    def preprocess_example(
+        self, record: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Resizes a training example to the config's height H and width W.
 
-        Depth takes the nearest pixel's. A depth map of another size than its photo is
-        taken to show the same view.
+        Depth takes the value of the nearest pixel. A depth map of another size than its
+        photo is assumed to show the same view.
+
+        Args:
+          record: a parsed record.
+          seed: not used, because the device augments whole batches.
+
+        Returns:
+          "image" uint8 [H, W, 3] and "depth" float32 [H, W, 1], metres, 0 where unknown.
         """
-        del seed  # What is random is done to whole batches, on the device.
+        del seed
         size = (self._config.height, self._config.width)
         depth = tf.image.resize(record["depth"], size, method="nearest")
         return {"image": resize(record["image"], *size), "depth": depth}
 
-    def test_example(self, serialized):
-        """As above, but with the depth as it is, float32 [H, W], and the key."""
+    def test_example(self, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Parses a test example, with depth at its own size h x w.
+
+        Args:
+          serialized: a serialized record, scalar string.
+
+        Returns:
+          "image" uint8 [H, W, 3], "depth" float32 [h, w] in metres, 0 where unknown,
+          "size" int32 [2] (h and w), and "key", scalar string.
+        """
         record = records.parse(serialized, self.features)
         image = resize(record["image"], self._config.height, self._config.width)
         depth = record["depth"][..., 0]
-        return {"image": image, "depth": depth, "key": record["key"]}
+        size = tf.shape(depth)
+        return {"image": image, "depth": depth, "key": record["key"], "size": size}
 
 
-class Data:
-    """The sets below a folder that have depth.
+class DepthDataset:
+    """The built sets with depth at or below a folder.
 
     Attributes:
-      train, test: a `pipeline.RecordSource` each.
-      description: dict of JSON types for metrics.json.
+      train, test: shards of the training and the test splits of all sets.
+      description: description for metrics.json.
     """
 
-    def __init__(self, folder, config):
+    def __init__(self, folder: str, config: Config) -> None:
         """
         Args:
-          folder: at or below which the built sets are.
-          config: the evaluation's `Config`.
+          folder: folder of the built sets, or a folder above them.
+          config: the hyperparameters.
 
         Raises:
           UserError: when no set has depth, or a split is missing.
@@ -61,74 +86,71 @@ class Data:
         self._examples = Examples(config)
         self._config = config
         sets = pipeline.select_sets(Examples.features, manifest.find(folder))
-        self.train = _source(sets, TRAIN)
-        self.test = _source(sets, config.test_split)
-        self.description = {
-            "sets": [_describe(one) for one in sets],
+        self.train = _split(sets, TRAIN)
+        self.test = _split(sets, config.test_split)
+        self.description: JsonObject = {
+            "sets": [_describe(built) for built in sets],
             "train": {"split": TRAIN, "images": self.train.records},
             "test": {"split": config.test_split, "images": self.test.records},
             "checksum": manifest.fingerprint(sets, (TRAIN, config.test_split)),
         }
 
-    def batches(self, position, seed):
-        """Training batches for ever; see `pipeline.training_batches`."""
+    def batches(self, position: int, seed: int) -> tf.data.Dataset:
+        """Returns endless training batches, see `pipeline.training_batches`."""
         size = self._config.batch_size
         return pipeline.training_batches(
             self._examples, self.train, seed, position, size
         )
 
-    def calibration_batches(self, seed):
-        """Some training images, whole and unchanged.
+    def calibration_batches(self, seed: int) -> tuple[int, tf.data.Dataset]:
+        """Returns some training images, neither cropped nor recoloured.
+
+        Args:
+          seed: seed of the training order. It is random; the order of the files may not
+            be.
 
         Returns:
-          (how many, tf.data.Dataset of float32 [B, H, W, 3] in [0, 1]).
+          (number of images, tf.data.Dataset of float32 [B, H, W, 3] in [0, 1]).
         """
-        wanted = min(self._config.batch_norm_images, self.train.records)
-        # The training order is random; that of the files may not be.
-        batches = self.batches(0, seed).take(-(-wanted // self._config.batch_size))
-        return wanted, batches.map(lambda batch: to_float(batch["image"]))
+        count = min(self._config.batch_norm_images, self.train.records)
+        batches = self.batches(0, seed).take(-(-count // self._config.batch_size))
+        return count, batches.map(lambda batch: trunk_input(batch["image"]))
 
-    def test_batches(self):
-        """The test split once, in file order: batches of `Examples.test_example`.
+    def test_batches(self) -> tf.data.Dataset:
+        """Returns the test split once, in file order, in batches of test examples.
 
-        Depth maps of a batch are filled up to the largest of them with 0, "unknown".
-        To be iterated inside of `whole_split.damage_explained`.
+        The depth maps of a batch are padded with 0, "unknown", to the largest of them.
+        Iterate over the result inside `complete_pass.damage_explained`.
         """
         stream = complete_pass.serialized_records(self.test).map(
             self._examples.test_example,
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
-        numbered = stream.map(lambda one: {**one, "size": tf.shape(one["depth"])})
-        return numbered.padded_batch(self._config.batch_size).prefetch(2)
+        return stream.padded_batch(self._config.batch_size).prefetch(2)
 
 
-def to_float(images):
-    """uint8 images as float32 in [0, 1]."""
-    return tf.cast(images, tf.float32) / 255.0
-
-
-def _source(sets, split):
-    if not any(one.records(split) for one in sets):
-        found = "; ".join(f"{one.directory}: {_splits(one)}" for one in sets)
+def _split(sets: Sequence[manifest.Manifest], split: str) -> pipeline.DatasetSplit:
+    if not any(built.records(split) for built in sets):
+        available = "; ".join(f"{built.directory}: {_splits(built)}" for built in sets)
         raise UserError(
-            f"no photos with depth in the split {split!r}; there are: {found}. "
-            "Build the set with its official splits, or name the split to measure on "
+            f"no photos with depth in the split {split!r}; the splits are: {available}. "
+            "Build the set with its official splits, or choose the split to test on "
             "with --set=test_split=validation"
         )
     return pipeline.DatasetSplit(sets, split)
 
 
-def _splits(one):
-    names = sorted({shard.split for shard in one.shards})
-    return ", ".join(f"{name} ({one.records(name)})" for name in names)
+def _splits(built: manifest.Manifest) -> str:
+    names = sorted({shard.split for shard in built.shards})
+    return ", ".join(f"{name} ({built.records(name)})" for name in names)
 
 
-def _describe(one):
-    """What says which set this is: where from, which depth, how many frames."""
+def _describe(built: manifest.Manifest) -> JsonObject:
+    """Identifies a set: its folder, the kind of its depth, and its sources."""
     return {
-        "path": one.directory,
-        "kind": one.kind,
-        "options": dict(one.options),
-        "inputs": dict(one.inputs),
+        "path": built.directory,
+        "kind": built.kind,
+        "options": dict(built.options),
+        "inputs": dict(built.inputs),
     }

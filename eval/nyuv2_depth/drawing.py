@@ -1,61 +1,69 @@
-"""Predicted depth beside the truth, in one scale of colours."""
+"""Pictures of predicted depth beside the true depth, in one range of colours."""
 
-import io
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
+import numpy.typing as npt
 
-# Perceptually uniform; what is near is bright.
+from eval import pictures
+from eval.nyuv2_depth.testing import DepthPrediction
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Perceptually uniform, with near depths bright.
 COLORS = "viridis_r"
 _UNKNOWN = "0.5"
 _COLUMNS = ("image", "truth", "predicted")
 
 
-def draw(shown):
-    """A row for each image: the photo, its true depth and the predicted one.
+def draw(output: str, images: Sequence[DepthPrediction]) -> str:
+    """Draws pictures/depth.png, with one row per image: photo, true and predicted depth.
 
-    The two share the truth's range of colours, in metres; unknown depth is grey.
+    True and predicted depth share the range of the truth, in metres. Unknown depth is
+    grey.
 
     Args:
-      shown: list of `testing.Shown`, at least one.
+      output: output folder of the evaluation.
+      images: at least one image.
 
     Returns:
-      bytes of a PNG.
+      the path of the file.
     """
-    height, width = shown[0].truth.shape
-    figure = Figure(
-        figsize=(9.6, 0.4 + 2.8 * len(shown) * height / width),
-        dpi=100,
-        layout="constrained",
-    )
-    axes = figure.subplots(len(shown), len(_COLUMNS), squeeze=False)
-    for row, one in zip(axes, shown):
-        _draw_row(figure, row, one)
+    height, width = images[0].truth.shape
+    size = (3.2, 0.2 + 2.8 * height / width)
+    figure, axes = pictures.new_figure(len(images), len(_COLUMNS), size)
+    for row, image in zip(axes, images):
+        _draw_row(figure, row, image)
     for axis, title in zip(axes[0], _COLUMNS):
         axis.set_title(title, fontsize=10)
-    content = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(content)
-    return content.getvalue()
+    path = os.path.join(pictures.folder(output), "depth.png")
+    pictures.save_figure(path, figure)
+    return path
 
 
-def _draw_row(figure, axes, one):
-    known = one.truth > 0
-    # A frame without any depth has no scale of its own.
-    range_of = one.truth[known] if known.any() else one.predicted
-    scale = Normalize(float(range_of.min()), float(range_of.max()), clip=True)
-    axes[0].imshow(one.image)
+def _draw_row(
+    figure: Figure, axes: npt.NDArray[np.object_], image: DepthPrediction
+) -> None:
+    from matplotlib.colors import Normalize
+
+    known = image.truth > 0
+    # Without any known depth, the range is that of the prediction.
+    depths = image.truth[known] if known.any() else image.predicted
+    scale = Normalize(float(depths.min()), float(depths.max()), clip=True)
+    axes[0].imshow(image.image)
     axes[1].set_facecolor(_UNKNOWN)
-    for axis, depth in (
-        (axes[1], np.ma.masked_where(~known, one.truth)),
-        (axes[2], one.predicted),
-    ):
+    truth = np.ma.masked_where(~known, image.truth)
+    for axis, depth in ((axes[1], truth), (axes[2], image.predicted)):
         drawn = axis.imshow(depth, cmap=COLORS, norm=scale, interpolation="nearest")
     for axis in axes:
         axis.set_xticks([])
         axis.set_yticks([])
-    axes[0].set_ylabel(one.key[-24:], fontsize=7)
+    axes[0].set_ylabel(image.key[-24:], fontsize=7)
     bar = figure.colorbar(drawn, ax=axes[2], fraction=0.05)
     bar.ax.tick_params(labelsize=7)
     bar.set_label("metres", fontsize=7)

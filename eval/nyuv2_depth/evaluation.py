@@ -1,122 +1,99 @@
-"""The depth evaluation from a trunk to metrics.json (paper section 5)."""
+"""NYU v2 depth prediction, from a trunk to the metrics (paper section 5)."""
+
+from __future__ import annotations
 
 import dataclasses
-import os
 
 import tensorflow as tf
 
-from eval import metrics_file, pictures, trunks
-from eval.nyuv2_depth import drawing, network, testing
+from eval.evaluation import Evaluation, Report
+from eval.json_types import JsonObject
+from eval.nyuv2_depth import config, drawing, network, testing
+from eval.nyuv2_depth.config import Config
 from eval.nyuv2_depth.dataset import DepthDataset
+from eval.nyuv2_depth.testing import Results
 from eval.nyuv2_depth.trainer import DepthTrainer
-from eval.passes import watched
-from eval.training import TENSORBOARD, Training
+from eval.predictions_file import FILE_NAME
 from eval.trunk_features import TrunkFeatures
-from selfsup.common import files
+from eval.trunks import Pretrained
+from eval.watched_batches import watched
 from selfsup.keras import keras
 from selfsup.trunk.batch_norm_recalibration import recalibrate_batch_norm
 
-NAME = "nyuv2_depth"
-HEADLINE = "under_1.25"
-PREDICTIONS = "predictions.npz"
 
+class Nyuv2Depth(Evaluation[Config, Results]):
+    """Fine-tunes a trunk and up-projections to predict depth.
 
-def evaluate(settings, folder, stop):
-    """Trains and tests a depth network, or goes on with it.
-
-    Args:
-      settings: an `eval.settings.Settings` with a `Config`.
-      folder: of the output, locked.
-      stop: a `hybrid.stop.StopSignals` that has been entered.
-
-    Returns:
-      whether it came to its end.
+    Attributes:
+      trainer: the depth network and its optimizer, after `build`.
     """
-    data = DepthDataset(settings.data, settings.config)
-    settings = _with_steps(settings, data.train.records)
-    trainer, training = _prepare(settings, data, folder)
-    if not training.run(stop):
-        return False
-    count, batches = data.calibration_batches(settings.seed)
-    recalibrate_batch_norm(
-        trainer.network,
-        watched(batches, "images for batch norm", count, stop),
-        output_stride=network.OUTPUT_STRIDE,
-    )
-    tested = testing.run(trainer.network, data, settings.config, stop)
-    if tested is None:
-        return False
-    _write(folder, settings, data, trainer.network, training.notes, tested)
-    return True
 
+    name = "nyuv2_depth"
+    headline = "under_1.25"
+    config_class = Config
+    presets = config.PRESETS
 
-def _with_steps(settings, frames):
-    """`settings` with the number of steps, which it tells: it depends on the data."""
-    config = settings.config.with_steps(frames)
-    epochs = config.steps * config.batch_size / frames
-    print(
-        f"training: {config.steps} steps of {config.batch_size} frames are {epochs:.3g} "
-        f"epochs of the {frames} there are",
-        flush=True,
-    )
-    return dataclasses.replace(settings, config=config)
+    trainer: DepthTrainer
+    _dataset: DepthDataset
 
+    def find_data(self) -> JsonObject:
+        """Finds the photos with depth, which the number of steps may depend on."""
+        self._dataset = DepthDataset(self.settings.data, self.config)
+        frames = self._dataset.train.records
+        completed = self.config.with_steps(frames)
+        self.settings = dataclasses.replace(self.settings, config=completed)
+        epochs = completed.steps * completed.batch_size / frames
+        print(
+            f"training: {completed.steps} steps of {completed.batch_size} frames are "
+            f"{epochs:.3g} epochs of {frames} frames",
+            flush=True,
+        )
+        return self._dataset.description
 
-def _prepare(settings, data, folder):
-    """(the `DepthTrainer`, its `Training`) at their newest checkpoint or their start."""
-    config = settings.config
-    pretrained = trunks.load_for(settings, network.OUTPUT_STRIDE)
-    # The decoder is the same for all trunks of a depth that are compared.
-    keras.utils.set_random_seed(settings.seed + 2)
-    features = TrunkFeatures(pretrained.trunk, NAME, settings.lasso)
-    trainer = DepthTrainer(
-        network.DepthNetwork(features, config.channels, config.dropout),
-        config,
-        settings.seed,
-    )
-    training = Training(
-        folder,
-        NAME,
-        step=trainer.step,
-        batches=lambda position: data.batches(position, settings.seed),
-        batch_size=config.batch_size,
-        steps=config.steps,
-        trackable=trainer,
-        notes={"trunk": pretrained.description, "data": data.description},
-    )
-    training.resume()
-    return trainer, training
+    def build(self, pretrained: Pretrained) -> tf.Module:
+        """Builds the network, whose decoder is the same for all trunks of a depth."""
+        keras.utils.set_random_seed(self.settings.seed + 2)
+        features = TrunkFeatures(pretrained.trunk, self.name, self.settings.lasso)
+        depth_network = network.DepthNetwork(
+            features, self.config.channels, self.config.dropout
+        )
+        self.trainer = DepthTrainer(depth_network, self.config, self.settings.seed)
+        return self.trainer
 
+    def training_batches(self, position: int) -> tf.data.Dataset:
+        """Returns batches of photos with depth, not augmented yet."""
+        return self._dataset.batches(position, self.settings.seed)
 
-def _write(folder, settings, data, depth_network, notes, tested):
-    """Writes all that is left of the run, metrics.json last."""
-    metrics = tested.metrics.result()
-    testing.save_predictions(os.path.join(folder, PREDICTIONS), tested)
-    picture = drawing.draw(tested.shown) if tested.shown else None
-    if picture:
-        path = os.path.join(pictures.folder(folder), "depth.png")
-        files.write_atomically(path, picture)
-    pictures.save_curves(folder, ("loss",))
-    _summarise(folder, settings.config.steps, metrics, picture)
-    metrics_file.write(
-        folder,
-        evaluation=NAME,
-        headline=HEADLINE,
-        metrics=metrics,
-        trunk=notes["trunk"],
-        settings=dataclasses.asdict(settings),
-        data=data.description,
-        details={"pixels": tested.metrics.pixels, "predictions": PREDICTIONS},
-        alpha=depth_network.features.alpha(),
-    )
+    def step(
+        self, examples: dict[str, tf.Tensor], number: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Trains all weights on one batch."""
+        return self.trainer.step(examples, number)
 
+    def test(self) -> Results:
+        """Measures batch-norm statistics, then the errors on the test split."""
+        count, batches = self._dataset.calibration_batches(self.settings.seed)
+        recalibrate_batch_norm(
+            self.trainer.network,
+            watched(batches, "images for batch norm", count, self.stop),
+            output_stride=network.OUTPUT_STRIDE,
+        )
+        return testing.run(self.trainer.network, self._dataset, self.config, self.stop)
 
-def _summarise(folder, step, metrics, picture):
-    """The test's numbers and picture for TensorBoard, beside the training's curves."""
-    writer = tf.summary.create_file_writer(os.path.join(folder, TENSORBOARD))
-    with writer.as_default(step):
-        for name, value in metrics.items():
-            tf.summary.scalar(f"{NAME}/test/{name}", value)
-        if picture:
-            tf.summary.image(f"{NAME}/test", tf.io.decode_png(picture)[None])
-    writer.close()
+    def save_predictions(self, results: Results) -> None:
+        """Writes predictions.npz."""
+        testing.save_predictions(self.folder, results.keys, results.depths)
+
+    def draw(self, results: Results) -> None:
+        """Draws some test images, for TensorBoard as well."""
+        if results.pictures:
+            picture = tf.io.read_file(drawing.draw(self.folder, results.pictures))
+            tf.summary.image(f"{self.name}/test", tf.io.decode_png(picture)[None])
+
+    def report(self, results: Results) -> Report:
+        """Computes the five measures of appendix A."""
+        return Report(
+            metrics=results.metrics.result(),
+            details={"pixels": results.metrics.pixels, "predictions": FILE_NAME},
+            alpha=self.trainer.network.features.alpha(),
+        )

@@ -1,8 +1,14 @@
 """The depth network: the trunk at stride 16, then three up-projections (section 5)."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import tensorflow as tf
 
 from eval.nyuv2_depth.up_projection import UpProjection
+from eval.trunk_features import TrunkFeatures
 from selfsup.keras import keras
 from selfsup.trunk.layers import BatchNorm, Conv2D, build_sublayer
 
@@ -12,18 +18,24 @@ DEPTH_STRIDE = 2
 
 
 class DepthDecoder(keras.layers.Layer):
-    """Block 3 features, raw sums [N, h, w, C] -> depth [N, 8h, 8w, 1] in metres.
+    """Maps block 3 features, raw sums [N, h, w, C], to depth [N, 8h, 8w, 1] in metres.
 
-    The features are normalised and rectified first, as TF-Slim does behind its last
-    unit; they go "directly into the up-projection layers": Laina et al.'s 1x1
-    convolution before those is not there.
+    The features are normalised and rectified first, as TF-Slim does after its last unit.
+    They go "directly into the up-projection layers" (section 5), so Laina et al.'s 1x1
+    convolution before the up-projections is left out.
 
     Args:
-      channels: of the up-projections.
-      dropout: share of the last map that is dropped in training.
+      channels: channels of the up-projections.
+      dropout: share of the last feature map that is dropped in training.
     """
 
-    def __init__(self, channels, dropout, name="decoder", **kwargs):
+    def __init__(
+        self,
+        channels: Sequence[int],
+        dropout: float,
+        name: str = "decoder",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name=name, **kwargs)
         self.channels = tuple(channels)
         self.dropout = dropout
@@ -34,7 +46,8 @@ class DepthDecoder(keras.layers.Layer):
         ]
         self.depth = Conv2D(1, 3, 0.0, name="depth")
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Makes the variables for an input [N, h, w, C]; only C matters."""
         shape = [None, None, None, input_shape[-1]]
         build_sublayer(self.postnorm, shape)
         for level in self.levels:
@@ -43,13 +56,21 @@ class DepthDecoder(keras.layers.Layer):
         build_sublayer(self.depth, shape)
         super().build(input_shape)
 
-    def call(self, features, training=False, seed=None):
-        """Depth maps.
+    def call(
+        self,
+        features: tf.Tensor,
+        training: bool = False,
+        seed: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Decodes features.
 
         Args:
           features: [N, h, w, C].
-          training: whether batch statistics normalise.
-          seed: int32 [2] of the dropout; nothing is dropped when None.
+          training: whether batch normalisation uses the statistics of the batch.
+          seed: int32 [2], seed of the dropout; None drops nothing.
+
+        Returns:
+          [N, 8h, 8w, 1], metres.
         """
         net = tf.nn.relu(self.postnorm(features, training=training))
         for level in self.levels:
@@ -58,7 +79,8 @@ class DepthDecoder(keras.layers.Layer):
             net = tf.nn.experimental.stateless_dropout(net, self.dropout, seed)
         return self.depth(net)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor, for Keras."""
         return {
             **super().get_config(),
             "channels": list(self.channels),
@@ -67,42 +89,60 @@ class DepthDecoder(keras.layers.Layer):
 
 
 class DepthNetwork(tf.Module):
-    """Depth in metres of images: the trunk's features, decoded."""
+    """Predicts depth in metres: the features of the trunk, decoded.
 
-    def __init__(self, features, channels, dropout):
+    Attributes:
+      features: the features of the trunk.
+      decoder: the decoder.
+    """
+
+    def __init__(
+        self, features: TrunkFeatures, channels: Sequence[int], dropout: float
+    ) -> None:
         """
         Args:
-          features: a `TrunkFeatures`.
-          channels: of the up-projections.
-          dropout: see `DepthDecoder`.
+          features: the features of the trunk.
+          channels, dropout: see `DepthDecoder`.
         """
         super().__init__(name="depth_network")
         self.features = features
         self.decoder = DepthDecoder(channels, dropout)
         build_sublayer(self.decoder, [None, None, None, features.trunk.channels])
 
-    def __call__(self, images, training=False, output_stride=OUTPUT_STRIDE, seed=None):
-        """Images float32 [B, H, W, 3] in [0, 1] -> float32 [B, H/2, W/2] in metres.
+    def __call__(
+        self,
+        images: tf.Tensor,
+        training: bool = False,
+        output_stride: int = OUTPUT_STRIDE,
+        seed: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Predicts the depth of images.
 
         Args:
-          images: sides are multiples of 16. (Where the trunk's map reached beyond the
-            image, depth would have no meaning, and what is trained beside it another
-            one than in images of other sizes.)
-          training: whether batch statistics normalise.
-          output_stride: of the trunk.
-          seed: int32 [2] of the dropout; nothing is dropped when None.
+          images: float32 [B, H, W, 3] in [0, 1]. H and W are multiples of 16: otherwise
+            the trunk's map would reach beyond the image, where depth has no meaning.
+          training: whether batch normalisation uses the statistics of the batch.
+          output_stride: output stride of the trunk.
+          seed: int32 [2], seed of the dropout; None drops nothing.
+
+        Returns:
+          float32 [B, H / 2, W / 2], metres.
         """
         features = self.features(images, training, output_stride)
         return self.decoder(features, training=training, seed=seed)[..., 0]
 
-    def trained_variables(self):
-        """All that training updates: trunk, decoder, the row of alpha."""
+    def trained_variables(self) -> list[tf.Variable]:
+        """All variables that training updates: trunk, decoder, and the row of alpha."""
         return [
             *self.features.trunk.trainable_variables,
             *self.decoder.trainable_variables,
             *self.features.alpha_variables(),
         ]
 
-    def kernels(self):
-        """Those of them that weight decay is for: the kernels of all convolutions."""
-        return [one for one in self.trained_variables() if one.shape.rank == 4]
+    def kernels(self) -> list[tf.Variable]:
+        """The trained variables that weight decay applies to: all convolution kernels."""
+        return [
+            variable
+            for variable in self.trained_variables()
+            if variable.shape.rank == 4
+        ]

@@ -1,114 +1,125 @@
-"""The pass over the test split: depth at the truth's size, and how good it is."""
+"""The pass over the test split: predicted depth at the truth's size, and its errors."""
+
+from __future__ import annotations
 
 import dataclasses
-import io
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
-from eval import complete_pass
-from eval.nyuv2_depth.dataset import to_float
+from eval import complete_pass, predictions_file
+from eval.nyuv2_depth.config import Config
+from eval.nyuv2_depth.dataset import DepthDataset
+from eval.nyuv2_depth.network import DepthNetwork
 from eval.nyuv2_depth.score.depth_metrics import DepthMetrics
 from eval.nyuv2_depth.score.scoring import resize
-from selfsup.common import files
-from selfsup.common.progress import ProgressBar
+from eval.trunk_features import trunk_input
+from eval.watched_batches import watched
+from selfsup.common.stop_signals import StopSignals
 
 
 @dataclasses.dataclass(frozen=True)
-class Shown:
-    """A test image for the pictures.
+class DepthPrediction:
+    """One test image.
 
     Attributes:
-      key: its record's key.
+      key: key of the record.
       image: uint8 [H, W, 3], as the network saw it.
       truth: float32 [h, w], metres, 0 where unknown.
       predicted: float32 [h, w], metres.
     """
 
     key: str
-    image: Any
-    truth: Any
-    predicted: Any
+    image: npt.NDArray[np.uint8]
+    truth: npt.NDArray[np.float32]
+    predicted: npt.NDArray[np.float32]
 
 
 @dataclasses.dataclass(frozen=True)
-class Tested:
-    """What the test came to.
+class Results:
+    """Results of the test.
 
     Attributes:
-      metrics: `DepthMetrics` at the truth's size.
-      keys: of the records, in order.
-      depths: list of float32 [h, w], metres: predictions at the network's resolution.
-      shown: [`Shown`, ...].
+      metrics: the errors, at the size of the truth.
+      keys: keys of the records, in order.
+      depths: predictions at the resolution of the network, float32 [h, w] each, metres.
+      pictures: test images to draw.
     """
 
-    metrics: Any
-    keys: list
-    depths: list
-    shown: list
+    metrics: DepthMetrics = dataclasses.field(default_factory=DepthMetrics)
+    keys: list[str] = dataclasses.field(default_factory=list)
+    depths: list[npt.NDArray[np.float32]] = dataclasses.field(default_factory=list)
+    pictures: list[DepthPrediction] = dataclasses.field(default_factory=list)
 
 
-def run(network, data, config, stop):
-    """Predicts and measures all test images.
+def run(
+    network: DepthNetwork, data: DepthDataset, config: Config, stop: StopSignals
+) -> Results:
+    """Predicts and measures the depth of all test images.
 
     Args:
-      network: a `DepthNetwork`.
-      data: an `dataset.DepthDataset`.
-      config: the evaluation's `Config`.
-      stop: a `hybrid.stop.StopSignals`.
-
-    Returns:
-      a `Tested`, or None when it was stopped.
+      network: the trained network.
+      data: the data.
+      config: the hyperparameters.
+      stop: the signals that stop the pass, already entered as a context.
 
     Raises:
       UserError: when a shard is damaged.
+      Stopped: when a signal arrives.
     """
     predict = tf.function(
-        lambda images: network(to_float(images)), reduce_retracing=True
+        lambda images: network(trunk_input(images)), reduce_retracing=True
     )
-    tested = Tested(DepthMetrics(), [], [], [])
-    wanted = _spread(data.test.records, config.pictures)
-    progress = ProgressBar("nyuv2_depth test images", data.test.records)
-    with complete_pass.damage_explained(data.test), progress:
-        for batch in data.test_batches():
-            if stop.received is not None:
-                return None
+    results = Results()
+    count = data.test.records
+    drawn = _spread(count, config.pictures)
+    with complete_pass.damage_explained(data.test):
+        for batch in watched(
+            data.test_batches(), "nyuv2_depth test images", count, stop
+        ):
             depths = predict(batch["image"]).numpy()
-            for one, depth in zip(_rows(batch, depths), depths):
-                tested.metrics.add(one.predicted, one.truth, one.truth > 0)
-                if len(tested.keys) in wanted:
-                    tested.shown.append(one)
-                tested.keys.append(one.key)
-                tested.depths.append(depth)
-            progress.update(len(tested.keys))
-    return tested
+            for image, depth in zip(_test_images(batch, depths), depths):
+                results.metrics.add(image.predicted, image.truth, image.truth > 0)
+                if len(results.keys) in drawn:
+                    results.pictures.append(image)
+                results.keys.append(image.key)
+                results.depths.append(depth)
+    return results
 
 
-def save_predictions(path, tested):
-    """Writes what `eval.nyuv2_depth.score` reads: "keys", str [N], and "depths".
+def save_predictions(
+    output: str, keys: Sequence[str], depths: Sequence[npt.NDArray[np.float32]]
+) -> None:
+    """Writes predictions.npz for `eval.nyuv2_depth.score`: "keys" and "depths".
 
-    They are at the network's resolution, float32 [N, h, w] in metres: the score resizes
-    them as the evaluation does, to truths of any size.
+    The depths are at the resolution of the network, because the score resizes them to
+    the truth exactly as the evaluation does.
+
+    Args:
+      output: output folder of the evaluation.
+      keys: N keys.
+      depths: N depth maps, float32 [h, w], metres.
     """
-    content = io.BytesIO()
-    np.savez(content, keys=np.array(tested.keys), depths=np.stack(tested.depths))
-    files.write_atomically(path, content.getvalue())
+    predictions_file.write(output, {"keys": np.array(keys), "depths": np.stack(depths)})
 
 
-def _rows(batch, depths):
-    """A batch's images as `Shown`, each with the prediction at its truth's size."""
-    batch = {name: values.numpy() for name, values in batch.items()}
-    for row, size in enumerate(batch["size"]):
-        yield Shown(
-            key=batch["key"][row].decode(),
-            image=batch["image"][row],
-            truth=batch["depth"][row, : size[0], : size[1]],
+def _test_images(
+    batch: dict[str, tf.Tensor], depths: npt.NDArray[np.float32]
+) -> Iterator[DepthPrediction]:
+    """Yields the images of a batch, with each prediction at the size of its truth."""
+    arrays = {name: values.numpy() for name, values in batch.items()}
+    for row, size in enumerate(arrays["size"]):
+        yield DepthPrediction(
+            key=arrays["key"][row].decode(),
+            image=arrays["image"][row],
+            truth=arrays["depth"][row, : size[0], : size[1]],
             predicted=resize(depths[row], size),
         )
 
 
-def _spread(count, wanted):
-    """`wanted` numbers below `count`, evenly spread."""
+def _spread(count: int, wanted: int) -> set[int]:
+    """`wanted` evenly spread indices below `count`."""
     chosen = np.linspace(0, count - 1, min(wanted, count))
     return {int(number) for number in chosen}

@@ -1,25 +1,30 @@
-"""One step of fine-tuning all weights for depth."""
+"""One training step of all weights for depth."""
+
+from __future__ import annotations
 
 import tensorflow as tf
 
 from eval.nyuv2_depth.augmentation import augment
 from eval.nyuv2_depth.berhu import berhu
+from eval.nyuv2_depth.config import Config
+from eval.nyuv2_depth.network import DepthNetwork
 from selfsup.keras import keras
 
 
 class DepthTrainer(tf.Module):
-    """The network with its optimizer: all variables that going on needs.
+    """The network and its optimizer: all variables that a resumed run needs.
 
     Attributes:
-      network: a `DepthNetwork`.
+      network: the depth network.
+      optimizer: the optimizer of all its weights.
     """
 
-    def __init__(self, network, config, seed):
+    def __init__(self, network: DepthNetwork, config: Config, seed: int) -> None:
         """
         Args:
-          network: a `DepthNetwork`.
-          config: the evaluation's `Config`.
-          seed: int, of augmentation and dropout.
+          network: the depth network.
+          config: the hyperparameters.
+          seed: seed of augmentation and dropout.
         """
         super().__init__(name="fitting")
         self.network = network
@@ -31,8 +36,19 @@ class DepthTrainer(tf.Module):
         self.optimizer.build(network.trained_variables())
 
     @tf.function
-    def step(self, examples, number):
-        """Takes step `number`, int32, on a batch; returns a dict of scalars."""
+    def step(
+        self, examples: dict[str, tf.Tensor], number: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Takes one training step.
+
+        Args:
+          examples: "image" uint8 [B, H, W, 3] and "depth" float32 [B, H, W, 1], metres, 0
+            where unknown.
+          number: number of the step, an int32 scalar.
+
+        Returns:
+          the scalars "loss" and "under_1.25".
+        """
         seeds = tf.random.split(tf.stack([self._seed, number]))
         images, depths = augment(
             examples["image"], examples["depth"], self._config, seeds[0]
@@ -44,19 +60,28 @@ class DepthTrainer(tf.Module):
             total = loss + self._penalty()
         gradients = tape.gradient(total, variables)
         self.optimizer.apply_gradients(zip(gradients, variables))
-        return {"loss": loss, "under_1.25": _share_close(predicted, depths)}
+        return {"loss": loss, "under_1.25": _share_under_ratio(predicted, depths)}
 
-    def _penalty(self):
-        """Weight decay, the same for whatever trunk, and the lasso's L1 norm."""
-        decay = tf.add_n([tf.nn.l2_loss(one) for one in self.network.kernels()])
+    def _penalty(self) -> tf.Tensor:
+        """Weight decay, the same for every trunk, and the L1 norm of the lasso."""
+        decay = tf.add_n([tf.nn.l2_loss(kernel) for kernel in self.network.kernels()])
         return self._config.weight_decay * decay + self.network.features.penalty()
 
 
-def learning_rate_schedule(config):
-    """The optimizer's schedule: drops by a factor at even distances."""
+def learning_rate_schedule(
+    config: Config,
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    """A learning rate that falls by a factor at equal intervals.
+
+    Args:
+      config: the hyperparameters, with the number of steps.
+
+    Returns:
+      the schedule, or the learning rate if it never falls.
+    """
     drops = int(1 / config.decay_share)
     ends = [round(config.steps * config.decay_share * n) for n in range(1, drops + 1)]
-    # A drop at the very end would change nothing.
+    # A drop after the last step would have no effect.
     ends = [end for end in ends if 0 < end < config.steps]
     rates = [
         config.learning_rate * config.decay_factor**n for n in range(len(ends) + 1)
@@ -66,9 +91,9 @@ def learning_rate_schedule(config):
     return keras.optimizers.schedules.PiecewiseConstantDecay(ends, rates)
 
 
-def _share_close(predicted, depths):
-    """The headline metric on a training batch, for its curve."""
+def _share_under_ratio(predicted: tf.Tensor, depths: tf.Tensor) -> tf.Tensor:
+    """The headline metric on a training batch, for its curve: float32 scalar."""
     valid = depths > 0
     close = (predicted < 1.25 * depths) & (depths < 1.25 * predicted)
-    counts = [tf.reduce_sum(tf.cast(one, tf.float32)) for one in (close & valid, valid)]
-    return tf.math.divide_no_nan(*counts)
+    hits = tf.reduce_sum(tf.cast(close & valid, tf.float32))
+    return tf.math.divide_no_nan(hits, tf.reduce_sum(tf.cast(valid, tf.float32)))

@@ -1,15 +1,18 @@
-"""Fine-tunes a trunk to detect objects and scores it (paper section 5).
-
-A built set with boxes (python -m data_prep.voc07) and a trunk go in: Faster R-CNN with
-block 4 as its box head is trained on trainval and tested on test. metrics.json, VOC
-result files, pictures, curves and checkpoints come out.
+"""Fine-tunes a trunk to detect objects and scores the detections (paper section 5).
 
   python -m eval.voc07_detection --trunk=DIR --data=DIR --output=DIR --preset=tiny
 
-What is compared:     --trunk --checkpoint --lasso
-What goes in and out: --data --output
-How it is trained:    --preset --set --steps --seed --mixed_precision
+The data is a built set with boxes (python -m data_prep.voc07). The command trains Faster
+R-CNN with block 4 as its box head on the splits train and validation and tests on the
+split test. It writes metrics.json, VOC result files, pictures, curves and checkpoints.
+Run the same command again to resume an interrupted evaluation.
+
+What is compared:  --trunk --checkpoint --lasso
+Input and output:  --data --output
+Training:          --preset --set --steps --seed --mixed_precision
 """
+
+from __future__ import annotations
 
 from absl import flags
 
@@ -19,16 +22,16 @@ from selfsup.command_line import command
 flags.adopt_module_key_flags(evaluation_flags)
 
 
-def main(_):
-    """Reads the flags, evaluates and prints the metrics."""
-    from eval import evaluation_run
-    from eval.voc07_detection import config, evaluation
+def main(_: list[str]) -> None:
+    """Runs the evaluation and prints its metrics."""
+    from eval import evaluation_run, registry
 
-    settings = evaluation_flags.settings(config.Config, config.PRESETS)
-    evaluation_run.run_and_tell(settings, evaluation.evaluate)
+    evaluation = registry.evaluation_class("voc07_detection")
+    settings = evaluation_flags.settings(evaluation)
+    evaluation_run.run_and_print(evaluation, settings)
 
 
-def run():
+def run() -> None:
     """Entry point of the console command."""
     command.run(main, "eval.voc07_detection.__main__")
 

@@ -1,24 +1,31 @@
-"""The head that says what is in a proposal: block 4, then class and box layers."""
+"""The box head, which classifies and refines proposals: block 4 and two linear layers."""
+
+from __future__ import annotations
 
 import tensorflow as tf
 from official.vision.modeling.layers.roi_aligner import MultilevelROIAligner
 
 from eval.voc07_detection.anchors import LEVEL
 from selfsup.keras import keras
+from selfsup.trunk.block4 import Block4
 
-# Of the trunk's output as block 4 sees it: without atrous rates, at stride 1.
+# At this output stride of the trunk, block 4 uses no atrous rates, at stride 1.
 _PLAIN_STRIDE = 32
 
 
 class BoxHead(tf.Module):
-    """Crops of block 3, block 4 on each, its mean, two linear layers."""
+    """Crops of block 3, block 4 on each crop, its mean, and two linear layers.
 
-    def __init__(self, block4, classes, crop_size):
+    Attributes:
+      block4: block 4.
+    """
+
+    def __init__(self, block4: Block4, classes: int, crop_size: int) -> None:
         """
         Args:
-          block4: a `Block4`.
-          classes: C, their number, without background.
-          crop_size: side of the crops, before 2x2 max pooling.
+          block4: block 4.
+          classes: C, the number of classes without background.
+          crop_size: side of the crops, before 2x2 max-pooling.
         """
         super().__init__(name="box_head")
         self.block4 = block4
@@ -26,13 +33,18 @@ class BoxHead(tf.Module):
         self._classes = _dense(classes + 1, 0.01, "classes", block4.channels)
         self._boxes = _dense(4 * (classes + 1), 0.001, "boxes", block4.channels)
 
-    def pooled(self, features, proposals, training=False):
-        """Block 4's mean for each proposal: float32 [B, K, channels].
+    def pooled(
+        self, features: tf.Tensor, proposals: tf.Tensor, training: bool = False
+    ) -> tf.Tensor:
+        """Computes the mean of block 4 for each proposal.
 
         Args:
           features: float32 [B, h, w, channels], block 3 at stride 16.
-          proposals: float32 [B, K, 4] (ymin, xmin, ymax, xmax) in pixels.
-          training: whether batch statistics normalise.
+          proposals: float32 [B, K, 4] (ymin, xmin, ymax, xmax), pixels of the canvas.
+          training: whether batch normalisation uses the statistics of the batch.
+
+        Returns:
+          float32 [B, K, channels of block 4].
         """
         crops = self._crop({LEVEL: features}, proposals)
         batch, number, *shape = tf.unstack(tf.shape(crops))
@@ -43,18 +55,25 @@ class BoxHead(tf.Module):
         net = tf.reduce_mean(net, [1, 2])
         return tf.reshape(net, [-1, proposals.shape[1], self.block4.channels])
 
-    def __call__(self, features, proposals):
-        """Arguments as of `pooled`.
+    def __call__(
+        self, features: tf.Tensor, proposals: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Classifies and refines proposals.
+
+        Args:
+          features, proposals: see `pooled`.
 
         Returns:
-          (logits [B, K, C + 1], background first; offsets [B, K, 4 (C + 1)], those of a
-          class side by side).
+          (logits [B, K, C + 1], background first; offsets [B, K, 4 (C + 1)], the four
+          values of a class side by side).
         """
         net = self.pooled(features, proposals)
         return self._classes(net), self._boxes(net)
 
 
-def _dense(units, deviation, name, channels):
+def _dense(
+    units: int, deviation: float, name: str, channels: int
+) -> keras.layers.Dense:
     initializer = keras.initializers.RandomNormal(stddev=deviation)
     layer = keras.layers.Dense(units, kernel_initializer=initializer, name=name)
     with tf.name_scope(name):

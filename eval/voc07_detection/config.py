@@ -1,9 +1,11 @@
-"""Hyperparameters of the detection evaluation; docs/hyperparameters.md has sources."""
+"""Hyperparameters of the detection evaluation; docs/hyperparameters.md has the sources."""
+
+from __future__ import annotations
 
 import dataclasses
 
+from eval import settings
 from eval.settings import Preset
-from selfsup.common.errors import UserError
 
 _LEAST = {
     "steps": 1,
@@ -19,39 +21,47 @@ _POSITIVE = ("learning_rate", "clip_norm", "decay_share", "anchor_size")
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
-    """Faster R-CNN on block 3; the defaults are the paper's and Ren et al.'s.
+class Config(settings.Config):
+    """Hyperparameters of Faster R-CNN; the defaults are the paper's and Ren et al.'s.
 
-    Sizes are in pixels of the resized image: its shorter side, unless the longer one
-    would exceed 5/3 of that, see `canvases`.
+    Sizes are in pixels of the resized image: its shorter side, unless the longer side
+    would exceed 5/3 of the size, see `canvases`.
 
     Attributes:
-      steps, batch_size: of training.
-      learning_rate, momentum, weight_decay, clip_norm: of SGD. The decay is of half the
-        squared norm of all kernels; gradients are scaled down to a global norm of
-        `clip_norm`.
-      decay_share, decay_factor: after that share of the steps the rate is multiplied
-        by the factor.
-      min_size, max_size, sizes: shorter sides in training: so many from one to the
-        other, evenly.
-      test_size, test_batch_size: shorter side and images a batch of the test.
-      recalibration_images: on which batch statistics are measured.
-      anchor_size, anchor_scales, anchor_ratios: side of an anchor of scale 1, scales,
-        and widths over heights.
-      rpn_channels: of the proposal network's 3x3 convolution.
-      rpn_samples, rpn_foreground: anchors of an image in the loss, and the greatest
-        share of them on objects.
-      rpn_high_iou, rpn_low_iou: overlaps from which an anchor is on an object, and below
-        which it is on background.
-      proposals, test_proposals, proposal_nms_iou, min_proposal: kept after suppression,
-        of that overlap; those with a side of `min_proposal` or less are left out.
-      box_samples, box_foreground, box_iou: proposals of an image in the loss, greatest
-        share on objects, overlap that makes one such.
-      crop_size: side of the cropped features, before 2x2 max pooling.
-      rpn_huber, box_huber: where the box losses turn from square to linear.
-      rpn_box_weight: factor of the proposals' box loss.
+      steps: training steps.
+      batch_size: images per step.
+      learning_rate: initial learning rate of stochastic gradient descent.
+      momentum: its momentum.
+      weight_decay: factor of half the squared norm of all kernels.
+      clip_norm: gradients are scaled down to this global norm.
+      decay_share, decay_factor: after this share of the steps, the learning rate is
+        multiplied by the factor.
+      min_size, max_size, sizes: training uses `sizes` evenly spaced sizes in [min_size,
+        max_size].
+      test_size: size of the test images.
+      test_batch_size: images per batch in the test.
+      recalibration_images: number of images on which batch statistics are measured.
+      anchor_size: side of an anchor of scale 1 and ratio 1.
+      anchor_scales: scales of the anchors.
+      anchor_ratios: ratios of the width to the height of the anchors.
+      rpn_channels: channels of the proposal network's 3x3 convolution.
+      rpn_samples: number of anchors per image in the loss.
+      rpn_foreground: largest share of these anchors that are objects.
+      rpn_high_iou: anchors of at least this overlap with an object are objects.
+      rpn_low_iou: anchors of less overlap with all objects are background.
+      proposals, test_proposals: number of proposals that suppression keeps.
+      proposal_nms_iou: suppression removes proposals of a larger overlap.
+      min_proposal: proposals with a side of this size or less are removed.
+      box_samples: number of proposals per image in the loss of the box head.
+      box_foreground: largest share of these proposals that are objects.
+      box_iou: proposals of at least this overlap with an object are objects.
+      crop_size: side of the cropped features, before 2x2 max-pooling; even.
+      rpn_huber, box_huber: error at which the box losses change from squared to linear.
+      rpn_box_weight: factor of the box loss of the proposal network.
       box_scales: factors of the regression targets (y, x, height, width).
-      score_threshold, nms_iou, max_detections: what becomes a detection of an image.
+      score_threshold: smallest score of a detection.
+      nms_iou: suppression removes detections of a larger overlap.
+      max_detections: largest number of detections per image.
     """
 
     steps: int = 80_000
@@ -69,8 +79,8 @@ class Config:
     test_batch_size: int = 4
     recalibration_images: int = 256
     anchor_size: float = 256.0
-    anchor_scales: tuple = (0.25, 0.5, 1.0, 2.0)
-    anchor_ratios: tuple = (0.5, 1.0, 2.0)
+    anchor_scales: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)
+    anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
     rpn_channels: int = 512
     rpn_samples: int = 256
     rpn_foreground: float = 0.5
@@ -87,35 +97,30 @@ class Config:
     rpn_huber: float = 1.0 / 9.0
     box_huber: float = 1.0
     rpn_box_weight: float = 9.0
-    box_scales: tuple = (10.0, 10.0, 5.0, 5.0)
+    box_scales: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
     score_threshold: float = 0.05
     nms_iou: float = 0.3
     max_detections: int = 100
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, least in _LEAST.items():
-            if getattr(self, name) < least:
-                raise UserError(
-                    f"{name}: expected {least} or more, got {getattr(self, name)}"
-                )
+            self.require_at_least(name, least)
         for name in _POSITIVE:
-            if not getattr(self, name) > 0:
-                raise UserError(f"{name}: expected above 0, got {getattr(self, name)}")
-        if not 0 <= self.momentum < 1:
-            raise UserError(f"momentum: expected 0 to below 1, got {self.momentum}")
-        if self.crop_size % 2 or self.crop_size < 2:
-            raise UserError(f"crop_size: expected an even number, got {self.crop_size}")
+            self.require_positive(name)
+        self.require("momentum", 0 <= self.momentum < 1, "0 to less than 1")
+        even = self.crop_size >= 2 and self.crop_size % 2 == 0
+        self.require("crop_size", even, "an even number, 2 or more")
 
 
 PRESETS = {
-    "paper": Preset("the paper's, ResNet-101", "101", {}),
+    "paper": Preset("ResNet-101, the paper's sizes", "101", {}),
     "small": Preset(
-        "ResNet-50 on one GPU",
+        "ResNet-50, one GPU",
         "50",
         {"steps": 20_000, "sizes": 3, "max_size": 672, "batch_size": 2},
     ),
     "tiny": Preset(
-        "small images, for CPUs",
+        "a small network for CPUs",
         "tiny",
         {
             "steps": 1800,

@@ -1,12 +1,14 @@
 """The built set that the detector is trained and tested on."""
 
+from __future__ import annotations
+
 import dataclasses
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from eval import complete_pass
+from eval.json_types import JsonObject
 from selfsup.common.errors import UserError
 from selfsup.data import manifest, pipeline, records
 
@@ -16,28 +18,28 @@ _TRAINVAL = ("train", "validation")
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A set with boxes.
+    """A set of images with boxes.
 
     Attributes:
-      directory: of the set.
-      classes: names, by class index.
-      trainval: `pipeline.RecordSource` of VOC's trainval: all of train and validation.
-      test: `pipeline.RecordSource` of the test split.
-      max_objects: most objects that count for training in an image.
-      checksum: of classes and shards.
-      counts: dict of ints for metrics.json.
+      directory: folder of the set.
+      classes: class names by label.
+      trainval: shards of VOC's trainval, which is all of train and validation.
+      test: shards of the test split.
+      max_objects: largest number of objects of a training image, without difficult ones.
+      checksum: checksum of the classes and the shards.
+      counts: numbers of images and objects for metrics.json.
     """
 
     directory: str
-    classes: tuple
-    trainval: Any
-    test: Any
+    classes: tuple[str, ...]
+    trainval: pipeline.DatasetSplit
+    test: pipeline.DatasetSplit
     max_objects: int
     checksum: str
-    counts: dict
+    counts: dict[str, int]
 
-    def description(self):
-        """dict of JSON types for metrics.json."""
+    def description(self) -> JsonObject:
+        """Describes the set for metrics.json."""
         return {
             "set": self.directory,
             "kind": manifest.OBJECTS,
@@ -49,72 +51,82 @@ class Dataset:
         }
 
 
-def find(folder):
-    """The one set with boxes at or below `folder`.
+def find(folder: str) -> Dataset:
+    """Finds the set with boxes at or below a folder.
+
+    Args:
+      folder: the folder.
 
     Raises:
-      UserError: when there is none or there are several, when a split or the boxes of
-        one are missing, when no training image has an object that counts, or a shard
-        is damaged.
+      UserError: when there is not exactly one such set, a split or its boxes are missing,
+        no training image has an object that is not difficult, or a shard is damaged.
     """
-    found = manifest.find(folder)
-    sets = [one for one in found if one.kind == manifest.OBJECTS]
-    if len(sets) != 1:
-        have = ", ".join(f"{one.directory} ({one.kind})" for one in found)
+    built_sets = manifest.find(folder)
+    with_boxes = [built for built in built_sets if built.kind == manifest.OBJECTS]
+    if len(with_boxes) != 1:
+        descriptions = ", ".join(
+            f"{built.directory} ({built.kind})" for built in built_sets
+        )
         raise UserError(
             f"--data={folder}: expected one set with boxes (built by python -m "
-            f"data_prep.voc07) there or below, found {len(sets)}; sets: {have}"
+            f"data_prep.voc07) there or below, found {len(with_boxes)}; sets: "
+            f"{descriptions}"
         )
-    return _of(sets[0])
+    return _open(with_boxes[0])
 
 
-def _of(one):
-    if not one.labels:
-        raise UserError(f"{one.directory}: its manifest names no classes")
-    for label in one.labels:
-        if "/" in label:
-            raise UserError(
-                f"{one.directory}: the class {label!r} has a slash in its name: result "
-                "files are named after classes"
-            )
-    bare = one.options.get("splits_without_annotations", ())
-    if TEST in bare or not one.records(TEST):
-        raise UserError(
-            f"{one.directory}: has no test split with boxes to test on: build it from a "
-            "devkit with test annotations"
-        )
-    if not any(one.records(split) for split in _TRAINVAL):
-        raise UserError(
-            f"{one.directory}: has neither a train nor a validation split to train on"
-        )
-    trainval, test = _trainval(one), pipeline.DatasetSplit([one], TEST)
-    max_objects, counts = _count(trainval, len(one.labels))
+def _open(built: manifest.Manifest) -> Dataset:
+    _check_manifest(built)
+    trainval, test = _trainval(built), pipeline.DatasetSplit([built], TEST)
+    max_objects, counts = _count(trainval, len(built.labels))
     if not max_objects:
         raise UserError(
-            f"{one.directory}: no image of {' and '.join(_TRAINVAL)} has an object "
-            "that is not difficult: nothing to train on"
+            f"{built.directory}: no image of {' and '.join(_TRAINVAL)} has an object "
+            "that is not difficult, so there is nothing to train on"
         )
     _check_ids(test)
     return Dataset(
-        directory=one.directory,
-        classes=one.labels,
+        directory=built.directory,
+        classes=built.labels,
         trainval=trainval,
         test=test,
         max_objects=max_objects,
-        checksum=manifest.fingerprint([one], (*_TRAINVAL, TEST)),
+        checksum=manifest.fingerprint([built], (*_TRAINVAL, TEST)),
         counts={**counts, "test_images": test.records},
     )
 
 
-def image_id(key):
+def _check_manifest(built: manifest.Manifest) -> None:
+    if not built.labels:
+        raise UserError(f"{built.directory}: its manifest names no classes")
+    for label in built.labels:
+        if "/" in label:
+            raise UserError(
+                f"{built.directory}: the class {label!r} has a slash in its name, but "
+                "result files are named after classes"
+            )
+    without_boxes = built.options.get("splits_without_annotations", ())
+    if TEST in without_boxes or not built.records(TEST):
+        raise UserError(
+            f"{built.directory}: has no test split with boxes. Build the set from a "
+            "devkit with test annotations"
+        )
+    if not any(built.records(split) for split in _TRAINVAL):
+        raise UserError(
+            f"{built.directory}: has neither a train nor a validation split to train on"
+        )
+
+
+def image_id(key: bytes) -> str:
     """The id in VOC's lists of a record's key: "VOC2007/000005" -> "000005"."""
     return key.decode().rpartition("/")[2]
 
 
-def _check_ids(test):
-    """Refuses what the result files at the end of a run could not hold."""
+def _check_ids(test: pipeline.DatasetSplit) -> None:
+    """Raises a `UserError` for an image id that result files cannot hold."""
     keys = complete_pass.serialized_records(test).map(
-        lambda one: records.parse(one, ())["key"], num_parallel_calls=tf.data.AUTOTUNE
+        lambda serialized: records.parse(serialized, ())["key"],
+        num_parallel_calls=tf.data.AUTOTUNE,
     )
     seen = set()
     with complete_pass.damage_explained(test):
@@ -122,39 +134,45 @@ def _check_ids(test):
             image = image_id(key)
             if len(image.split()) != 1:
                 raise UserError(
-                    f"{test.files[0]} and its like: the test image {image!r} has a "
-                    "blank in its name, which VOC's result files cannot have"
+                    f"the test image {image!r} has a blank in its name, which VOC's "
+                    f"result files cannot hold (in {test.files[0]} or another shard of "
+                    "the split)"
                 )
             if image in seen:
                 raise UserError(f"two test images have the id {image!r}")
             seen.add(image)
 
 
-def _trainval(one):
-    """A `Source` of both splits, as if they were one."""
+def _trainval(built: manifest.Manifest) -> pipeline.DatasetSplit:
+    """The shards of train and validation, as one split."""
     name = "trainval"
     shards = tuple(
         dataclasses.replace(shard, split=name)
         for split in _TRAINVAL
-        for shard in one.split(split)
+        for shard in built.split(split)
     )
-    return pipeline.DatasetSplit([dataclasses.replace(one, shards=shards)], name)
+    return pipeline.DatasetSplit([dataclasses.replace(built, shards=shards)], name)
 
 
-def _count(source, classes):
-    """(most objects of an image, counts for metrics.json), difficult ones left out."""
+def _count(source: pipeline.DatasetSplit, classes: int) -> tuple[int, dict[str, int]]:
+    """Counts objects that are not difficult.
+
+    Returns:
+      (largest number of objects of an image, counts for metrics.json).
+    """
     numbers = []
     parsed = complete_pass.serialized_records(source).map(
-        lambda one: usable(records.parse(one, (records.BOXES,))),
+        lambda serialized: usable(records.parse(serialized, (records.BOXES,))),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
     with complete_pass.damage_explained(source):
-        for _, indices in parsed.as_numpy_iterator():
-            numbers.append(len(indices))
-            if np.any((indices < 0) | (indices >= classes)):
+        for _, labels in parsed.as_numpy_iterator():
+            numbers.append(len(labels))
+            if np.any((labels < 0) | (labels >= classes)):
                 raise UserError(
-                    f"{source.files[0]} and its like: an object's class is none of the "
-                    f"{classes} of the manifest; build the set anew"
+                    f"an object (in {source.files[0]} or another shard of the split) has "
+                    f"a class that is not one of the {classes} of the manifest. Build "
+                    "the set again"
                 )
     counts = {
         "training_images": len(numbers),
@@ -164,8 +182,15 @@ def _count(source, classes):
     return max(numbers), counts
 
 
-def usable(record):
-    """(boxes float32 [N, 4], classes int64 [N]) of a parsed record, none difficult."""
+def usable(record: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    """The objects of a parsed record that are not difficult.
+
+    Args:
+      record: "boxes" float32 [M, 4], "classes" int64 [M], "difficult" bool [M].
+
+    Returns:
+      (boxes float32 [N, 4], classes int64 [N]).
+    """
     keep = tf.logical_not(record["difficult"])
     return (
         tf.boolean_mask(record["boxes"], keep),

@@ -1,16 +1,24 @@
-"""The detection evaluation from a trunk to metrics.json (paper section 5)."""
+"""PASCAL VOC 2007 detection, from a trunk to the metrics (paper section 5)."""
 
-import dataclasses
+from __future__ import annotations
+
 import os
 
-from eval import metrics_file, pictures, trunks
-from eval.passes import watched
-from eval.training import Training
+import tensorflow as tf
+
+from eval import pictures
+from eval.evaluation import Evaluation, Report
+from eval.json_types import JsonObject
 from eval.trunk_features import TrunkFeatures
-from eval.voc07_detection import canvases, dataset, drawing, examples, testing, trainer
+from eval.trunks import Pretrained
+from eval.voc07_detection import config, dataset, drawing, examples, testing
+from eval.voc07_detection.config import Config
 from eval.voc07_detection.recalibration import recalibrate
 from eval.voc07_detection.score import result_files
 from eval.voc07_detection.score.average_precision import mean_average_precision
+from eval.voc07_detection.testing import Results
+from eval.voc07_detection.trainer import DetectorTrainer, build_detector
+from eval.watched_batches import watched
 from selfsup.data import pipeline
 
 RESULTS = "results"
@@ -18,88 +26,93 @@ _IOUS = (0.5, 0.75)
 _METRIC = "mAP"
 
 
-def evaluate(settings, folder, stop):
-    """Trains and tests a detector, or goes on with it.
+class Voc07Detection(Evaluation[Config, Results]):
+    """Fine-tunes a trunk as a Faster R-CNN.
 
-    Args:
-      settings: an `eval.settings.Settings` with a `Config`.
-      folder: of the output, locked.
-      stop: a `hybrid.stop.StopSignals` that has been entered.
-
-    Returns:
-      whether it came to its end.
+    Attributes:
+      trainer: the detector and its optimizer, after `build`.
     """
-    found = dataset.find(settings.data)
-    fitted, training = prepare(settings, found, folder, stop)
-    if not training.run(stop):
-        return False
-    tested = testing.run(fitted.detector, found, settings.config, stop)
-    if tested is None:
-        return False
-    _write(folder, settings, found, fitted.detector, training.notes, tested)
-    return True
 
+    name = "voc07_detection"
+    headline = f"{_METRIC}_{_IOUS[0]}"
+    curves = ("loss", "class_loss", "box_loss")
+    config_class = Config
+    presets = config.PRESETS
 
-def prepare(settings, found, folder, stop):
-    """(the `DetectorTrainer`, its `Training`) at their newest checkpoint or their start."""
-    config = settings.config
-    pretrained = trunks.load_for(settings, canvases.STRIDE)
-    features = TrunkFeatures(pretrained.trunk, trainer.NAME, settings.lasso)
-    detector = trainer.build(pretrained, features, found, settings)
-    fitted = trainer.DetectorTrainer(detector, config, settings.seed)
-    notes = {
-        "trunk": {**pretrained.description, "block4": pretrained.block4 is not None},
-        "data": found.description(),
-    }
-    training = Training(
-        folder,
-        trainer.NAME,
-        step=fitted.step,
-        batches=trainer.batches(found, settings),
-        batch_size=config.batch_size,
-        steps=config.steps,
-        trackable=fitted,
-        notes=notes,
-    )
-    if not training.resume():
-        _recalibrate(detector, found, settings, stop)
-    return fitted, training
+    trainer: DetectorTrainer
+    _dataset: dataset.Dataset
 
+    def find_data(self) -> JsonObject:
+        """Finds the set with boxes."""
+        self._dataset = dataset.find(self.settings.data)
+        return self._dataset.description()
 
-def _recalibrate(detector, found, settings, stop):
-    stream = pipeline.record_stream(found.trainval, settings.seed, 0)
-    count = min(settings.config.recalibration_images, found.trainval.records)
-    images = stream.take(count).map(_without_stand_in)
-    batches = examples.whole(images, settings.config)
-    images = (batch["image"] for batch in batches)
-    shown = watched(images, "images for batch norm", count, stop)
-    recalibrate(detector, shown, settings.config)
+    def build(self, pretrained: Pretrained) -> tf.Module:
+        """Builds the detector and its optimizer."""
+        features = TrunkFeatures(pretrained.trunk, self.name, self.settings.lasso)
+        classes = len(self._dataset.classes)
+        detector = build_detector(pretrained, features, classes, self.settings)
+        self.trainer = DetectorTrainer(detector, self.config, self.settings.seed)
+        return self.trainer
 
+    def describe_trunk(self, pretrained: Pretrained) -> JsonObject:
+        """Describes the trunk, and says whether its block 4 was pretrained."""
+        return {**pretrained.description, "block4": pretrained.block4 is not None}
 
-def _without_stand_in(serialized, _):
-    return serialized
+    def prepare(self) -> JsonObject:
+        """Measures batch statistics, which are frozen in training."""
+        source = self._dataset.trainval
+        count = min(self.config.recalibration_images, source.records)
+        stream = pipeline.record_stream(source, self.settings.seed, 0).take(count)
+        serialized = stream.map(lambda record, _: record)
+        images = (
+            batch["image"] for batch in examples.for_test(serialized, self.config)
+        )
+        recalibrate(
+            self.trainer.detector,
+            watched(images, "images for batch norm", count, self.stop),
+            self.config,
+        )
+        return {}
 
+    def training_batches(self, position: int) -> tf.data.Dataset:
+        """Returns batches of images on canvases."""
+        return examples.training(
+            self._dataset, self.config, self.settings.seed, position
+        )
 
-def _write(folder, settings, found, detector, notes, tested):
-    """Writes all that is left of the run, metrics.json last."""
-    result_files.write(os.path.join(folder, RESULTS), dataset.TEST, tested.detections)
-    drawing.write(
-        os.path.join(pictures.folder(folder), "detections.png"), found, tested
-    )
-    pictures.save_curves(folder, ("loss", "class_loss", "box_loss"))
-    metrics, precisions = {}, {}
-    for iou in _IOUS:
-        mean, of_class = mean_average_precision(tested.detections, tested.truth, iou)
-        metrics[f"{_METRIC}_{iou}"] = mean
-        precisions[str(iou)] = of_class
-    metrics_file.write(
-        folder,
-        evaluation=trainer.NAME,
-        headline=f"{_METRIC}_{_IOUS[0]}",
-        metrics=metrics,
-        trunk=notes["trunk"],
-        settings=dataclasses.asdict(settings),
-        data=found.description(),
-        details={"average_precision": precisions},
-        alpha=detector.features.alpha(),
-    )
+    def step(
+        self, examples: dict[str, tf.Tensor], number: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Trains all weights on one batch."""
+        return self.trainer.step(examples, number)
+
+    def test(self) -> Results:
+        """Detects objects in all test images."""
+        detector = self.trainer.detector
+        return testing.run(detector, self._dataset, self.config, self.stop)
+
+    def save_predictions(self, results: Results) -> None:
+        """Writes VOC result files."""
+        folder = os.path.join(self.folder, RESULTS)
+        result_files.write(folder, dataset.TEST, results.detections)
+
+    def draw(self, results: Results) -> None:
+        """Draws detections in some test images."""
+        path = os.path.join(pictures.folder(self.folder), "detections.png")
+        drawing.write(path, self._dataset, results)
+
+    def report(self, results: Results) -> Report:
+        """Computes the mean average precision at several overlaps."""
+        metrics, precisions = {}, {}
+        for iou in _IOUS:
+            mean, by_class = mean_average_precision(
+                results.detections, results.truth, iou
+            )
+            metrics[f"{_METRIC}_{iou}"] = mean
+            precisions[str(iou)] = by_class
+        return Report(
+            metrics=metrics,
+            details={"average_precision": precisions},
+            alpha=self.trainer.detector.features.alpha(),
+        )

@@ -1,9 +1,12 @@
 """Images on canvases: batches for training, for statistics and for the test."""
 
+from __future__ import annotations
+
 import tensorflow as tf
 
 from eval.voc07_detection import canvases
-from eval.voc07_detection.dataset import usable
+from eval.voc07_detection.config import Config
+from eval.voc07_detection.dataset import Dataset, usable
 from selfsup.data import pipeline, records
 
 _FEATURES = (records.IMAGE, records.BOXES)
@@ -11,28 +14,30 @@ _SIZE_DRAW, _FLIP_DRAW = 0, 1
 _ABSENT = -1
 
 
-def training(dataset, config, seed, position):
-    """Batches from a position of the stream on, for ever.
+def training(
+    dataset: Dataset, config: Config, seed: int, position: int
+) -> tf.data.Dataset:
+    """Returns endless training batches.
 
-    A batch has one size of `canvases.training_sizes`, its images are mirrored or not;
-    all of it follows from seed and position.
+    Each batch has one of the sizes of `canvases.training_sizes`, and each image may be
+    mirrored. Seed and position determine everything.
 
     Args:
-      dataset: a `Dataset`.
-      config: the evaluation's `Config`.
-      seed: int.
+      dataset: the data set.
+      config: the hyperparameters.
+      seed: seed of the order, the sizes and the mirroring.
       position: number of examples consumed so far.
 
     Returns:
-      tf.data.Dataset of dicts: "image" float32 [B, H, W, 3] in [0, 1], "size" float32
-      [B, 2], the image's height and width in the canvas, "boxes" float32 [B, M, 4] in
-      its pixels, "classes" int32 [B, M] from 1, 0 being background, rows of -1 behind
-      an image's objects, and `pipeline.REPLACED_SHARD`.
+      tf.data.Dataset of dicts: "image" float32 [B, H, W, 3] in [0, 1]; "size" float32
+      [B, 2], height and width of the image on the canvas; "boxes" float32 [B, M, 4], in
+      its pixels, and "classes" int32 [B, M] from 1 (0 is background), both padded with
+      rows of -1; and `pipeline.REPLACED_SHARD`.
     """
     positions = tf.data.Dataset.counter(position)
     stream = pipeline.record_stream(dataset.trainval, seed, position)
     examples = tf.data.Dataset.zip((positions, stream)).map(
-        lambda at, element: _example(element, pipeline.example_seed(seed, at)),
+        lambda number, element: _example(element, pipeline.example_seed(seed, number)),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
@@ -45,15 +50,16 @@ def training(dataset, config, seed, position):
     numbered = batches.enumerate(position // config.batch_size)
     sizes = canvases.training_sizes(config)
 
-    def on_canvas(number, batch):
+    def on_canvas(
+        number: tf.Tensor, batch: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
         draw = _uniform(pipeline.example_seed(seed, number), _SIZE_DRAW)
         index = tf.cast(draw * len(sizes), tf.int32)
         return _on_canvas(batch, tf.gather(sizes, index))
 
-    made = numbered.map(
+    return numbered.map(
         on_canvas, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-    )
-    return made.prefetch(2)
+    ).prefetch(2)
 
 
 _PADDING = {
@@ -65,7 +71,7 @@ _PADDING = {
 }
 
 
-def _padded_shapes(max_objects):
+def _padded_shapes(max_objects: int) -> dict[str, list[int | None]]:
     return {
         "image": [None, None, 3],
         "size": [2],
@@ -75,8 +81,11 @@ def _padded_shapes(max_objects):
     }
 
 
-def _example(element, seed):
-    serialized, stand_in = element
+def _example(
+    element: tuple[tf.Tensor, tf.Tensor], seed: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Parses and mirrors one training example, at its own size."""
+    serialized, replaced = element
     record = records.parse(serialized, _FEATURES)
     boxes, classes = usable(record)
     image, boxes = _mirrored(record["image"], boxes, _uniform(seed, _FLIP_DRAW) < 0.5)
@@ -85,35 +94,40 @@ def _example(element, seed):
         "size": tf.shape(image)[:2],
         "boxes": boxes,
         "classes": tf.cast(classes, tf.int32) + 1,
-        pipeline.REPLACED_SHARD: stand_in,
+        pipeline.REPLACED_SHARD: replaced,
     }
 
 
-def _mirrored(image, boxes, wanted):
-    """Left and right exchanged where `wanted`, a scalar bool."""
+def _mirrored(
+    image: tf.Tensor, boxes: tf.Tensor, mirror: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Exchanges left and right of an image and its boxes if `mirror`, a bool scalar."""
     width = tf.cast(tf.shape(image)[1], tf.float32)
     ymin, xmin, ymax, xmax = tf.unstack(boxes, axis=1)
-    other = tf.stack([ymin, width - xmax, ymax, width - xmin], 1)
+    mirrored_boxes = tf.stack([ymin, width - xmax, ymax, width - xmin], 1)
     return (
-        tf.where(wanted, image[:, ::-1], image),
-        tf.where(wanted, other, boxes),
+        tf.where(mirror, image[:, ::-1], image),
+        tf.where(mirror, mirrored_boxes, boxes),
     )
 
 
-def _uniform(seed, draw):
-    """A number in [0, 1), another for each `draw`."""
+def _uniform(seed: tf.Tensor, draw: int) -> tf.Tensor:
+    """A random number in [0, 1), different for each `draw`."""
     seed = tf.random.experimental.stateless_fold_in(seed, draw)
     return tf.random.stateless_uniform([], seed)
 
 
-def _on_canvas(batch, size):
-    """Resizes a padded batch to the canvas of the shorter side `size`."""
+def _on_canvas(batch: dict[str, tf.Tensor], size: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Resizes a padded batch and places it on the canvas of the shorter side `size`."""
     old = batch["size"]
     canvas = canvases.for_images(size, old)
+
+    def place(inputs: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        image, image_size = inputs
+        return canvases.place(image[: image_size[0], : image_size[1]], canvas, size)
+
     images, new = tf.map_fn(
-        lambda one: canvases.place(one[0][: one[1][0], : one[1][1]], canvas, size),
-        (batch["image"], old),
-        fn_output_signature=(tf.float32, tf.float32),
+        place, (batch["image"], old), fn_output_signature=(tf.float32, tf.float32)
     )
     boxes = canvases.scale_boxes(batch["boxes"], tf.cast(old, tf.float32), new)
     absent = batch["classes"][..., tf.newaxis] == _ABSENT
@@ -125,22 +139,22 @@ def _on_canvas(batch, size):
     }
 
 
-def whole(serialized, config):
-    """One pass over records in batches of images of one canvas.
+def for_test(serialized: tf.data.Dataset, config: Config) -> tf.data.Dataset:
+    """Reads records once, in batches of images on canvases of the same size.
 
     Args:
-      serialized: tf.data.Dataset of serialized records.
-      config: the evaluation's `Config`.
+      serialized: tf.data.Dataset of serialized records, scalar strings.
+      config: the hyperparameters.
 
     Returns:
-      tf.data.Dataset of dicts: "image" and "size" as of `training`, at `test_size`;
-      "old_size" float32 [B, 2], height and width before; "key" string [B]; and of the
-      true objects, before resizing, "boxes" float32 [B, N, 4], "classes" int64 [B, N]
-      from 0 and "difficult" bool [B, N], with rows of -1 behind an image's. The last
-      batches may be smaller.
+      tf.data.Dataset of dicts: "image" and "size" as in `training`, at `test_size`;
+      "old_size" float32 [B, 2], height and width before resizing; "key" string [B]; and
+      the true objects before resizing: "boxes" float32 [B, N, 4] and "classes" int64
+      [B, N] from 0, padded with -1, and "difficult" bool [B, N]. The last batches may be
+      smaller.
     """
     examples = serialized.map(
-        lambda one: _test_example(one, config.test_size),
+        lambda record: _test_example(record, config.test_size),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
@@ -152,18 +166,18 @@ def whole(serialized, config):
     }
     size = config.test_batch_size
     return examples.group_by_window(
-        lambda one: _canvas_number(tf.shape(one["image"], tf.int64)),
+        lambda example: _canvas_number(tf.shape(example["image"], tf.int64)),
         lambda _, group: group.padded_batch(size, padding_values=padding),
         window_size=size,
     ).prefetch(2)
 
 
-def _canvas_number(shape):
-    """Another int64 for each height and width."""
+def _canvas_number(shape: tf.Tensor) -> tf.Tensor:
+    """A different int64 for each height and width."""
     return shape[0] * (1 << 31) + shape[1]
 
 
-def _test_example(serialized, size):
+def _test_example(serialized: tf.Tensor, size: int) -> dict[str, tf.Tensor]:
     record = records.parse(serialized, _FEATURES)
     old = tf.shape(record["image"])[:2]
     canvas = canvases.for_images(size, old[tf.newaxis])

@@ -1,30 +1,35 @@
-"""The proposal network (Ren et al., section 3.1): where may an object be?"""
+"""The proposal network, which finds boxes that may hold objects (Ren et al., 3.1)."""
 
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from official.vision.modeling.heads.dense_prediction_heads import RPNHead
 from official.vision.modeling.layers.roi_generator import MultilevelROIGenerator
 
 from eval.voc07_detection import anchors
 from eval.voc07_detection.anchors import LEVEL
+from eval.voc07_detection.config import Config
 from selfsup.trunk.layers import BatchNorm, Conv2D, build_sublayer
 
 _LEVEL_NUMBER = int(LEVEL)
 
 
 class ProposalNetwork(tf.Module):
-    """Scores and offsets of anchors, and the boxes that follow from them.
+    """Computes scores and offsets of anchors, and selects proposals.
 
-    Block 3 ends in a raw sum, and the network begins with a plain convolution, so it is
-    normalised and rectified first, as Slim's `postnorm` does. tf-models' head would
-    normalise behind its convolution too, by statistics that nothing measures here, so
-    that part is ours.
+    Block 3 ends in a raw sum, so its features are normalised and rectified before the
+    first convolution, as TF-Slim's `postnorm` does. The convolution is not tf-models'
+    head, because that head would normalise after the convolution as well, by statistics
+    that nothing measures here.
     """
 
-    def __init__(self, channels, config):
+    def __init__(self, channels: int, config: Config) -> None:
         """
         Args:
-          channels: of block 3.
-          config: the evaluation's `Config`.
+          channels: channels of block 3.
+          config: the hyperparameters.
         """
         super().__init__(name="proposal_network")
         hidden = config.rpn_channels
@@ -43,9 +48,9 @@ class ProposalNetwork(tf.Module):
             num_anchors_per_location=anchors.per_location(config),
             num_convs=0,
         )
-        # Makes its variables.
+        # The first call makes the variables.
         self._head({LEVEL: tf.zeros([1, 1, 1, hidden])})
-        # The batched suppression goes through all boxes until it has kept enough.
+        # Batched suppression considers all boxes until it has kept enough.
         self._select = MultilevelROIGenerator(
             pre_nms_top_k=config.proposals,
             pre_nms_min_size_threshold=config.min_proposal,
@@ -58,32 +63,55 @@ class ProposalNetwork(tf.Module):
             use_batched_nms=True,
         )
 
-    def hidden(self, features, training=False):
-        """Raw block 3 features [B, h, w, channels] -> float32 [B, h, w, rpn_channels]."""
+    def hidden(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Computes the hidden layer.
+
+        Args:
+          features: float32 [B, h, w, channels], raw sums of block 3.
+          training: whether batch normalisation uses the statistics of the batch.
+
+        Returns:
+          float32 [B, h, w, rpn_channels].
+        """
         net = tf.nn.relu(self._norm1(features, training=training))
         return tf.nn.relu(self._norm2(self._conv(net), training=training))
 
-    def __call__(self, features):
-        """Features [B, h, w, channels] -> (scores [B, h, w, A], offsets [B, h, w, 4 A])."""
+    def __call__(self, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Maps features [B, h, w, channels] to scores and offsets of the anchors.
+
+        Returns:
+          (scores [B, h, w, A], offsets [B, h, w, 4 A]).
+        """
         scores, offsets = self._head({LEVEL: self.hidden(features)})
         return scores[LEVEL], offsets[LEVEL]
 
-    def select(self, scores, offsets, boxes, sizes, training):
-        """The best boxes that do not overlap much.
+    def select(
+        self,
+        scores: tf.Tensor,
+        offsets: tf.Tensor,
+        boxes: npt.NDArray[np.float32],
+        sizes: tf.Tensor,
+        training: bool,
+    ) -> tf.Tensor:
+        """Selects the best boxes that overlap little.
 
         Args:
-          scores, offsets: as `__call__` returns them.
-          boxes: float32 [h, w, 4 A], the anchors.
-          sizes: float32 [B, 2], height and width of the image in its canvas.
-          training: whether there are `proposals` or `test_proposals` of them.
+          scores, offsets: the results of a call.
+          boxes: the anchors, float32 [h, w, 4 A].
+          sizes: float32 [B, 2], height and width of the image on its canvas.
+          training: whether K is `proposals` or `test_proposals`.
 
         Returns:
-          float32 [B, K, 4], rows of 0 where there are fewer.
+          float32 [B, K, 4], padded with rows of 0. Gradients do not pass through it.
         """
-        boxes = tf.broadcast_to(
+        batch_boxes = tf.broadcast_to(
             boxes, tf.concat([tf.shape(scores)[:1], boxes.shape], 0)
         )
-        found, _ = self._select(
-            {LEVEL: offsets}, {LEVEL: scores}, {LEVEL: boxes}, sizes, training=training
+        selected, _ = self._select(
+            {LEVEL: offsets},
+            {LEVEL: scores},
+            {LEVEL: batch_boxes},
+            sizes,
+            training=training,
         )
-        return tf.stop_gradient(found)
+        return tf.stop_gradient(selected)

@@ -1,116 +1,146 @@
-"""The pass over the test split: detections and truth, as the devkit has them."""
+"""The pass over the test split: detections and true objects, in VOC's convention."""
+
+from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from eval import complete_pass
-from eval.voc07_detection import box_conventions as conventions
-from eval.voc07_detection import canvases, examples
-from eval.voc07_detection.dataset import image_id
-from selfsup.common.progress import ProgressBar
+from eval.voc07_detection import box_conventions, canvases, examples
+from eval.voc07_detection.box_conventions import Boxes
+from eval.voc07_detection.config import Config
+from eval.voc07_detection.dataset import Dataset, image_id
+from eval.voc07_detection.detector import Detector
+from eval.voc07_detection.score.average_precision import Detections, TrueObjects
+from eval.watched_batches import watched
+from selfsup.common.stop_signals import StopSignals
+
+_DETECTED_FIELDS = ("boxes", "scores", "classes")
+_TRUE_FIELDS = ("boxes", "classes", "difficult")
+
+# (images, sizes) -> the result of `Detector.detect`.
+Detect = Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Tested:
-    """What the detector found and what there is, in VOC's pixels.
+class Results:
+    """Detections and true objects, in VOC's pixels.
 
     Attributes:
-      detections: {class: (image ids [D], confidences float32 [D], boxes float32
-        [D, 4])}, an entry for each class.
-      truth: {class: {image id: (boxes float32 [N, 4], difficult bool [N])}}.
+      detections: detections of each class.
+      truth: true objects of each class.
     """
 
-    detections: dict
-    truth: dict
+    detections: Detections
+    truth: TrueObjects
 
 
-def run(detector, dataset, config, stop):
-    """Detects in all test images.
+def run(
+    detector: Detector, dataset: Dataset, config: Config, stop: StopSignals
+) -> Results:
+    """Detects objects in all test images.
 
     Args:
-      detector: a `Detector`.
-      dataset: a `Dataset`.
-      config: the evaluation's `Config`.
-      stop: a `hybrid.stop.StopSignals`.
-
-    Returns:
-      a `Tested`, or None when it was stopped.
+      detector: the trained detector.
+      dataset: the data set.
+      config: the hyperparameters.
+      stop: the signals that stop the pass, already entered as a context.
 
     Raises:
       UserError: when a shard is damaged.
+      Stopped: when a signal arrives.
     """
     detect = tf.function(detector.detect)
     collected = _Collected(dataset.classes)
-    batches = examples.whole(complete_pass.serialized_records(dataset.test), config)
-    progress = ProgressBar("test images", dataset.test.records)
-    with complete_pass.damage_explained(dataset.test), progress:
-        for batch in batches:
-            if stop.received is not None:
-                return None
+    batches = examples.for_test(complete_pass.serialized_records(dataset.test), config)
+    with complete_pass.damage_explained(dataset.test):
+        for batch in watched(batches, "test images", dataset.test.records, stop):
             collected.add(batch, _detect(detect, batch, config.test_batch_size))
-            progress.update(collected.images)
-    return collected.tested()
+    return collected.results()
 
 
-def _detect(detect, batch, size):
-    """Numpy arrays of `Detector.detect`; a smaller batch is filled up for its graph."""
+def _detect(
+    detect: Detect, batch: dict[str, tf.Tensor], size: int
+) -> dict[str, npt.NDArray[Any]]:
+    """Runs `Detector.detect` on a batch, with boxes in pixels of the original images.
+
+    A smaller batch is padded to `size` images, so that it needs no other graph.
+    """
     rows = tf.range(size) % tf.shape(batch["image"])[0]
-    found = detect(tf.gather(batch["image"], rows), tf.gather(batch["size"], rows))
-    found["boxes"] = canvases.scale_boxes(
-        found["boxes"],
-        tf.gather(batch["size"], rows),
-        tf.gather(batch["old_size"], rows),
+    image_sizes = tf.gather(batch["size"], rows)
+    detected = detect(tf.gather(batch["image"], rows), image_sizes)
+    boxes = canvases.scale_boxes(
+        detected["boxes"], image_sizes, tf.gather(batch["old_size"], rows)
     )
-    return {key: value.numpy() for key, value in found.items()}
+    return {
+        name: values.numpy() for name, values in {**detected, "boxes": boxes}.items()
+    }
 
 
 class _Collected:
-    """Detections and truth of the images so far."""
+    """Detections and true objects of the images so far."""
 
-    def __init__(self, classes):
-        self.images = 0
+    def __init__(self, classes: Sequence[str]) -> None:
         self._classes = classes
-        self._found = {name: [] for name in classes}
-        self._truth = {name: {} for name in classes}
+        self._rows: dict[str, list[tuple[str, float, Boxes]]] = {
+            name: [] for name in classes
+        }
+        self._truth: TrueObjects = {name: {} for name in classes}
 
-    def add(self, batch, found):
-        batch = {key: batch[key].numpy() for key in ("key", *_TRUE_FIELDS)}
-        for row, key in enumerate(batch["key"]):
+    def add(
+        self, batch: dict[str, tf.Tensor], detected: dict[str, npt.NDArray[Any]]
+    ) -> None:
+        """Adds a batch of `examples.for_test` and the detections in it."""
+        truth = {name: batch[name].numpy() for name in _TRUE_FIELDS}
+        for row, key in enumerate(batch["key"].numpy()):
             image = image_id(key)
-            number = found["number"][row]
-            one = {key: found[key][row][:number] for key in _FOUND_FIELDS}
-            self._add_found(image, one)
-            real = batch["classes"][row] >= 0
-            self._add_truth(image, *(batch[key][row][real] for key in _TRUE_FIELDS))
-            self.images += 1
+            number = detected["number"][row]
+            self._add_detections(
+                image, *(detected[name][row][:number] for name in _DETECTED_FIELDS)
+            )
+            real = truth["classes"][row] >= 0
+            self._add_truth(image, *(truth[name][row][real] for name in _TRUE_FIELDS))
 
-    def _add_found(self, image, found):
-        voc = conventions.to_voc(found["boxes"])
-        for label, score, box in zip(found["classes"], found["scores"], voc):
-            self._found[self._classes[label]].append((image, score, box))
+    def _add_detections(
+        self,
+        image: str,
+        boxes: npt.NDArray[np.float32],
+        scores: npt.NDArray[np.float32],
+        classes: npt.NDArray[np.int32],
+    ) -> None:
+        voc_boxes = box_conventions.to_voc(boxes)
+        for label, score, box in zip(classes, scores, voc_boxes):
+            self._rows[self._classes[label]].append((image, score, box))
 
-    def _add_truth(self, image, boxes, classes, difficult):
+    def _add_truth(
+        self,
+        image: str,
+        boxes: npt.NDArray[np.float32],
+        classes: npt.NDArray[np.int64],
+        difficult: npt.NDArray[np.bool_],
+    ) -> None:
         for label in np.unique(classes):
-            mine = classes == label
+            is_label = classes == label
             self._truth[self._classes[label]][image] = (
-                conventions.to_voc(boxes[mine]),
-                difficult[mine],
+                box_conventions.to_voc(boxes[is_label]),
+                difficult[is_label],
             )
 
-    def tested(self):
-        """The `Tested`."""
-        return Tested(
-            {name: _columns(rows) for name, rows in self._found.items()}, self._truth
-        )
+    def results(self) -> Results:
+        """The detections and true objects of all images."""
+        detections = {name: _columns(rows) for name, rows in self._rows.items()}
+        return Results(detections, self._truth)
 
 
-_FOUND_FIELDS = ("boxes", "scores", "classes")
-_TRUE_FIELDS = ("boxes", "classes", "difficult")
-
-
-def _columns(rows):
+def _columns(
+    rows: Sequence[tuple[str, float, Boxes]],
+) -> tuple[list[str], npt.NDArray[np.float32], Boxes]:
+    """Image ids [D], scores float32 [D] and boxes float32 [D, 4] of detections."""
     return (
         [image for image, _, _ in rows],
         np.array([score for _, score, _ in rows], np.float32),

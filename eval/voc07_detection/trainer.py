@@ -1,43 +1,56 @@
 """Training of the detector: its variables, optimizer and steps."""
 
+from __future__ import annotations
+
 import tensorflow as tf
 
-from eval.voc07_detection import examples
+from eval.settings import Settings
+from eval.trunk_features import TrunkFeatures
+from eval.trunks import Pretrained
+from eval.voc07_detection.config import Config
 from eval.voc07_detection.detector import Detector
 from selfsup.keras import keras
 from selfsup.trunk.block4 import Block4
 
-NAME = "voc07_detection"
 
-
-def build(pretrained, features, dataset, settings):
-    """The `Detector` that training begins with.
+def build_detector(
+    pretrained: Pretrained,
+    features: TrunkFeatures,
+    classes: int,
+    settings: Settings[Config],
+) -> Detector:
+    """Builds the detector that training starts from.
 
     Its new parts are the same for all trunks of a depth that are compared.
 
     Args:
-      pretrained: a `trunks.Pretrained`; its block 4 is the box head where it has one.
-      features: the `TrunkFeatures` of its trunk.
-      dataset: a `Dataset`.
-      settings: an `eval.settings.Settings`.
+      pretrained: the trunk; its block 4, if it has one, is the box head.
+      features: the features of the trunk.
+      classes: number of classes.
+      settings: the settings.
     """
     keras.utils.set_random_seed(settings.seed + 2)
-    # Made in any case, so that what follows draws the same numbers.
+    # Built in any case, so that the layers after it draw the same random numbers.
     block4 = Block4(pretrained.trunk.config)
     if pretrained.block4 is not None:
         block4 = pretrained.block4
-    return Detector(features, block4, len(dataset.classes), settings.config)
+    return Detector(features, block4, classes, settings.config)
 
 
 class DetectorTrainer(tf.Module):
-    """Detector and optimizer: all that a checkpoint holds."""
+    """The detector and its optimizer: all variables that a checkpoint holds.
 
-    def __init__(self, detector, config, seed):
+    Attributes:
+      detector: the detector.
+      optimizer: the optimizer of all its weights.
+    """
+
+    def __init__(self, detector: Detector, config: Config, seed: int) -> None:
         """
         Args:
-          detector: a `Detector`.
-          config: the evaluation's `Config`.
-          seed: int, of the choice of anchors and proposals.
+          detector: the detector.
+          config: the hyperparameters.
+          seed: seed of the choice of anchors and proposals.
         """
         super().__init__(name="fitting")
         self.detector = detector
@@ -53,22 +66,22 @@ class DetectorTrainer(tf.Module):
         self.optimizer.build(self._variables)
 
     @tf.function
-    def step(self, batch, number):
-        """One step; arguments and result as of `eval.training.Training`.
+    def step(
+        self, examples: dict[str, tf.Tensor], number: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Takes one training step. Each size of the canvas has a graph of its own.
 
-        There is a graph for each canvas.
+        Args:
+          examples: a batch of `examples.training`.
+          number: number of the step, an int32 scalar.
+
+        Returns:
+          the losses of the detector by name, and their sum, "loss".
         """
         seed = tf.stack([tf.constant(self._seed, tf.int32), number])
         with tf.GradientTape() as tape:
-            losses = self.detector.losses(batch, seed)
+            losses = self.detector.losses(examples, seed)
             loss = tf.add_n(list(losses.values()))
         gradients = tape.gradient(loss, self._variables)
         self.optimizer.apply_gradients(zip(gradients, self._variables))
         return {"loss": loss, **losses}
-
-
-def batches(dataset, settings):
-    """position -> the training batches from there on."""
-    return lambda position: examples.training(
-        dataset, settings.config, settings.seed, position
-    )

@@ -23,7 +23,7 @@ SET_ASIDE = "objects set aside"
 CLIPPED = "objects clipped to the image"
 CORRECTED = "objects corrected"
 _CORNERS = ("ymin", "xmin", "ymax", "xmax")
-# Annotated boxes span at least a pixel. A box with a shorter side after clipping lies
+# Annotated boxes span at least a pixel. A box with a shorter side after clipping is
 # outside the image, up to a rounding error.
 _MIN_SIDE = 0.5
 

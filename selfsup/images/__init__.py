@@ -1,1 +1,1 @@
-"""Batched image operations in TensorFlow; no file is read here."""
+"""Image operations in TensorFlow, mostly on batches."""

@@ -1,22 +1,33 @@
 """Colours as ab bins: soft encoding, class rebalancing, decoding.
 
-Zhang et al., "Colorful Image Colorization" (ECCV 2016), which the paper's section 2
+Zhang et al., "Colorful Image Colorization" (ECCV 2016), which section 2 of the paper
 follows closely.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 NEIGHBORS = 5
 SIGMA = 5.0
-# A photo with no |a| or |b| above this is taken for a gray one.
+# A photo whose |a| and |b| are nowhere above this value counts as gray.
 GRAY_AB = 5.0
 
 
-def is_colorful(ab):
-    """Whether photos have color in them: ab [B, h, w, 2] to bool [B].
+def is_colorful(ab: tf.Tensor) -> tf.Tensor:
+    """Tells which photos have colours; gray photos are not trained on.
 
-    Gray ones are left out of training, and of the prior.
+    Args:
+      ab: float32 [B, h, w, 2].
+
+    Returns:
+      bool [B].
     """
     return tf.reduce_any(tf.abs(ab) > GRAY_AB, axis=[1, 2, 3])
 
@@ -29,13 +40,13 @@ def soft_encode(
     Args:
       ab: float32 [..., 2].
       centres: float32 [bins, 2].
-      neighbors: how many bins share a colour: 5 in the text of Zhang et al., 10 in
-        their public code.
+      neighbors: number of bins for a colour: 5 in the text of Zhang et al., 10 in their
+        public code.
 
     Returns:
-      (indices, weights), both [..., neighbors], int32 and float32: the nearest bins,
-      nearest first, and their Gaussian weights, which sum to 1. Kept sparse, as the
-      dense code would be `bins` wide at every pixel.
+      (indices, weights): int32 and float32, both [..., neighbors]. They are the nearest
+      bins, nearest first, and their Gaussian weights, which sum to 1. The code is sparse,
+      because a dense code would have `bins` values at every pixel.
     """
     centres = tf.convert_to_tensor(centres, tf.float32)
     squared = (
@@ -47,14 +58,16 @@ def soft_encode(
     return indices, tf.nn.softmax(negated / (2.0 * SIGMA**2))
 
 
-def rebalancing_weights(prior, uniform_share=0.5):
-    """Loss weight of each bin, which makes rare colours count.
+def rebalancing_weights(
+    prior: npt.ArrayLike, uniform_share: float = 0.5
+) -> npt.NDArray[np.float32]:
+    """Returns the weight of each bin in the loss, which is larger for rare colours.
 
     Args:
-      prior: float [bins], frequency of each bin, already smooth in ab (a prior that
-        is measured with `soft_encode` is).
-      uniform_share: lambda of Zhang et al., the share of a uniform distribution that
-        is mixed in before inverting.
+      prior: float [bins], frequency of each bin, smooth in ab. A prior measured with
+        `soft_encode` is smooth.
+      uniform_share: lambda of Zhang et al., the share of the uniform distribution that
+        is mixed into the prior before it is inverted, in [0, 1].
 
     Returns:
       float32 [bins], whose mean under the prior is 1.
@@ -64,12 +77,15 @@ def rebalancing_weights(prior, uniform_share=0.5):
     return (1.0 / mixed / np.sum(prior / mixed)).astype(np.float32)
 
 
-def cross_entropy(logits, indices, weights):
-    """Cross-entropy of predicted bins against soft codes.
+def cross_entropy(
+    logits: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor
+) -> tf.Tensor:
+    """Computes the cross-entropy of predicted bins against soft codes.
 
     Args:
       logits: float32 [..., bins].
-      indices, weights: as of `soft_encode`.
+      indices: int32 [..., neighbors], see `soft_encode`.
+      weights: float32 [..., neighbors], see `soft_encode`.
 
     Returns:
       float32 [...], nats.
@@ -80,17 +96,19 @@ def cross_entropy(logits, indices, weights):
     return -tf.reduce_sum(weights * chosen, axis=-1)
 
 
-def annealed_mean(logits, centres, temperature=0.38):
+def annealed_mean(
+    logits: tf.Tensor, centres: tf.Tensor, temperature: float = 0.38
+) -> tf.Tensor:
     """Decodes a distribution over bins to one colour.
 
     Args:
       logits: float32 [..., bins].
       centres: float32 [bins, 2].
-      temperature: towards 0 it takes the mode, which is vivid; 1 takes the mean,
+      temperature: near 0 the result is the mode, which is vivid; at 1 it is the mean,
         which is dull.
 
     Returns:
-      float32 [..., 2] ab.
+      float32 [..., 2], ab.
     """
     probabilities = tf.nn.softmax(logits / temperature)
     return tf.einsum("...b,bc->...c", probabilities, centres)

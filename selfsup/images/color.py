@@ -1,8 +1,10 @@
 """Colour spaces and the removal of colour: Lab, lightness only, color dropping.
 
-The one module that imports TensorFlow I/O, which has no builds for TensorFlow 2.17 and
-newer: there `selfsup.images.lab` stands in for it. Colours are sRGB under D65.
+Only this module imports TensorFlow I/O, which has no builds for TensorFlow 2.17 and newer;
+there, `selfsup.images.lab` replaces it. Colours are sRGB under D65.
 """
+
+from __future__ import annotations
 
 import tensorflow as tf
 
@@ -13,16 +15,16 @@ try:
 except ImportError:
     from selfsup.images import lab as _lab
 
-# Standard deviation of the noise in dropped channels, as a fraction of that of the
-# channel kept (Doersch et al., ICCV 2015).
+# Standard deviation of the noise in dropped channels, relative to that of the channel
+# that is kept (Doersch et al., ICCV 2015).
 _DROPPED_NOISE = 0.01
 
 
-def rgb_to_lab(images):
+def rgb_to_lab(images: tf.Tensor) -> tf.Tensor:
     """Converts sRGB to CIE Lab.
 
     Args:
-      images: float32 [..., H, W, 3] in [0, 1], of rank 3 or more.
+      images: float32 [..., H, W, 3] in [0, 1].
 
     Returns:
       float32 of the same shape: L in [0, 100], a and b within [-110, 110].
@@ -30,35 +32,42 @@ def rgb_to_lab(images):
     return _lab.rgb_to_lab(images)
 
 
-def lab_to_rgb(lab):
-    """Converts CIE Lab to sRGB in [0, 1]; colours out of the gamut are clipped."""
+def lab_to_rgb(lab: tf.Tensor) -> tf.Tensor:
+    """Converts CIE Lab to sRGB.
+
+    Args:
+      lab: float32 [..., H, W, 3], see `rgb_to_lab`.
+
+    Returns:
+      float32 of the same shape in [0, 1]; colours outside the gamut are clipped.
+    """
     return _lab.lab_to_rgb(lab)
 
 
-def replicate_lightness(lab):
-    """The trunk's input for colourless tasks (paper section 3.3).
+def replicate_lightness(lab: tf.Tensor) -> tf.Tensor:
+    """Makes the trunk's input for tasks without colour (paper section 3.3).
 
     Args:
-      lab: float32 [..., 3] as of `rgb_to_lab`.
+      lab: float32 [..., 3], see `rgb_to_lab`.
 
     Returns:
-      float32 of the same shape in [0, 1]: L / 100, three times over, so that a trunk
-      trained on it can be given color images.
+      float32 of the same shape in [0, 1]: L / 100 in all three channels, so that the
+      trunk also accepts color images.
     """
     lightness = tf.clip_by_value(lab[..., :1] / 100.0, 0.0, 1.0)
     return tf.repeat(lightness, 3, axis=-1)
 
 
-def harmonize(images):
-    """Replaces RGB by its lightness, replicated: [..., H, W, 3] in [0, 1]."""
+def harmonize(images: tf.Tensor) -> tf.Tensor:
+    """Replaces RGB by lightness, see `replicate_lightness`; [..., H, W, 3] in [0, 1]."""
     return replicate_lightness(rgb_to_lab(images))
 
 
-def drop_colors(images, seed):
-    """Keeps one random channel of each image and fills the others with noise.
+def drop_colors(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Keeps a random channel of each image and fills the others with noise.
 
-    A remedy for chromatic aberration, which gives a patch's place in the photo away
-    (section 2). The noise is Gaussian around mid-gray, which is the trunk's zero.
+    The remedy of section 2 against chromatic aberration, which reveals the place of a
+    patch in its photo. The noise is Gaussian around mid-gray, which is the trunk's zero.
 
     Args:
       images: float32 [N, H, W, 3] in [0, 1].

@@ -1,15 +1,26 @@
-"""Decoding only the part of a photo that is wanted."""
+"""Decodes only a rectangle of a photo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
 
 import tensorflow as tf
 
+# (top, left, height, width) of a rectangle, int32 scalars.
+Window = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
+# A nest of tensors.
+_Nest = TypeVar("_Nest")
 
-def decode_window(encoded, choose):
-    """Decodes a rectangle of a photo; of a JPEG, little more than that.
+
+def decode_window(
+    encoded: tf.Tensor, choose: Callable[[tf.Tensor, tf.Tensor], Window]
+) -> tf.Tensor:
+    """Decodes a rectangle of a photo; little more than that of a JPEG is decoded.
 
     Args:
       encoded: scalar string, JPEG or PNG.
-      choose: (height, width), int32 scalars of the whole photo -> (top, left, height,
-        width) of the rectangle, int32 scalars.
+      choose: chooses the rectangle, given the photo's height and width as int32 scalars.
 
     Returns:
       uint8 [h, w, 3].
@@ -18,36 +29,39 @@ def decode_window(encoded, choose):
     return image
 
 
-def decode_chosen_window(encoded, choose):
-    """As `decode_window`, for a choice that tells more than the rectangle.
+def decode_chosen_window(
+    encoded: tf.Tensor,
+    choose: Callable[[tf.Tensor, tf.Tensor], tuple[Window, _Nest]],
+) -> tuple[tf.Tensor, _Nest]:
+    """Decodes a rectangle, where the choice has results beside the rectangle.
 
     Args:
       encoded: scalar string, JPEG or PNG.
-      choose: (height, width), int32 scalars of the whole photo -> the rectangle as
-        (top, left, height, width), int32 scalars, and a nest of tensors.
+      choose: returns the rectangle and a nest of tensors, given the photo's height and
+        width as int32 scalars.
 
     Returns:
-      uint8 [h, w, 3], and that nest.
+      uint8 [h, w, 3], and the nest of `choose`.
     """
 
-    def of_jpeg():
+    def decode_jpeg() -> tuple[tf.Tensor, _Nest]:
         shape = tf.image.extract_jpeg_shape(encoded)
         window, chosen = choose(shape[0], shape[1])
         image = tf.io.decode_and_crop_jpeg(encoded, tf.stack(window), channels=3)
         return image, chosen
 
-    def of_other():
+    def decode_other() -> tuple[tf.Tensor, _Nest]:
         image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
         shape = tf.shape(image)
         (top, left, height, width), chosen = choose(shape[0], shape[1])
         return image[top : top + height, left : left + width], chosen
 
-    image, chosen = tf.cond(tf.io.is_jpeg(encoded), of_jpeg, of_other)
+    image, chosen = tf.cond(tf.io.is_jpeg(encoded), decode_jpeg, decode_other)
     return tf.ensure_shape(image, [None, None, 3]), chosen
 
 
-def is_jpeg_wider_than(encoded, limit):
-    """Whether an encoded photo is a JPEG with both sides over `limit`: scalar bool."""
+def is_jpeg_wider_than(encoded: tf.Tensor, limit: int) -> tf.Tensor:
+    """Whether an encoded photo is a JPEG with both sides above `limit`: scalar bool."""
     return tf.cond(
         tf.io.is_jpeg(encoded),
         lambda: tf.reduce_min(tf.image.extract_jpeg_shape(encoded)[:2]) > limit,

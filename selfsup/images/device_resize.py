@@ -1,31 +1,34 @@
-"""Resizing that is left to the device: images of any size on canvases of one size.
+"""Resizes images on the device; the host pads them to canvases of one size.
 
-Resizing a photo costs half as much as decoding it, so the host only pads. Moving bytes
-has its price as well: a canvas of more than about 450 pixels a side costs what it saves.
+Resizing a photo takes half as long as decoding it, so the host only pads. But copying bytes
+takes time too: with a canvas of more than about 450 pixels per side, the copy costs what
+the resizing saves.
 """
+
+from __future__ import annotations
 
 import tensorflow as tf
 
 from selfsup.images import resize
 
 
-def place_on_canvas(image, size, canvas):
-    """Lays an image into the upper left corner of a canvas, zeros elsewhere.
+def place_on_canvas(image: tf.Tensor, size: int, canvas: int) -> dict[str, tf.Tensor]:
+    """Places an image in the upper left corner of a canvas of zeros.
 
     Args:
       image: uint8 [H, W, 3].
-      size: int, side of the square that `resized` makes of it. An image that is below
-        it, or does not fit on the canvas, either way, is made so large at once.
-      canvas: int, its side; up to twice `size`, beyond which the two taps a side of
-        `resized` would not meet every pixel.
+      size: side of the square that `resize_canvases` will make of the image. An image with
+        a side shorter than `size` or longer than `canvas` is resized to it here.
+      canvas: side of the canvas, at most twice `size`; `resize_canvases` is bilinear and
+        would skip pixels of a larger image.
 
     Returns:
-      dict of "canvas", uint8 [canvas, canvas, 3], and "extent", int32 [2]: height and
-      width of the image on it.
+      dict of "canvas", uint8 [canvas, canvas, 3], and "extent", int32 [2], height and
+      width of the image on the canvas.
     """
-    found = tf.shape(image)[:2]
+    image_size = tf.shape(image)[:2]
     image = tf.cond(
-        tf.reduce_any((found < size) | (found > canvas)),
+        tf.reduce_any((image_size < size) | (image_size > canvas)),
         lambda: resize.resize(image, size, size),
         lambda: image,
     )
@@ -35,20 +38,26 @@ def place_on_canvas(image, size, canvas):
     }
 
 
-def resize_canvases(examples, size):
-    """The images of a batch of `lay`'s dicts: float32 [B, size, size, 3] in [0, 1].
+def resize_canvases(examples: dict[str, tf.Tensor], size: int) -> tf.Tensor:
+    """Resizes the images on a batch of canvases, bilinearly.
 
-    Bilinear.
+    Args:
+      examples: dict of "canvas", uint8 [B, canvas, canvas, 3], and "extent", int32 [B, 2];
+        see `place_on_canvas`.
+      size: side of the result.
+
+    Returns:
+      float32 [B, size, size, 3] in [0, 1].
     """
     canvases = examples["canvas"]
     extents = tf.cast(examples["extent"], tf.float32)
-    # Centres of the first and the last pixel made, between those of the canvas.
+    # Centres of the result's first and last pixels, in pixels of the canvas.
     margin = extents / (2.0 * size)
     ends = tf.concat([margin, extents - margin], axis=-1) - 0.5
-    made = tf.image.crop_and_resize(
+    resized = tf.image.crop_and_resize(
         tf.cast(canvases, tf.float32),
         ends / (canvases.shape[1] - 1),
         tf.range(tf.shape(canvases)[0]),
         [size, size],
     )
-    return made / 255.0
+    return resized / 255.0

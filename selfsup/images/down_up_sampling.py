@@ -1,27 +1,33 @@
-"""Random loss of resolution: images made small and then large again.
+"""Randomly reduces the resolution of images: shrinks them and enlarges them again.
 
-Doersch et al. (ICCV 2015) do so to some patches, so that the low-level texture that
-continues from one patch to its neighbour gives less away.
+Doersch et al. (ICCV 2015) do so to some patches, because low-level texture that continues
+from a patch to its neighbour would reveal their relative position.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
-def resampling_table(size, smallest):
-    """Matrices that shrink a column of pixels and stretch it again.
 
-    Resizing is linear and separable, so one matrix for rows and columns does for an
-    image what two calls of `tf.image.resize` do. A batch can then resample each of
-    its images by its own factor.
+def resampling_table(size: int, smallest: int) -> npt.NDArray[np.float32]:
+    """Computes matrices that shrink a column of pixels and enlarge it again.
+
+    Resizing is linear and separable. So one matrix, applied to rows and columns, equals
+    two calls of `tf.image.resize`, and each image of a batch can have its own factor.
 
     Args:
-      size: int, pixels of the column.
-      smallest: int, the least size it is shrunk to.
+      size: number of pixels in the column.
+      smallest: least size that the column is shrunk to.
 
     Returns:
-      float32 NumPy [size - smallest + 1, size, size]; entry k goes by way of
-      `smallest + k` pixels, the last is the identity.
+      float32 [size - smallest + 1, size, size]; matrix k shrinks to `smallest + k` pixels,
+      and the last matrix is the identity.
     """
     with tf.init_scope():
         columns = tf.eye(size)[:, :, None]
@@ -32,19 +38,26 @@ def resampling_table(size, smallest):
     return np.stack(matrices)
 
 
-def random_down_up_sample(images, table, probability, seed):
-    """Resamples each image with the given probability.
+def random_down_up_sample(
+    images: tf.Tensor,
+    table: npt.NDArray[np.float32],
+    probability: float,
+    seed: tf.Tensor,
+) -> tf.Tensor:
+    """Reduces the resolution of random images.
+
+    The number of pixels that an image is shrunk to is uniform between smallest^2 and
+    (size - 1)^2, as in the public code of Doersch et al. Uniform sides would make images
+    smaller on average.
 
     Args:
       images: float32 [N, size, size, C].
-      table: as of `resampling_table(size, smallest)`. The number of pixels that an
-        image passes through is uniform from smallest^2 to (size - 1)^2, as in the
-        public code of Doersch et al.; uniform sides would lose more.
-      probability: float.
+      table: result of `resampling_table(size, smallest)`.
+      probability: of an image to be changed.
       seed: int32 [2].
 
     Returns:
-      float32, the shape of `images`.
+      float32 [N, size, size, C].
     """
     chosen_seed, size_seed = tf.unstack(tf.random.split(seed))
     count, last = tf.shape(images)[0], len(table) - 1
@@ -56,7 +69,7 @@ def random_down_up_sample(images, table, probability, seed):
     return tf.einsum("nij,nkjc->nkic", matrices, rows)
 
 
-def _sides(draws, smallest, size):
-    """Sides of squares whose area is uniform: float32 [N] in [0, 1) to int32 [N]."""
+def _sides(draws: tf.Tensor, smallest: int, size: int) -> tf.Tensor:
+    """Converts float32 [N] in [0, 1) to sides of squares of uniform area, int32 [N]."""
     least, most = smallest**2, max(size - 1, smallest) ** 2
     return tf.cast(tf.sqrt(least + draws * (most - least)), tf.int32)

@@ -1,22 +1,24 @@
-"""The exemplar task's random transformations, after Dosovitskiy et al. (NIPS 2014).
+"""Random transformations of the exemplar task, after Dosovitskiy et al. (NIPS 2014).
 
-Ranges are those of the publication.
-Every random number is drawn here by a stateless op and handed over explicitly.
+The ranges are those of the publication. All random numbers come from stateless operations.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from selfsup.images import projection
 
-TRANSLATION = 0.2  # Of the patch size, either way, in x and y.
+TRANSLATION = 0.2  # Relative to the patch size, in both directions of x and y.
 SCALE = (0.7, 1.4)
-ROTATION = math.radians(20)  # Either way.
+ROTATION = math.radians(20)  # In both directions.
 COMPONENT_FACTOR = (0.5, 2.0)
 POWER = (0.25, 4.0)
 FACTOR = (0.7, 1.4)
-OFFSET = (-0.1, 0.1)  # Of saturation, value and hue, all in [0, 1].
+OFFSET = (-0.1, 0.1)  # Added to saturation, value and hue, which are in [0, 1].
 
 # Principal components (columns) of ImageNet's RGB values, published with AlexNet
 # (Krizhevsky et al., NIPS 2012).
@@ -26,29 +28,36 @@ _COMPONENTS = (
     (-0.5836, -0.6948, 0.4203),
 )
 
-# Where x and y of an offset stand in a row of a warp.
+# Rows of a warp that x and y of a point are multiplied by to move its origin.
 _X = (0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 _Y = (0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 
 
-def reach(size):
-    """How far from its centre, in pixels, a patch of `draw_warps` can see, an int."""
+def reach(size: int) -> int:
+    """Returns the distance from its centre at which a warped patch can see pixels.
+
+    Args:
+      size: side of the patch in pixels; see `draw_warps`.
+
+    Returns:
+      pixels, rounded up.
+    """
     corner = (math.cos(ROTATION) + math.sin(ROTATION)) * (size - 1) / 2 / SCALE[0]
-    # One more for the second tap.
+    # One more pixel for the second tap of bilinear interpolation.
     return math.ceil(TRANSLATION * size + corner) + 1
 
 
-def draw_warps(centres, size, seed):
-    """Draws how patches around points are moved, scaled and rotated.
+def draw_warps(centres: tf.Tensor, size: int, seed: tf.Tensor) -> tf.Tensor:
+    """Draws random translations, scales and rotations of patches.
 
     Args:
-      centres: float32 [N, 2], x and y of the unmoved patches' centres, pixels.
-      size: int, side of the patches.
+      centres: float32 [N, 2], x and y of the patches' centres before translation, pixels.
+      size: side of the patches in pixels.
       seed: int32 [2].
 
     Returns:
-      float32 [N, 8], for `warp`: rows [a0, a1, a2, b0, b1, b2, 0, 0] that take x and y
-      in the patch to a0 x + a1 y + a2 and b0 x + b1 y + b2 in the image.
+      float32 [N, 8], for `warp`: rows [a0, a1, a2, b0, b1, b2, 0, 0], which map x and y in
+      the patch to a0 x + a1 y + a2 and b0 x + b1 y + b2 in the image.
     """
     shift = (-TRANSLATION * size, TRANSLATION * size)
     ranges = tf.constant([shift, shift, SCALE, (-ROTATION, ROTATION)])
@@ -58,16 +67,18 @@ def draw_warps(centres, size, seed):
     return _similarity(centres + draws[:, :2], draws[:, 2], draws[:, 3], size)
 
 
-def visible_range(warps, size):
-    """What patches see of an image, its border aside.
+def visible_range(warps: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Computes which part of an image each warped patch sees.
+
+    The image's border is ignored.
 
     Args:
-      warps: float32 [N, 8], as of `draw_warps`.
-      size: int, side of the patches.
+      warps: float32 [N, 8], see `draw_warps`.
+      size: side of the patches in pixels.
 
     Returns:
-      float32 [N, 2] twice: least and greatest x and y. Bilinear taps lie less than a
-      pixel outside.
+      least and greatest x and y, both float32 [N, 2]. Bilinear interpolation reads less
+      than a pixel beyond them.
     """
     rows = tf.reshape(warps[:, :6], [-1, 2, 3])
     middle = (size - 1) / 2.0
@@ -76,21 +87,29 @@ def visible_range(warps, size):
     return centre - extent, centre + extent
 
 
-def shift_origin(warps, origin):
-    """The same warps of an image that begins at `by`, float32 [2], x and y."""
+def shift_origin(warps: tf.Tensor, origin: tf.Tensor) -> tf.Tensor:
+    """Adapts warps to a crop of their image.
+
+    Args:
+      warps: float32 [N, 8], see `draw_warps`.
+      origin: float32 [2], x and y of the crop in the image.
+
+    Returns:
+      float32 [N, 8]: warps that read the same pixels from the crop.
+    """
     return warps - tf.linalg.matvec((_X, _Y), origin, transpose_a=True)
 
 
-def warp(images, warps, size):
-    """Cuts one patch out of each image.
+def warp(images: tf.Tensor, warps: tf.Tensor, size: int) -> tf.Tensor:
+    """Reads one patch from each image, with bilinear interpolation.
 
     Args:
       images: float32 [N, H, W, 3].
-      warps: float32 [N, 8], as of `draw_warps`.
-      size: int, side of the patches.
+      warps: float32 [N, 8], see `draw_warps`.
+      size: side of the patches in pixels.
 
     Returns:
-      float32 [N, size, size, 3], bilinear; reflected beyond the image's border.
+      float32 [N, size, size, 3]. Beyond its border an image is continued by reflection.
     """
     patches = projection.transform(
         images,
@@ -102,7 +121,7 @@ def warp(images, warps, size):
     return tf.ensure_shape(patches, [None, size, size, 3])
 
 
-def random_color(images, seed):
+def random_color(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Jitters contrast along the principal colours, then saturation, value and hue.
 
     Args:
@@ -116,14 +135,19 @@ def random_color(images, seed):
     return _random_hsv(_random_components(images, component_seed), hsv_seed)
 
 
-def _similarity(centres, scale, angle, size):
-    """Rows [a0, a1, a2, b0, b1, b2, 0, 0] from patch to image coordinates.
+def _similarity(
+    centres: tf.Tensor, scale: tf.Tensor, angle: tf.Tensor, size: int
+) -> tf.Tensor:
+    """Returns rows [a0, a1, a2, b0, b1, b2, 0, 0] from patch to image coordinates.
 
     Args:
-      centres: float32 [N, 2], x and y in the image, where the patch's centre goes.
-      scale: float32 [N]; above 1 the patch sees less of the image, enlarged.
+      centres: float32 [N, 2], x and y in the image of the patches' centres.
+      scale: float32 [N]; above 1 the patch sees a smaller part of the image, enlarged.
       angle: float32 [N], radians.
-      size: int, side of the patch.
+      size: side of the patches in pixels.
+
+    Returns:
+      float32 [N, 8].
     """
     cosine, sine = tf.cos(angle) / scale, tf.sin(angle) / scale
     middle = (size - 1) / 2.0
@@ -133,10 +157,11 @@ def _similarity(centres, scale, angle, size):
     return tf.stack([cosine, -sine, x, sine, cosine, y, zero, zero], axis=-1)
 
 
-def _random_components(images, seed):
+def _random_components(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Scales each image's projections on the principal colours by random factors.
 
-    They are taken about the image's mean colour: contrast changes, brightness not.
+    The projections are those of the differences from the image's mean colour, so that the
+    contrast changes and the brightness does not.
     """
     components = tf.constant(_COMPONENTS)
     factors = _log_uniform([tf.shape(images)[0], 1, 1, 3], seed, *COMPONENT_FACTOR)
@@ -146,8 +171,8 @@ def _random_components(images, seed):
     return tf.clip_by_value(mean + changed, 0.0, 1.0)
 
 
-def _random_hsv(images, seed):
-    """Powers, scales and shifts saturation and value; shifts hue."""
+def _random_hsv(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Raises saturation and value to a power, scales and shifts them; shifts hue."""
     seeds = tf.unstack(tf.random.split(seed, 4))
     count = tf.shape(images)[0]
     pair = [count, 1, 1, 2]
@@ -161,10 +186,14 @@ def _random_hsv(images, seed):
     return tf.image.hsv_to_rgb(hsv)
 
 
-def _uniform(shape, seed, low, high):
+def _uniform(
+    shape: Sequence[int | tf.Tensor], seed: tf.Tensor, low: float, high: float
+) -> tf.Tensor:
     return tf.random.stateless_uniform(shape, seed, low, high)
 
 
-def _log_uniform(shape, seed, low, high):
-    """A factor as likely to enlarge as to shrink."""
+def _log_uniform(
+    shape: Sequence[int | tf.Tensor], seed: tf.Tensor, low: float, high: float
+) -> tf.Tensor:
+    """Draws factors whose logarithm is uniform."""
     return tf.exp(_uniform(shape, seed, math.log(low), math.log(high)))

@@ -1,14 +1,16 @@
 """Augmentation in translation and colour for training on labels (paper section 5).
 
-Szegedy et al., "Going Deeper with Convolutions" (CVPR 2015), whose training the paper
-refers to. They take their colours from Howard (2013); the ranges here are those of
-TF-Slim's Inception preprocessing. Every random number is drawn by a stateless op.
+Szegedy et al., "Going Deeper with Convolutions" (CVPR 2015), whose augmentation the paper
+uses. They follow Howard (2013) for colours; the ranges here are those of TF-Slim's
+Inception preprocessing. All random numbers come from stateless operations.
 """
+
+from __future__ import annotations
 
 import tensorflow as tf
 
 from selfsup.images import resize
-from selfsup.images.decoding import decode_window
+from selfsup.images.decoding import Window, decode_window
 
 MIN_AREA = 0.08
 MIN_ASPECT = 3 / 4
@@ -19,23 +21,30 @@ HUE = 0.2
 _ATTEMPTS = 100
 
 
-def random_crop(encoded, size, seed, min_area=MIN_AREA, min_aspect=MIN_ASPECT):
-    """A part of a photo of random place, area and aspect, resized to a square.
+def random_crop(
+    encoded: tf.Tensor,
+    size: int,
+    seed: tf.Tensor,
+    min_area: float = MIN_AREA,
+    min_aspect: float = MIN_ASPECT,
+) -> tf.Tensor:
+    """Crops a random rectangle of a photo and resizes it to a square.
 
-    TensorFlow's sampler, which Slim takes too, draws the height evenly, not the area.
+    Place, area and aspect ratio of the rectangle are random. TensorFlow's sampler, which
+    Slim uses too, draws a uniform height instead of a uniform area.
 
     Args:
-      encoded: scalar string, JPEG or PNG; no more than the part is decoded.
-      size: int, pixels.
+      encoded: scalar string, JPEG or PNG; only the rectangle is decoded.
+      size: side of the result in pixels.
       seed: int32 [2].
-      min_area: smallest share of the photo's area; the largest is 1.
-      min_aspect: narrowest width over height; the widest is its inverse.
+      min_area: least share of the photo's area; the greatest is 1.
+      min_aspect: least width / height; the greatest is its inverse.
 
     Returns:
       uint8 [size, size, 3].
     """
 
-    def choose(height, width):
+    def choose(height: tf.Tensor, width: tf.Tensor) -> Window:
         begin, extent, _ = tf.image.stateless_sample_distorted_bounding_box(
             tf.stack([height, width, 3]),
             tf.zeros([1, 0, 4]),
@@ -51,58 +60,61 @@ def random_crop(encoded, size, seed, min_area=MIN_AREA, min_aspect=MIN_ASPECT):
     return resize.resize(decode_window(encoded, choose), size, size)
 
 
-def random_mirror(images, seed):
-    """Mirrors each image of [N, H, W, C] left to right, or not."""
+def random_mirror(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Mirrors random images of a batch, [N, H, W, C], left to right."""
     return tf.image.stateless_random_flip_left_right(images, seed)
 
 
 def random_color(
-    images,
-    seed,
-    brightness=BRIGHTNESS,
-    contrast=CONTRAST,
-    saturation=SATURATION,
-    hue=HUE,
-):
-    """Changes brightness and contrast, saturation and hue, of each image by its own.
+    images: tf.Tensor,
+    seed: tf.Tensor,
+    brightness: float = BRIGHTNESS,
+    contrast: float = CONTRAST,
+    saturation: float = SATURATION,
+    hue: float = HUE,
+) -> tf.Tensor:
+    """Changes brightness, contrast, saturation and hue of each image independently.
 
-    Which pair comes first is drawn once for the batch: they do not commute where values
-    are clipped.
+    Either brightness and contrast change first or saturation and hue; the order, which
+    matters where values are clipped, is drawn once for the batch.
 
     Args:
       images: float32 [N, H, W, 3] in [0, 1].
       seed: int32 [2].
-      brightness: most that is added to or taken from the values.
-      contrast: distances from each channel's mean change by factors of 1 minus to 1
-        plus this.
-      saturation: as `contrast`, of the saturation.
-      hue: most that it turns either way, as a share of the circle.
+      brightness: greatest value that is added or subtracted.
+      contrast: differences from each channel's mean are multiplied by a factor between
+        1 - contrast and 1 + contrast.
+      saturation: the saturation is multiplied by a factor between 1 - saturation and
+        1 + saturation.
+      hue: greatest rotation of the hue in either direction, as a share of the circle.
 
     Returns:
       float32 [N, H, W, 3] in [0, 1].
     """
     seeds = tf.unstack(tf.random.split(seed, 5))
 
-    def light(net):
-        net = net + _for_each(images, seeds[0], 0.0, brightness)
+    def change_light(net: tf.Tensor) -> tf.Tensor:
+        net = net + _per_image(images, seeds[0], 0.0, brightness)
         mean = tf.reduce_mean(net, axis=[1, 2], keepdims=True)
-        net = mean + (net - mean) * _for_each(images, seeds[1], 1.0, contrast)
+        net = mean + (net - mean) * _per_image(images, seeds[1], 1.0, contrast)
         return tf.clip_by_value(net, 0.0, 1.0)
 
-    def tone(net):
+    def change_tone(net: tf.Tensor) -> tf.Tensor:
         h, s, v = tf.split(tf.image.rgb_to_hsv(net), 3, axis=-1)
-        s = tf.minimum(s * _for_each(images, seeds[2], 1.0, saturation), 1.0)
-        h = tf.math.floormod(h + _for_each(images, seeds[3], 0.0, hue), 1.0)
+        s = tf.minimum(s * _per_image(images, seeds[2], 1.0, saturation), 1.0)
+        h = tf.math.floormod(h + _per_image(images, seeds[3], 0.0, hue), 1.0)
         return tf.image.hsv_to_rgb(tf.concat([h, s, v], axis=-1))
 
     return tf.cond(
         tf.random.stateless_uniform([], seeds[4]) < 0.5,
-        lambda: tone(light(images)),
-        lambda: light(tone(images)),
+        lambda: change_tone(change_light(images)),
+        lambda: change_light(change_tone(images)),
     )
 
 
-def _for_each(images, seed, middle, reach):
-    """A random number around `middle` for each image, float32 [N, 1, 1, 1]."""
+def _per_image(
+    images: tf.Tensor, seed: tf.Tensor, centre: float, reach: float
+) -> tf.Tensor:
+    """Draws a number in [centre - reach, centre + reach) per image: [N, 1, 1, 1]."""
     shape = [tf.shape(images)[0], 1, 1, 1]
-    return tf.random.stateless_uniform(shape, seed, middle - reach, middle + reach)
+    return tf.random.stateless_uniform(shape, seed, centre - reach, centre + reach)

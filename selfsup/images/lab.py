@@ -1,25 +1,34 @@
-"""CIE Lab in TensorFlow, for where TensorFlow I/O has no builds.
+"""CIE Lab in TensorFlow, used where TensorFlow I/O has no builds.
 
-Within 2e-4 of TensorFlow I/O's `experimental.color`, which `selfsup.images.color` uses
-where it is installed.
+The results are within 2e-4 of TensorFlow I/O's `experimental.color`, which
+`selfsup.images.color` uses if it is installed.
 """
+
+from __future__ import annotations
 
 import tensorflow as tf
 
-# From linear sRGB to XYZ (rows X, Y and Z), and white under D65, both with the digits
-# that TensorFlow I/O and scikit-image use (IEC 61966-2-1).
+# The matrix from linear sRGB to XYZ (rows X, Y and Z) and the white point of D65, with
+# the digits that TensorFlow I/O and scikit-image use (IEC 61966-2-1).
 _TO_XYZ = (
     (0.412453, 0.357580, 0.180423),
     (0.212671, 0.715160, 0.072169),
     (0.019334, 0.119193, 0.950227),
 )
 _WHITE = (0.95047, 1.0, 1.08883)
-# Where CIE's cube root becomes a line.
+# Below this cube root, CIE's function is linear.
 _KNEE = 6.0 / 29.0
 
 
-def rgb_to_lab(images):
-    """Converts sRGB in [0, 1] to Lab, L in [0, 100]; float32 [..., 3] both."""
+def rgb_to_lab(images: tf.Tensor) -> tf.Tensor:
+    """Converts sRGB to Lab.
+
+    Args:
+      images: float32 [..., 3] in [0, 1].
+
+    Returns:
+      float32 [..., 3], L in [0, 100].
+    """
     linear = tf.where(
         images > 0.04045, ((images + 0.055) / 1.055) ** 2.4, images / 12.92
     )
@@ -30,8 +39,15 @@ def rgb_to_lab(images):
     return tf.stack([116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)], axis=-1)
 
 
-def lab_to_rgb(lab):
-    """Converts Lab to sRGB, clipped to [0, 1]; float32 [..., 3] both."""
+def lab_to_rgb(lab: tf.Tensor) -> tf.Tensor:
+    """Converts Lab to sRGB.
+
+    Args:
+      lab: float32 [..., 3].
+
+    Returns:
+      float32 [..., 3] in [0, 1]; colours outside the gamut are clipped.
+    """
     lightness, a, b = tf.unstack(lab, axis=-1)
     y = (lightness + 16.0) / 116.0
     roots = tf.stack([y + a / 500.0, y, tf.maximum(y - b / 200.0, 0.0)], axis=-1)

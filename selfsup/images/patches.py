@@ -1,4 +1,4 @@
-"""Patches from jittered grids, for relative position (paper section 2).
+"""Patches from jittered grids, for the relative position task (paper section 2).
 
 Doersch, Gupta & Efros, "Unsupervised Visual Representation Learning by Context
 Prediction" (ICCV 2015), and their public code, github.com/cdoersch/deepcontext.
@@ -11,13 +11,13 @@ import dataclasses
 import tensorflow as tf
 
 from selfsup.images import resize
-from selfsup.images.decoding import decode_chosen_window
+from selfsup.images.decoding import Window, decode_chosen_window
 
-# A longer, thinner photo is cut to this, at a random place, before grids are laid.
+# Photos with a larger aspect ratio are cropped to it, at a random place.
 _MAX_ASPECT = 4
-# The deviation that `normalize` brings patches to: 50 of 255 gray levels.
+# Standard deviation of patches after `normalize`: 50 of 255 gray levels.
 _DEVIATION = 50.0 / 255.0
-# No patch has its contrast raised by more than one of this deviation: a gray level.
+# Patches of smaller standard deviation, one gray level, are amplified as if they had it.
 _LEAST_DEVIATION = 1.0 / 255.0
 
 
@@ -26,10 +26,11 @@ class Grid:
     """The layout of a grid of patches.
 
     Attributes:
-      rows, columns: patches below and beside each other.
-      patch_size: side of a patch, pixels.
+      rows: number of rows of patches.
+      columns: number of columns of patches.
+      patch_size: side of a patch in pixels.
       gap: pixels between the cells of neighbouring patches.
-      jitter: pixels that a patch may lie off its cell, in both directions.
+      jitter: greatest displacement of a patch from its cell in x and y, pixels.
     """
 
     rows: int
@@ -40,33 +41,37 @@ class Grid:
 
     @property
     def cells(self) -> int:
-        """Patches of the grid."""
+        """Number of patches in the grid."""
         return self.rows * self.columns
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width in pixels, with room for jitter."""
+        """Height and width of the grid in pixels, jitter included."""
         pitch = self.patch_size + self.gap
         room = 2 * self.jitter - self.gap
         return self.rows * pitch + room, self.columns * pitch + room
 
 
 def random_grids(
-    encoded: tf.Tensor, pixels: float | tf.Tensor, grid: Grid, count: int, seed
+    encoded: tf.Tensor,
+    pixels: float | tf.Tensor,
+    grid: Grid,
+    count: int,
+    seed: tf.Tensor,
 ) -> tf.Tensor:
-    """Cuts the patches of several grids out of one photo.
+    """Crops the patches of several grids from one photo.
 
-    The photo is resized once for all its grids, and each lies at a random place in it.
-    Each patch moves off its cell by up to `jitter` pixels in both directions,
-    independently, so that neighbours' edges do not line up. The smallest rectangle that
-    holds the grids is decoded and resized, and nothing else.
+    The photo is resized once for all its grids, and each grid has a random place in it.
+    Each patch is displaced from its cell by up to `jitter` pixels in x and y,
+    independently, so that the edges of neighbours do not align. Only the smallest
+    rectangle that contains the grids is decoded and resized.
 
     Args:
       encoded: scalar string, JPEG or PNG.
-      pixels: number or scalar tensor, the area that the photo is resized to, its aspect
-        kept; a larger one where a grid would not fit.
+      pixels: area that the photo is resized to, with its aspect ratio; the area is larger
+        if a grid would not fit.
       grid: layout of every grid.
-      count: grids.
+      count: number of grids.
       seed: int32 [2].
 
     Returns:
@@ -75,10 +80,13 @@ def random_grids(
     aspect_seed, place_seed, jitter_seed = tf.unstack(tf.random.split(seed, 3))
     places = tf.random.stateless_uniform([count, 2], place_seed)
 
-    def choose(height, width):
-        (top, left), size = _cut_to_aspect(height, width, aspect_seed)
+    def choose(
+        height: tf.Tensor, width: tf.Tensor
+    ) -> tuple[Window, tuple[tf.Tensor, tf.Tensor]]:
+        (top, left), size = _crop_to_aspect(height, width, aspect_seed)
         window, extent, corners = _covering_window(size, pixels, grid, places)
-        return (top + window[0], left + window[1], *window[2:]), (extent, corners)
+        window = (top + window[0], left + window[1], window[2], window[3])
+        return window, (extent, corners)
 
     rectangle, (extent, corners) = decode_chosen_window(encoded, choose)
     resized = resize.resize(rectangle, extent[0], extent[1])
@@ -87,12 +95,12 @@ def random_grids(
     return tf.reshape(flat, [count, grid.cells, grid.patch_size, grid.patch_size, 3])
 
 
-def jittered_cells(grid: Grid, count: int, seed) -> tf.Tensor:
-    """Where the patches of `count` grids begin.
+def jittered_cells(grid: Grid, count: int, seed: tf.Tensor) -> tf.Tensor:
+    """Draws the positions of the patches in their grids.
 
     Args:
-      grid: layout.
-      count: grids.
+      grid: layout of every grid.
+      count: number of grids.
       seed: int32 [2].
 
     Returns:
@@ -110,31 +118,31 @@ def jittered_cells(grid: Grid, count: int, seed) -> tf.Tensor:
     return tf.constant(cells) + offsets
 
 
-def crops(image, corners, size):
-    """Cuts squares out of one image.
+def crops(image: tf.Tensor, corners: tf.Tensor, size: int | tf.Tensor) -> tf.Tensor:
+    """Crops squares from one image.
 
     Args:
-      image: [H, W, C].
-      corners: int32 [n, 2], top and left of each, n static.
-      size: int or int32 scalar.
+      image: [H, W, C] of any dtype.
+      corners: int32 [n, 2] with a static n, top and left of each square.
+      size: side of the squares in pixels.
 
     Returns:
-      [n, size, size, C] of the image's dtype.
+      [n, size, size, C], of the image's dtype.
     """
     image = tf.convert_to_tensor(image)
-    corners = [tf.unstack(corner) for corner in tf.unstack(corners)]
+    points = [tf.unstack(corner) for corner in tf.unstack(corners)]
     return tf.stack(
-        [image[top : top + size, left : left + size] for top, left in corners]
+        [image[top : top + size, left : left + size] for top, left in points]
     )
 
 
 def normalize(images: tf.Tensor) -> tf.Tensor:
-    """Takes brightness and contrast out of each image by itself.
+    """Normalises the brightness and the contrast of each image.
 
-    The mean of each channel becomes mid-gray, which is the trunk's zero. All channels
-    are multiplied by one factor, which brings the one of the largest standard deviation
-    to 50 of 255 gray levels: of colours that were dropped it is the channel kept. An
-    image with hardly any contrast has it raised 50 times at most.
+    The mean of each channel becomes mid-gray, which is the trunk's zero. All channels are
+    multiplied by the same factor, which makes the largest of their standard deviations 50
+    of 255 gray levels; after `color.drop_colors` that is the deviation of the channel
+    that was kept. The factor is at most 50.
 
     Args:
       images: float32 [N, H, W, C] in [0, 1].
@@ -149,52 +157,52 @@ def normalize(images: tf.Tensor) -> tf.Tensor:
     return tf.clip_by_value(0.5 + centred * factor, 0.0, 1.0)
 
 
-def _cut_to_aspect(height, width, seed):
-    """The part of a photo that grids may lie in.
+def _crop_to_aspect(
+    height: tf.Tensor, width: tf.Tensor, seed: tf.Tensor
+) -> tuple[list[tf.Tensor], tf.Tensor]:
+    """Chooses the part of a photo in which grids are placed.
 
     Args:
-      height, width: int32 scalars, of the photo.
+      height: of the photo, int32 scalar.
+      width: of the photo, int32 scalar.
       seed: int32 [2].
 
     Returns:
-      its (top, left), int32 scalars, and its size, int32 [2].
+      top and left of the part, int32 scalars, and its size, int32 [2].
     """
     longest = tf.minimum(height, width) * _MAX_ASPECT
     size = tf.minimum(tf.stack([height, width]), longest)
     return resize.random_corner(height - size[0], width - size[1], seed), size
 
 
-def _covering_window(size, pixels, grid, places):
-    """The rectangle of a photo that holds all its grids.
+def _covering_window(
+    size: tf.Tensor, pixels: float | tf.Tensor, grid: Grid, places: tf.Tensor
+) -> tuple[Window, tf.Tensor, tf.Tensor]:
+    """Chooses the rectangle of a photo that contains all its grids.
 
     Args:
-      size: int32 [2], of the photo.
-      pixels: area that the photo is resized to, or more.
-      grid: a `Grid`.
-      places: float32 [count, 2] in [0, 1), of the grids among the places where they fit.
+      size: int32 [2], height and width of the photo.
+      pixels: least area that the photo is resized to.
+      grid: layout of every grid.
+      places: float32 [count, 2] in [0, 1), relative positions of the grids among the
+        places where they fit.
 
     Returns:
-      window: (top, left, height, width) in the photo, int32 scalars.
+      window: the rectangle in the photo.
       extent: int32 [2], height and width that the window is resized to.
       corners: int32 [count, 2], top and left of each grid in the resized window.
     """
-    found = tf.cast(size, tf.float32)
-    scale = tf.sqrt(tf.cast(pixels, tf.float32) / tf.reduce_prod(found))
-    scale = tf.maximum(scale, tf.reduce_max(tf.constant(grid.size, tf.float32) / found))
-    resized = tf.maximum(tf.cast(tf.round(found * scale), tf.int32), grid.size)
-    corners = _uniform_below(resized - grid.size + 1, places)
+    sides = tf.cast(size, tf.float32)
+    scale = tf.sqrt(tf.cast(pixels, tf.float32) / tf.reduce_prod(sides))
+    scale = tf.maximum(scale, tf.reduce_max(tf.constant(grid.size, tf.float32) / sides))
+    resized = tf.maximum(tf.cast(tf.round(sides * scale), tf.int32), grid.size)
+    corners = resize.integers_below(resized - grid.size + 1, places)
     first = tf.reduce_min(corners, axis=0)
     extent = tf.reduce_max(corners, axis=0) + grid.size - first
-    # In whole pixels of the photo, so that grids can be off by half a pixel of it.
+    # Whole pixels of the photo, so that grids may be displaced by half such a pixel.
     edges = tf.cast(tf.stack([first, first + extent]), tf.float32) / scale
     edges = tf.minimum(tf.cast(tf.round(edges), tf.int32), size)
     begin = tf.minimum(edges[0], size - 1)
-    window = (*tf.unstack(begin), *tf.unstack(tf.maximum(edges[1] - begin, 1)))
-    return window, extent, corners - first
-
-
-def _uniform_below(bounds, places):
-    """int32 below `bounds`, in proportion to `places` in [0, 1)."""
-    scaled = tf.cast(places * tf.cast(bounds, tf.float32), tf.int32)
-    # Rounding to float32 may reach the bound.
-    return tf.minimum(scaled, bounds - 1)
+    top, left = tf.unstack(begin)
+    height, width = tf.unstack(tf.maximum(edges[1] - begin, 1))
+    return (top, left, height, width), extent, corners - first

@@ -1,19 +1,30 @@
-"""Images under projective maps: TensorFlow Addons' `transform`, or what it wraps.
+"""Projective transformations of images.
 
-The one module that imports TensorFlow Addons, which loads on no TensorFlow newer than
-2.15. Its function checks its arguments and calls an op of TensorFlow itself.
+Only this module imports TensorFlow Addons, which does not load on TensorFlow newer than
+2.15. `tensorflow_addons.image.transform` checks its arguments and calls an operation of
+TensorFlow, which `transform_by_op` calls directly.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 
-def transform_by_op(images, transforms, interpolation, fill_mode, output_shape):
-    """Stands in for `tensorflow_addons.image.transform`; the result is bit-identical.
+def transform_by_op(
+    images: tf.Tensor,
+    transforms: tf.Tensor,
+    interpolation: str,
+    fill_mode: str,
+    output_shape: tf.Tensor | Sequence[int],
+) -> tf.Tensor:
+    """Replaces `tensorflow_addons.image.transform`; the result is bit-identical.
 
     Args:
       images: float32 [N, H, W, C].
-      transforms: float32 [N, 8], from points of the output to points of the input: the
-        first eight entries of the 3x3 matrix of each projection, row by row.
+      transforms: float32 [N, 8], the first eight entries, row by row, of each 3x3 matrix
+        that maps points of the output to points of the input.
       interpolation: "bilinear" or "nearest".
       fill_mode: "reflect", "wrap", "constant" (zeros) or "nearest".
       output_shape: int32 [2], height and width.

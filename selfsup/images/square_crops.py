@@ -1,53 +1,59 @@
-"""Random squares of photos, for tasks that see one of each; resized on the device."""
+"""Random squares of photos, one of each photo, which are resized on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 from selfsup.images import device_resize, resize
-from selfsup.images.decoding import decode_window, is_jpeg_wider_than
+from selfsup.images.decoding import Window, decode_window, is_jpeg_wider_than
 
-# By which the JPEG decoder can shrink while it decodes, at less than the full cost.
+# Factors by which the JPEG decoder can shrink an image, which makes decoding cheaper.
 _RATIOS = (2, 4, 8)
 
 
-def random_square(encoded, size, seed):
-    """A square of a photo, randomly placed, that spans its shorter side.
+def random_square(
+    encoded: tf.Tensor, size: int, seed: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Crops a square that spans the shorter side of a photo, at a random place.
 
     Args:
       encoded: scalar string, JPEG or PNG.
-      size: int, side that `device_resize.resize_canvases` is to give it.
+      size: side that `device_resize.resize_canvases` will give the square.
       seed: int32 [2].
 
     Returns:
-      a dict, see `device_resize.place_on_canvas`. The canvas is 1.5 times `size`, which
-      holds a photo of 500x375 for a size of 256.
+      a dict, see `device_resize.place_on_canvas`. The canvas is 1.5 times `size`, so that
+      for a size of 256 it holds the square of a 500x375 photo.
     """
     square = tf.cond(
         is_jpeg_wider_than(encoded, 2 * size),
-        lambda: _square_of(_shrunk(encoded, 2 * size), seed),
-        lambda: decode_window(encoded, _placed(seed)),
+        lambda: _square_of_image(_decode_shrunk(encoded, 2 * size), seed),
+        lambda: decode_window(encoded, _square_chooser(seed)),
     )
     return device_resize.place_on_canvas(square, size, size + size // 2)
 
 
-def random_mirror(images, seed):
-    """Mirrors each example of a batch left to right, or not.
+def random_mirror(images: Sequence[tf.Tensor], seed: tf.Tensor) -> list[tf.Tensor]:
+    """Mirrors random examples of a batch left to right.
 
     Args:
-      images: list of [B, H, W, C] that belong together, such as frames and masks.
+      images: tensors [B, H, W, C] that are mirrored together, such as frames and masks.
       seed: int32 [2].
 
     Returns:
-      list of the same shapes.
+      tensors of the same shapes.
     """
     count = tf.shape(images[0])[0]
     flipped = tf.random.stateless_uniform([count, 1, 1, 1], seed) < 0.5
     return [tf.where(flipped, tf.reverse(image, [2]), image) for image in images]
 
 
-def _shrunk(encoded, limit):
-    """A whole JPEG, decoded at the largest size whose shorter side is within `limit`.
+def _decode_shrunk(encoded: tf.Tensor, limit: int) -> tf.Tensor:
+    """Decodes a JPEG at the largest size whose shorter side is at most `limit`.
 
-    Or at an eighth, where that is still over it.
+    A photo that is larger still is decoded at an eighth of its size, the decoder's least.
     """
     shape = tf.image.extract_jpeg_shape(encoded)
     shorter = tf.reduce_min(shape[:2])
@@ -61,16 +67,16 @@ def _shrunk(encoded, limit):
     return tf.switch_case(index, branches)
 
 
-def _square_of(image, seed):
+def _square_of_image(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     shape = tf.shape(image)
-    top, left, side, _ = _placed(seed)(shape[0], shape[1])
+    top, left, side, _ = _square_chooser(seed)(shape[0], shape[1])
     return image[top : top + side, left : left + side]
 
 
-def _placed(seed):
-    """(height, width) -> (top, left, side, side) of a random square."""
+def _square_chooser(seed: tf.Tensor) -> Callable[[tf.Tensor, tf.Tensor], Window]:
+    """Returns a function from a photo's height and width to a random square in it."""
 
-    def choose(height, width):
+    def choose(height: tf.Tensor, width: tf.Tensor) -> Window:
         side = tf.minimum(height, width)
         top, left = resize.random_corner(height - side, width - side, seed)
         return top, left, side, side

@@ -1,1 +1,1 @@
-"""Benchmarks: each prints a table of what it measured."""
+"""Benchmarks. Each prints Markdown tables of its measurements."""

@@ -1,6 +1,10 @@
-"""The study's numbers from made-up runs; its problem, whose workers can be slow."""
+"""Checks the study's numbers on example runs, and its problem."""
+
+from __future__ import annotations
 
 import json
+import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -13,17 +17,20 @@ from tests.benchmarks.aggregation.study import MODES, Run, Setting
 SETTING = Setting(8.0, {"short": 0.03, "long": 0.06}, 8.0)
 
 
-def _run(mode, rate=0.001, losses=(4.0, 3.0, 2.0, 1.0, 1.5, 1.0, 1.5, 1.0)):
+LOSSES = (4.0, 3.0, 2.0, 1.0, 1.5, 1.0, 1.5, 1.0)
+
+
+def _run(mode: str, rate: float = 0.001, losses: Sequence[float] = LOSSES) -> Run:
     curve = [(float(second), loss) for second, loss in enumerate(losses)]
     return Run(mode, rate, 0, curve, 40, 1280, 0.5, float(len(losses)))
 
 
-def test_the_last_worker_of_the_first_task_is_slow():
+def test_the_last_worker_of_the_first_task_is_slow() -> None:
     assert SETTING.worker_seconds("short") == [0.03, pytest.approx(0.24)]
     assert SETTING.worker_seconds("long") == [0.06, 0.06]
 
 
-def test_numbers_of_a_run():
+def test_numbers_of_a_run() -> None:
     run = _run("sync")
     assert report.final_loss(run) == 1.25
     assert report.jitter(run) == pytest.approx(0.5)
@@ -31,7 +38,7 @@ def test_numbers_of_a_run():
     assert report.seconds_to(run, 0.5) is None
 
 
-def test_table_curves_and_plot_are_written(tmp_path):
+def test_table_curves_and_plot_are_written(tmp_path: pathlib.Path) -> None:
     runs = [_run(mode, rate) for rate in (0.001, 0.01) for mode in MODES]
     runs.append(_run("async", 0.01, losses=(3.0, 2.0, 1.0, 0.5)))
     text = report.write(runs, SETTING, str(tmp_path))
@@ -45,7 +52,7 @@ def test_table_curves_and_plot_are_written(tmp_path):
     assert np.std(picture.numpy()) > 0
 
 
-def test_the_problem_can_be_learned_and_its_workers_note_when_they_began():
+def test_a_group_learns_the_problem_and_logs_when_its_steps_began() -> None:
     problem = small_problem.Problem(0)
     network = small_problem.Network(7)
     workload = problem.workload(network, "short", 0.001, [0.0], lambda: 5)

@@ -1,6 +1,9 @@
-"""What `tests.benchmarks.loop` measures with, and `launch.pretrain`'s options for it."""
+"""Checks the loop benchmark, and the options of `launch.pretrain` that it measures."""
+
+from __future__ import annotations
 
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -15,7 +18,7 @@ from selfsup.common.errors import UserError
 from selfsup.hybrid.cluster import tf_config
 from selfsup.hybrid.workload import Model, Replica, Workload
 from selfsup.pretraining import configuration
-from tests.benchmarks import loop_overhead, loop_traffic
+from tests.benchmarks.loop import overhead, traffic
 
 ADDRESSES = {
     "chief": ("one:1",),
@@ -26,38 +29,44 @@ SMALL = ["colorization.batch_size=2", "colorization.image_size=64"]
 
 
 @pytest.fixture
-def parsed_flags():
+def parsed_flags() -> None:
     if not flags.FLAGS.is_parsed():
         flags.FLAGS.mark_as_parsed()
 
 
-def test_the_floor_is_each_value_there_and_back_once_a_replica():
+def test_the_least_traffic_is_each_value_there_and_back_once_per_replica() -> None:
     variables = [tf.Variable(tf.zeros([3, 5])), tf.Variable(tf.zeros([7]))]
     statistics = [tf.Variable(tf.zeros([2]))]
     model = Model(None, variables, statistics)
     workload = Workload("a", Replica(model, None, 8), 0.1, 0)
-    assert loop_traffic.floor(workload, 4) == 4 * 2 * 4 * (15 + 7 + 2)
+    assert traffic.least_bytes(workload, 4) == 4 * 2 * 4 * (15 + 7 + 2)
 
 
-def test_workers_at_one_address_share_a_host(parsed_flags, monkeypatch):
+def test_workers_at_one_address_share_a_host(
+    parsed_flags: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = tf_config.to_json(ADDRESSES, "chief", 0)
     monkeypatch.setenv(tf_config.VARIABLE, text)
-    found = tf_config.parse(text)
+    cluster = tf_config.parse(text)
     with flagsaver.flagsaver(sum_in_host=True, wire="bfloat16"):
         wire = pretrain._wire()
-    first, second, third = found.devices("worker")
+    first, second, third = cluster.devices("worker")
     assert wire.hosts([first, second, third]) == [[first, third], [second]]
     assert wire.dtype == "bfloat16"
 
 
-def test_without_a_cluster_there_is_no_host_to_sum_in(parsed_flags, monkeypatch):
+def test_without_a_cluster_sums_in_the_host_are_refused(
+    parsed_flags: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv(tf_config.VARIABLE, raising=False)
     refused = pytest.raises(UserError, match="--sum_in_host")
     with flagsaver.flagsaver(sum_in_host=True), refused:
         pretrain._wire()
 
 
-def test_a_trace_goes_beside_the_run_when_it_is_asked_for(parsed_flags, tmp_path):
+def test_the_trace_is_written_into_the_run_folder_on_request(
+    parsed_flags: None, tmp_path: pathlib.Path
+) -> None:
     with flagsaver.flagsaver(model_dir=str(tmp_path), trace_steps=0):
         assert pretrain._recorder() is None
     with flagsaver.flagsaver(model_dir=str(tmp_path), trace_steps=2):
@@ -69,17 +78,17 @@ def test_a_trace_goes_beside_the_run_when_it_is_asked_for(parsed_flags, tmp_path
 
 
 @pytest.mark.slow
-def test_the_loop_is_timed_against_the_bare_step():
+def test_the_loop_is_compared_with_the_bare_step() -> None:
     config = configuration.resolve("tiny", ["colorization"], task_overrides=SMALL)
-    found = loop_overhead.measure(config, "colorization", steps=1, rounds=4)
-    numbers = [found.bare, found.bare_cpu, found.ratio, found.cpu_ratio]
+    result = overhead.measure(config, "colorization", steps=1, rounds=4)
+    numbers = [result.bare, result.bare_cpu, result.ratio, result.cpu_ratio]
     assert all(number > 0 for number in numbers)
-    assert found.quartiles[0] <= found.cpu_ratio <= found.quartiles[1]
+    assert result.quartiles[0] <= result.cpu_ratio <= result.quartiles[1]
 
 
 @pytest.mark.slow
-def test_traffic_is_at_its_floor_and_the_options_cut_it(tmp_path):
-    """Bytes of this machine's loopback interface: other programs may add some."""
+def test_traffic_is_minimal_and_the_options_reduce_it(tmp_path: pathlib.Path) -> None:
+    """Other programs may add some bytes on this machine's loopback interface."""
     trace = tmp_path / "trace.json"
     done = subprocess.run(
         [
@@ -93,7 +102,10 @@ def test_traffic_is_at_its_floor_and_the_options_cut_it(tmp_path):
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    shares = [float(one) for one in re.findall(r"step \(([\d.]+) of", done.stdout)]
+    rows = re.findall(
+        r"\| colorization \| ([^|]+) \| [\d.]+ \| ([\d.]+) \|", done.stdout
+    )
+    shares = [float(share) for _, share in rows]
     plain, bfloat16, _, _ = shares
     assert plain == pytest.approx(1.0, abs=0.1)
     assert bfloat16 == pytest.approx(0.5, abs=0.1)

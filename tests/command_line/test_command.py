@@ -33,7 +33,7 @@ if __name__ == "__main__":
     run()
 '''
 AS_MODULE = ("-m", "greet")
-# What the script of an installed console command does.
+# The content of an installed console command.
 AS_SCRIPT = ("-c", "from greet import run; run()")
 
 
@@ -69,20 +69,20 @@ def test_help_shows_docstring_and_flags(greet):
     assert "--greeted: Who is greeted." in done.stdout
 
 
-def test_user_errors_come_without_a_trace(greet):
+def test_user_errors_are_printed_without_a_traceback(greet):
     done = greet("--greeted=nobody")
     assert done.returncode == 1
     assert done.stderr == "error: --greeted=nobody: expected somebody\n"
 
 
-def test_bugs_come_with_their_trace(greet):
+def test_bugs_are_printed_with_a_traceback(greet):
     done = greet("--greeted=bug")
     assert done.returncode == 1
     assert "Traceback" in done.stderr and "KeyError: 'bug'" in done.stderr
 
 
 @pytest.mark.parametrize("argument", ["moon", "--gretted=moon"])
-def test_what_is_not_understood_is_refused(greet, argument):
+def test_unknown_arguments_are_refused(greet, argument):
     done = greet(argument)
     assert done.returncode == 1
     assert argument.strip("-").split("=")[0] in done.stderr

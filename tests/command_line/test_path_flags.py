@@ -1,4 +1,4 @@
-"""Every flag of every main that holds a path goes through `path_flags`."""
+"""Checks that `path_flags` defines every flag of every command that holds a path."""
 
 import ast
 import json
@@ -21,10 +21,10 @@ from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-# Flags with a text or a list for a value that is no path, and what it is. A new text
-# flag is either defined by path_flags or named here.
+# Flags whose value is a text or a list but not a path, and what the value is. A new flag
+# with a text is either defined by path_flags or listed here.
 NOT_PATHS = {
-    "data_prep.flags.builders": {"beam_options": "options; gs:// is right in some"},
+    "data_prep.flags.builders": {"beam_options": "options; some of them accept gs://"},
     "data_prep.voc07": {"year": "name", "splits": "names"},
     "eval.evaluation_flags": {
         "checkpoint": "name in a run",
@@ -54,10 +54,10 @@ NOT_PATHS = {
         "groups": "TASK:NUMBER",
     },
 }
-# Read by TensorFlow and nothing else.
+# Flags that only TensorFlow reads.
 READABLE = {("launch.features", "trunk"), ("launch.import_slim", "checkpoint")}
 
-# Each main in a process of its own: several define flags of the same names.
+# Imports each main in a separate process, because several define flags of the same name.
 _WALK = """
 import importlib, json, os, sys
 from absl import flags
@@ -74,25 +74,25 @@ for main in json.loads(sys.argv[1]):
         assert os.wait()[1] == 0, main
         continue
     importlib.import_module(main)
-    found = []
+    described = []
     by_module = flags.FLAGS.flags_by_module_dict()
     for module, defined in list(by_module.items()):
         if module.split(".")[0] not in ("selfsup", "data_prep", "eval", "launch"):
             continue
         for flag in defined:
             path = isinstance(flag.parser, path_flags.PathParser)
-            found.append({
+            described.append({
                 "module": module, "name": flag.name, "type": flag.flag_type(),
                 "path": path,
                 "tried": {text: tried(flag.parser, text) for text in TRIED} if path
                 else None,
             })
-    print(json.dumps(found), flush=True)
+    print(json.dumps(described), flush=True)
     os._exit(0)
 """
 _HOME = "/home/somebody"
 _TRIED = ("~/a b", "@~/a", "a/b", "", "gs://b/x", "S3://b/x", "x,~/y", "x,s3://b/y")
-# absl's own types of a text, a list, and a flag that may be repeated.
+# absl's types of a text, a list, and a flag that may be repeated.
 _TEXTS = ("string", "comma separated list of strings", "multi string")
 
 
@@ -104,8 +104,8 @@ def _mains():
 
 
 @pytest.fixture(scope="module")
-def found():
-    """{(module, flag): what the walk tells of it}, of all mains."""
+def described():
+    """Returns the description of each flag of all mains, by (module, flag)."""
     done = subprocess.run(
         [
             sys.executable,
@@ -128,15 +128,15 @@ def found():
     }
 
 
-def test_each_text_flag_is_a_path_flag_or_no_path(found):
-    texts = {key for key, flag in found.items() if flag["type"] in _TEXTS}
+def test_each_text_flag_is_a_path_flag_or_listed(described):
+    texts = {key for key, flag in described.items() if flag["type"] in _TEXTS}
     named = {(module, name) for module, all in NOT_PATHS.items() for name in all}
     assert texts == named
-    assert sum(flag["path"] for flag in found.values()) > 40
+    assert sum(flag["path"] for flag in described.values()) > 40
 
 
-def test_each_path_flag_expands_the_home_folder(found):
-    for key, flag in found.items():
+def test_each_path_flag_expands_the_home_folder(described):
+    for key, flag in described.items():
         if not flag["path"]:
             continue
         tried, path = flag["tried"], f"{_HOME}/a b"
@@ -149,8 +149,8 @@ def test_each_path_flag_expands_the_home_folder(found):
             assert (tried["~/a b"], tried["a/b"]) == (path, "a/b"), key
 
 
-def test_each_path_flag_refuses_stores(found):
-    for key, flag in found.items():
+def test_each_path_flag_refuses_stores(described):
+    for key, flag in described.items():
         if not flag["path"] or flag["type"] == "text or @path":
             continue
         tried = flag["tried"]
@@ -163,14 +163,14 @@ def test_each_path_flag_refuses_stores(found):
             assert "s3:// is the address of a store" in tried["x,s3://b/y"]
 
 
-def test_required_paths_are_not_empty(found):
+def test_required_paths_are_not_empty(described):
     for key in (
         ("launch.pretrain", "model_dir"),
         ("data_prep.flags.builders", "output"),
     ):
-        assert "is empty" in found[key]["tried"][""]
-    # Of scripts that pass on a variable that need not be set.
-    assert found["data_prep.soundnet", "list"]["tried"][""] == ""
+        assert "is empty" in described[key]["tried"][""]
+    # Scripts may pass a variable that is not set.
+    assert described["data_prep.soundnet", "list"]["tried"][""] == ""
 
 
 def _run(folder, *arguments):
@@ -195,7 +195,7 @@ def _run(folder, *arguments):
         (("data_prep.inspect", "gs://b/x"), "DIR gs://b/x"),
     ],
 )
-def test_stores_are_refused_before_anything_is_made(tmp_path, arguments, named):
+def test_stores_are_refused_before_anything_is_written(tmp_path, arguments, named):
     done = _run(tmp_path, *arguments)
     assert done.returncode == 1
     assert f"{named}: expected a path of this machine" in done.stderr
@@ -212,7 +212,7 @@ def test_a_command_reads_and_writes_below_the_home_folder(tmp_path):
         *("--truth=~/truth.npz", "--output=~/scores.json"),
     )
     assert done.returncode == 0, done.stderr
-    assert {one.name for one in tmp_path.iterdir()} == {"truth.npz", "scores.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {"truth.npz", "scores.json"}
 
 
 def test_paths(monkeypatch):

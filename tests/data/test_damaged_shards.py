@@ -16,7 +16,7 @@ SIZES = [4, 6, 5]
 
 
 class KeyTask:
-    """Returns the keys of records, to test the pipeline alone."""
+    """Returns the keys of records, to test only the pipeline."""
 
     features = ("image",)
 

@@ -7,7 +7,7 @@ from selfsup.data import manifest, pipeline
 
 
 class KeyTask:
-    """Returns the keys of records and the seeds, to test the pipeline alone."""
+    """Returns the keys of records and the seeds, to test only the pipeline."""
 
     features = ("image",)
 

@@ -16,7 +16,7 @@ def _encoded(kind, mode="RGB"):
 
 
 def _mask():
-    """PNG of a motion mask with all three values, and its pixels [3, 5, 1]."""
+    """Returns the PNG of a motion mask with all values, and its pixels [3, 5, 1]."""
     pixels = np.array([0, 1, records.MASK_IGNORE, 1, 0] * 3, np.uint8).reshape(3, 5)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
@@ -24,7 +24,7 @@ def _mask():
 
 
 def _parse(serialized, *features):
-    """Through tf.data, as training does it."""
+    """Parses a record in tf.data, as training does."""
     dataset = tf.data.Dataset.from_tensors(serialized)
     dataset = dataset.map(lambda record: records.parse(record, features))
     return next(dataset.as_numpy_iterator())
@@ -55,7 +55,7 @@ def test_images_have_three_channels(kind, mode):
         assert (image == image[..., :1]).all()
 
 
-def test_only_what_is_asked_for_is_decoded():
+def test_only_requested_features_are_decoded():
     record = records.serialize(key="k", encoded=b"no image", height=1, width=1)
     assert _parse(record).keys() == {"key"}
     assert _parse(record, "label")["label"] == records.NO_LABEL
@@ -79,6 +79,6 @@ def test_serialization_is_reproducible():
     assert records.serialize(**fields) == records.serialize(**fields)
 
 
-def test_names_that_are_no_unicode_are_kept_readable():
+def test_names_that_are_not_unicode_stay_readable():
     record = records.serialize(key="caf\udce9.jpg", encoded=b"", height=1, width=1)
     assert _parse(record)["key"] == rb"caf\udce9.jpg"

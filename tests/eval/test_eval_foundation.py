@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from eval import metrics_file, output_folder, trunks
+from eval import settings as eval_settings
 from eval.settings import Preset, resolve
 from eval.training import Training
 from eval.trunk_features import TrunkFeatures
@@ -22,7 +23,7 @@ from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(eval_settings.Config):
     steps: int = 100
     learning_rate: float = 0.1
 
@@ -46,7 +47,7 @@ def test_preset_then_texts_then_steps():
     assert (made.depth, made.config) == ("tiny", Config(steps=3))
     texts = ["learning_rate=0.5", "steps=7"]
     made = resolve(
-        Config, PRESETS, preset="tiny", texts=texts, steps=9, output="o", **COMMON
+        Config, PRESETS, preset="tiny", overrides=texts, steps=9, output="o", **COMMON
     )
     assert made.config == Config(steps=9, learning_rate=0.5)
 
@@ -55,13 +56,13 @@ def test_preset_then_texts_then_steps():
     ("preset", "texts", "message"),
     [
         ("huge", [], "--preset: unknown 'huge'; known: paper, tiny"),
-        ("tiny", ["rate=1"], "unknown 'rate'; known: learning_rate, steps"),
+        ("tiny", ["rate=1"], "unknown 'rate'; known: batch_size, learning_rate, steps"),
         ("tiny", ["steps=many"], "--set=steps=many: expected int"),
     ],
 )
 def test_bad_settings_are_named(preset, texts, message):
     with pytest.raises(UserError, match=message):
-        resolve(Config, PRESETS, preset=preset, texts=texts, output="o", **COMMON)
+        resolve(Config, PRESETS, preset=preset, overrides=texts, output="o", **COMMON)
 
 
 def test_the_depth_of_a_random_trunk_may_be_given():
@@ -146,7 +147,7 @@ def test_a_trunk_of_another_depth_than_the_presets_is_pointed_out(exported, caps
     settings = resolve(Config, PRESETS, preset="paper", output="o", **COMMON)
     settings = dataclasses.replace(settings, trunk=exported[0], checkpoint=None)
     assert trunks.load_for(settings, 16).trunk.config.depth == "tiny"
-    assert "takes --depth=tiny" in capsys.readouterr().out
+    assert "run the random trunk with --depth=tiny" in capsys.readouterr().out
     trunks.load_for(dataclasses.replace(settings, depth="tiny"), 16)
     assert not capsys.readouterr().out
 
@@ -161,7 +162,7 @@ def test_random_trunks_follow_from_the_seed():
 def test_what_is_no_trunk_is_named(tmp_path, exported):
     with pytest.raises(UserError, match=f"--trunk={tmp_path}: expected the folder"):
         _load(str(tmp_path))
-    with pytest.raises(UserError, match="--checkpoint=snapshot-001: of pretraining"):
+    with pytest.raises(UserError, match="--checkpoint=snapshot-001: only pretraining"):
         _load(exported[0], checkpoint="snapshot-001")
 
 
@@ -241,7 +242,7 @@ def test_stopped_and_resumed_equals_straight(tmp_path):
 
 def test_a_run_goes_on_with_its_own_data_alone(tmp_path):
     assert not Descent(tmp_path, stop_at=3).run()
-    with pytest.raises(UserError, match=r"was begun on other data .*'1'.*'2'"):
+    with pytest.raises(UserError, match=r"was started on other data .*'1'.*'2'"):
         Descent(tmp_path, checksum="2").training.resume()
 
 

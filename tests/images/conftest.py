@@ -4,7 +4,7 @@ import tensorflow as tf
 
 
 def _map_once(function, args):
-    """`function(*args)` as the only element of a tf.data map."""
+    """Computes `function(*args)` as the only element of a tf.data map."""
     dataset = tf.data.Dataset.from_tensors(tuple(args))
     return next(iter(dataset.map(lambda *tensors: function(*tensors))))
 
@@ -15,7 +15,7 @@ def _to_numpy(values):
 
 @pytest.fixture
 def everywhere():
-    """Runs an op eagerly, in a tf.function and in tf.data; all must agree."""
+    """Runs an operation eagerly, in a tf.function and in tf.data; all must agree."""
 
     def run(function, *args):
         args = [tf.convert_to_tensor(arg) for arg in args]

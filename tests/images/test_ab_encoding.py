@@ -6,7 +6,7 @@ from selfsup.images import ab_bins, ab_encoding
 
 
 def _soft_code_reference(colour, centres, neighbors):
-    """Dense soft code of one colour, by loops."""
+    """Computes the dense soft code of one colour by loops."""
     distances = [np.hypot(*(colour - centre)) for centre in centres.astype(float)]
     nearest = sorted(range(len(centres)), key=lambda k: distances[k])
     nearest = nearest[:neighbors]
@@ -22,7 +22,7 @@ def _dense(indices, weights, bins):
     return code
 
 
-# Of the text of Zhang et al., and of their public code.
+# The values in the text of Zhang et al. and in their public code.
 @pytest.mark.parametrize("neighbors", [5, 10])
 def test_soft_encoding_equals_its_reference(everywhere, rng, neighbors):
     centres = ab_bins.centres()
@@ -37,7 +37,7 @@ def test_soft_encoding_equals_its_reference(everywhere, rng, neighbors):
         np.testing.assert_allclose(dense[place], reference, atol=2e-4)
 
 
-def test_a_centre_belongs_to_its_own_bin():
+def test_the_nearest_bin_of_a_centre_is_its_own():
     centres = ab_bins.centres()
     indices, weights = ab_encoding.soft_encode(centres, centres)
     np.testing.assert_array_equal(indices[:, 0], np.arange(313))
@@ -54,7 +54,7 @@ def test_rebalancing_weights_by_loops():
     assert weights[prior.argmax()] == weights.min()
 
 
-def test_rebalancing_ends_at_none_for_a_uniform_prior_or_all_uniform_share():
+def test_uniform_priors_and_shares_disable_rebalancing():
     np.testing.assert_allclose(ab_encoding.rebalancing_weights(np.full(9, 1 / 9)), 1)
     prior = ab_bins.imagenet_prior()
     np.testing.assert_allclose(ab_encoding.rebalancing_weights(prior, 1.0), 1, 1e-5)
@@ -74,7 +74,7 @@ def test_cross_entropy_by_loops(everywhere, rng):
         np.testing.assert_allclose(losses[place], expected, rtol=1e-5)
 
 
-def test_annealed_mean_goes_from_mean_to_mode(everywhere, rng):
+def test_the_annealed_mean_is_between_mean_and_mode(everywhere, rng):
     centres = ab_bins.centres()
     logits = rng.normal(size=(6, 313)).astype(np.float32)
 
@@ -92,7 +92,7 @@ def test_annealed_mean_goes_from_mean_to_mode(everywhere, rng):
     np.testing.assert_allclose(decode(0.38), sharpened @ centres, atol=1e-3)
 
 
-def test_photos_with_one_colored_place_are_colorful():
+def test_photos_with_one_colored_pixel_are_colorful():
     ab = np.zeros((4, 2, 3, 2), np.float32)
     ab[1, 1, 2, 0] = 5.1
     ab[2, 0, 0, 1] = -5.1

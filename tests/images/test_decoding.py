@@ -16,7 +16,7 @@ def test_a_window_equals_that_of_the_whole(everywhere, window):
         whole = tf.io.decode_image(encoded, channels=3).numpy()
         cut = everywhere(lambda e: decode_window(e, lambda h, w: window), encoded)
         expected = whole[top : top + height, left : left + width]
-        # Chroma at a window's border is interpolated from the window alone.
+        # Chroma at a window's border is interpolated from pixels in the window only.
         assert np.abs(cut.astype(int) - expected).mean() < 1.0
         assert cut.shape == expected.shape
 
@@ -35,7 +35,7 @@ def test_gray_photos_get_three_channels():
     assert decode_window(encoded, lambda h, w: (0, 0, h, w)).shape == (40, 50, 3)
 
 
-def test_what_was_chosen_comes_with_the_window(everywhere):
+def test_the_results_of_the_choice_are_returned(everywhere):
     photo = skimage.data.chelsea()[:90, :120]
 
     def choose(height, width):

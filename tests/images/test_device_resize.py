@@ -12,44 +12,44 @@ def _image(height, width):
     return random.integers(0, 256, (height, width, 3), np.uint8)
 
 
-def _lay(everywhere, image):
-    laid = everywhere(lambda x: device_resize.place_on_canvas(x, SIZE, CANVAS), image)
-    assert laid["canvas"].shape == (CANVAS, CANVAS, 3)
-    return laid, device_resize.resize_canvases(
-        {k: v[None] for k, v in laid.items()}, SIZE
+def _resize(everywhere, image):
+    placed = everywhere(lambda x: device_resize.place_on_canvas(x, SIZE, CANVAS), image)
+    assert placed["canvas"].shape == (CANVAS, CANVAS, 3)
+    return placed, device_resize.resize_canvases(
+        {k: v[None] for k, v in placed.items()}, SIZE
     )[0]
 
 
 @pytest.mark.parametrize("shape", [(50, 50), (64, 64), (32, 61), (64, 33)])
 def test_resizing_is_tensorflows_bilinear(everywhere, shape):
-    """Of an image that the canvas holds, each side by its own factor."""
+    """The image fits on the canvas; each side has its own factor."""
     image = _image(*shape)
-    laid, made = _lay(everywhere, image)
-    np.testing.assert_array_equal(laid["extent"], shape)
-    np.testing.assert_array_equal(laid["canvas"][: shape[0], : shape[1]], image)
+    placed, resized = _resize(everywhere, image)
+    np.testing.assert_array_equal(placed["extent"], shape)
+    np.testing.assert_array_equal(placed["canvas"][: shape[0], : shape[1]], image)
     expected = tf.image.resize(image, [SIZE, SIZE]) / 255
-    np.testing.assert_allclose(made, expected, atol=1e-4)
+    np.testing.assert_allclose(resized, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(31, 40), (40, 65), (10, 10), (200, 300), (20, 90)])
-def test_other_images_are_resized_at_once(everywhere, shape):
+def test_other_images_are_resized_on_the_host(everywhere, shape):
     image = _image(*shape)
-    laid, made = _lay(everywhere, image)
-    np.testing.assert_array_equal(laid["extent"], [SIZE, SIZE])
+    placed, resized = _resize(everywhere, image)
+    np.testing.assert_array_equal(placed["extent"], [SIZE, SIZE])
     expected = resize.resize(tf.constant(image), SIZE, SIZE) / 255
-    np.testing.assert_allclose(made, expected, atol=1e-4)
+    np.testing.assert_allclose(resized, expected, atol=1e-4)
 
 
-def test_what_has_the_size_is_left_as_it_is(everywhere):
+def test_an_image_of_the_right_size_is_unchanged(everywhere):
     image = _image(SIZE, SIZE)
-    _, made = _lay(everywhere, image)
-    np.testing.assert_allclose(made * 255, image, atol=0.02)
+    _, resized = _resize(everywhere, image)
+    np.testing.assert_allclose(resized * 255, image, atol=0.02)
 
 
 def test_images_of_a_batch_have_their_own_sizes(everywhere):
     images = [_image(40, 50), _image(60, 34)]
-    laid = [_lay(everywhere, image)[0] for image in images]
-    batch = {key: tf.stack([one[key] for one in laid]) for key in laid[0]}
+    placed = [_resize(everywhere, image)[0] for image in images]
+    batch = {key: tf.stack([example[key] for example in placed]) for key in placed[0]}
     expected = [tf.image.resize(image, [SIZE, SIZE]) / 255 for image in images]
-    made = device_resize.resize_canvases(batch, SIZE)
-    np.testing.assert_allclose(made, tf.stack(expected), atol=1e-4)
+    resized = device_resize.resize_canvases(batch, SIZE)
+    np.testing.assert_allclose(resized, tf.stack(expected), atol=1e-4)

@@ -5,7 +5,7 @@ import tensorflow as tf
 from selfsup.images import down_up_sampling
 
 
-def test_matrices_do_what_two_resizes_do(rng):
+def test_a_matrix_equals_two_resizes(rng):
     table = down_up_sampling.resampling_table(24, 5)
     assert table.shape == (20, 24, 24) and table.dtype == np.float32
     image = rng.random((24, 24, 3), np.float32)
@@ -18,7 +18,7 @@ def test_matrices_do_what_two_resizes_do(rng):
     np.testing.assert_allclose(table[-1], np.eye(24), atol=1e-6)
 
 
-def test_some_images_lose_resolution_and_the_rest_are_untouched(everywhere, rng):
+def test_some_images_lose_resolution_and_the_others_are_unchanged(everywhere, rng):
     images = rng.random((200, 16, 16, 3), np.float32)
     table = down_up_sampling.resampling_table(16, 4)
     outputs = everywhere(
@@ -43,7 +43,7 @@ def test_flat_images_stay_flat():
 
 
 def _sides_taken(size, smallest, count, seed):
-    """By way of which side each of `count` equal images went, told by its pixels."""
+    """Finds, from their pixels, the sides that equal images were shrunk to."""
     image = np.random.default_rng(0).random((size, size, 1), np.float32)
     table = down_up_sampling.resampling_table(size, smallest)
     candidates = np.einsum("sij,skl,jlc->sikc", table, table, image)
@@ -55,8 +55,8 @@ def _sides_taken(size, smallest, count, seed):
     return smallest + errors.argmin(axis=1)
 
 
-def test_the_size_passed_through_is_uniform_in_area():
-    """Not in side: as many as there are areas between a side's square and the next."""
+def test_the_area_that_images_are_shrunk_to_is_uniform():
+    """A side is as frequent as the areas between its square and the next are many."""
     sides = _sides_taken(16, 4, 3000, [3, 4])
     for side in range(17):
         share = 0.0
@@ -66,5 +66,5 @@ def test_the_size_passed_through_is_uniform_in_area():
 
 
 @pytest.mark.parametrize("smallest", [15, 16])
-def test_a_single_size_can_be_asked_for(smallest):
+def test_a_single_size_is_possible(smallest):
     assert set(_sides_taken(16, smallest, 20, [1, 2])) == {smallest}

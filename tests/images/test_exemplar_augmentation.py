@@ -57,7 +57,7 @@ def test_warp_samples_like_scipy(everywhere, rng, monkeypatch):
 
 def test_warps_stay_within_the_published_ranges():
     ramp = np.stack(np.meshgrid(np.arange(200.0), np.arange(200.0)), -1)
-    # An image of its own coordinates reads the warp off its pixels.
+    # The pixels of the image are its coordinates, so patches tell the warp.
     image = np.concatenate([ramp, 0 * ramp[..., :1]], -1).astype(np.float32)
     images = np.tile(image, (300, 1, 1, 1))
     centres = np.full((300, 2), 100, np.float32)
@@ -79,7 +79,7 @@ def test_warps_beyond_the_border_are_reflected(rng):
     assert patches.min() >= 0.5
 
 
-def test_seen_is_what_a_patch_reads():
+def test_the_visible_range_is_what_a_patch_reads():
     ramp = np.stack(np.meshgrid(np.arange(200.0), np.arange(200.0)), -1)
     image = np.concatenate([ramp, 0 * ramp[..., :1]], -1).astype(np.float32)
     centres = np.full((50, 2), 100, np.float32)
@@ -93,7 +93,7 @@ def test_seen_is_what_a_patch_reads():
     assert np.abs(read - 100).max() <= exemplar_augmentation.reach(41) - 1
 
 
-def test_moved_warps_read_the_same_of_a_part(rng):
+def test_shifted_warps_read_the_same_from_a_crop(rng):
     images = _smooth_images(rng, 3, 120)
     warps = exemplar_augmentation.draw_warps(
         np.full((3, 2), 60, np.float32), 21, [1, 2]

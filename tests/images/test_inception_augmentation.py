@@ -8,7 +8,7 @@ from selfsup.images import inception_augmentation
 
 
 def _crops(height, width, count, size=32):
-    """Crops of a photo whose red and green are its columns and rows: [N, s, s, 3]."""
+    """Crops a photo whose red and green are its columns and rows: [N, s, s, 3]."""
     y, x = np.mgrid[:height, :width]
     photo = np.stack([x, y, 0 * x], -1).astype(np.uint8)
     encoded = tf.io.encode_png(photo)
@@ -27,11 +27,11 @@ def _crops(height, width, count, size=32):
 def test_crops_have_the_published_areas_and_aspects_and_reach_everything():
     crops = _crops(120, 200, 400).astype(float)
     assert crops.shape == (400, 32, 32, 3)
-    # From the centres of the first to those of the last pixels: 31 of 32 of the side.
+    # First and last pixel centres are 31/32 of the side apart.
     width = (crops[:, 0, -1, 0] - crops[:, 0, 0, 0]) * 32 / 31
     height = (crops[:, -1, 0, 1] - crops[:, 0, 0, 1]) * 32 / 31
     area, aspect = width * height / (120 * 200), width / height
-    # The whole height at the widest aspect is 0.8 of this photo.
+    # The full height at the widest aspect is 0.8 of this photo.
     assert 0.06 < area.min() < 0.12 and 0.7 < area.max() < 0.82
     assert 0.7 < aspect.min() < 0.8 and 1.25 < aspect.max() < 1.4
     assert crops[..., 0].min() <= 2 and crops[..., 0].max() >= 197
@@ -47,7 +47,7 @@ UNCHANGED = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
 
 
 def _factor(changed, images, base):
-    """The factor, of each image, between distances from `base`."""
+    """Returns the factor of each image between differences from `base`."""
     before, after = images - base, changed - base
     return np.sum(before * after, axis=(1, 2, 3)) / np.sum(before**2, axis=(1, 2, 3))
 
@@ -74,19 +74,19 @@ def test_saturation_is_multiplied(images, everywhere):
         images,
         [1, 2],
     )
-    for ours, image in zip(changed, images):
+    for changed_image, image in zip(changed, images):
         hsv = [colorsys.rgb_to_hsv(*pixel) for pixel in image.reshape(-1, 3)]
-        ours = ours.reshape(-1, 3)
-        found = [colorsys.rgb_to_hsv(*pixel)[1] for pixel in ours]
+        pixels = changed_image.reshape(-1, 3)
+        saturations = [colorsys.rgb_to_hsv(*pixel)[1] for pixel in pixels]
         least = np.argmin([saturation for _, saturation, _ in hsv])
-        factor = found[least] / hsv[least][1]
+        factor = saturations[least] / hsv[least][1]
         assert 0.49 < factor < 1.51
-        for pixel, (hue, saturation, value) in zip(ours, hsv):
+        for pixel, (hue, saturation, value) in zip(pixels, hsv):
             expected = colorsys.hsv_to_rgb(hue, min(1.0, factor * saturation), value)
             np.testing.assert_allclose(pixel, expected, atol=1e-4)
 
 
-def test_hues_turn_within_the_range_around_the_circle():
+def test_hues_rotate_within_the_range():
     red = np.tile(np.float32([1, 0, 0]), (200, 2, 2, 1))
     options = {**UNCHANGED, "hue": 0.2}
     changed = inception_augmentation.random_color(red, [3, 4], **options).numpy()
@@ -95,7 +95,7 @@ def test_hues_turn_within_the_range_around_the_circle():
     assert -0.201 < turned.min() < -0.17 and 0.17 < turned.max() < 0.201
 
 
-def test_brightness_is_each_images_own():
+def test_brightness_differs_between_images():
     gray = np.full((200, 2, 2, 3), 0.5, np.float32)
     options = {**UNCHANGED, "brightness": 0.125}
     changed = inception_augmentation.random_color(gray, [3, 4], **options).numpy()

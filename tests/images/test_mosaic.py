@@ -3,7 +3,7 @@ import numpy as np
 from selfsup.images import mosaic
 
 
-def test_grid_puts_every_image_in_its_place():
+def test_grid_places_every_image():
     rows = [
         [np.full((3, 5, 3), 10 * (3 * y + x), np.uint8) for x in range(3)]
         for y in range(2)
@@ -26,7 +26,7 @@ def test_frame_surrounds():
     np.testing.assert_array_equal(framed[-1, 5], [1, 2, 3])
 
 
-def test_tint_goes_by_the_mask():
+def test_tint_follows_the_mask():
     image = np.full((1, 3, 3), 100, np.uint8)
     mask = np.array([[0.0, 0.5, 1.0]])
     tinted = mosaic.tint(image, mask, (200, 0, 100), strength=1.0)

@@ -1,4 +1,4 @@
-"""What runs where TensorFlow Addons and I/O have no builds, against the originals."""
+"""Compares the replacements of TensorFlow Addons and I/O with the originals."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ def original_color():
     return pytest.importorskip("tensorflow_io").experimental.color
 
 
-def test_the_originals_are_used_where_they_are_installed():
+def test_installed_originals_are_used():
     pinned = tf.__version__.startswith("2.15.")
     assert (projection.transform is not projection.transform_by_op) == pinned
     assert (color._lab is not lab) == pinned
@@ -37,7 +37,7 @@ def test_transform_is_that_of_addons(rng, fill_mode, interpolation):
 
 
 def _all_colors():
-    """float32 [1, 33 * 33, 33, 3]: a grid over the cube of sRGB, its corners in it."""
+    """Returns a grid over the sRGB cube, corners included: float32 [1, 1089, 33, 3]."""
     steps = np.linspace(0, 1, 33, dtype=np.float32)
     grid = np.stack(np.meshgrid(steps, steps, steps), -1)
     return grid.reshape(1, 33 * 33, 33, 3)
@@ -51,7 +51,7 @@ def test_lab_is_that_of_tensorflow_io(original_color):
 
 
 def test_rgb_is_that_of_tensorflow_io(original_color, rng):
-    """Colours out of the gamut among them."""
+    """Some of the colours are outside the gamut."""
     low, high = np.float32([0, -110, -110]), np.float32([100, 110, 110])
     values = low + (high - low) * rng.random((1, 200, 200, 3), np.float32)
     np.testing.assert_allclose(
@@ -59,7 +59,8 @@ def test_rgb_is_that_of_tensorflow_io(original_color, rng):
     )
 
 
-def test_lab_stand_in_inverts(everywhere):
+def test_the_replacement_of_lab_inverts(everywhere):
     colors = _all_colors()
-    there = everywhere(lab.rgb_to_lab, colors)
-    np.testing.assert_allclose(everywhere(lab.lab_to_rgb, there), colors, atol=1e-4)
+    converted = everywhere(lab.rgb_to_lab, colors)
+    restored = everywhere(lab.lab_to_rgb, converted)
+    np.testing.assert_allclose(restored, colors, atol=1e-4)

@@ -37,7 +37,7 @@ def test_shorter_side(everywhere, size):
     assert max(resized.shape[:2]) == pytest.approx(64 * aspect, abs=1)
 
 
-def test_the_same_size_is_left_as_it_is(everywhere, rng):
+def test_the_same_size_changes_nothing(everywhere, rng):
     image = rng.integers(0, 256, (20, 30, 3), np.uint8)
     same = everywhere(lambda x: resize.resize(x, 20, 30), image)
     np.testing.assert_array_equal(same, image)
@@ -54,6 +54,7 @@ def test_gray_stays_gray_and_the_mean_stays(everywhere, rng, size):
 
 def test_random_corners_reach_all_places():
     corners = {
-        tuple(int(at) for at in resize.random_corner(1, 2, [0, n])) for n in range(60)
+        tuple(int(edge) for edge in resize.random_corner(1, 2, [0, n]))
+        for n in range(60)
     }
     assert corners == {(y, x) for y in range(2) for x in range(3)}

@@ -39,11 +39,13 @@ def _resized(encoded, seed=(0, 1)):
         (16, 900),
     ],
 )
-def test_the_whole_square_is_shown(everywhere, encode, height, width):
-    """A photo whose rows say how far down they are, whatever its size and format."""
+def test_the_result_shows_the_whole_square(everywhere, encode, height, width):
+    """The red of a row is its height in the photo, for all sizes and formats."""
     encoded = encode(_smooth(height, width))
     cut = everywhere(
-        lambda one, seed: square_crops.random_square(one, SIZE, seed), encoded, [0, 1]
+        lambda photo, seed: square_crops.random_square(photo, SIZE, seed),
+        encoded,
+        [0, 1],
     )
     assert cut["canvas"].shape == (48, 48, 3)
     assert cut["extent"][0] == cut["extent"][1]
@@ -66,8 +68,8 @@ def test_squares_are_anywhere_in_the_photo():
 def test_a_large_jpeg_looks_like_its_exact_reduction():
     image = _smooth(1100, 1100)
     exact = tf.image.resize(image, [SIZE, SIZE], method="area") / 255
-    found = _resized(tf.io.encode_jpeg(image, quality=95))
-    np.testing.assert_allclose(found, exact, atol=0.03)
+    resized = _resized(tf.io.encode_jpeg(image, quality=95))
+    np.testing.assert_allclose(resized, exact, atol=0.03)
 
 
 def test_mirroring_keeps_pictures_and_masks_together():

@@ -1,4 +1,4 @@
-"""The Kubeflow manifest: its form, and the environment that the operator derives."""
+"""The Kubeflow manifest: its form, and the environment that the operator makes of it."""
 
 import importlib.util
 import json
@@ -35,12 +35,12 @@ print(json.dumps({name: flags.FLAGS[name].value for name in sys.argv[0].split()}
 
 
 def _container(role):
-    (container,) = REPLICAS[role]["template"]["spec"]["containers"]
-    return container
+    (one,) = REPLICAS[role]["template"]["spec"]["containers"]
+    return one
 
 
 def _tf_config(role, index, namespace="vision"):
-    """TF_CONFIG as genTFConfigJSONStr in the operator's tensorflow.go builds it."""
+    """As genTFConfigJSONStr of the operator's tensorflow.go makes it."""
     hosts = {
         name.lower(): [
             f"{JOB['metadata']['name']}-{name.lower()}-{i}.{namespace}.svc:"
@@ -59,8 +59,8 @@ def _port(container):
 
 
 def _flags(module, arguments):
-    """The values of flags as a main parses them, by name; fails if the main would fail."""
-    names = [each.lstrip("-").split("=")[0] for each in arguments]
+    """Values by name of what a main understands of its arguments; fails as it does."""
+    names = [one.lstrip("-").split("=")[0] for one in arguments]
     script = f"import sys; sys.argv[0] = {' '.join(names)!r}{_PARSE}"
     done = subprocess.run(
         [sys.executable, "-c", script, module, *arguments],
@@ -80,7 +80,7 @@ def test_the_manifest_fits_the_resource_definition():
 
     validator = jsonschema.Draft7Validator(json.loads(SCHEMA.read_text()))
     assert not [error.message for error in validator.iter_errors(JOB)]
-    # The schema refuses what the operator would refuse.
+    # It does refuse what the operator would.
     wrong = json.loads(json.dumps(JOB))
     wrong["spec"]["tfReplicaSpecs"]["Worker"]["restartPolicy"] = "Sometimes"
     wrong["spec"]["tfReplicaSpecs"]["PS"]["template"]["spec"]["containers"][0][
@@ -92,45 +92,43 @@ def test_the_manifest_fits_the_resource_definition():
 def test_the_operators_environment_gives_each_pod_its_role():
     for role, spec in REPLICAS.items():
         for index in range(spec["replicas"]):
-            cluster = tf_config.parse(_tf_config(role, index))
-            assert (cluster.job, cluster.index) == (role.lower(), index)
-            assert cluster.address == f"selfsup-{role.lower()}-{index}.vision.svc:2222"
-            assert (
-                len(cluster.devices("worker", "GPU")) == REPLICAS["Worker"]["replicas"]
-            )
-            loopback.check(cluster, "network")
+            found = tf_config.parse(_tf_config(role, index))
+            assert (found.job, found.index) == (role.lower(), index)
+            assert found.address == f"selfsup-{role.lower()}-{index}.vision.svc:2222"
+            assert len(found.devices("worker", "GPU")) == REPLICAS["Worker"]["replicas"]
+            loopback.check(found, "network")
             with pytest.raises(UserError, match="listen=network"):
-                loopback.check(cluster, "loopback")
+                loopback.check(found, "loopback")
 
 
 @pytest.mark.parametrize("role", MODULES)
-def test_each_pod_runs_a_main_with_known_flags(role):
+def test_each_pod_runs_a_main_with_flags_that_it_has(role):
     container = _container(role)
     assert container["command"] == ["python", "-m", MODULES[role]]
     values = _flags(MODULES[role], container["args"])
     assert values["listen"] == "network"
-    mounts = {each["name"] for each in container.get("volumeMounts", ())}
+    mounts = {one["name"] for one in container.get("volumeMounts", ())}
     pod = REPLICAS[role]["template"]["spec"]
-    assert mounts == {each["name"] for each in pod.get("volumes", ())}
-    # Parameter servers need no disk, because the chief writes the checkpoints.
+    assert mounts == {one["name"] for one in pod.get("volumes", ())}
+    # Parameter servers need no disk: checkpoints are written by the chief.
     assert mounts == {"Chief": {"data", "runs"}, "PS": set(), "Worker": {"data"}}[role]
 
 
-def test_the_workers_suffice_for_the_chiefs_groups():
+def test_the_chiefs_groups_are_met_by_the_workers():
     values = _flags("launch.pretrain", _container("Chief")["args"])
     config = configuration.resolve(values["preset"], presets.DEFAULT_TASKS)
-    cluster = tf_config.parse(_tf_config("Chief", 0))
+    found = tf_config.parse(_tf_config("Chief", 0))
     made = assignment.assign(
         config.tasks,
-        cluster.devices("worker", "GPU"),
-        cluster.devices("ps"),
+        found.devices("worker", "GPU"),
+        found.devices("ps"),
         assignment.parse_request(values["groups"]),
     )
     used = [device for devices in made.groups.values() for device in devices]
-    assert sorted(used) == sorted(cluster.devices("worker", "GPU"))
+    assert sorted(used) == sorted(found.devices("worker", "GPU"))
 
 
-def test_the_network_policy_covers_the_jobs_pods_and_port():
+def test_the_network_policy_is_about_the_jobs_pods_and_port():
     labels = {"training.kubeflow.org/job-name": JOB["metadata"]["name"]}
     assert POLICY["apiVersion"] == "networking.k8s.io/v1"
     spec = POLICY["spec"]

@@ -1,8 +1,13 @@
-"""Small VOC devkits, made on the spot."""
+"""Writes small VOC devkits."""
+
+from __future__ import annotations
 
 import io
+import os
 import pathlib
 import tarfile
+from collections.abc import Mapping, Sequence
+from typing import Callable, TypeVar, Union
 
 import numpy as np
 from PIL import Image
@@ -10,9 +15,18 @@ from PIL import Image
 SIZE = (64, 48)
 PARTS = ("JPEGImages", "Annotations", "ImageSets/Main")
 
+_Path = Union[str, "os.PathLike[str]"]
+_PathT = TypeVar("_PathT", bound=pathlib.Path)
 
-def jpeg(seed=0, size=SIZE, **options):
-    """Bytes of a JPEG of soft random colors; `size` is (width, height)."""
+
+def jpeg(seed: int = 0, size: tuple[int, int] = SIZE, **options: object) -> bytes:
+    """A JPEG file of soft random colors.
+
+    Args:
+      seed: seed of the colors.
+      size: (width, height).
+      **options: more options of Pillow's JPEG writer.
+    """
     small = np.random.default_rng(seed).integers(0, 255, (6, 8, 3), dtype=np.uint8)
     image = Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
     file = io.BytesIO()
@@ -20,27 +34,39 @@ def jpeg(seed=0, size=SIZE, **options):
     return file.getvalue()
 
 
-def box(xmin, ymin, xmax, ymax):
+def box(
+    xmin: float | str, ymin: float | str, xmax: float | str, ymax: float | str
+) -> str:
+    """The XML of a box."""
     return (
         f"<bndbox><xmin>{xmin}</xmin><ymin>{ymin}</ymin>"
         f"<xmax>{xmax}</xmax><ymax>{ymax}</ymax></bndbox>"
     )
 
 
-def object_xml(name, *corners, difficult=0, more=""):
-    """An object's XML; `corners` are (xmin, ymin, xmax, ymax)."""
+def object_xml(
+    name: str, *corners: float | str, difficult: int | str = 0, more: str = ""
+) -> str:
+    """The XML of an object.
+
+    Args:
+      name: its class.
+      *corners: xmin, ymin, xmax, ymax.
+      difficult: value of the element.
+      more: more XML inside the object.
+    """
     return (
         f"<object><name>{name}</name><pose>Left</pose><truncated>0</truncated>"
         f"<difficult>{difficult}</difficult>{box(*corners)}{more}</object>"
     )
 
 
-def annotation(*things, size=SIZE):
-    """An annotation file's bytes."""
+def annotation(*objects: str, size: tuple[int, int] = SIZE) -> bytes:
+    """An annotation file; `size` is (width, height)."""
     return (
         "<annotation><folder>VOC2007</folder><filename>1.jpg</filename><size>"
         f"<width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>"
-        f"<segmented>0</segmented>{''.join(things)}</annotation>"
+        f"<segmented>0</segmented>{''.join(objects)}</annotation>"
     ).encode()
 
 
@@ -50,13 +76,17 @@ DOG_BOX = (4, 2, 20, 10)
 HARD_CAT = object_xml("cat", 1, 1, *SIZE, difficult=1)
 
 
-def write(year, images, lists):
-    """Writes a year's folder.
+def write(
+    year: _Path,
+    images: Mapping[str, tuple[bytes | None, bytes | None]],
+    lists: Mapping[str, str | bytes],
+) -> None:
+    """Writes the folder of a year.
 
     Args:
       year: its path.
-      images: {image id: (JPEG bytes or None, annotation bytes or None)}.
-      lists: {"train": text or bytes of train.txt}.
+      images: (JPEG file, annotation file) by image id; None leaves a file out.
+      lists: content of the list files by name, such as "train".
     """
     year = pathlib.Path(year)
     for part in PARTS:
@@ -71,8 +101,13 @@ def write(year, images, lists):
         (year / "ImageSets/Main" / f"{name}.txt").write_bytes(data)
 
 
-def write_small(root, lists, images=("a", "b"), year="VOCdevkit/VOC2007"):
-    """A year with a dog in each image; returns `root`."""
+def write_small(
+    root: _PathT,
+    lists: Mapping[str, str | bytes],
+    images: Sequence[str] = ("a", "b"),
+    year: str = "VOCdevkit/VOC2007",
+) -> _PathT:
+    """Writes a year with a dog in each image; returns `root`."""
     content = {
         image: (jpeg(seed), annotation(DOG)) for seed, image in enumerate(images)
     }
@@ -80,8 +115,8 @@ def write_small(root, lists, images=("a", "b"), year="VOCdevkit/VOC2007"):
     return root
 
 
-def pack(devkit, tar, wanted):
-    """Packs the files of a devkit for which `wanted(file name)` is true into a tar."""
+def pack(devkit: _Path, tar: _Path, wanted: Callable[[str], bool]) -> None:
+    """Packs the files of a devkit whose name is wanted into a tar file."""
     devkit = pathlib.Path(devkit)
     with tarfile.open(tar, "w") as archive:
         for path in sorted(devkit.rglob("*")):

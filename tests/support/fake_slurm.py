@@ -1,12 +1,15 @@
-"""A Slurm of one machine: `scontrol` and `srun` that do what ours needs of the real ones.
+"""Imitates Slurm on one machine: commands `scontrol` and `srun` with what the tests need.
 
-Its nodes are loopback addresses. `srun` starts the command once a node with the
-variables of a job step, kills the others `--wait` seconds after the first has ended, at
-once when that failed (--kill-on-bad-exit), and passes SIGTERM on; its exit status is the
-highest of its tasks', of which those that it killed do not count beside others.
+The nodes are loopback addresses. `srun` starts the command once per node, with the
+variables of a job step. When a task ends, `srun` kills the others after `--wait` seconds,
+or immediately if the task failed (--kill-on-bad-exit). It passes SIGTERM on. Its exit
+status is the highest of its tasks; a task that it killed counts only if all were killed.
 """
 
+from __future__ import annotations
+
 import os
+import pathlib
 import stat
 import sys
 import textwrap
@@ -28,17 +31,17 @@ _SRUN = """
         )
         for n in range(count)
     ]
-    def tell(number):
+    def send_signal(number):
         for task in tasks:
             if task.poll() is None:
                 task.send_signal(number)
-    signal.signal(signal.SIGTERM, lambda number, _: tell(number))
+    signal.signal(signal.SIGTERM, lambda number, _: send_signal(number))
     while all(task.poll() is None for task in tasks):
         time.sleep(0.05)
     end = time.monotonic() + wait
     while any(task.poll() is None for task in tasks):
         if any(task.poll() for task in tasks) or time.monotonic() > end:
-            tell(signal.SIGKILL)
+            send_signal(signal.SIGKILL)
         time.sleep(0.05)
     ends = [task.poll() for task in tasks]
     sys.exit(max([end for end in ends if end > 0] or [-end for end in ends]))
@@ -51,12 +54,17 @@ _SCONTROL = """
     elif sys.argv[1] == "requeue":
         open({folder!r} + "/requeued", "a").write(sys.argv[2] + "\\n")
     else:
-        sys.exit("scontrol: not understood: " + " ".join(sys.argv))
+        sys.exit("scontrol: unknown arguments: " + " ".join(sys.argv))
 """
 
 
-def install(folder, **variables):
-    """Writes the commands to `folder`; returns the environment of a batch script."""
+def install(folder: pathlib.Path, **variables: str) -> dict[str, str]:
+    """Writes the commands to a folder; returns the environment of a batch script.
+
+    Args:
+      folder: folder for the commands.
+      **variables: more environment variables.
+    """
     for name, text in (("srun", _SRUN), ("scontrol", _SCONTROL)):
         write_command(folder, name, text)
     return {
@@ -69,7 +77,7 @@ def install(folder, **variables):
     }
 
 
-def write_command(folder, name, text):
+def write_command(folder: pathlib.Path, name: str, text: str) -> None:
     """Writes an executable Python script."""
     text = textwrap.dedent(text).lstrip()
     path = os.path.join(folder, name)

@@ -1,60 +1,62 @@
-"""Writes tiny labelled sets whose classes can be told apart, through the schema alone."""
+"""Writes tiny built sets of labelled photos whose classes can be told apart."""
+
+from __future__ import annotations
 
 import hashlib
 import io
 import os
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import tensorflow as tf
+import numpy.typing as npt
+from built_sets import write_shard
 from PIL import Image
 
 from selfsup.data import manifest, records
 
 CLASSES = ("flat", "across", "down", "checks", "rings", "noise")
 SIZE = (56, 64)
+_SHARDS = 2
 
 
-def write(directory, splits, classes=CLASSES, kind=manifest.PHOTOS):
-    """A set of photos.
+def write(
+    directory: str | os.PathLike[str],
+    splits: Mapping[str, Sequence[int]],
+    classes: Sequence[str] = CLASSES,
+    kind: str = manifest.PHOTOS,
+) -> str:
+    """Writes a set of photos.
 
     Args:
-      directory: to make.
-      splits: {split: label of each photo}; -1 for none.
+      directory: folder to create.
+      splits: labels of the photos of each split; -1 for a photo without a label.
       classes: names of the labels; () for an unlabelled set.
-      kind: of the manifest.
+      kind: kind of the set in its manifest.
 
     Returns:
-      its path as a str.
+      The path of the folder.
     """
     os.makedirs(directory)
     shards = []
     for split, labels in splits.items():
-        for number in range(2):
-            shards.append(_shard(directory, split, number, labels))
-    made = manifest.Manifest(
+        serialized = [
+            _record(f"{split}/{index}.jpg", label) for index, label in enumerate(labels)
+        ]
+        for number in range(_SHARDS):
+            name = f"{split}-{number:05d}.tfrecord"
+            share = serialized[number::_SHARDS]
+            shards.append(write_shard(directory, name, split, share))
+    content = manifest.Manifest(
         kind=kind,
         features=("image", "label") if classes else ("image",),
         shards=tuple(shards),
         labels=tuple(classes),
     )
-    manifest.write(made, directory)
+    manifest.write(content, directory)
     return str(directory)
 
 
-def _shard(directory, split, number, labels):
-    name = f"{split}-{number:05d}.tfrecord"
-    path = os.path.join(directory, name)
-    indices = range(number, len(labels), 2)
-    with tf.io.TFRecordWriter(path) as writer:
-        for index in indices:
-            writer.write(_record(f"{split}/{index}.jpg", labels[index]))
-    with open(path, "rb") as file:
-        content = file.read()
-    digest = hashlib.sha256(content).hexdigest()
-    return manifest.Shard(name, split, len(indices), len(content), digest)
-
-
-def _record(key, label):
+def _record(key: str, label: int) -> bytes:
     content = io.BytesIO()
     Image.fromarray(photo(key, label)).save(content, format="JPEG", quality=90)
     height, width = SIZE
@@ -63,8 +65,12 @@ def _record(key, label):
     )
 
 
-def photo(key, label):
-    """A texture that depends on the label, in colours that do not: uint8 [56, 64, 3]."""
+def photo(key: str, label: int) -> npt.NDArray[np.uint8]:
+    """Draws a texture that depends on the label, in colors that depend on the key only.
+
+    Returns:
+      uint8 [56, 64, 3].
+    """
     seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "little")
     random = np.random.default_rng(seed)
     y, x = np.mgrid[: SIZE[0], : SIZE[1]] + random.integers(0, 16, (2, 1, 1))

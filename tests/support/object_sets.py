@@ -1,11 +1,15 @@
-"""Tiny built sets with boxes: plain squares of a class's color on noise."""
+"""Writes tiny built sets with boxes: rectangles in the color of their class, on noise."""
+
+from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
+from built_sets import write_shard
 
 from selfsup.data import manifest, records
 
@@ -15,80 +19,99 @@ COLORS = np.array([[230, 40, 40], [40, 200, 40], [50, 60, 240]], np.uint8)
 
 @dataclasses.dataclass(frozen=True)
 class ColoredBox:
-    """An object: (ymin, xmin, ymax, xmax) in pixels, class index, difficult or not."""
+    """An object.
 
-    box: tuple
+    Attributes:
+      box: (ymin, xmin, ymax, xmax) in pixels.
+      label: index of its class.
+      difficult: whether it is marked as difficult.
+    """
+
+    box: tuple[int, int, int, int]
     label: int
     difficult: bool = False
 
 
-def draw(things, size=(48, 64), seed=0):
-    """uint8 [H, W, 3]: gray noise with the things on it."""
+def draw(
+    objects: Sequence[ColoredBox], size: tuple[int, int] = (48, 64), seed: int = 0
+) -> npt.NDArray[np.uint8]:
+    """Draws the objects on gray noise: uint8 [H, W, 3]."""
     random = np.random.default_rng(seed)
     gray = random.integers(90, 160, (*size, 1), np.uint8)
     image = np.repeat(gray, 3, axis=2)
-    for thing in things:
-        ymin, xmin, ymax, xmax = thing.box
-        image[ymin:ymax, xmin:xmax] = COLORS[thing.label]
+    for colored in objects:
+        ymin, xmin, ymax, xmax = colored.box
+        image[ymin:ymax, xmin:xmax] = COLORS[colored.label]
     return image
 
 
-def record(key, things, size=(48, 64)):
-    image = draw(things, size)
+def record(
+    key: str, objects: Sequence[ColoredBox], size: tuple[int, int] = (48, 64)
+) -> bytes:
+    """A serialized record of an image with the objects."""
     return records.serialize(
         key=key,
-        encoded=tf.io.encode_png(image).numpy(),
+        encoded=tf.io.encode_png(draw(objects, size)).numpy(),
         height=size[0],
         width=size[1],
-        boxes=[thing.box for thing in things],
-        classes=[thing.label for thing in things],
-        difficult=[thing.difficult for thing in things],
+        boxes=[colored.box for colored in objects],
+        classes=[colored.label for colored in objects],
+        difficult=[colored.difficult for colored in objects],
     )
 
 
-def write(directory, splits, *, labels=CLASSES, kind=manifest.OBJECTS, options=None):
-    """Writes a set, one shard a split; returns its folder as str.
+def write(
+    directory: str | os.PathLike[str],
+    splits: Mapping[str, Sequence[bytes]],
+    *,
+    labels: Sequence[str] = CLASSES,
+    kind: str = manifest.OBJECTS,
+    options: Mapping[str, str] | None = None,
+) -> str:
+    """Writes a set with a shard for each split; returns its folder.
 
     Args:
-      directory: of the set.
-      splits: {split: list of serialized records}.
-      labels, kind, options: of the manifest.
+      directory: folder to create.
+      splits: serialized records of each split.
+      labels: names of the classes in the manifest.
+      kind: kind of the set in the manifest.
+      options: options of the builder in the manifest.
     """
     os.makedirs(directory, exist_ok=True)
-    shards = []
-    for split, serialized in splits.items():
-        name = f"{split}-00000.tfrecord"
-        path = os.path.join(directory, name)
-        with tf.io.TFRecordWriter(path) as writer:
-            for one in serialized:
-                writer.write(one)
-        with open(path, "rb") as file:
-            content = file.read()
-        digest = hashlib.sha256(content).hexdigest()
-        number = len(serialized)
-        shards.append(manifest.Shard(name, split, number, len(content), digest))
-    made = manifest.Manifest(
+    content = manifest.Manifest(
         kind=kind,
         features=("image", "boxes"),
-        shards=tuple(shards),
+        shards=tuple(
+            write_shard(directory, f"{split}-00000.tfrecord", split, serialized)
+            for split, serialized in splits.items()
+        ),
         labels=tuple(labels),
-        options=options or {},
+        options=dict(options or {}),
     )
-    manifest.write(made, directory)
+    manifest.write(content, directory)
     return str(directory)
 
 
-def scattered(number, prefix, seed=0, size=(48, 64)):
-    """Records of images with one or two squares at random places."""
+def scattered(
+    number: int, prefix: str, seed: int = 0, size: tuple[int, int] = (48, 64)
+) -> list[bytes]:
+    """Draws records of images with one or two squares at random places.
+
+    Args:
+      number: number of records.
+      prefix: prefix of their keys.
+      seed: seed of the squares.
+      size: (height, width) of the images.
+    """
     random = np.random.default_rng(seed)
-    made = []
+    serialized = []
     for index in range(number):
-        things = []
+        objects = []
         for half in range(random.integers(1, 3)):
             side = int(random.integers(14, 26))
             top = int(random.integers(0, size[0] - side))
             left = half * size[1] // 2 + int(random.integers(0, size[1] // 2 - side))
             box = (top, left, top + side, left + side)
-            things.append(ColoredBox(box, int(random.integers(len(CLASSES)))))
-        made.append(record(f"V/{prefix}{index}", things, size))
-    return made
+            objects.append(ColoredBox(box, int(random.integers(len(CLASSES)))))
+        serialized.append(record(f"V/{prefix}{index}", objects, size))
+    return serialized

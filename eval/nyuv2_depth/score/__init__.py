@@ -1,1 +1,1 @@
-"""Scores predicted depth maps, of any model, against the true ones."""
+"""Scores the predicted depth maps of any model against the true ones."""

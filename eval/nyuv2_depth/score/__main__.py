@@ -1,15 +1,14 @@
-"""Scores predicted depth, anyone's, by the five measures of the paper's appendix A.
+"""Scores the predicted depth of any model by the five measures of the paper's appendix A.
 
     python -m eval.nyuv2_depth.score --predictions=FILE.npz --truth=FILE.npz
 
 Each file has the array "depths", float [N, H, W] in metres, and may have "keys", N names
-by which the two are matched (by order otherwise). Where the truth is 0 or NaN it is
-unknown. Predictions of another size are resized to the truth's. Every known pixel of the
-set counts the same.
+by which predictions and truth are matched (otherwise by order). True depths of 0 or NaN
+are unknown. Predictions of another size are resized to the size of the truth. Every known
+pixel of the set has the same weight.
 """
 
-import json
-import sys
+from __future__ import annotations
 
 from absl import flags
 
@@ -22,24 +21,25 @@ _CROP = flags.DEFINE_enum(
     "crop",
     "none",
     ["none", "eigen"],
-    "eigen: measure the 427x561 pixels of Eigen et al. alone; for 480x640.",
+    "eigen: measure only the 427x561 pixels of Eigen et al., of 480x640.",
 )
 _MIN_DEPTH = flags.DEFINE_float(
-    "min_depth", None, "Metres that smaller predictions are raised to.", lower_bound=0
+    "min_depth", None, "Raise smaller predictions to this, in metres.", lower_bound=0
 )
 _MAX_DEPTH = flags.DEFINE_float(
-    "max_depth", None, "Metres that larger predictions are lowered to.", lower_bound=0
+    "max_depth", None, "Lower larger predictions to this, in metres.", lower_bound=0
 )
-_OUTPUT = path_flags.define_path("output", None, "JSON file to write as well.")
+_OUTPUT = path_flags.define_path("output", None, "JSON file to write the report to.")
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
+    """Scores the predictions and prints the report."""
     del argv
     low, high = _MIN_DEPTH.value, _MAX_DEPTH.value
-    if None not in (low, high) and low > high:
-        raise UserError(f"--min_depth={low:g}: is more than --max_depth={high:g}")
+    if low is not None and high is not None and low > high:
+        raise UserError(f"--min_depth={low:g}: is greater than --max_depth={high:g}")
+    from eval import score_output
     from eval.nyuv2_depth.score import scoring
-    from selfsup.common import files
 
     report, notes = scoring.score(
         _PREDICTIONS.value,
@@ -48,17 +48,11 @@ def main(argv):
         min_depth=low,
         max_depth=high,
     )
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)
-    print(scoring.table(report))
-    if _OUTPUT.value:
-        try:
-            files.write_atomically(_OUTPUT.value, json.dumps(report, indent=1))
-        except OSError as error:
-            raise UserError(f"--output={_OUTPUT.value}: {error}") from error
+    score_output.publish(report, scoring.table(report), notes, _OUTPUT.value)
 
 
-def run():
+def run() -> None:
+    """Entry point of the console command."""
     flags.mark_flags_as_required(["predictions", "truth"])
     command.run(main, "eval.nyuv2_depth.score.__main__")
 

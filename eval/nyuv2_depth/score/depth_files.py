@@ -1,20 +1,23 @@
 """Depth maps of many images in one .npz file."""
 
+from __future__ import annotations
+
 import zipfile
 import zlib
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from selfsup.common import files
 from selfsup.common.errors import UserError
 
 DEPTHS, KEYS = "depths", "keys"
 _EXPECTED = (
-    f'expected .npz with the array "{DEPTHS}", float [N, H, W] in metres, and at will '
-    f'"{KEYS}", N different strings'
+    f'expected an .npz file with the array "{DEPTHS}", float [N, H, W] in metres, and '
+    f'optionally "{KEYS}", N different strings'
 )
-# All that NumPy, its header parser and the zip reader raise over a broken file.
+# The exceptions that NumPy, its header parser and the zip reader raise on broken files.
 _BROKEN = (
     OSError,
     ValueError,
@@ -30,26 +33,25 @@ _BROKEN = (
 
 
 class DepthMaps(NamedTuple):
-    """What a file holds.
+    """The content of a file.
 
     Attributes:
       depths: float16, float32 or float64 [N, H, W], metres.
-      keys: tuple of N different strings, or None.
+      keys: N different strings, or None.
     """
 
-    depths: Any
-    keys: Optional[tuple]
+    depths: npt.NDArray[np.floating[Any]]
+    keys: tuple[str, ...] | None
 
 
-def read(path, flag):
-    """Reads `DepthMaps`; nothing in the file is unpickled.
+def read(path: str) -> DepthMaps:
+    """Reads a file of depth maps; never unpickles.
 
     Args:
-      path: of the file.
-      flag: that names it, for errors.
+      path: path of the file.
 
     Raises:
-      UserError: when it is not such a file.
+      UserError: when the file is not of the expected form.
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -58,28 +60,28 @@ def read(path, flag):
             depths = arrays[DEPTHS]
             keys = arrays.get(KEYS)
     except _BROKEN as error:
-        raise UserError(f"--{flag}={path}: {error}; {_EXPECTED}") from error
+        raise UserError(f"{path}: {error}; {_EXPECTED}") from error
     except (AttributeError, TypeError) as error:
-        # An .npy file gives an array, which is no context.
-        raise UserError(f"--{flag}={path}: is a single array; {_EXPECTED}") from error
+        # np.load returns an array, which is not a context manager, for an .npy file.
+        raise UserError(f"{path}: is a single array; {_EXPECTED}") from error
     if depths.ndim == 4 and depths.shape[-1] == 1:
         depths = depths[..., 0]
     if depths.ndim != 3 or depths.dtype.kind != "f" or not depths.size:
         raise UserError(
-            f"--{flag}={path}: {DEPTHS} is {depths.dtype} {depths.shape}; {_EXPECTED}"
+            f"{path}: {DEPTHS} is {depths.dtype} {depths.shape}; {_EXPECTED}"
         )
     return DepthMaps(
-        depths, None if keys is None else _strings(keys, depths, path, flag)
+        depths, None if keys is None else _strings(path, keys, len(depths))
     )
 
 
-def _strings(keys, depths, path, flag):
+def _strings(path: str, keys: npt.NDArray[Any], count: int) -> tuple[str, ...]:
     if keys.dtype.kind == "S":
         keys = np.char.decode(keys, "utf-8", "surrogateescape")
-    good = keys.dtype.kind == "U" and keys.shape == depths.shape[:1]
-    if not good or len(np.unique(keys)) != len(keys):
+    valid = keys.dtype.kind == "U" and keys.shape == (count,)
+    if not valid or len(np.unique(keys)) != len(keys):
         raise UserError(
-            f"--{flag}={path}: {KEYS} is {keys.dtype} {keys.shape}, for {len(depths)} "
-            f"depth maps, or has one twice; {_EXPECTED}"
+            f"{path}: {KEYS} is {keys.dtype} {keys.shape}, for {count} depth maps, or "
+            f"contains duplicates; {_EXPECTED}"
         )
     return tuple(files.as_utf8(key) for key in keys.tolist())

@@ -1,8 +1,15 @@
-"""Predicted depth maps against true ones: a report to print and to keep."""
+"""Compares predicted depth maps with true ones and reports the measures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
+from eval.json_types import JsonObject
 from eval.nyuv2_depth.score import depth_files
+from eval.nyuv2_depth.score.depth_files import DepthMaps
 from eval.nyuv2_depth.score.depth_metrics import (
     ABSOLUTE,
     RATIOS,
@@ -15,8 +22,8 @@ from selfsup.common.errors import UserError
 FORMAT = "selfsup-depth-score"
 VERSION = 1
 
-# Eigen et al.'s 427x561 of 480x640: where the NYU toolbox's `get_projection_mask` has
-# depth of the sensor, rows 45 to 471 and columns 41 to 601, counted from 1.
+# Eigen et al.'s 427x561 of 480x640 pixels: where the NYU toolbox's `get_projection_mask`
+# has depth of the sensor, rows 45 to 471 and columns 41 to 601, counted from 1.
 CROPS = {
     "none": (slice(None), slice(None)),
     "eigen": (slice(44, 471), slice(40, 601)),
@@ -24,45 +31,56 @@ CROPS = {
 _CROPPED_SIZE = (480, 640)
 
 
-def score(predictions, truth, *, crop="none", min_depth=None, max_depth=None):
+def score(
+    predictions: str,
+    truth: str,
+    *,
+    crop: str = "none",
+    min_depth: float | None = None,
+    max_depth: float | None = None,
+) -> tuple[JsonObject, list[str]]:
     """Scores a file of predictions.
 
-    Predictions of another size are resized to the truth's, bilinearly; then clipped.
+    Predictions of another size are resized to the size of the truth, bilinearly, and then
+    clipped.
 
     Args:
-      predictions, truth: paths of files as of `depth_files`. Depths of 0 and NaN are
-        unknown in the truth. They are matched by their keys if both have some, else by
-        their order.
-      crop: key of `CROPS`.
-      min_depth, max_depth: metres that predictions are clipped to, or None.
+      predictions, truth: paths of files, see `depth_files`. True depths of 0 and NaN are
+        unknown. Predictions and truth are matched by their keys if both have keys, and by
+        their order otherwise.
+      crop: a key of `CROPS`.
+      min_depth, max_depth: limits that predictions are clipped to, in metres, or None.
 
     Returns:
-      (report, notes): a dict of JSON types, see docs/evaluations/nyuv2_score.md, and
-      texts on what a person should know of.
+      (report, notes): the report as JSON values, see docs/evaluations/nyuv2_score.md, and
+      notes for its reader.
 
     Raises:
-      UserError: for files that are no such files or do not fit each other.
+      UserError: for files that cannot be read or do not match each other.
     """
     window = overrides.look_up("--crop", crop, CROPS)
-    predicted = depth_files.read(predictions, "predictions")
-    true = depth_files.read(truth, "truth")
+    predicted = depth_files.read(predictions)
+    true = depth_files.read(truth)
     size = true.depths.shape[1:]
     if crop != "none" and size != _CROPPED_SIZE:
         raise UserError(f"--crop={crop}: is for 480x640, the truth has {_text(size)}")
     order, notes = _match(predicted, true)
-    found = predicted.depths.shape[1:]
-    if found != size:
-        sizes = f"of {_text(found)} were resized to {_text(size)}"
-        notes.append(f"predictions {sizes}, bilinearly")
-    metrics, empty = DepthMetrics(), 0
-    for image, place in enumerate(order):
-        depth = _clip(resize(predicted.depths[place], size), min_depth, max_depth)
-        empty += not _add(metrics, depth[window], true, image, window)
+    predicted_size = predicted.depths.shape[1:]
+    if predicted_size != size:
+        notes.append(
+            f"predictions of {_text(predicted_size)} were resized to {_text(size)}, "
+            "bilinearly"
+        )
+    metrics, images_without_truth = DepthMetrics(), 0
+    for image, prediction in enumerate(order):
+        depth = _clip(resize(predicted.depths[prediction], size), min_depth, max_depth)
+        pixels = _add(metrics, depth[window], true, image, window)
+        images_without_truth += not pixels
     report = {
         "format": FORMAT,
         "version": VERSION,
         "images": len(order),
-        "images_without_truth": empty,
+        "images_without_truth": images_without_truth,
         "pixels": metrics.pixels,
         "crop": crop,
         "min_depth": min_depth,
@@ -72,8 +90,14 @@ def score(predictions, truth, *, crop="none", min_depth=None, max_depth=None):
     return report, notes
 
 
-def _add(metrics, depth, true, image, window):
-    """Adds one image to the metrics; returns how many of its pixels are known."""
+def _add(
+    metrics: DepthMetrics,
+    depth: npt.NDArray[np.float32],
+    true: DepthMaps,
+    image: int,
+    window: tuple[slice, slice],
+) -> int:
+    """Adds one image to the metrics and returns the number of its known pixels."""
     before = metrics.pixels
     truth = true.depths[image][window]
     try:
@@ -83,51 +107,63 @@ def _add(metrics, depth, true, image, window):
     return metrics.pixels - before
 
 
-def resize(depth, size):
-    """Float [h, w] -> float32 [H, W] for `size` (H, W), bilinear between pixel centres."""
-    depth = np.asarray(depth, np.float32)
-    if depth.shape == tuple(size):
-        return depth
+def resize(depth: npt.ArrayLike, size: Sequence[int]) -> npt.NDArray[np.float32]:
+    """Resizes float [h, w] to float32 [H, W], bilinearly between pixel centres.
+
+    Args:
+      depth: the depth map.
+      size: (H, W).
+    """
+    values: npt.NDArray[np.float32] = np.asarray(depth, np.float32)
+    height, width = size
+    if values.shape == (height, width):
+        return values
     import cv2
 
-    return cv2.resize(depth, tuple(size)[::-1], interpolation=cv2.INTER_LINEAR)
+    new_size = (int(width), int(height))
+    resized = cv2.resize(values, new_size, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(resized, np.float32)
 
 
-def _clip(depth, low, high):
+def _clip(
+    depth: npt.NDArray[np.float32], low: float | None, high: float | None
+) -> npt.NDArray[np.float32]:
     return depth if low is None and high is None else np.clip(depth, low, high)
 
 
-def _match(predicted, true):
-    """(index of the prediction for each true map, notes)."""
+def _match(predicted: DepthMaps, true: DepthMaps) -> tuple[Sequence[int], list[str]]:
+    """Returns (index of the prediction for each true map, notes)."""
     if predicted.keys is None or true.keys is None:
         if len(predicted.depths) != len(true.depths):
             raise UserError(
-                f"--predictions has {len(predicted.depths)} depth maps, --truth "
-                f"{len(true.depths)}; without keys in both they are matched by order"
+                f"there are {len(predicted.depths)} predictions and {len(true.depths)} "
+                "true depth maps. Without keys in both files they are matched by order, "
+                "which needs equal numbers"
             )
-        return range(len(true.depths)), ["matched by order: not both have keys"]
-    places = {key: place for place, key in enumerate(predicted.keys)}
-    missing = [key for key in true.keys if key not in places]
+        order = range(len(true.depths))
+        return order, ["matched by order, because the files do not both have keys"]
+    indices = {key: index for index, key in enumerate(predicted.keys)}
+    missing = [key for key in true.keys if key not in indices]
     if missing:
         raise UserError(
-            f"--predictions: has no depth map for {len(missing)} of {len(true.keys)} "
-            f"keys of --truth: {', '.join(missing[:5])}{', ...' * (len(missing) > 5)}"
+            f"there is no prediction for {len(missing)} of {len(true.keys)} keys of the "
+            f"truth: {', '.join(missing[:5])}{', ...' * (len(missing) > 5)}"
         )
-    more = len(places) - len(true.keys)
-    notes = [f"{more} predictions without truth were not scored"] if more else []
-    return [places[key] for key in true.keys], notes
+    extra = len(indices) - len(true.keys)
+    notes = [f"{extra} predictions without truth were not scored"] if extra else []
+    return [indices[key] for key in true.keys], notes
 
 
-def _name(maps, image):
+def _name(maps: DepthMaps, image: int) -> str:
     return f"{image} (from 0)" if maps.keys is None else maps.keys[image]
 
 
-def _text(size):
+def _text(size: Sequence[int]) -> str:
     return "x".join(map(str, size))
 
 
-def table(report):
-    """The report as lines of text."""
+def table(report: JsonObject) -> str:
+    """Formats the report as lines of text."""
     metrics = report["metrics"]
     lines = [
         f"pixels within a factor of {ratio:<8g} {100 * metrics[name]:8.2f} %"

@@ -1,1 +1,1 @@
-"""Scores result files in the format of the PASCAL VOC devkit, of any detector."""
+"""Scores the result files of any detector, in the format of the PASCAL VOC devkit."""

@@ -1,49 +1,71 @@
-"""Result files against a devkit: a report to print and to keep."""
+"""Compares result files with a devkit and reports the average precisions."""
+
+from __future__ import annotations
 
 import os
+from collections.abc import Collection, Mapping, Sequence
 
+from eval.json_types import JsonObject
 from eval.voc07_detection.score import devkit_truth, result_files
-from eval.voc07_detection.score.average_precision import mean_average_precision
+from eval.voc07_detection.score.average_precision import (
+    ClassDetections,
+    ImageObjects,
+    mean_average_precision,
+)
 from selfsup.common.errors import UserError
 
 FORMAT = "selfsup-voc-score"
 VERSION = 1
 
 
-def score(devkit, set_name, results, *, ious, metric, year, competition):
-    """Scores the result files of all classes that the set has objects of.
+def score(
+    devkit: str,
+    set_name: str,
+    results: str,
+    *,
+    ious: Sequence[float],
+    metric: str,
+    year: str,
+    competition: str,
+) -> tuple[JsonObject, list[str]]:
+    """Scores the result files of all classes that have objects in the set.
 
     Args:
-      devkit, set_name, year: as of `devkit_truth.read`.
+      devkit, set_name, year: see `devkit_truth.read`.
       results: folder of the result files.
-      ious: least intersections over union of a hit, each its own score.
-      metric: "voc07", "voc07_exact" or "area", as of `mean_average_precision`.
-      competition: what the names of the files begin with.
+      ious: smallest intersections over union of a hit, one score for each.
+      metric: "voc07", "voc07_exact" or "area", see `mean_average_precision`.
+      competition: start of the names of the result files.
 
     Returns:
-      (report, notes): a dict of JSON types, see docs/evaluations/voc07_score.md, and
-      texts on what a person should know of.
+      (report, notes): the report as JSON values, see docs/evaluations/voc07_score.md, and
+      notes for its reader.
 
     Raises:
-      UserError: as of the modules used.
+      UserError: for a devkit or result files that cannot be used.
     """
     if not os.path.isdir(results):
         raise UserError(f"--results={results}: no such folder")
     truth = devkit_truth.read(devkit, set_name, year)
-    sought = {
+    # The classes with an object that must be detected.
+    required = {
         name: images
         for name, images in truth.objects.items()
         if not all(difficult.all() for _, difficult in images.values())
     }
-    detections = result_files.read(results, set_name, sought, truth.images, competition)
-    classes = {name: _counts(sought[name], detections[name]) for name in sought}
+    detections = result_files.read(
+        results, set_name, required, set(truth.images), competition
+    )
+    classes: dict[str, dict[str, float]] = {
+        name: _counts(images, detections[name]) for name, images in required.items()
+    }
     metrics = {}
     for iou in ious:
-        mean, precisions = mean_average_precision(detections, sought, iou, metric)
+        mean, precisions = mean_average_precision(detections, required, iou, metric)
         metrics[f"mAP_{iou:g}"] = mean
         for name, precision in precisions.items():
             classes[name][f"AP_{iou:g}"] = precision
-    not_scored = _other_files(results, set_name, sought, competition)
+    not_scored = _other_files(results, set_name, required, competition)
     report = {
         "format": FORMAT,
         "version": VERSION,
@@ -56,15 +78,20 @@ def score(devkit, set_name, results, *, ious, metric, year, competition):
         "classes": classes,
         "not_scored": not_scored,
     }
-    return report, [*truth.notes, *map(_not_scored, not_scored)]
+    return report, [*truth.notes, *map(_not_scored_note, not_scored)]
 
 
-def _not_scored(file):
-    return f"{file}: not scored: the set has nothing of that class to be found"
+def _not_scored_note(file: str) -> str:
+    return (
+        f"{file}: not scored, because the set has no object of this class that must be "
+        "detected"
+    )
 
 
-def _counts(images, detections):
-    """How many objects, difficult ones and detections of a class there are."""
+def _counts(
+    images: Mapping[str, ImageObjects], detections: ClassDetections
+) -> dict[str, float]:
+    """Numbers of objects, difficult objects and detections of a class."""
     difficult = [flag for _, flags in images.values() for flag in flags]
     return {
         "objects": len(difficult),
@@ -73,8 +100,10 @@ def _counts(images, detections):
     }
 
 
-def _other_files(results, set_name, classes, competition):
-    """Names of result files of the set for classes that have nothing to be found."""
+def _other_files(
+    results: str, set_name: str, classes: Collection[str], competition: str
+) -> list[str]:
+    """Names of the set's result files for classes that are not scored."""
     start, end = result_files.file_name(set_name, "\0", competition).split("\0")
     scored = {result_files.file_name(set_name, name, competition) for name in classes}
     return [
@@ -84,8 +113,8 @@ def _other_files(results, set_name, classes, competition):
     ]
 
 
-def table(report):
-    """The report as lines of text: a class a line, percentages, then the means."""
+def table(report: JsonObject) -> str:
+    """Formats the report: one line per class, in percent, and the means."""
     width = max(len(name) for name in ["class", *report["classes"]])
     keys = [key[1:] for key in report["metrics"]]
     counts = ["objects", "difficult", "detections"]
@@ -100,5 +129,5 @@ def table(report):
     return "\n".join([*lines, _line("all", totals + means, width)])
 
 
-def _line(name, cells, width):
+def _line(name: str, cells: Sequence[str | int], width: int) -> str:
     return "  ".join([name.ljust(width), *(f"{cell!s:>10}" for cell in cells)])

@@ -78,7 +78,7 @@ def test_time_while_everything_is_stopped_does_not_count(monkeypatch):
 
 
 def test_closing_stops_the_workers():
-    events = worker_pool.run(pool_jobs.processor, collections.deque(range(9)), 1)
+    events = worker_pool.run(pool_jobs.process_id, collections.deque(range(9)), 1)
     pid = next(events).value
     os.kill(pid, 0)
     events.close()
@@ -91,7 +91,7 @@ def test_workers_may_be_kept_for_the_next_call():
 
     def pid(job):
         events = worker_pool.run(
-            pool_jobs.processor, collections.deque([job]), 1, kept_workers=kept
+            pool_jobs.process_id, collections.deque([job]), 1, kept_workers=kept
         )
         return next(
             event.value for event in list(events) if isinstance(event, StepReport)
@@ -103,7 +103,7 @@ def test_workers_may_be_kept_for_the_next_call():
     worker.process.kill()
     worker.process.join()
     jobs = collections.deque(["c"])
-    for event in worker_pool.run(pool_jobs.processor, jobs, 1, kept_workers=kept):
+    for event in worker_pool.run(pool_jobs.process_id, jobs, 1, kept_workers=kept):
         if isinstance(event, WorkerDeath):
             jobs.append("c")
     (worker,) = kept
@@ -116,7 +116,7 @@ def test_workers_end_with_a_killed_parent(tmp_path):
     note = tmp_path / "pid"
     parent = os.fork()
     if not parent:
-        events = worker_pool.run(pool_jobs.processor, collections.deque([1]), 1)
+        events = worker_pool.run(pool_jobs.process_id, collections.deque([1]), 1)
         note.write_text(str(next(events).value))
         time.sleep(600)
     while not (note.exists() and note.read_text()):

@@ -49,7 +49,7 @@ def test_videos_move(written):
 
 
 def test_objects_of_a_scene_travel_apart_from_the_background():
-    """With the background held still, all that changes is an object's place."""
+    """If the background rests, only an object's position changes."""
     sources = demo_samples._read_sources()
     traveller = demo_samples._random_traveller(sources, "cat", np.random.default_rng(0))
     blank = np.zeros((240, 320, 3), np.uint8)
@@ -62,7 +62,7 @@ def test_objects_of_a_scene_travel_apart_from_the_background():
     np.testing.assert_allclose(center(0.75) - center(0.25), way / 2, atol=6)
 
 
-def test_seed_decides_all(written, tmp_path):
+def test_the_seed_determines_all_files(written, tmp_path):
     demo_samples.write_samples(str(tmp_path / "same"), 3, PHOTOS, SCENES, FRAMES)
     assert _files(tmp_path / "same") == _files(written)
     demo_samples.write_samples(str(tmp_path / "other"), 4, PHOTOS, 0, FRAMES)

@@ -42,16 +42,16 @@ def _jpeg(seed, mode="RGB", kind="JPEG"):
 
 
 def _train_files():
-    """{path in the training folder: bytes}, with ImageNet's known troubles."""
-    found = {}
+    """Returns {path in the training folder: bytes}, with ImageNet's known faults."""
+    files = {}
     for index, wnid in enumerate(WNIDS):
         for number in range(4):
             path = f"{wnid}/{wnid}_{number}.JPEG"
-            found[path] = _jpeg(10 * index + number)
-    found[CMYK[6:]] = _jpeg(1, mode="CMYK")
-    found[PNG[6:]] = _jpeg(2, kind="PNG")
-    found[CUT[6:]] = _jpeg(3)[:-200]
-    return found
+            files[path] = _jpeg(10 * index + number)
+    files[CMYK[6:]] = _jpeg(1, mode="CMYK")
+    files[PNG[6:]] = _jpeg(2, kind="PNG")
+    files[CUT[6:]] = _jpeg(3)[:-200]
+    return files
 
 
 def _validation_files():
@@ -62,7 +62,7 @@ def _validation_files():
 
 
 def _tar(files, path=None):
-    """Bytes of a tar of {name: bytes}; written to `path` if given."""
+    """Returns the bytes of a tar of {name: bytes}; writes them to `path` if given."""
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w") as tar:
         for name, data in files.items():
@@ -83,7 +83,7 @@ def _tree(files, folder):
 
 
 def _nested(files):
-    """One tar a class, as ILSVRC2012_img_train.tar has them."""
+    """Returns {name: bytes} of a tar per class, as in ILSVRC2012_img_train.tar."""
     classes = sorted({name.partition("/")[0] for name in files})
     return {
         f"{wnid}.tar": _tar(
@@ -99,7 +99,7 @@ def _nested(files):
 
 @pytest.fixture(scope="module")
 def official(tmp_path_factory):
-    """Folder with the files as their owners distribute them."""
+    """A folder with the files in the form that image-net.org distributes."""
     folder = tmp_path_factory.mktemp("official")
     _tar(_nested(_train_files()), folder / "ILSVRC2012_img_train.tar")
     _tar(_validation_files(), folder / "ILSVRC2012_img_val.tar")
@@ -110,7 +110,7 @@ def official(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def extracted(tmp_path_factory):
-    """Folder with `train` and `val`, the latter in class folders."""
+    """A folder with `train` and `val`, both in class folders."""
     folder = tmp_path_factory.mktemp("extracted")
     _tree(_train_files(), folder / "train")
     for (name, data), number in zip(_validation_files().items(), IDS):
@@ -120,7 +120,7 @@ def extracted(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def built(official, tmp_path_factory):
-    """The set that the command builds from the official files: its folder."""
+    """The folder of the set that the command builds from the official files."""
     output = tmp_path_factory.mktemp("sets") / "imagenet"
     command = [sys.executable, "-m", "data_prep.imagenet", "--workers=2"]
     command += [f"--output={output}", "--num_shards=2"]
@@ -199,7 +199,7 @@ def test_extracted_trees_give_the_same_shards(built, extracted, tmp_path):
 
 
 def test_flat_validation_folder_and_tars_of_trees(built, tmp_path):
-    """One tar of train/n.../x.JPEG, and the validation images unpacked."""
+    """The input is a tar of train/n.../x.JPEG, and the unpacked validation images."""
     files = {f"./train/{name}": data for name, data in _train_files().items()}
     _tar({**files, "train/readme.txt": b"not a photo"}, tmp_path / "flat.tar")
     flat = _tree(_validation_files(), tmp_path / "val")
@@ -224,7 +224,7 @@ def test_a_stray_photo_does_not_hide_the_class_folders(tmp_path, stray):
     assert names == {"montage.jpg", *_train_files()}
 
 
-def test_one_class_folder_is_no_prefix(tmp_path):
+def test_a_single_class_folder_is_not_a_prefix(tmp_path):
     _tar({"cat/a.jpg": _jpeg(1), "cat/more/b.jpg": _jpeg(2)}, tmp_path / "a.tar")
     source = class_folders.open_source(str(tmp_path / "a.tar"))
     assert (source.prefix, source.classes) == ("", ("cat",))
@@ -252,7 +252,7 @@ def test_any_class_folders_without_validation(tmp_path):
         assert tf.io.decode_image(encoded, expand_animations=False).shape == (32, 40, 3)
 
 
-def test_a_cut_archive_gives_what_is_whole(official, tmp_path):
+def test_a_truncated_archive_gives_its_whole_members(official, tmp_path):
     whole = (official / "ILSVRC2012_img_train.tar").read_bytes()
     with tarfile.open(official / "ILSVRC2012_img_train.tar") as tar:
         second = tar.getmembers()[1]
@@ -348,7 +348,7 @@ def test_class_folders_that_do_not_fit(extracted, tmp_path):
         ),
     ],
 )
-def test_the_command_refuses_flags_without_meaning(extracted, arguments, message):
+def test_the_command_refuses_flags_without_effect(extracted, arguments, message):
     command = [sys.executable, "-m", "data_prep.imagenet", "--output=o", *arguments]
     done = subprocess.run(
         [*command, f"--train={extracted}/train"], stderr=subprocess.PIPE, text=True

@@ -16,7 +16,7 @@ WNIDS = ("n02119789", "n02100735", "n02110185")
 
 
 def meta_mat(wnids=WNIDS):
-    """Bytes of a meta.mat: synsets in the order of their ids, then an inner node."""
+    """Returns a meta.mat: synsets in the order of their ids, then an inner node."""
     names = ("ILSVRC2012_ID", "WNID", "words", "num_children", "children")
     synsets = np.zeros((len(wnids) + 1, 1), dtype=[(name, "O") for name in names])
     for index, wnid in enumerate(wnids):
@@ -29,7 +29,7 @@ def meta_mat(wnids=WNIDS):
 
 
 def devkit(ids, wnids=WNIDS, leave_out="", format=tarfile.USTAR_FORMAT):
-    """Bytes of an ILSVRC2012_devkit_t12.tar."""
+    """Returns an ILSVRC2012_devkit_t12.tar."""
     lines = "".join(f"{number}\n" for number in ids).encode()
     members = {
         "data/ILSVRC2012_validation_ground_truth.txt": lines,
@@ -48,13 +48,13 @@ def devkit(ids, wnids=WNIDS, leave_out="", format=tarfile.USTAR_FORMAT):
 
 @pytest.fixture
 def in_process(monkeypatch):
-    """Saves the second that a process of its own takes for every meta.mat."""
+    """Parses meta.mat in this process, which saves a second per test."""
     monkeypatch.setattr(imagenet_synsets, "read", imagenet_synsets.parse)
 
 
 @pytest.fixture
 def read(tmp_path):
-    """Callable: files' contents -> `GroundTruth`."""
+    """A function from the contents of the files to `GroundTruth`."""
 
     def read_contents(labels, synsets=None):
         path, other = tmp_path / "labels", tmp_path / "synsets"
@@ -180,7 +180,7 @@ def test_meta_mat_is_read_in_a_child(read):
 
 
 def test_a_meta_mat_cannot_take_all_memory(read):
-    """A megabyte that says 2 GiB."""
+    """The file has a megabyte, and declares 2 GiB."""
     zeros = zlib.compress(_element(14, _array_header(1 << 28) + bytes(1 << 20)))
     assert len(zeros) < 1 << 20
     file = io.BytesIO()
@@ -195,7 +195,7 @@ def _element(kind, data):
 
 
 def _array_header(count):
-    """Of a MATLAB 5 cell array, `synsets`, of `count` cells."""
+    """Returns the header of a MATLAB 5 cell array, `synsets`, of `count` cells."""
     return (
         _element(6, struct.pack("<II", 1, 0))
         + _element(5, struct.pack("<ii", count, 1))
@@ -205,7 +205,7 @@ def _array_header(count):
 
 @pytest.mark.parametrize("pax", [False, True])
 def test_sparse_members_are_refused(read, pax):
-    """A sparse file of 2 KB stands for any number of bytes."""
+    """A sparse file of 2 KB may declare any number of bytes."""
     member = tarfile.TarInfo("data/meta.mat")
     if pax:
         member.pax_headers = {
@@ -230,7 +230,7 @@ def test_sparse_members_are_refused(read, pax):
 
 @pytest.fixture
 def kept_child(monkeypatch):
-    """Reads every meta.mat in the same process, until one crashes it: some do."""
+    """Reads all meta.mat files in the same child, until a file crashes it."""
     members, run = [], worker_pool.run
 
     def run_kept(work, jobs, workers, limit):
@@ -242,7 +242,7 @@ def kept_child(monkeypatch):
 
 
 def test_mutated_devkits_are_read_or_refused(read, kept_child):
-    """Whatever the bytes of meta.mat, of the lists or of the archive around them."""
+    """The mutations change meta.mat, the lists and the archive around them."""
     whole = devkit([2, 1, 3, 2])
     random = np.random.default_rng(5)
     used = 0

@@ -1,4 +1,4 @@
-"""Image files with damage of every kind: a record that decodes, or a reason."""
+"""Damaged image files give a record that can be decoded, or a reason."""
 
 import io
 import resource
@@ -14,12 +14,12 @@ from data_prep.media import image_formats
 from data_prep.sources import photo_conversion
 from selfsup.data import records
 
-# Far above the inputs and far below what a bomb would take.
+# Limits far above the inputs, and far below a decompression bomb.
 MAX_PIXELS = 1_000_000
 MEMORY_GROWTH = 600 << 20
 
 
-# Pillow writes HEIF, too, once a file was opened.
+# Pillow also writes HEIF once the plug-in is registered.
 image_formats.register()
 
 
@@ -88,7 +88,7 @@ def _repeat(data, random):
 
 
 def _splice(data, random):
-    """The beginning of this file and the end of another."""
+    """Joins the beginning of this file and the end of another."""
     other = list(JPEGS.values())[random.integers(len(JPEGS))]()
     return data[: random.integers(len(data))] + other[random.integers(len(other)) :]
 
@@ -104,12 +104,12 @@ def _append(data, random):
 
 
 def _be_noise(data, random):
-    """Noise behind the signature of the format."""
+    """Returns noise after the signature of the format."""
     return data[: random.integers(0, 12)] + random.bytes(random.integers(0, 600))
 
 
 def _claim_size(data, random):
-    """Another size in the header of a JPEG or PNG."""
+    """Changes the size in the header of a JPEG or PNG."""
     mutated = bytearray(data)
     size = [int(random.integers(0, 1 << bits)) for bits in random.integers(1, 17, 2)]
     at = _frame_header(data)
@@ -121,7 +121,7 @@ def _claim_size(data, random):
 
 
 def _add_frame_header(data, random):
-    """A JPEG's frame header twice, with two sizes."""
+    """Gives a JPEG two frame headers, with different sizes."""
     at = _frame_header(data)
     if not at:
         return _flip_bits(data, random)
@@ -134,7 +134,7 @@ def _add_frame_header(data, random):
 
 
 def _frame_header(data):
-    """Place of a JPEG's SOF marker, or 0."""
+    """Returns the position of a JPEG's SOF marker, or 0."""
     if not data.startswith(b"\xff\xd8"):
         return 0
     places = [data.find(bytes([0xFF, kind])) for kind in (0xC0, 0xC2)]
@@ -152,7 +152,7 @@ def _decode(serialized):
 
 
 def _check(data, outcomes):
-    """One input: a record that decodes to the size it states, or a reason."""
+    """Checks that a file gives a record of the size that it states, or a reason."""
     try:
         made = photo_conversion.to_record(data, "x.jpg", -1, 0, MAX_PIXELS)
     except SetAside as reason:
@@ -169,7 +169,7 @@ def _check(data, outcomes):
 
 
 def _check_many(source, count, seed):
-    """Mutates `source` `count` times, by every mutation and by two in a row."""
+    """Checks `count` mutations of `source`, some of them two in a row."""
     outcomes = {"used": 0, "set aside": 0}
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for index in range(count):

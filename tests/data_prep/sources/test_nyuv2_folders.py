@@ -60,9 +60,9 @@ def _expected(unit=0.001, invalid=(0, 65535)):
 def test_depth_is_kept_to_the_step(tmp_path, extension):
     _write_photo(tmp_path / "rgb/0.jpg")
     _write_depth(tmp_path / f"depth/0.{extension}")
-    found = _convert(tmp_path, f"0.{extension}", depth_unit=0.0002)
-    np.testing.assert_array_equal(found["depth"][..., 0], _expected(0.0002))
-    assert found["image"].shape == (HEIGHT, WIDTH, 3)
+    record = _convert(tmp_path, f"0.{extension}", depth_unit=0.0002)
+    np.testing.assert_array_equal(record["depth"][..., 0], _expected(0.0002))
+    assert record["image"].shape == (HEIGHT, WIDTH, 3)
 
 
 def test_a_pgm_with_another_maximum_is_not_scaled():
@@ -73,9 +73,9 @@ def test_a_pgm_with_another_maximum_is_not_scaled():
 def test_other_invalid_values(tmp_path):
     _write_photo(tmp_path / "rgb/0.jpg")
     _write_depth(tmp_path / "depth/0.png")
-    found = _convert(tmp_path, invalid=(int(STEPS[9, 9]),))
+    record = _convert(tmp_path, invalid=(int(STEPS[9, 9]),))
     expected = _expected(invalid=(STEPS[9, 9],))
-    np.testing.assert_array_equal(found["depth"][..., 0], expected)
+    np.testing.assert_array_equal(record["depth"][..., 0], expected)
 
 
 def test_depth_of_another_size(tmp_path):
@@ -83,9 +83,9 @@ def test_depth_of_another_size(tmp_path):
     _write_depth(tmp_path / "depth/0.png", STEPS[::2, ::2])
     with pytest.raises(SetAside, match="25x20 pixels, the photo 50x40"):
         _convert(tmp_path)
-    found = _convert(tmp_path, resize_depth=True)["depth"][..., 0]
+    depth = _convert(tmp_path, resize_depth=True)["depth"][..., 0]
     expected = _expected()[::2, ::2].repeat(2, 0).repeat(2, 1)
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(depth, expected)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_depth_of_another_size(tmp_path):
         (lambda path: _save(path, 9 * STEPS.astype(np.int32)), "beyond 16 bits"),
     ],
 )
-def test_what_is_no_depth_is_set_aside(tmp_path, write, reason):
+def test_images_without_depth_are_set_aside(tmp_path, write, reason):
     _write_photo(tmp_path / "rgb/0.jpg")
     (tmp_path / "depth").mkdir()
     write(tmp_path / "depth/0.png")
@@ -124,7 +124,7 @@ def _turned(orientation):
     return exif
 
 
-def test_a_photo_that_is_turned_otherwise_than_its_depth_is_set_aside(tmp_path):
+def test_a_photo_turned_differently_than_its_depth_is_set_aside(tmp_path):
     _write_photo(tmp_path / "rgb/0.jpg", exif=_turned(3))
     _write_depth(tmp_path / "depth/0.png")
     with pytest.raises(SetAside, match=r"rotated by EXIF .orientation 3., its depth"):
@@ -143,10 +143,10 @@ def test_a_photo_and_its_depth_are_turned_together(tmp_path, extension):
     (tmp_path / "depth").mkdir()
     path = tmp_path / f"depth/0.{extension}"
     Image.fromarray(STEPS).save(path, exif=_turned(6))
-    found = _convert(tmp_path, path.name)
-    np.testing.assert_array_equal(found["depth"][..., 0], np.rot90(_expected(), -1))
-    # The photo is brighter down, as it is stored, so to the left as it is shown.
-    columns = found["image"].numpy().astype(int).mean((0, 2))
+    record = _convert(tmp_path, path.name)
+    np.testing.assert_array_equal(record["depth"][..., 0], np.rot90(_expected(), -1))
+    # The stored photo is brighter at the bottom; the upright photo, at the left.
+    columns = record["image"].numpy().astype(int).mean((0, 2))
     assert columns.shape == (HEIGHT,)
     assert columns[0] > columns[-1] + 100
 
@@ -167,13 +167,13 @@ def test_a_photo_and_its_depth_are_turned_together(tmp_path, extension):
     ],
 )
 def test_names_that_belong_together(photos, depths):
-    found = pairing.pair(reversed(photos), depths)
-    assert found == (tuple(zip(photos, depths)), (), ())
+    pairs = pairing.pair(reversed(photos), depths)
+    assert pairs == (tuple(zip(photos, depths)), (), ())
 
 
-def test_names_that_fit_several_are_no_ones():
-    found = pairing.pair(["1.jpg", "rgb_1.jpg", "2.jpg"], ["depth_1.png", "3.png"])
-    assert found == (
+def test_names_that_fit_several_files_are_not_paired():
+    pairs = pairing.pair(["1.jpg", "rgb_1.jpg", "2.jpg"], ["depth_1.png", "3.png"])
+    assert pairs == (
         (),
         ("1.jpg", "2.jpg", "rgb_1.jpg"),
         ("3.png", "depth_1.png"),
@@ -182,11 +182,11 @@ def test_names_that_fit_several_are_no_ones():
 
 @pytest.fixture
 def both(tmp_path):
-    """Folders rgb and depth: five pairs, one photo and one depth image without."""
+    """A build of five pairs, and of a photo and a depth image without a partner."""
     for index in range(5):
         _write_photo(tmp_path / f"rgb/{index}.jpg")
         _write_depth(tmp_path / f"depth/{index}.png")
-    _write_photo(tmp_path / "rgb/alone.jpg")
+    _write_photo(tmp_path / "rgb/another.jpg")
     _write_depth(tmp_path / "depth/single.png")
     return functools.partial(
         folder_builder.build_folders,
@@ -202,15 +202,15 @@ def test_a_build_counts_what_has_no_partner(both, tmp_path, capfd):
     split_list = tmp_path / "splits.txt"
     split_list.write_text("train 0\n\ntest 1\nvalidation 3\ntest  4\n")
     manifest = both(split_list=str(split_list))
-    told = capfd.readouterr().err
-    assert "1 photos without a depth image: alone.jpg" in told
-    assert "1 depth images without a photo: single.png" in told
-    assert "leaves 1 of 5 photos out" in told
+    output = capfd.readouterr().err
+    assert "1 photos without a depth image: another.jpg" in output
+    assert "1 depth images without a photo: single.png" in output
+    assert "leaves 1 of 5 photos out" in output
     counts = [manifest.records(split) for split in ("train", "validation", "test")]
     assert counts == [1, 1, 2]
     assert manifest.inputs["set_aside"] == 2
     assert (tmp_path / "set/set_aside.tsv").read_text() == (
-        "alone.jpg\tphoto without a depth image of its name\n"
+        "another.jpg\tphoto without a depth image of its name\n"
         "depth image: single.png\tdepth image without a photo of its name\n"
     )
     assert manifest.options["source"] == "folders"
@@ -222,20 +222,22 @@ def test_a_build_counts_what_has_no_partner(both, tmp_path, capfd):
 
 
 def _stop(convert, after):
-    """Stands in for a converter, of a build that is interrupted."""
+    """Returns a converter that interrupts the build after `after` inputs."""
     seen = []
 
-    def stopped(self, one):
+    def stopped(self, item):
         if len(seen) == after:
             raise KeyboardInterrupt
-        seen.append(one)
-        return convert(self, one)
+        seen.append(item)
+        return convert(self, item)
 
     return stopped
 
 
-def test_no_build_goes_on_over_a_replaced_depth_image(both, tmp_path, monkeypatch):
-    """Nor does a stray file hinder one; the first shard is kept, so sets would mix."""
+def test_a_build_does_not_resume_over_a_replaced_depth_image(
+    both, tmp_path, monkeypatch
+):
+    """The first shard is kept, so two versions would mix. A stray file does no harm."""
     monkeypatch.setattr(worker_pool, "run", faulty_inputs.run_in_process)
     call = folder_conversion.FolderConverter.__call__
     with monkeypatch.context() as patch:
@@ -281,7 +283,7 @@ def test_faulty_split_lists_are_refused(both, tmp_path, text, message):
         both(split_list=str(split_list))
 
 
-def test_folders_without_pairs_are_told(both, tmp_path):
+def test_folders_without_pairs_are_refused(both, tmp_path):
     with pytest.raises(UserError, match="nowhere: is not a folder"):
         both(depth_images="nowhere")
     (tmp_path / "empty").mkdir()
@@ -293,6 +295,6 @@ def test_photos_and_depth_may_share_a_folder(tmp_path):
     for index in range(3):
         _write_photo(tmp_path / f"all/{index}_rgb.png")
         _write_depth(tmp_path / f"all/{index}_depth.png")
-    found = folder_listing.find_pairs(str(tmp_path / "all"), str(tmp_path / "all"), "")
-    assert found.pairs == tuple((f"{i}_rgb.png", f"{i}_depth.png") for i in range(3))
-    assert not found.photos and not found.depths
+    pairs = folder_listing.find_pairs(str(tmp_path / "all"), str(tmp_path / "all"), "")
+    assert pairs.pairs == tuple((f"{i}_rgb.png", f"{i}_depth.png") for i in range(3))
+    assert not pairs.photos and not pairs.depths

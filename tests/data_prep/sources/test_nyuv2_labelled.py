@@ -26,7 +26,7 @@ ARRAYS = nyu_files.labelled_arrays()
 
 @pytest.fixture
 def files(tmp_path):
-    """(labelled, splits) of six frames."""
+    """Paths of (labelled set, splits) with six frames."""
     return (
         nyu_files.write_labelled(tmp_path / "l.mat", *ARRAYS, SCENES),
         nyu_files.write_splits(tmp_path / "s.mat", TRAIN, TEST),
@@ -34,16 +34,16 @@ def files(tmp_path):
 
 
 def _parsed(manifest, split):
-    """{key: (image, depth)} of a split's records."""
+    """Returns {key: (image, depth)} of a split's records."""
     paths = [os.path.join(manifest.directory, s.file) for s in manifest.split(split)]
-    found = {}
+    records_by_key = {}
     for serialized in tf.data.TFRecordDataset(paths):
         record = records.parse(serialized, (records.IMAGE, records.DEPTH))
-        found[record["key"].numpy().decode()] = (
+        records_by_key[record["key"].numpy().decode()] = (
             record["image"].numpy(),
             record["depth"].numpy(),
         )
-    return found
+    return records_by_key
 
 
 def _check(path):
@@ -83,9 +83,9 @@ def test_the_command_builds_the_official_splits(files, tmp_path):
     assert manifest.options["source"] == "labelled"
     assert manifest.options["depth"] == "filled"
     for split, numbers in (("train", {2, 3, 6}), ("test", {1, 4})):
-        found = _parsed(manifest, split)
-        assert set(found) == {f"labelled/{number:05d}" for number in numbers}
-        for key, (image, metres) in found.items():
+        records_by_key = _parsed(manifest, split)
+        assert set(records_by_key) == {f"labelled/{number:05d}" for number in numbers}
+        for key, (image, metres) in records_by_key.items():
             row = int(key[-5:]) - 1
             np.testing.assert_array_equal(image, ARRAYS[0][row])
             np.testing.assert_allclose(metres[..., 0], ARRAYS[1][row], atol=1.1e-4)
@@ -195,7 +195,7 @@ def _virtual(file):
     file.create_virtual_dataset("depths", layout)
 
 
-def test_an_older_mat_file_is_told_so(tmp_path):
+def test_an_older_mat_file_is_refused(tmp_path):
     path = nyu_files.write_splits(tmp_path / "l.mat", [1], [2])
     with pytest.raises(UserError, match=r"is not a MATLAB 7.3 .* save\(..., '-v7.3'\)"):
         _check(path)
@@ -217,7 +217,7 @@ def test_splits_that_do_not_fit_are_refused(files, train, test, message):
         mat_file.check_splits(files[1], *mat_file.read_splits(files[1]), 6)
 
 
-def test_a_claim_of_countless_frames_takes_no_memory(files):
+def test_a_declaration_of_countless_frames_takes_no_memory(files):
     with h5py.File(files[0], "r+") as file:
         for name, shape in (("images", (3, 64, 48)), ("depths", (64, 48))):
             kind = file[name].dtype

@@ -1,4 +1,4 @@
-"""Mutated files of NYU Depth v2: none may end or keep the process that builds."""
+"""Mutated files of NYU Depth v2 may neither end nor block the builder's process."""
 
 import collections
 import functools
@@ -17,7 +17,7 @@ ROWS = 3
 
 
 def _mutated_files(folder, count, seed):
-    """`count` pairs of (labelled, splits), one of the two mutated."""
+    """Yields `count` pairs of (labelled, splits); one file of each is mutated."""
     arrays = nyu_files.labelled_arrays(ROWS, 6, 8)
     labelled = nyu_files.write_labelled(folder / "l.mat", *arrays, ["a_1"] * ROWS)
     splits = nyu_files.write_splits(folder / "s.mat", [1, 3], [2])
@@ -33,7 +33,7 @@ def _mutated_files(folder, count, seed):
 
 
 def _read_mutated(folder, count, seed):
-    """What came of each: number of rows read, a reason, or an event of the pool."""
+    """Yields the outcome per pair: number of rows read, a reason, or a pool event."""
     jobs = collections.deque(_mutated_files(folder, count, seed))
     for event in worker_pool.run(nyu_files.read_all, jobs, 1, limit=20):
         if isinstance(event, worker_pool.JobResult):
@@ -44,11 +44,11 @@ def _read_mutated(folder, count, seed):
 
 
 def _check_mutated_mat_files(folder, count, seed):
-    found = list(_read_mutated(folder, count, seed))
-    assert len(found) == count
-    reasons = [one for one in found if isinstance(one, str)]
-    # What a native parser does to its process is the pool's to see, never ours.
-    ended = [one for one in found if not isinstance(one, (str, int))]
+    outcomes = list(_read_mutated(folder, count, seed))
+    assert len(outcomes) == count
+    reasons = [outcome for outcome in outcomes if isinstance(outcome, str)]
+    # Only the pool sees what a native parser does to its process.
+    ended = [outcome for outcome in outcomes if not isinstance(outcome, (str, int))]
     assert len(ended) < 0.05 * count
     assert len(reasons) > 0.3 * count
     assert all(".mat: " in reason for reason in reasons)
@@ -70,7 +70,7 @@ def test_a_file_that_ends_its_reader_is_reported(monkeypatch):
         labelled_listing.list_labelled(request)
 
 
-def test_a_file_that_keeps_its_reader_is_reported(monkeypatch):
+def test_a_file_that_blocks_its_reader_is_reported(monkeypatch):
     request = labelled_listing.Request("bad.mat", "s.mat", "depths")
     monkeypatch.setattr(labelled_listing, "answer", nyu_files.hang)
     with pytest.raises(

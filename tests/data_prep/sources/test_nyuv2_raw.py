@@ -20,14 +20,14 @@ from data_prep.sources.nyu import (
 from selfsup.common.errors import UserError
 from selfsup.data import records
 
-# A wall that turns away and a board before it, in the depth camera's metres.
+# A slanted wall and a board in front of it, in the depth camera's metres.
 WALL = np.array([0.1, -0.05, 0.3])  # WALL . point = 1
 BOARD_DEPTH = 1.5
 BOARD = (-0.4, 0.3, -0.3, 0.2)  # left, right, top, bottom
 
 
 def _wall_depth(x, y):
-    """Depth of the wall on the rays through (x, y, 1)."""
+    """Returns the depth of the wall on the rays through (x, y, 1)."""
     return 1 / (WALL[0] * x + WALL[1] * y + WALL[2])
 
 
@@ -44,10 +44,10 @@ def _on_board(x, y, margin=0.0):
 
 @functools.cache
 def _disparity():
-    """What the sensor gives of the scene, uint16 [480, 640].
+    """Returns the sensor's disparities of the scene, uint16 [480, 640].
 
-    The rays of its pixels come from its distortion model turned around by
-    interpolation, other than those of the code under test.
+    The rays of the pixels come from the distortion model, inverted by interpolation. The
+    code under test computes them differently.
     """
     x, y = np.meshgrid(np.linspace(-0.7, 0.7, 120), np.linspace(-0.55, 0.55, 100))
     rays = np.stack([x.ravel(), y.ravel(), np.ones(x.size)], 1)
@@ -65,7 +65,7 @@ def _disparity():
 
 
 def _seen_from_photo(points):
-    """Pixels of points of the depth camera's frame, by the toolbox's own formulas."""
+    """Returns photo pixels of points in the depth camera's frame, as the toolbox does."""
     # camera_params.m: R = inv(reshape(-[...], [3 3])'), T = [t_x; t_z; t_y].
     listed = [
         *(9.9997798940829263e-01, 5.0518419386157446e-03, 4.3011152014118693e-03),
@@ -80,32 +80,32 @@ def _seen_from_photo(points):
     return photo[0, 0] * x / z + photo[0, 2], photo[1, 1] * y / z + photo[1, 2]
 
 
-def test_planes_arrive_at_their_depth_in_the_photo():
+def test_planes_have_their_depth_in_the_photo():
     projected = kinect.project_depth(kinect.disparity_to_metres(_disparity()))
     x, y = np.random.default_rng(0).uniform((-0.4,), (0.4,), (2, 4000))
     board = _on_board(x, y, margin=0.05)
-    # What the board may hide from one of the cameras is left out.
+    # Parts of the wall that the board may hide from a camera are left out.
     wall = ~_on_board(x, y, margin=-0.1)
     for inside, depth in ((board, BOARD_DEPTH + 0 * x), (wall, _wall_depth(x, y))):
         rays = np.stack([x, y, np.ones_like(x)], 1)
         u, v = _seen_from_photo((rays * depth[:, None])[inside])
-        found = projected[np.round(v).astype(int), np.round(u).astype(int)]
-        known = found > 0
+        values = projected[np.round(v).astype(int), np.round(u).astype(int)]
+        known = values > 0
         assert known.mean() > 0.99
-        # A step of disparity at depth d is d ** 2 / 351.3; and a pixel aside.
+        # A step of disparity at depth d is d ** 2 / 351.3; the rest is an error of a pixel.
         tolerance = 1.2 * depth[inside] ** 2 / 351.3 + 0.01
-        assert (np.abs(found - depth[inside])[known] < tolerance[known]).all()
+        assert (np.abs(values - depth[inside])[known] < tolerance[known]).all()
 
 
 def test_the_nearest_point_wins():
     depth = np.zeros((480, 640), np.float32)
     depth[240, 300] = 3.0
-    alone = np.argwhere(kinect.project_depth(depth))
+    single = np.argwhere(kinect.project_depth(depth))
     depth[235:246, 295:306] = 3.0
     depth[240, 290:306] = np.linspace(1.0, 1.1, 16)
     covered = kinect.project_depth(depth)
-    assert len(alone) == 1
-    assert covered[tuple(alone[0])] < 1.2
+    assert len(single) == 1
+    assert covered[tuple(single[0])] < 1.2
 
 
 def test_disparities_become_metres():
@@ -118,7 +118,7 @@ def test_disparities_become_metres():
 
 
 def test_photos_are_straightened():
-    """A grid that the photo camera's lens bends comes out straight."""
+    """A grid that the photo camera's lens bends becomes straight."""
     places = np.mgrid[: kinect.HEIGHT, : kinect.WIDTH][::-1].astype(np.float64)
     straight = cv2.undistortPoints(
         *(places.reshape(2, -1).T[:, None], kinect.PHOTO_CAMERA),
@@ -127,7 +127,7 @@ def test_photos_are_straightened():
     bent = np.where((straight // 40).sum(0) % 2, 255, 0).astype(np.uint8)
     photo = kinect.undistort_photo(np.repeat(bent[..., None], 3, 2))
     expected = np.where((places // 40).sum(0) % 2, 255, 0)
-    # All but the rims of the fields, and what the sensor did not see.
+    # All pixels except the rims of the fields and those that the sensor did not see.
     fields = (places % 40 > 2).all(0) & (places % 40 < 37).all(0)
     fields[:20] = fields[-20:] = fields[:, :20] = fields[:, -20:] = False
     np.testing.assert_array_equal(photo[fields, 1], expected[fields])
@@ -160,7 +160,7 @@ def test_frames_without_photos_are_single(tmp_path):
     assert scene_folders.pair_frames(tmp_path / "a", tolerance=0.04) == ([], 2)
 
 
-def test_scenes_are_found_behind_links_once(tmp_path):
+def test_scenes_are_found_once_through_links(tmp_path):
     elsewhere, folder = tmp_path / "disk2", tmp_path / "raw"
     for path in (elsewhere / "den_0001", folder / "den_0002", folder / ".den_0003"):
         path.mkdir(parents=True)
@@ -169,8 +169,8 @@ def test_scenes_are_found_behind_links_once(tmp_path):
     (folder / "same").symlink_to(elsewhere / "den_0001")
     (folder / "den_0002" / "loop").symlink_to(folder)
     (folder / "itself").symlink_to(folder / "itself")
-    found = list(scene_folders.find(str(folder)))
-    assert found == [str(folder / "den_0002"), str(folder / "more" / "den_0001")]
+    folders = list(scene_folders.find(str(folder)))
+    assert folders == [str(folder / "den_0002"), str(folder / "more" / "den_0001")]
 
 
 @pytest.mark.parametrize("count, wanted", [(1, 3), (10, 3), (100, 48), (5, 0)])
@@ -223,7 +223,7 @@ def _input(folder):
 
 
 def test_a_replaced_photo_changes_its_input(tmp_path):
-    """Only the depth frame is the key, whose file the writer watches."""
+    """The writer watches the file that the key names, which is the depth frame."""
     _write_scene(tmp_path / "den_0002", [0.0, 0.1], [0.0, 0.1])
     scenes = raw_listing.Scenes(str(tmp_path), frozenset(), 0, 0.04)
     before = list(scenes)
@@ -231,8 +231,8 @@ def test_a_replaced_photo_changes_its_input(tmp_path):
     photo = next((tmp_path / "den_0002").glob("r-*.ppm"))
     os.utime(photo, ns=(1, 1))
     after = list(scenes)
-    assert [one.key for one in after] == [one.key for one in before]
-    assert sum(one != other for one, other in zip(before, after)) == 1
+    assert [item.key for item in after] == [item.key for item in before]
+    assert sum(old != new for old, new in zip(before, after)) == 1
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_odd_pnm_files_are_set_aside(data, reason):
         pnm.decode(data)
 
 
-def test_raw_folders_that_cannot_be_used_are_told(tmp_path):
+def test_unusable_raw_folders_are_refused(tmp_path):
     folder = tmp_path / "raw"
     build = functools.partial(raw_builder.build_raw, output=str(tmp_path / "set"))
     with pytest.raises(UserError, match="raw: is not a folder"):

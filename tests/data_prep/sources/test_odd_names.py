@@ -1,4 +1,4 @@
-"""Files and folders whose names are not UTF-8, which Linux allows."""
+"""Builders accept files and folders whose names are not UTF-8."""
 
 import os
 import subprocess
@@ -17,14 +17,14 @@ from selfsup.common import files
 from selfsup.data import manifest, pipeline, records
 
 CAFE = os.fsdecode(b"caf\xe9")
-# As records and reports have it.
+# The same name in records and reports.
 ESCAPED = r"caf\udce9"
 SIZE = (64, 48)
 
 
 @pytest.fixture
 def root(tmp_path):
-    """A folder of such a name, with two class folders of photos in it."""
+    """A folder of such a name, which contains two class folders of photos."""
     root = tmp_path / CAFE
     for label in (f"{CAFE} cat", f"{CAFE} dog"):
         (root / "in" / label).mkdir(parents=True)
@@ -41,14 +41,14 @@ def _write(path, seed):
 
 
 def _keys(made):
-    """Keys of a set's records, read as training reads them."""
+    """Returns the keys of a set's records, read as training reads them."""
     source = pipeline.DatasetSplit([made], "train")
-    parsed = (records.parse(one, ())["key"] for one in pipeline.one_pass(source))
+    parsed = (records.parse(record, ())["key"] for record in pipeline.one_pass(source))
     return {key.numpy().decode() for key in parsed}
 
 
 def test_photos_are_built_and_inspected(root):
-    """In worker processes, whose crash would set the photo aside."""
+    """The build uses worker processes; a crash of theirs would set the photo aside."""
     output = str(root / "out")
     made = photo_builder.build_photos(
         directory=str(root / "in"),
@@ -103,10 +103,15 @@ def test_a_devkit(root, monkeypatch):
     assert list(truth.images) == [ESCAPED]
     results = root / "results"
     results.mkdir()
-    for name in (b"caf\xe9", ESCAPED.encode()):  # Another program's, and ours.
+    for name in (
+        b"caf\xe9",
+        ESCAPED.encode(),
+    ):  # Of another program, and of this package.
         (results / "comp3_det_train_dog.txt").write_bytes(name + b" 0.5 1 2 3 4\n")
-        found = result_files.read(str(results), "train", ["dog"], truth.images)
-        assert found["dog"][0] == [ESCAPED]
+        results_by_class = result_files.read(
+            str(results), "train", ["dog"], truth.images
+        )
+        assert results_by_class["dog"][0] == [ESCAPED]
 
 
 def test_photos_with_depth(root, monkeypatch):
@@ -130,8 +135,8 @@ def test_names_are_printable():
     assert files.printable(f"a\t{CAFE}\u00e9") == "a\\tcaf\\udce9\u00e9"
 
 
-def test_a_folder_that_tensorflow_cannot_name_is_told(tmp_path):
-    """And what is printed of it ends no command."""
+def test_a_folder_that_tensorflow_cannot_name_is_reported(tmp_path):
+    """Printing the name does not end the command either."""
     script = tmp_path / "main.py"
     script.write_text(
         "import sys\n"

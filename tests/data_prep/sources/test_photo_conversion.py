@@ -16,7 +16,7 @@ ORIENTATION = 0x0112
 
 
 def _picture(height=48, width=64):
-    """A smooth color picture, uint8 [H, W, 3]: brighter down, redder right."""
+    """Returns a smooth color picture, uint8 [H, W, 3], redder to the right."""
     y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     return np.round(255 * np.stack([x, y, 0.5 * (1 - x)], -1)).astype(np.uint8)
 
@@ -64,7 +64,7 @@ def test_exif_rotation_is_applied(orientation):
     exif[ORIENTATION] = orientation
     data = _jpeg(exif=exif, subsampling=0)
     picture = _picture()
-    # What each orientation's viewer does, in NumPy (EXIF 2.3, section 4.6.4).
+    # The turn that a viewer applies, in NumPy (EXIF 2.3, section 4.6.4).
     upright = {
         2: picture[:, ::-1],
         3: picture[::-1, ::-1],
@@ -80,8 +80,8 @@ def test_exif_rotation_is_applied(orientation):
     assert Image.open(io.BytesIO(encoded)).getexif().get(ORIENTATION) is None
 
 
-# One entry, whose value would lie beyond the end; a count that no EXIF can hold; no
-# TIFF header at all; a value of a type that does not fit.
+# An entry whose value is beyond the end of the data; a count that no EXIF data can hold;
+# no TIFF header; a value of the wrong type.
 BROKEN_EXIF = {
     "beyond": b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x09\xff\xff\xff\0",
     "count": b"MM\0*\0\0\0\x08\xff\xff\x01\x12\0\x03\xff\xff\xff\xff\0\x06",
@@ -150,7 +150,7 @@ RGB_CASES = {
 def test_color_formats(case):
     encoded, width, height = photo_conversion.encode(RGB_CASES[case]())
     assert (width, height) == (64, 48)
-    # A palette of 256 colors, as GIF has too, is the coarsest of them.
+    # A palette of 256 colors, which GIF has too, is the coarsest format.
     assert _mean_error(encoded, _picture()) < (9 if "gif" in case else 4)
 
 
@@ -169,7 +169,7 @@ def test_gray_png(mode):
 
 
 @pytest.mark.parametrize("case", ["rgba", "la", "palette", "gif", "rgb key"])
-def test_transparency_lies_over_white(case):
+def test_transparent_pixels_become_white(case):
     alpha = np.zeros((48, 64), np.uint8)
     alpha[:, :32] = 255
     rgba = Image.fromarray(np.dstack([_picture() // 2, alpha]))
@@ -228,12 +228,12 @@ def test_repairs_are_noted(data, name, note):
     assert noted == note
 
 
-def test_jpegs_of_tensorflows_disliking_are_encoded_again(monkeypatch):
+def test_jpegs_that_tensorflow_cannot_read_are_encoded_again(monkeypatch):
     monkeypatch.setattr(photo_conversion, "_can_be_kept", lambda *_: False)
     data = _jpeg()
     _, note, _ = photo_conversion.to_record(data, "b.jpg", label=-1)
     assert note == "JPEG that TensorFlow does not read, encoded again"
-    # Shrunk photos are no repairs, and neither are kept ones.
+    # Neither shrinking a photo nor keeping its bytes is a repair.
     assert not photo_conversion.to_record(data, "b.jpg", -1, max_side=50).note
     monkeypatch.undo()
     assert not photo_conversion.to_record(data, "b.jpg", -1).note
@@ -268,7 +268,7 @@ def test_unusable_images_are_set_aside(data, reason):
 
 
 def test_no_other_program_reads_a_photo(tmp_path, monkeypatch):
-    """Pillow reads PostScript by starting `gs`, and takes the content's word for it."""
+    """Pillow starts `gs` for content that looks like PostScript, under any name."""
     started = tmp_path / "started"
     program = tmp_path / "gs"
     program.write_text(f"#!/bin/sh\ntouch {started}\n")
@@ -285,16 +285,16 @@ def test_no_other_program_reads_a_photo(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["ICO", "PCX", "SGI", "TGA"])
-def test_formats_that_are_not_promised_are_set_aside(kind):
+def test_unsupported_formats_are_set_aside(kind):
     data = _saved(Image.fromarray(_picture()), kind)
     with pytest.raises(SetAside, match="no image of a known format"):
         photo_conversion.encode(data)
 
 
-@pytest.mark.parametrize("found", [0, 9, 65535])
-def test_unknown_orientations_are_upright(found):
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_unknown_orientations_are_upright(orientation):
     exif = Image.Exif()
-    exif[ORIENTATION] = found
+    exif[ORIENTATION] = orientation
     assert photo_conversion.orientation(_jpeg(exif=exif)) == 1
 
 
@@ -306,7 +306,7 @@ def _with_exif(kind, **options):
 
 
 def _mutated(data, random):
-    """`data` with some bytes changed, most of them where headers and EXIF are."""
+    """Changes some bytes of `data`, most of them in the headers and EXIF."""
     mutated = bytearray(data)
     end = len(data) if random.random() < 0.4 else min(len(data), 200)
     for position in random.integers(0, end, random.integers(1, 4)):

@@ -1,4 +1,4 @@
-"""Finding photos in a folder tree, and the command that builds them."""
+"""Finds photos in a folder tree, and builds them with the command."""
 
 import io
 import os
@@ -16,7 +16,7 @@ from selfsup.data import manifest, records
 
 
 def _saved(kind, **options):
-    """A plain picture as the bytes of a file of `kind`."""
+    """Returns a plain picture as the bytes of a file of format `kind`."""
     file = io.BytesIO()
     Image.new("RGB", (64, 48), (200, 120, 40)).save(file, kind, **options)
     return file.getvalue()
@@ -24,7 +24,7 @@ def _saved(kind, **options):
 
 @pytest.fixture
 def tree(tmp_path):
-    """A folder tree with all that a find may meet; its path."""
+    """The path of a folder tree with everything that a search may meet."""
     root = tmp_path / "in"
     for name in ("cat/a.jpg", "cat/deep/b.JPEG", "dog/c.jpg"):
         path = root / name
@@ -48,8 +48,8 @@ def tree(tmp_path):
 
 
 def test_find_is_sorted_and_safe(tree):
-    found = inputs.FileFinder(str(tree), photo_listing.looks_like_photo)
-    assert sorted(found) == [
+    finder = inputs.FileFinder(str(tree), photo_listing.looks_like_photo)
+    assert sorted(finder) == [
         "cat/a.jpg",
         os.fsdecode(b"cat/caf\xe9.jpg"),
         "cat/deep/b.JPEG",
@@ -60,11 +60,11 @@ def test_find_is_sorted_and_safe(tree):
         "dog/webp as.jpg",
         "loose.jpg",
     ]
-    assert (found.num_hidden, found.num_others) == (2, 3)
+    assert (finder.num_hidden, finder.num_others) == (2, 3)
 
 
 def _make_deep(path, levels):
-    """A chain of folders with a photo at its end; the end's path."""
+    """Creates a chain of folders with a photo in the last; returns the photo's path."""
     path = os.path.join(path, *["d"] * levels)
     os.makedirs(path)
     with open(os.path.join(path, "a.jpg"), "wb") as file:
@@ -89,10 +89,10 @@ def test_trees_may_be_deep(tmp_path):
     )
 
 
-def test_find_passes_the_output_over(tree):
+def test_the_output_is_skipped(tree):
     dog = (str(tree / "dog"),)
-    found = inputs.FileFinder(str(tree), photo_listing.looks_like_photo, dog)
-    assert not [key for key in found if key.startswith("dog")]
+    finder = inputs.FileFinder(str(tree), photo_listing.looks_like_photo, dog)
+    assert not [key for key in finder if key.startswith("dog")]
 
 
 def test_labelled_build_by_the_command(tree, tmp_path):

@@ -14,7 +14,7 @@ OBJECT = Layer("gravel", (150, 120), (60, 50), Path(pan=(-3.0, 1.0)))
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Videos in which something moves, nothing does, or almost all; a short one."""
+    """Videos with and without moving objects, and a video that is too short."""
     root = tmp_path_factory.mktemp("videos")
     (root / "part1").mkdir()
     moving, _ = scenes.render(Scene("immunohistochemistry", CAMERA, (OBJECT,)), 12)
@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def built(folder, tmp_path_factory):
-    """(what the command says, manifest)."""
+    """(what the command prints, the manifest)."""
     output = tmp_path_factory.mktemp("soundnet")
     (output / "list.txt").write_text(
         "http://host.example/0001/\nstill.avi\nshort\nhttp://host.example/gone\n"
@@ -50,7 +50,7 @@ def built(folder, tmp_path_factory):
     return ended.stderr, manifests.read(str(output / "built" / "manifest.json"))
 
 
-def test_frames_with_something_that_moves_are_used(built):
+def test_frames_with_a_moving_object_are_used(built):
     _, manifest = built
     assert manifest.kind == manifests.VIDEO_FRAMES
     assert manifest.records("train") == 2
@@ -67,8 +67,8 @@ def test_frames_with_something_that_moves_are_used(built):
     }
 
 
-def test_what_is_left_out_is_counted_by_reason(built):
-    said, manifest = built
+def test_frames_left_out_are_counted_by_reason(built):
+    printed, manifest = built
     assert (manifest.inputs["found"], manifest.inputs["used"]) == (4, 1)
     assert manifest.inputs["counts"] == {
         "frames used": 2,
@@ -76,8 +76,8 @@ def test_what_is_left_out_is_counted_by_reason(built):
         "frames left out, too much foreground": 0,
         "frames left out, camera unknown": 0,
     }
-    assert "list.txt: 4 videos, 1 of them not on disk" in said
-    assert "frames left out, too little foreground: 2" in said
+    assert "list.txt: 4 videos, 1 of them not on disk" in printed
+    assert "frames left out, too little foreground: 2" in printed
     with open(f"{manifest.directory}/set_aside.tsv") as file:
         reasons = dict(line.rstrip("\n").split("\t") for line in file)
     assert reasons == {
@@ -89,8 +89,8 @@ def test_what_is_left_out_is_counted_by_reason(built):
 
 def test_a_subset_of_a_tree(folder, tmp_path):
     output = str(tmp_path / "built")
-    found = video_listing.find_videos(str(folder), output)
-    (chosen,) = video_listing.choose(found, 1)
+    videos = video_listing.find_videos(str(folder), output)
+    (chosen,) = video_listing.choose(videos, 1)
     manifest = video_builder.build_videos(
         directory=str(folder),
         output=output,

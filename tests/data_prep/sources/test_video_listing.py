@@ -30,7 +30,7 @@ def listed(folder, text):
 
 
 def test_lines_are_paths_ids_and_addresses(folder, capsys):
-    found = listed(
+    items = listed(
         folder,
         """
         # what was crawled
@@ -48,18 +48,18 @@ def test_lines_are_paths_ids_and_addresses(folder, capsys):
         """,
     )
     paths = ["b/same.mp4", "deep/er/4711.mp4", "with space é.avi", "-dash_.mkv"]
-    # Of two videos of one name, the first counts.
+    # If two videos have the same name, the first is used.
     paths += ["a/same.webm", "deep/er/4711.mp4", "-dash_.mkv", "deep/er/4711.mp4"]
     paths += ["deep/er/4711.mp4", "deep/er/4711.mp4", "with space é.avi"]
-    assert found == [Input(path) for path in paths]
+    assert items == [Input(path) for path in paths]
     assert "11 videos, 0 of them not on disk" in capsys.readouterr().err
 
 
-def test_lines_that_are_not_on_disk_are_told_with_the_reason(folder, capsys):
+def test_lines_that_are_not_on_disk_have_a_reason(folder, capsys):
     lines = ["gone", "b/gone.mp4", "http://host.example/gone", "notes", "hidden"]
     lines += ["http://[abc/def", "http://host.example", "http://host.example/x.mp4"]
-    found = listed(folder, "\n".join([*lines, "../list.txt", "/etc/hosts", "same"]))
-    assert found == [
+    items = listed(folder, "\n".join([*lines, "../list.txt", "/etc/hosts", "same"]))
+    assert items == [
         *(Input(line, detail=MISSING) for line in lines),
         Input("../list.txt", detail=video_listing.OUTSIDE),
         Input("/etc/hosts", detail=video_listing.OUTSIDE),
@@ -68,7 +68,7 @@ def test_lines_that_are_not_on_disk_are_told_with_the_reason(folder, capsys):
     assert "11 videos, 10 of them not on disk" in capsys.readouterr().err
 
 
-def test_lists_that_are_none(folder, tmp_path):
+def test_faulty_lists_are_refused(folder, tmp_path):
     with pytest.raises(UserError, match=r"list\.txt: holds no line"):
         listed(folder, "\n# nothing\n")
     with pytest.raises(UserError, match="is not a text file in UTF-8"):
@@ -77,9 +77,9 @@ def test_lists_that_are_none(folder, tmp_path):
         list(video_listing.find_listed(str(folder), "out", "gone"))
     with pytest.raises(UserError, match="gone: is not a folder"):
         list(video_listing.find_listed("gone", "out", "list.txt"))
-    # Latin-1 is read as bytes, which no file has.
-    (found,) = listed(folder, "é".encode("latin-1"))
-    assert found == Input("\udce9", detail=MISSING)
+    # Latin-1 is read as bytes that no file name has.
+    (item,) = listed(folder, "é".encode("latin-1"))
+    assert item == Input("\udce9", detail=MISSING)
 
 
 def test_subsets_are_the_same_and_grow_with_the_limit():
@@ -91,7 +91,7 @@ def test_subsets_are_the_same_and_grow_with_the_limit():
     assert few == list(video_listing.choose([gone, *reversed(names)], 50))
     assert set(few) < set(video_listing.choose([gone, *names], 60))
     half = set(video_listing.choose(names[::2], 50))
-    # About half of the chosen ones are chosen when the other half are not there.
+    # About half of the choice remains if half of the videos are missing.
     assert len(half & set(few)) >= 15
     assert len(list(video_listing.choose(names, 5000))) == 1000
 
@@ -101,11 +101,11 @@ def test_names_are_not_held_in_memory(folder):
     path = folder.parent / "list.txt"
     path.write_text("".join(f"a-name-of-some-length-{i}\n" for i in range(count)))
     tracemalloc.start()
-    found = video_listing.find_listed(str(folder), "out", str(path))
-    assert sum(item.detail == MISSING for item in found) == count
+    items = video_listing.find_listed(str(folder), "out", str(path))
+    assert sum(item.detail == MISSING for item in items) == count
     names = (f"a-name-of-some-length-{index}" for index in range(count))
     assert sum(1 for _ in video_listing.choose(names, count)) == count
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    # The names alone would take over a megabyte, twice.
+    # The names would take over a megabyte in each of the two loops.
     assert peak < 300_000

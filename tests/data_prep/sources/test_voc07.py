@@ -32,7 +32,7 @@ LISTS = {
 
 
 def _images():
-    """What each image of the small devkit has: a picture and an annotation."""
+    """Returns {image id: (picture, annotation)} of the small devkit."""
     images = {
         image: (devkits.jpeg(seed), devkits.annotation(DOG, HARD_CAT))
         for seed, image in enumerate(TRAIN + VALIDATION + TEST)
@@ -52,7 +52,7 @@ def _images():
 
 @pytest.fixture(scope="module")
 def devkit(tmp_path_factory):
-    """A devkit's folder, and its two tars as the organizers divide it."""
+    """A devkit's folder, and two tars that divide it as the organizers do."""
     root = tmp_path_factory.mktemp("voc")
     images = _images()
     devkits.write(root / "VOCdevkit/VOC2007", images, LISTS)
@@ -78,15 +78,15 @@ def built(devkit, tmp_path_factory):
 
 
 def _read(built, split):
-    """{key: parsed record as NumPy} of a split."""
-    paths = [os.path.join(built.directory, one.file) for one in built.split(split)]
+    """Returns {key: parsed record as NumPy} of a split."""
+    paths = [os.path.join(built.directory, shard.file) for shard in built.split(split)]
     parsed = [
-        records.parse(one, (records.IMAGE, records.BOXES))
-        for one in tf.data.TFRecordDataset(paths)
+        records.parse(record, (records.IMAGE, records.BOXES))
+        for record in tf.data.TFRecordDataset(paths)
     ]
     return {
-        one["key"].numpy().decode(): {name: one[name].numpy() for name in one}
-        for one in parsed
+        record["key"].numpy().decode(): {name: record[name].numpy() for name in record}
+        for record in parsed
     }
 
 
@@ -98,20 +98,22 @@ def _lines(built, file):
 def test_records_hold_images_boxes_classes_and_difficult(built):
     assert (built.kind, built.features) == (manifests.OBJECTS, ("image", "boxes"))
     assert built.labels == voc_classes.VOC_CLASSES
-    found = _read(built, "validation")
-    assert sorted(found) == [f"VOC2007/{image}" for image in VALIDATION]
-    one = found["VOC2007/000010"]
-    np.testing.assert_array_equal(one["boxes"], [[4, 2, 20, 10], [0, 0, HEIGHT, WIDTH]])
-    assert [built.labels[index] for index in one["classes"]] == ["dog", "cat"]
-    np.testing.assert_array_equal(one["difficult"], [False, True])
+    by_key = _read(built, "validation")
+    assert sorted(by_key) == [f"VOC2007/{image}" for image in VALIDATION]
+    record = by_key["VOC2007/000010"]
+    np.testing.assert_array_equal(
+        record["boxes"], [[4, 2, 20, 10], [0, 0, HEIGHT, WIDTH]]
+    )
+    assert [built.labels[index] for index in record["classes"]] == ["dog", "cat"]
+    np.testing.assert_array_equal(record["difficult"], [False, True])
     stored = tf.io.decode_jpeg(_images()["000010"][0], channels=3).numpy()
-    np.testing.assert_array_equal(one["image"], stored)
+    np.testing.assert_array_equal(record["image"], stored)
 
 
-def test_all_splits_are_there_and_apart(built):
+def test_all_splits_exist_and_are_disjoint(built):
     assert {shard.split for shard in built.shards} == set(voc_splits.SPLITS)
     keys = [set(_read(built, split)) for split in voc_splits.SPLITS]
-    assert [len(found) for found in keys] == [4, 2, 3]
+    assert [len(split_keys) for split_keys in keys] == [4, 2, 3]
     assert len(set.union(*keys)) == 9
 
 
@@ -149,7 +151,7 @@ def test_changes_are_listed_and_counted(built):
 
 
 def test_tars_give_the_same_shards(built, devkit, tmp_path):
-    """Through the command line, from tars that both hold train.txt."""
+    """The command reads two tars that both contain train.txt."""
     tars = f"{devkit / 'VOCtrainval.tar'},{devkit / 'VOCtest.tar'}"
     command = [sys.executable, "-m", "data_prep.voc07", f"--input={tars}"]
     command += [f"--output={tmp_path / 'tars'}", "--num_shards=2", "--workers=1"]
@@ -161,13 +163,16 @@ def test_tars_give_the_same_shards(built, devkit, tmp_path):
     assert from_tars.inputs == built.inputs
 
 
-def test_what_is_held_out_is_the_lists_to_say(devkit):
-    """A flag that would be ignored is neither offered nor accepted."""
+def test_the_lists_decide_what_is_held_out(devkit):
+    """The command neither offers nor accepts a flag that has no effect."""
     command = [sys.executable, "-m", "data_prep.voc07"]
-    told = subprocess.run(
+    help_run = subprocess.run(
         [*command, "--help"], cwd=ROOT, capture_output=True, text=True
     )
-    assert "--num_shards" in told.stdout and "validation_fraction" not in told.stdout
+    assert (
+        "--num_shards" in help_run.stdout
+        and "validation_fraction" not in help_run.stdout
+    )
     command += [f"--input={devkit}", "--output=o", "--validation_fraction=0.1"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1

@@ -25,13 +25,13 @@ def test_missing_lists_are_explained(tmp_path, lists, asked, reason):
 
 
 def _plan(monkeypatch, **arguments):
-    """What `build_voc` would have `writer.build` do."""
+    """Returns the arguments that `build_voc` passes to `writer.build`."""
     monkeypatch.setattr(voc_builder.writer, "build", lambda **made: made)
     made = voc_builder.build_voc(output="unused", **arguments)
     return {**made, "inputs": list(made["inputs"])}
 
 
-def test_a_missing_test_list_is_no_error_when_nobody_asks(
+def test_a_missing_test_list_is_no_error_if_not_requested(
     tmp_path, monkeypatch, capsys
 ):
     devkits.write_small(tmp_path, {"train": "a", "val": "b"})

@@ -52,7 +52,7 @@ def test_sizes_of_files_are_limited(tmp_path, monkeypatch):
         _convert(tmp_path, devkits.jpeg(), devkits.annotation(devkits.DOG))
 
 
-def test_only_so_many_notes_are_listed(tmp_path):
+def test_the_number_of_listed_notes_is_limited(tmp_path):
     outside = [devkits.object_xml("dog", 900, 900, 901, 901)] * 50
     made, _ = _convert(tmp_path, devkits.jpeg(), devkits.annotation(*outside))
     assert made.note.endswith("; and 30 more")
@@ -67,7 +67,7 @@ def _turned_jpeg(orientation):
 
 @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
 def test_boxes_turn_with_the_image(tmp_path, orientation):
-    """A mark's pixels are where its box is, before and after."""
+    """The box covers the pixels of a mark, before and after the turn."""
     ymin, xmin, ymax, xmax = devkits.DOG_BOX
     mark = np.zeros([HEIGHT, WIDTH], np.uint8)
     mark[ymin:ymax, xmin:xmax] = 1
@@ -77,9 +77,9 @@ def test_boxes_turn_with_the_image(tmp_path, orientation):
     made, parsed = _convert(tmp_path, _turned_jpeg(orientation), xml)
     assert parsed["image"].shape == (WIDTH, HEIGHT, 3)
     top, left, bottom, right = parsed["boxes"].numpy()[0].astype(int)
-    found = np.zeros([WIDTH, HEIGHT], np.uint8)
-    found[top:bottom, left:right] = 1
-    np.testing.assert_array_equal(found, np.asarray(upright))
+    placed = np.zeros([WIDTH, HEIGHT], np.uint8)
+    placed[top:bottom, left:right] = 1
+    np.testing.assert_array_equal(placed, np.asarray(upright))
     assert made.note == "boxes turned with the image; rotated by EXIF, turned upright"
 
 
@@ -93,7 +93,7 @@ def test_boxes_that_are_turned_already_stay(tmp_path):
 @pytest.mark.parametrize(
     ("orientation", "size"), [(6, (0, 0)), (3, devkits.SIZE), (8, (99, 99))]
 )
-def test_boxes_that_may_be_turned_or_not_are_set_aside(tmp_path, orientation, size):
+def test_boxes_of_unknown_orientation_are_set_aside(tmp_path, orientation, size):
     picture = _turned_jpeg(orientation)
     with pytest.raises(SetAside, match="is turned by EXIF"):
         _convert(tmp_path, picture, devkits.annotation(devkits.DOG, size=size))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data_prep.trajectories import masks, tracking
-from tests.benchmarks import motion_masks
+from tests.benchmarks.motion_masks import scoring, suites
 from tests.data_prep.trajectories import scenes
 from tests.data_prep.trajectories.scenes import Layer, Path, Scene
 
@@ -107,7 +107,7 @@ def test_parallax_of_pixels_is_foreground():
 
 
 def test_better_than_the_baseline():
-    found = motion_masks.means(motion_masks.moving_objects()[::3])
+    found = scoring.mean_of_suite(suites.moving_objects()[::3])
     assert found.ours > found.plain + 0.15
     assert found.strict > found.plain + 0.15
     assert found.false < 0.5 * found.plain_false
@@ -116,14 +116,14 @@ def test_better_than_the_baseline():
 @pytest.mark.slow
 def test_better_than_the_baseline_on_all_scenes():
     for suite in (
-        motion_masks.moving_objects,
-        motion_masks.slow_objects,
-        motion_masks.large_objects,
+        suites.moving_objects,
+        suites.slow_objects,
+        suites.large_objects,
     ):
-        found = motion_masks.means(suite())
+        found = scoring.mean_of_suite(suite())
         assert found.ours > found.plain + 0.1
         assert found.strict > found.plain
-    empty = motion_masks.means(motion_masks.static_scenes())
+    empty = scoring.mean_of_suite(suites.static_scenes())
     assert empty.false < 0.04 < empty.plain_false
 
 
@@ -136,7 +136,7 @@ def test_a_frame_before_a_cut_is_not_labelled():
 
 
 def test_overlapping_windows_give_the_masks_of_single_windows():
-    images, _ = scenes.render(motion_masks.moving_objects()[0], 9)
+    images, _ = scenes.render(suites.moving_objects()[0], 9)
     frames = list(enumerate(images))
     together = list(masks.label_frames(frames, [1, 2, 4], length=4))
     assert [frame.index for frame in together] == [1, 2, 4]

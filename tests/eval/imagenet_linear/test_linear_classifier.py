@@ -157,16 +157,16 @@ def test_layers_on_combinations_are_trained_as_each_would_be_without_the_others(
             np.testing.assert_allclose(ours[index], theirs[0], atol=1e-5)
 
 
-class Looker:
-    """Stands in for an evaluation: an image's features are its first pixel."""
+class FirstPixel:
+    """A model whose features of an image are its first pixel."""
 
     def __init__(self):
         self.features = self
 
-    def look(self, images):
+    def compute_features(self, images):
         return tf.cast(images[None, :, 0, 0], tf.float32)
 
-    def own(self, features, rate):
+    def evaluation_row(self, features, rate):
         return features[rate]
 
 
@@ -177,7 +177,7 @@ def _photos(pixels, labels):
 
 def test_neighbours_are_the_nearest_by_angle_and_nearer_ones_count_more():
     train = _photos([[9, 0, 0], [0, 9, 0], [0, 200, 9]], [0, 1, 1])
-    fitted, count = testing.fit_neighbours(Looker(), [train], 3)
+    fitted, count = testing.fit_neighbours(FirstPixel(), [train], 3)
     assert count == 3
     # Of three neighbours two are of class 1; the nearest is far nearer than both.
     found = fitted.predict(np.array([[100.0, 1.0, 0.0], [1.0, 3.0, 0.0]]))
@@ -185,5 +185,5 @@ def test_neighbours_are_the_nearest_by_angle_and_nearer_ones_count_more():
 
 
 def test_no_more_neighbours_than_photos():
-    fitted, _ = testing.fit_neighbours(Looker(), [_photos([[1, 2, 3]], [2])], 20)
+    fitted, _ = testing.fit_neighbours(FirstPixel(), [_photos([[1, 2, 3]], [2])], 20)
     assert fitted.predict(np.ones([1, 3])) == [2]

@@ -74,7 +74,9 @@ def test_stopped_with_a_checkpoint_and_run_again_equals_straight(
     process = _start(photos, output)
     _wait_for_steps(process, output)
     process.send_signal(signal.SIGTERM)
-    assert "stopped by SIGTERM; the same command goes on" in _finish(process)
+    assert "stopped by SIGTERM; run the same command again to resume" in _finish(
+        process
+    )
     (checkpoint,) = os.listdir(f"{output}/checkpoints")
     # From the checkpoint on, it is killed again and loses what came after.
     process = _start(photos, output)

@@ -8,6 +8,7 @@ import tensorflow as tf
 from eval.imagenet_linear import dataset
 from eval.imagenet_linear.config import Config
 from eval.imagenet_linear.held_out import is_held_out
+from eval.trunk_features import trunk_input
 from selfsup.common.errors import UserError
 from selfsup.data import manifest, pipeline
 
@@ -74,7 +75,9 @@ def test_a_class_that_is_held_out_as_a_whole_is_named(tmp_path):
     labels = [int(b"train/%d.jpg" % number == held_out[0]) for number in range(80)]
     splits = {"train": labels, "validation": [0, 1]}
     made = dataset.find(labelled_photos.write(tmp_path / "set", splits))
-    with pytest.raises(UserError, match="all photos of across are held out: a lower"):
+    with pytest.raises(
+        UserError, match="all photos of across are held out: use a lower"
+    ):
         dataset.count_labels(made, SHARE)
 
 
@@ -99,7 +102,7 @@ def test_tests_see_the_middle_that_slims_evaluation_sees():
     np.testing.assert_array_equal(tiny, np.full([56, 56, 3], 7))
 
 
-def test_test_stands_in_for_validation(tmp_path):
+def test_the_test_split_serves_without_validation(tmp_path):
     labels = {"train": [0, 1], "test": [0, 1]}
     made = dataset.find(labelled_photos.write(tmp_path / "set", labels))
     assert made.test_split == "test"
@@ -113,7 +116,11 @@ GOOD = {"train": [0, 1], "validation": [0, 1]}
     [
         (GOOD, {"classes": ()}, "expected one labelled set of photos"),
         (GOOD, {"kind": manifest.OBJECTS}, r"found 0 among: .*objects, 6 classes"),
-        ({"train": [0, 0], "validation": [0]}, {"classes": ["a"]}, "the one class 'a'"),
+        (
+            {"train": [0, 0], "validation": [0]},
+            {"classes": ["a"]},
+            "only the class 'a'",
+        ),
         ({"train": [0, 1]}, {}, r"validation or test; it has .*'validation': 0"),
         ({"validation": [0, 1]}, {}, r"expected photos in the split train"),
     ],
@@ -134,8 +141,8 @@ def test_two_labelled_sets_are_one_too_many(tmp_path):
 @pytest.mark.parametrize(
     ("train", "test", "message"),
     [
-        ([0, 1, -1, 0], [0, 1], r"split train: 1 photos .* have the label -1"),
-        ([0, 1], [0, 7], r"split validation: .* label 7; expected 0 to 5"),
+        ([0, 1, -1, 0], [0, 1], r"split train: at least 1 photos .* such as -1"),
+        ([0, 1], [0, 7], r"split validation: .* such as 7; expected 0 to 5"),
         ([0, 1], [0, 3], "1 are tested and have no training photo: checks"),
         ([2, 2], [2, 2], "all training photos are of one class"),
     ],
@@ -163,7 +170,7 @@ def test_a_damaged_shard_ends_every_pass(tmp_path):
         dataset.count_labels(made, 0.0)
     with pytest.raises(UserError, match="damaged"):
         list(dataset.in_file_order(made.train, 48, 2))
-    with pytest.raises(UserError, match=r"train-00001.tfrecord: is damaged"):
+    with pytest.raises(UserError, match=r"train-00001.tfrecord: this shard is damaged"):
         list(dataset.sample(made.train, 48, 2, 8, seed=0))
 
 
@@ -207,9 +214,9 @@ def test_mirroring_and_colours_follow_from_the_seed_and_can_be_off(found):
     same = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
     off = Config(image_size=48, mirror=False, **same)
     np.testing.assert_allclose(
-        dataset.augmented(images, off, seed), dataset.to_float(images), atol=1e-5
+        dataset.augmented(images, off, seed), trunk_input(images), atol=1e-5
     )
     none = Config(image_size=48, augment=False)
     np.testing.assert_array_equal(
-        dataset.augmented(images, none, seed), dataset.to_float(images)
+        dataset.augmented(images, none, seed), trunk_input(images)
     )

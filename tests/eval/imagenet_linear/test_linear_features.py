@@ -89,7 +89,7 @@ def test_the_lassos_combinations_are_the_last_groups(trunk):
         np.testing.assert_allclose(
             found[group].reshape(expected.shape), expected, atol=1e-5
         )
-    np.testing.assert_array_equal(made.own(found, 1), found[6])
+    np.testing.assert_array_equal(made.evaluation_row(found, 1), found[6])
 
 
 def test_probes_beside_the_lasso_are_those_without(trunk, probed):
@@ -112,16 +112,19 @@ def test_features_that_are_not_finite_are_an_error(trunk):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"image_size": 32}, "2 cells at stride 16 cannot be pooled to 3"),
+        ({"image_size": 32}, "2 cells at output stride 16, which cannot be pooled to"),
         ({"output_stride": 32}, "output_stride=32: expected 8 or 16"),
-        ({"cache_features": True}, "goes with augment=false alone"),
-        ({"alpha_learning_rate": 0.0}, "alpha_learning_rate=0.0: expected above 0"),
-        ({"learning_rates": ()}, r"learning_rates=\[\]: expected numbers above 0"),
-        ({"learning_rates": (0.0, 1.0)}, r"=\[0.0, 1.0\]: expected numbers above 0"),
-        ({"learning_rates": (3.0, 1.0)}, "each above the one before it"),
-        ({"learning_rates": (1.0, "3")}, "expected numbers above 0"),
-        ({"learning_rates": (1.0, np.inf)}, "expected numbers above 0"),
-        ({"held_out_share": 0.0}, "nothing would choose among the learning rates"),
+        ({"cache_features": True}, "needs augment=false"),
+        ({"alpha_learning_rate": 0.0}, "alpha_learning_rate=0.0: expected more than 0"),
+        ({"learning_rates": ()}, r"learning_rates=\[\]: expected positive numbers"),
+        ({"learning_rates": (0.0, 1.0)}, r"=\[0.0, 1.0\]: expected positive numbers"),
+        ({"learning_rates": (3.0, 1.0)}, "in increasing order"),
+        ({"learning_rates": (1.0, "3")}, "expected positive numbers"),
+        ({"learning_rates": (1.0, np.inf)}, "expected positive numbers"),
+        (
+            {"held_out_share": 0.0},
+            "no photos would be left to choose among the learning",
+        ),
         ({"held_out_share": 0.6}, "held_out_share=0.6: expected 0.0 to 0.5"),
         ({"min_crop_area": 0.0}, r"min_crop_area=0.0: expected 0.001 to 1.0"),
         ({"neighbours": -1}, "neighbours=-1: expected 0 to"),

@@ -11,6 +11,7 @@ from eval.imagenet_linear import dataset
 from eval.imagenet_linear.classifier import LinearClassifiers
 from eval.imagenet_linear.config import Config
 from eval.settings import Settings
+from eval.trunk_features import trunk_input
 from selfsup.data import pipeline
 from selfsup.trunk.batch_norm_recalibration import recalibrate_batch_norm
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
@@ -25,21 +26,21 @@ def test_the_paper_preset_takes_a_step(photos, lasso):
     settings = Settings(
         "random", None, photos, "", "paper", "101", lasso, 0, False, config
     )
-    found = dataset.find(photos)
+    labelled = dataset.find(photos)
     trunk = Trunk(TrunkConfig(depth="101", output_stride=config.output_stride))
-    evaluation = LinearClassifiers(trunk, IMAGENET_CLASSES, settings)
-    assert evaluation.features.size == 9216
-    kernel, _ = evaluation.weights()
+    model = LinearClassifiers(trunk, IMAGENET_CLASSES, settings)
+    assert model.features.size == 9216
+    kernel, _ = model.weights()
     rates = len(config.learning_rates)
     assert np.prod(kernel.shape) == 9216 * IMAGENET_CLASSES * rates
-    (batch,) = dataset.sample(found.train, config.image_size, 8, 8, seed=0)
-    images = dataset.to_float(batch["image"])
+    (batch,) = dataset.sample(labelled.train, config.image_size, 8, 8, seed=0)
+    images = trunk_input(batch["image"])
     recalibrate_batch_norm(trunk, [images], output_stride=config.output_stride)
-    evaluation.features.measure([images])
+    model.features.measure([images])
     examples = dataset.TrainingPhotos(config)
-    batches = pipeline.training_batches(examples, found.train, 0, 0, 8)
+    batches = pipeline.training_batches(examples, labelled.train, 0, 0, 8)
     examples, _ = pipeline.split_replaced_shard(next(iter(batches)))
-    logs = evaluation.step(examples, tf.constant(0))
+    logs = model.step(examples, tf.constant(0))
     assert float(logs["cross_entropy"]) == pytest.approx(np.log(IMAGENET_CLASSES))
     assert np.any(kernel.numpy())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from eval import evaluation_run, metrics_file, output_folder, trunks
-from eval.imagenet_linear import config, evaluation
-from eval.imagenet_linear.evaluation import Run
+from eval.imagenet_linear.evaluation import ImagenetLinear, chance_levels
 from eval.imagenet_linear.ladder import Scores, choose
+from eval.training import Training
 from selfsup.common import config_file, history
 from selfsup.common.errors import UserError
 from selfsup.common.stop_signals import StopSignals
@@ -20,11 +20,11 @@ from selfsup.data import manifest
 
 
 def _run(settings):
-    """The finished `Run` of some settings."""
+    """The finished evaluation of some settings."""
     with StopSignals() as stop, output_folder.opened(settings) as folder:
-        run = Run(settings, folder, stop)
-        assert run.run()
-    return run
+        evaluation = ImagenetLinear(settings, folder, stop)
+        assert evaluation_run.evaluate(evaluation)
+    return evaluation
 
 
 def _weights(run):
@@ -33,7 +33,7 @@ def _weights(run):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, settings_for):
-    """(folder, `Run`) of a random trunk that was trained long enough to learn."""
+    """(folder, evaluation) of a random trunk after enough steps to learn."""
     folder = tmp_path_factory.mktemp("finished")
     return folder, _run(settings_for(folder, steps=60))
 
@@ -147,7 +147,7 @@ def test_a_folder_of_the_version_with_one_learning_rate_is_refused(
 
 def test_a_finished_run_says_so(finished, settings_for, capsys):
     folder, _ = finished
-    evaluation_run.run_and_tell(settings_for(folder, steps=60), evaluation.evaluate)
+    evaluation_run.run_and_print(ImagenetLinear, settings_for(folder, steps=60))
     said = capsys.readouterr().out
     assert said.startswith(f"{folder}: finished before\n")
     assert "top1: " in said
@@ -157,7 +157,7 @@ def test_a_finished_run_says_so(finished, settings_for, capsys):
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory, settings_for):
-    """(folder, `Run`) of 12 steps without augmentation, probes and neighbours."""
+    """(folder, evaluation) of 12 steps without augmentation, probes and neighbours."""
     folder = tmp_path_factory.mktemp("straight")
     return folder, _run(settings_for(folder, **PLAIN))
 
@@ -181,17 +181,17 @@ def test_stopped_by_a_signal_and_run_again_equals_straight(
 ):
     folder, plain = straight
     settings = settings_for(tmp_path, **PLAIN)
-    with StopSignals() as stop, output_folder.opened(settings) as output:
-        run = Run(settings, output, stop)
-        take = run.training._take
+    take = Training._take
 
-        def signalled(batch):
-            take(batch)
-            if run.training.number == 5:
-                os.kill(os.getpid(), signal.SIGTERM)
+    def signalled(training, batch):
+        take(training, batch)
+        if training.number == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
 
-        monkeypatch.setattr(run.training, "_take", signalled)
-        assert not run.run()
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "_take", signalled)
+        outcome = evaluation_run.run(ImagenetLinear, settings)
+    assert outcome.stopped_by == "SIGTERM"
     assert not (tmp_path / metrics_file.FILE_NAME).exists()
     resumed = _run(settings)
     np.testing.assert_array_equal(_weights(resumed), _weights(plain))
@@ -200,14 +200,17 @@ def test_stopped_by_a_signal_and_run_again_equals_straight(
     assert ours["data"] == theirs["data"]
 
 
-def test_a_signal_during_a_pass_stops_it(tmp_path, settings_for, capfd):
-    settings = settings_for(tmp_path, **PLAIN)
+class Signalled(ImagenetLinear):
+    """Receives a signal before its first pass over the photos."""
 
-    def signalled(settings, folder, stop):
+    def prepare(self):
         os.kill(os.getpid(), signal.SIGTERM)
-        return evaluation.evaluate(settings, folder, stop)
+        return super().prepare()
 
-    assert evaluation_run.run(settings, signalled) == (None, "SIGTERM")
+
+def test_a_signal_during_a_pass_stops_it(tmp_path, settings_for):
+    outcome = evaluation_run.run(Signalled, settings_for(tmp_path, **PLAIN))
+    assert (outcome.metrics, outcome.stopped_by) == (None, "SIGTERM")
     assert not os.path.exists(tmp_path / "checkpoints")
 
 
@@ -219,8 +222,9 @@ def test_a_resumed_run_refuses_other_photos(tmp_path, straight, settings_for, ph
     content["labels"] = [f"{label}s" for label in content["labels"]]
     (other / manifest.FILE_NAME).write_text(json.dumps(content))
     settings = dataclasses.replace(settings_for(folder, **PLAIN), data=str(other))
-    with pytest.raises(UserError, match="was begun on other data"):
-        evaluation.evaluate(settings, str(folder), StopSignals())
+    evaluation = ImagenetLinear(settings, str(folder), StopSignals())
+    with pytest.raises(UserError, match="was started on other data"):
+        evaluation_run.evaluate(evaluation)
 
 
 @pytest.mark.slow
@@ -243,15 +247,12 @@ def test_a_cache_that_would_be_too_large_is_refused(tmp_path, settings_for):
     settings = settings_for(
         tmp_path, cache_features=True, cache_gigabytes=1e-4, **PLAIN
     )
+    evaluation = ImagenetLinear(settings, str(tmp_path), StopSignals())
     with pytest.raises(UserError, match=r"cache_gigabytes=0.0001"):
-        Run(settings, str(tmp_path), StopSignals())
+        evaluation_run.start(evaluation)
 
 
 def test_chance_names_the_most_frequent_training_classes():
     train, test = np.array([5, 1, 9, 2, 2, 2, 3]), np.array([1, 3, 2, 1, 1, 1, 1])
-    assert evaluation._chance(train, test) == (pytest.approx(0.2), pytest.approx(0.6))
-
-
-def test_presets_are_whole_configs():
-    for preset in config.PRESETS.values():
-        dataclasses.replace(config.Config(), **preset.config)
+    levels = chance_levels(train, test)
+    assert levels == {"top1": pytest.approx(0.2), "top5": pytest.approx(0.6)}

@@ -1,6 +1,5 @@
 """Features of augmented views that training goes over again and again."""
 
-import dataclasses
 import os
 import signal
 
@@ -8,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from eval import metrics_file, output_folder
+from eval import evaluation_run, metrics_file, output_folder
 from eval.imagenet_linear.config import Config
-from eval.imagenet_linear.evaluation import Run
+from eval.imagenet_linear.evaluation import ImagenetLinear
 from eval.imagenet_linear.view_cache import FOLDER, ViewCache
 from selfsup.common.errors import UserError
 from selfsup.common.stop_signals import StopSignals
@@ -99,20 +98,30 @@ def test_views_that_would_take_too_much_are_refused(tmp_path):
 OPTIONS = {"probe_units": False, "neighbours": 0, "augmented_views": 1}
 
 
+class Signalled(ImagenetLinear):
+    """Receives a signal in one of its steps."""
+
+    stop_at = None
+
+    def step(self, examples, number):
+        if self.stop_at is not None and int(number) == self.stop_at - 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return super().step(examples, number)
+
+
+def _view_cache(settings, folder):
+    evaluation = ImagenetLinear(settings, str(folder), StopSignals())
+    evaluation_run.start(evaluation)
+    return evaluation._view_cache
+
+
 def _run(settings, folder, stop_at=None):
-    """The `Run`, stopped by a signal after a step, or finished."""
+    """The evaluation, stopped by a signal after a step, or finished."""
     with StopSignals() as stop, output_folder.opened(settings) as output:
-        run = Run(settings, output, stop)
-        take = run.training._take
-
-        def signalled(batch):
-            take(batch)
-            if run.training.number == stop_at:
-                os.kill(os.getpid(), signal.SIGTERM)
-
-        run.training._take = signalled
-        assert run.run() == (stop_at is None)
-    return run
+        evaluation = Signalled(settings, output, stop)
+        evaluation.stop_at = stop_at
+        assert evaluation_run.evaluate(evaluation) == (stop_at is None)
+    return evaluation
 
 
 def test_a_run_that_was_stopped_ends_like_one_that_was_not(tmp_path, settings_for):
@@ -146,7 +155,6 @@ def test_views_are_new_at_every_step_where_no_cache_can_serve(
     tmp_path, settings_for, lasso, changes
 ):
     settings = settings_for(tmp_path, lasso=lasso, **{**OPTIONS, **changes})
-    assert Run(settings, str(tmp_path), StopSignals())._view_cache is None
-    one = settings_for(tmp_path, **OPTIONS)
-    one = dataclasses.replace(one, lasso=0.0)
-    assert Run(one, str(tmp_path), StopSignals())._view_cache.views == 72
+    assert _view_cache(settings, tmp_path) is None
+    cached = settings_for(tmp_path, **OPTIONS)
+    assert _view_cache(cached, tmp_path).views == 72

@@ -49,7 +49,7 @@ def settings_for(photos):
             Config,
             PRESETS,
             preset="tiny",
-            texts=(*quick, *texts),
+            overrides=(*quick, *texts),
             output=str(output),
             **{**common, **changes},
         )

@@ -11,9 +11,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from eval import evaluation_run, metrics_file, output_folder
-from eval.nyuv2_depth import dataset, evaluation, testing
+from eval import evaluation_run, metrics_file, output_folder, predictions_file
+from eval.nyuv2_depth import dataset, testing
 from eval.nyuv2_depth.config import PRESETS, Config
+from eval.nyuv2_depth.evaluation import Nyuv2Depth
 from eval.nyuv2_depth.score import scoring
 from eval.nyuv2_depth.score.depth_metrics import NAMES, DepthMetrics
 from eval.nyuv2_depth.trainer import learning_rate_schedule
@@ -30,13 +31,13 @@ STEPS = 60
 def straight(tmp_path_factory, settings_for):
     """(folder, metrics.json's fields) of a run that nothing stopped."""
     folder = tmp_path_factory.mktemp("straight")
-    metrics, before = _evaluate(_settings(settings_for, folder))
-    assert not before
-    return folder, metrics
+    outcome = _evaluate(_settings(settings_for, folder))
+    assert not outcome.finished_before
+    return folder, outcome.metrics
 
 
 def _evaluate(settings):
-    return evaluation_run.run(settings, evaluation.evaluate)
+    return evaluation_run.run(Nyuv2Depth, settings)
 
 
 def _settings(settings_for, folder):
@@ -80,21 +81,21 @@ def test_steps_follow_from_the_frames(preset, frames, steps):
     assert learning_rate_schedule(made).boundaries[0] == round(0.35 * steps)
 
 
-def test_a_run_of_epochs_tells_its_steps(settings_for, tmp_path, capsys):
+def test_a_run_of_epochs_prints_its_steps(settings_for, tmp_path, capsys):
     """8 frames in batches of 4: 3 epochs are 6 steps."""
-    metrics, _ = _evaluate(settings_for(tmp_path, "epochs=3"))
-    said = "training: 6 steps of 4 frames are 3 epochs of the 8 there are"
-    assert said in capsys.readouterr().out
+    metrics = _evaluate(settings_for(tmp_path, "epochs=3")).metrics
+    message = "training: 6 steps of 4 frames are 3 epochs of 8 frames"
+    assert message in capsys.readouterr().out
     assert metrics["settings"]["config"]["steps"] == 6
     assert metrics["settings"]["config"]["epochs"] == 3.0
     assert history.read(tmp_path)[-1]["step"] == 6
-    # Finished, and found again under the same settings.
-    assert _evaluate(settings_for(tmp_path, "epochs=3"))[1]
+    # The same settings find the finished run.
+    assert _evaluate(settings_for(tmp_path, "epochs=3")).finished_before
     with pytest.raises(UserError, match=r"config\.epochs was 3\.0, now 4\.0"):
         _evaluate(settings_for(tmp_path, "epochs=4"))
 
 
-def test_a_folder_from_before_epochs_goes_on_by_its_steps(settings_for, tmp_path):
+def test_a_folder_without_epochs_is_resumed_by_its_steps(settings_for, tmp_path):
     """As an earlier version wrote it, by a preset that gave steps."""
     settings = settings_for(tmp_path, "steps=2")
     assert settings.config.epochs != Config().epochs
@@ -123,7 +124,7 @@ def test_scoring_its_predictions_gives_its_metrics(straight, tmp_path):
     keys = [f"test/{number:03d}" for number in range(6)]
     # In another order: they are matched by their keys.
     np.savez(truth, keys=keys[::-1], depths=_truth()[::-1])
-    report, _ = scoring.score(folder / evaluation.PREDICTIONS, truth)
+    report, _ = scoring.score(folder / predictions_file.FILE_NAME, truth)
     assert report["pixels"] == metrics["details"]["pixels"]
     assert report["images_without_truth"] == 1
     # The set keeps depth in millimetres.
@@ -151,9 +152,9 @@ def test_what_it_leaves(straight):
 
 def test_a_finished_run_is_read(straight, settings_for):
     folder, metrics = straight
-    again, before = _evaluate(_settings(settings_for, folder))
-    assert before
-    assert again == metrics
+    outcome = _evaluate(_settings(settings_for, folder))
+    assert outcome.finished_before
+    assert outcome.metrics == metrics
 
 
 def _stop_at(number, monkeypatch):
@@ -174,9 +175,9 @@ def test_stopped_and_resumed_equals_straight(
     settings = _settings(settings_for, tmp_path)
     with monkeypatch.context() as patch:
         _stop_at(17, patch)
-        assert _evaluate(settings) == (None, "SIGTERM")
+        assert _evaluate(settings).stopped_by == "SIGTERM"
     assert not os.path.exists(tmp_path / metrics_file.FILE_NAME)
-    metrics, _ = _evaluate(settings)
+    metrics = _evaluate(settings).metrics
     for name, value in straight[1]["metrics"].items():
         assert metrics["metrics"][name] == pytest.approx(value, rel=1e-5)
 
@@ -187,8 +188,9 @@ def test_data_must_stay_the_same(straight, settings_for, tmp_path):
     other["test"] = other["train"]
     depth_sets.write_depth_set(tmp_path, other)
     settings = dataclasses.replace(_settings(settings_for, folder), data=str(tmp_path))
-    with pytest.raises(UserError, match="was begun on other data"):
-        evaluation.evaluate(settings, str(folder), StopSignals())
+    evaluation = Nyuv2Depth(settings, str(folder), StopSignals())
+    with pytest.raises(UserError, match="was started on other data"):
+        evaluation_run.evaluate(evaluation)
 
 
 def test_sets_without_depth_are_named(tmp_path, settings_for):
@@ -215,7 +217,7 @@ def test_missing_splits_are_named(split, tmp_path, settings_for):
 
 
 def test_raw_and_labelled_sets_train_together(tmp_path, settings_for):
-    """The labelled set's test split alone is tested on."""
+    """Only the labelled set has a test split."""
     for name, splits in (("raw", ["train"]), ("labelled", ["train", "test"])):
         scenes = {split: [depth_sets.scene(7, (16, 16))] * 3 for split in splits}
         depth_sets.write_depth_set(tmp_path / name, scenes, source=name)
@@ -228,7 +230,7 @@ def test_raw_and_labelled_sets_train_together(tmp_path, settings_for):
 
 
 class Echo:
-    """Stands for a network that sees brightness as depth, at half the resolution."""
+    """A network that takes brightness for depth, at half the resolution."""
 
     def __call__(self, images):
         halved = tf.nn.avg_pool2d(images, 2, 2, "SAME")[..., 0]
@@ -254,8 +256,8 @@ def test_depth_of_another_size_than_its_photo(factor, tmp_path, settings_for):
     assert metrics.result()["mean_absolute_error"] < 0.05
     assert metrics.result()["under_1.25"] > 0.999
     assert (
-        tested.shown[0].predicted.shape
-        == tested.shown[0].truth.shape
+        tested.pictures[0].predicted.shape
+        == tested.pictures[0].truth.shape
         == (48 * factor, 64 * factor)
     )
 
@@ -282,7 +284,7 @@ def test_a_crop_has_to_fit(settings_for, tmp_path):
         ("test_split=train", "test_split=train: expected validation or test"),
         ("steps=-1", "steps=-1: expected 0"),
         ("epochs=0", "epochs=0.0: expected more than 0"),
-        ("berhu_share=0", "berhu_share=0.0: expected above 0"),
+        ("berhu_share=0", "berhu_share=0.0: expected more than 0"),
         ("dropout=1.0", "dropout=1.0: expected 0 to less than 1"),
         ("max_scale=0.5", "max_scale=0.5: expected 1 or more"),
     ],

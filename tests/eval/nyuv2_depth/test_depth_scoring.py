@@ -65,7 +65,7 @@ def test_without_keys_the_order_matches(tmp_path, truth):
     path = _save(tmp_path, "predicted", PREDICTED[..., None])
     report, notes = scoring.score(path, truth)
     assert report["metrics"] == _expected(PREDICTED, TRUTH)
-    assert notes == ["matched by order: not both have keys"]
+    assert notes == ["matched by order, because the files do not both have keys"]
 
 
 def test_bytes_are_keys_too(tmp_path, truth):
@@ -128,7 +128,7 @@ class _Unpickled:
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"depth": TRUTH}, "has no array depths, but depth; expected .npz with"),
+        ({"depth": TRUTH}, "has no array depths, but depth; expected an .npz file"),
         ({"depths": TRUTH[0]}, r"depths is float32 \(12, 16\)"),
         ({"depths": TRUTH[:0]}, r"depths is float32 \(0, 12, 16\)"),
         ({"depths": np.ones([3, 12, 16, 3])}, r"float64 \(3, 12, 16, 3\)"),
@@ -136,9 +136,12 @@ class _Unpickled:
         ({"depths": np.array([_Unpickled()])}, "allow_pickle=False"),
         ({"depths": TRUTH, "keys": KEYS[:2]}, r"keys is <U8 \(2,\), for 3 depth maps"),
         ({"depths": TRUTH, "keys": [1, 2, 3]}, "keys is int64"),
-        ({"depths": TRUTH, "keys": ["a", "b", "a"]}, "or has one twice"),
-        ({"depths": TRUTH, "keys": ["a", "b", "c"]}, "no depth map for 3 of 3 keys"),
-        ({"depths": TRUTH[:2]}, "--predictions has 2 depth maps, --truth 3"),
+        ({"depths": TRUTH, "keys": ["a", "b", "a"]}, "or contains duplicates"),
+        (
+            {"depths": TRUTH, "keys": ["a", "b", "c"]},
+            "no prediction for 3 of 3",
+        ),
+        ({"depths": TRUTH[:2]}, "2 predictions and 3 true depth maps"),
         ({"depths": TRUTH * np.nan, "keys": KEYS}, "image office/1: 128 predicted"),
     ],
 )
@@ -157,7 +160,7 @@ def test_bad_truth(tmp_path, value):
         scoring.score(_save(tmp_path, "predicted", PREDICTED), truth)
 
 
-def test_files_that_are_none(tmp_path, truth):
+def test_files_of_another_format(tmp_path, truth):
     whole = truth.read_bytes()
     np.save(tmp_path / "array.npy", TRUTH)
     for name, data in [
@@ -168,8 +171,8 @@ def test_files_that_are_none(tmp_path, truth):
     ]:
         (tmp_path / name).write_bytes(data)
     for name in ("empty.npz", "text.npz", "cut.npz", "rotten.npz", "array.npy", "no"):
-        with pytest.raises(UserError, match=f"--truth=.*{name}: .*; expected "):
-            depth_files.read(tmp_path / name, "truth")
+        with pytest.raises(UserError, match=f"/{name}: .*; expected "):
+            depth_files.read(tmp_path / name)
 
 
 def test_truth_from_the_owners_files(tmp_path, monkeypatch):
@@ -179,7 +182,7 @@ def test_truth_from_the_owners_files(tmp_path, monkeypatch):
     nyu_files.write_labelled("nyu_depth_v2_labeled.mat", images, depths, raw)
     nyu_files.write_splits("splits.mat", train=[1, 3], test=[2, 4])
     exec(re.search(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[1], {})
-    truth = depth_files.read("truth.npz", "truth")
+    truth = depth_files.read("truth.npz")
     np.testing.assert_array_equal(truth.depths, depths[[1, 3]])
     assert truth.keys == ("labelled/00002", "labelled/00004")
 
@@ -211,4 +214,4 @@ def test_the_command(tmp_path, truth):
     assert done.stdout.splitlines()[-1] == "over 464 pixels of 3 images"
     done = _run(*given, "--min_depth=2", "--max_depth=1")
     assert done.returncode == 1
-    assert done.stderr == "error: --min_depth=2: is more than --max_depth=1\n"
+    assert done.stderr == "error: --min_depth=2: is greater than --max_depth=1\n"

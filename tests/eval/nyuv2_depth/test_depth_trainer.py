@@ -77,7 +77,7 @@ def test_a_step_moves_everything_and_the_row_of_alpha():
 
 
 def test_the_lasso_and_weight_decay_are_in_the_penalty():
-    plain, mixed = _trainer(SMALL), _fitting(SMALL, lasso=0.5)
+    plain, mixed = _trainer(SMALL), _trainer(SMALL, lasso=0.5)
     squares = sum(float(tf.reduce_sum(one**2)) for one in plain.network.kernels())
     expected = 0.5 * SMALL.weight_decay * squares
     assert float(plain._penalty()) == pytest.approx(expected, rel=1e-4)

@@ -111,7 +111,7 @@ def test_unknown_pixels_may_have_anything():
         ([[1.0]], [[1.0]], [True], r"valid \(1,\)"),
         ([[math.nan]], [[1.0]], [[True]], "1 predicted depths are not finite"),
         ([[math.inf]], [[1.0]], [[True]], "1 predicted depths are not finite"),
-        ([[1.0]], [[0.0]], [[True]], "1 true depths are no depths, such as 0"),
+        ([[1.0]], [[0.0]], [[True]], "1 true depths are not depths, such as 0"),
         ([[1.0]], [[-1.0]], [[True]], "such as -1"),
         ([[1.0]], [[math.nan]], [[True]], "such as nan"),
     ],

@@ -185,7 +185,7 @@ def test_images_of_a_batch_are_as_large_as_alone_and_in_the_test(shape, side, tm
     ]
     assert batches[1]["image"].shape == (3, side, side, 3)
     serialized = complete_pass.serialized_records(dataset.find(folder).test)
-    tested = next(examples.whole(serialized, config).as_numpy_iterator())
+    tested = next(examples.for_test(serialized, config).as_numpy_iterator())
     for batch in batches:
         np.testing.assert_array_equal(batch["size"][0], tested["size"][0])
 
@@ -193,7 +193,7 @@ def test_images_of_a_batch_are_as_large_as_alone_and_in_the_test(shape, side, tm
 def test_the_test_split_is_seen_once_and_whole(built):
     found = dataset.find(built)
     serialized = complete_pass.serialized_records(found.test)
-    batches = list(examples.whole(serialized, CONFIG).as_numpy_iterator())
+    batches = list(examples.for_test(serialized, CONFIG).as_numpy_iterator())
     assert [batch["image"].shape for batch in batches] == [
         (2, 64, 96, 3),
         (1, 96, 64, 3),
@@ -224,7 +224,11 @@ ONLY_HARD = [object_sets.record("V/c", [HARD])]
         ),
         ({"test": ONE}, {}, "neither a train nor a validation split"),
         ({"train": NONE, "test": ONE}, {}, "nothing to train on"),
-        ({"train": ONLY_HARD, "test": ONE}, {}, "not difficult: nothing to train on"),
+        (
+            {"train": ONLY_HARD, "test": ONE},
+            {},
+            "not difficult, so there is nothing to train on",
+        ),
         ({"train": ONE, "test": ONE}, {"labels": ()}, "names no classes"),
         ({"train": ONE, "test": ONE}, {"labels": ("a/b",)}, "'a/b' has a slash"),
         ({"train": ONE, "test": BLANK}, {}, "'b 1' has a blank in its name"),
@@ -248,7 +252,7 @@ def test_two_sets_are_one_too_many(tmp_path):
 def test_classes_beyond_the_manifest(tmp_path):
     wrong = [object_sets.record("V/a", [BLUE])]
     object_sets.write(tmp_path, {"train": wrong, "test": ONE}, labels=("red", "green"))
-    with pytest.raises(UserError, match="none of the 2 of the manifest"):
+    with pytest.raises(UserError, match="not one of the 2 of the manifest"):
         dataset.find(str(tmp_path))
 
 
@@ -278,12 +282,12 @@ def test_a_shard_that_ends_early_is_damaged(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"crop_size": 7}, "crop_size: expected an even number"),
-        ({"min_size": 31}, "min_size: expected 32 or more, got 31"),
-        ({"batch_size": 0}, "batch_size: expected 1 or more"),
-        ({"steps": 0}, "steps: expected 1 or more"),
-        ({"learning_rate": 0.0}, "learning_rate: expected above 0"),
-        ({"momentum": 1.0}, "momentum: expected 0 to below 1"),
+        ({"crop_size": 7}, "crop_size=7: expected an even number"),
+        ({"min_size": 31}, "min_size=31: expected 32 or more"),
+        ({"batch_size": 0}, "batch_size=0: expected 1 or more"),
+        ({"steps": 0}, "steps=0: expected 1 or more"),
+        ({"learning_rate": 0.0}, "learning_rate=0.0: expected more than 0"),
+        ({"momentum": 1.0}, "momentum=1.0: expected 0 to less than 1"),
     ],
 )
 def test_bad_hyperparameters(changes, message):

@@ -16,7 +16,8 @@ import tensorflow as tf
 
 from eval import evaluation_run, metrics_file
 from eval.settings import resolve
-from eval.voc07_detection import config, dataset, evaluation, trainer
+from eval.voc07_detection import config, dataset
+from eval.voc07_detection.evaluation import Voc07Detection
 from eval.voc07_detection.score import result_files
 from eval.voc07_detection.score.average_precision import mean_average_precision
 from selfsup.common import history
@@ -50,7 +51,7 @@ def _settings(data, output, *texts, steps=2, preset="tiny", **changes):
         config.PRESETS,
         preset=preset,
         steps=steps,
-        texts=(*SMALL, *texts) if preset == "tiny" else texts,
+        overrides=(*SMALL, *texts) if preset == "tiny" else texts,
         data=str(data),
         output=str(output),
         mixed_precision=False,
@@ -76,9 +77,9 @@ def finished(data, tmp_path_factory):
     """(settings, metrics) of a run of two steps with the lasso."""
     output = tmp_path_factory.mktemp("run")
     settings = _settings(data, output, lasso=0.1)
-    metrics, before = evaluation_run.run(settings, evaluation.evaluate)
-    assert not before
-    return settings, metrics
+    outcome = evaluation_run.run(Voc07Detection, settings)
+    assert not outcome.finished_before
+    return settings, outcome.metrics
 
 
 def test_what_a_run_leaves(finished, data):
@@ -133,16 +134,17 @@ def _truth_of(serialized):
 
 def test_a_finished_run_is_left_as_it_is(finished):
     settings, metrics = finished
-    assert evaluation_run.run(settings, evaluation.evaluate) == (metrics, True)
+    outcome = evaluation_run.run(Voc07Detection, settings)
+    assert (outcome.metrics, outcome.finished_before) == (metrics, True)
 
 
-def test_another_run_does_not_go_there(finished):
+def test_a_folder_refuses_other_settings(finished):
     settings, _ = finished
     with pytest.raises(UserError, match="seed was 0, now 1"):
-        evaluation_run.run(dataclasses.replace(settings, seed=1), evaluation.evaluate)
+        evaluation_run.run(Voc07Detection, dataclasses.replace(settings, seed=1))
 
 
-def test_a_run_goes_on_with_its_own_data_alone(finished, tmp_path):
+def test_a_run_is_not_resumed_on_other_data(finished, tmp_path):
     """The set was built anew with other classes while a run was interrupted."""
     settings, _ = finished
     other = object_sets.write(
@@ -150,25 +152,27 @@ def test_a_run_goes_on_with_its_own_data_alone(finished, tmp_path):
         {"train": object_sets.scattered(2, "a"), "test": object_sets.scattered(1, "b")},
         labels=("circle", "square", "star"),
     )
-    found = dataset.find(other)
-    with pytest.raises(UserError, match="was begun on other data than --data has now"):
-        evaluation.prepare(settings, found, settings.output, StopSignals())
+    settings = dataclasses.replace(settings, data=str(other))
+    evaluation = Voc07Detection(settings, settings.output, StopSignals())
+    with pytest.raises(UserError, match="was started on other data than --data has"):
+        evaluation_run.start(evaluation)
 
 
 # Runs an evaluation that writes a checkpoint after each step.
 SCRIPT = """
 import functools, json, sys
-from eval import course
+from eval import evaluation_run
 from eval.settings import Settings
-from eval.voc07_detection import evaluation
+from eval.voc07_detection.evaluation import Voc07Detection
 from eval.voc07_detection.config import Config
 fields = json.loads(sys.argv[1])
 for key, value in fields["config"].items():
     if isinstance(value, list):
         fields["config"][key] = tuple(value)
 fields["config"] = Config(**fields["config"])
-evaluation.Training = functools.partial(evaluation.Training, checkpoint_seconds=0.0)
-course.run(Settings(**fields), evaluation.evaluate)
+training = functools.partial(evaluation_run.Training, checkpoint_seconds=0.0)
+evaluation_run.Training = training
+evaluation_run.run(Voc07Detection, Settings(**fields))
 """
 
 
@@ -215,7 +219,7 @@ def test_what_was_learned_by_heart_is_found(tmp_path):
     data = object_sets.write(tmp_path / "set", {"train": images, "test": images})
     texts = ("min_size=96", "max_size=96", "test_size=96", "anchor_size=64")
     settings = _settings(data, tmp_path / "run", *texts, steps=300)
-    metrics, _ = evaluation_run.run(settings, evaluation.evaluate)
+    metrics = evaluation_run.run(Voc07Detection, settings).metrics
     assert metrics["metrics"]["mAP_0.5"] == pytest.approx(1.0)
 
 
@@ -228,18 +232,17 @@ def test_a_step_at_the_papers_size(tmp_path):
     settings = _settings(
         data, tmp_path / "run", "min_size=800", "sizes=1", steps=1, preset="paper"
     )
-    found = dataset.find(data)
-    fitted, _ = evaluation.prepare(
-        settings, found, str(tmp_path / "run"), StopSignals()
-    )
-    before = fitted.detector.features.trunk.conv1.kernel.numpy()
-    batch = next(iter(trainer.batches(found, settings)(0)))
+    evaluation = Voc07Detection(settings, str(tmp_path / "run"), StopSignals())
+    evaluation_run.start(evaluation)
+    kernel = evaluation.trainer.detector.features.trunk.conv1.kernel
+    before = kernel.numpy()
+    batch = next(iter(evaluation.training_batches(0)))
     assert batch["image"].shape == (1, 800, 1344, 3)
-    losses = fitted.step(
+    losses = evaluation.step(
         {key: batch[key] for key in ("image", "size", "boxes", "classes")},
         tf.constant(0),
     )
     assert all(np.isfinite(value) for value in losses.values())
-    assert np.any(fitted.detector.features.trunk.conv1.kernel.numpy() != before)
+    assert np.any(kernel.numpy() != before)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"peak memory of a training step on 800x1344: {peak:.1f} GiB")

@@ -66,8 +66,8 @@ def found(tmp_path_factory):
 
 
 def _detector(found, pretrained):
-    features = TrunkFeatures(pretrained.trunk, trainer.NAME, 0.0)
-    return trainer.build(pretrained, features, found, SETTINGS)
+    features = TrunkFeatures(pretrained.trunk, "voc07_detection", 0.0)
+    return trainer.build_detector(pretrained, features, len(found.classes), SETTINGS)
 
 
 def _random_trunk():

@@ -65,11 +65,11 @@ def test_less_than_a_pixel_is_a_box(tmp_path):
         ("a 0.5 1 1 9", "has 5 columns; expected: image confidence xmin"),
         ("a 0.5 1 1 9 9 9", "has 7 columns"),
         ("a b 0.5 1 1 9 9", "has 7 columns"),
-        ("a 0,5 1 1 9 9", "'0,5' is no finite number"),
-        ("a nan 1 1 9 9", "'nan' is no finite number"),
-        ("a 0.5 1 -Inf 9 9", "'-Inf' is no finite number"),
-        ("a 0.5 1 1 1e999 9", "'1e999' is no finite number"),
-        ("a 0.5 1 1 1_0 9", "'1_0' is no finite number"),
+        ("a 0,5 1 1 9 9", "'0,5' is not a finite number"),
+        ("a nan 1 1 9 9", "'nan' is not a finite number"),
+        ("a 0.5 1 -Inf 9 9", "'-Inf' is not a finite number"),
+        ("a 0.5 1 1 1e999 9", "'1e999' is not a finite number"),
+        ("a 0.5 1 1 1_0 9", "'1_0' is not a finite number"),
         ("a 0.5 9 1 5 9", "a maximum lies below its minimum"),
         ("a 0.5 1 9 9 5", "a maximum lies below its minimum"),
         ("other 0.5 1 1 9 9", "image 'other' is not in the set"),
@@ -91,12 +91,12 @@ def test_what_is_no_text(tmp_path):
 def test_missing_files_are_listed(tmp_path):
     result_files.write(tmp_path, "test", {"dog": ([], [], np.zeros([0, 4]))})
     expected = (
-        r"has no comp3_det_test_cat\.txt, comp3_det_test_cow\.txt; a class without "
+        r"has no comp3_det_test_cat\.txt, comp3_det_test_cow\.txt\. A class without "
     )
     with pytest.raises(UserError, match=expected):
         result_files.read(tmp_path, "test", ["cat", "dog", "cow"])
 
 
 def test_image_ids_have_no_blanks(tmp_path):
-    with pytest.raises(UserError, match="cannot have 'a b'"):
+    with pytest.raises(UserError, match="cannot hold 'a b'"):
         result_files.write(tmp_path, "test", {"dog": (["a b"], [1.0], [(1, 1, 2, 2)])})

@@ -104,7 +104,7 @@ def test_corrected_annotations_are_noted(devkit, results):
 
 def test_a_year_is_named_where_there_are_several(devkit):
     (devkit / "VOC2012/Annotations").mkdir(parents=True)
-    with pytest.raises(UserError, match=r"--year: is needed, .* VOC2007, VOC2012"):
+    with pytest.raises(UserError, match=r"--year: is required, .* VOC2007, VOC2012"):
         devkit_truth.read(devkit, "test")
     for folder, year in [
         (devkit, "2007"),
@@ -183,4 +183,4 @@ def test_the_command_names_what_is_wrong(devkit, results):
     assert done.stderr.startswith("error: ")
     assert "has no comp3_det_test_cat.txt" in done.stderr
     done = _run(f"--devkit={devkit}", f"--results={results}", "--iou=0.5,75")
-    assert done.stderr.startswith("error: --iou=75: expected numbers over 0")
+    assert done.stderr.startswith("error: --iou=75: expected numbers greater than 0")

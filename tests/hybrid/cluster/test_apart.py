@@ -26,7 +26,7 @@ def namespaces():
 def test_a_worker_with_a_cut_link_is_given_up_and_used_again(namespaces, tmp_path):
     """The link is cut during steps, for longer than TCP retries could hide."""
     apart = separate_network.SeparateNetwork(namespaces, tmp_path, "worker", 1)
-    cluster = RealCluster(namespaces, tmp_path, separate_network=apart)
+    cluster = RealCluster(namespaces, tmp_path, network=apart)
     try:
         chief = cluster.chief(GROUPS, step_seconds=10.0, probe_seconds=1.0)
         wait_for_steps(chief, STARTED, a=20, bb=20)

@@ -1,14 +1,22 @@
-"""The plain way to find what moves, to compare Improved Dense Trajectories with."""
+"""The simple way to find what moves, to compare Improved Dense Trajectories with."""
+
+from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from data_prep.trajectories import camera, flow
 from tests.data_prep.trajectories import scenes
 
 
-def mask(first, second):
-    """Cells of which half has flow that the camera's homography leaves over a pixel of.
+def mask(
+    first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.uint8]:
+    """Marks cells that do not move with the camera.
+
+    A cell is foreground if on half of its pixels the flow differs by over a pixel from
+    the camera's homography.
 
     Args:
       first, second: uint8 [H, W, 3] BGR frames.

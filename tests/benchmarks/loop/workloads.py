@@ -1,4 +1,9 @@
-"""Workloads on a made-up batch that is always the same: no input to wait for."""
+"""Workloads on a synthetic batch that is always the same: no step waits for input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -8,62 +13,72 @@ from selfsup.hybrid.placement import local_cpu
 from selfsup.hybrid.workload import Model, Replica, Workload
 from selfsup.pretraining.network import build_network
 
-# (height, width) of made-up inputs: a usual photo, and section 2.4's frames.
+if TYPE_CHECKING:
+    from selfsup.pretraining.configuration import RunConfig
+    from selfsup.tasks.task import Task
+
+# (height, width) of the images: of a usual photo, and of the frames of paper section 2.4.
 _PHOTO, _FRAME = (375, 500), (240, 320)
 
+Batch = dict[str, tf.Tensor]
 
-def make(config, name, copies=False, **options):
-    """A task's `Workload`, with networks of its own.
+
+def make(
+    config: RunConfig, name: str, replicated: bool = False, **options: Any
+) -> tuple[Workload, Batch]:
+    """Makes a task's workload with a new network.
 
     Args:
-      config: a `RunConfig`.
-      name: of the task.
-      copies: whether there are to be replicas beside the master.
-      **options: of `Workload`.
+      config: configuration of the run.
+      name: name of the task.
+      replicated: whether the workload can make replicas of the master.
+      **options: more fields of the `Workload`.
 
     Returns:
-      (workload, examples): and the batch, a dict of tensors.
+      (workload, batch).
     """
     size = config.tasks[name].batch_size
     examples, master = _build(config, name)
-    copied = None
-    if copies:
+    pattern = None
+    if replicated:
         with tf.device(local_cpu()):
-            _, copied = _build(config, name)
+            _, pattern = _build(config, name)
     workload = Workload(
         name=name,
         master=_replica(master, examples, size),
         learning_rate=config.tasks[name].learning_rate,
         seed=1,
-        make_replica=lambda _index, _count: _replica(copied, examples, size),
+        make_replica=lambda _index, _count: _replica(pattern, examples, size),
         **options,
     )
     return workload, examples
 
 
-def _build(config, name):
+def _build(config: RunConfig, name: str) -> tuple[Batch, Model]:
     network = build_network(config, [name])
     task = network.tasks[name]
     examples = _batch(task, config.tasks[name].batch_size)
     network.build(name, examples)
 
-    def objective(inputs, seed):
+    def objective(
+        inputs: Batch, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         return network.objective(name, inputs, seed)
 
     model = Model(objective, network.trained_variables(name), network.statistics(name))
     return examples, model
 
 
-def _replica(model, examples, size):
-    def batches(position):
+def _replica(model: Model, examples: Batch, size: int) -> Replica:
+    def batches(position: int) -> tf.data.Dataset:
         del position
         return tf.data.Dataset.from_tensors(examples).repeat().prefetch(2)
 
     return Replica(model, batches, size)
 
 
-def _batch(task, size):
-    """A batch of what the task cuts out of a made-up photo or frame."""
+def _batch(task: Task, size: int) -> Batch:
+    """A batch of what the task cuts out of a synthetic photo or frame."""
     record = pipeline.parse(_record(task.features), task.features)
     rows = [
         task.preprocess_example(record, pipeline.example_seed(1, position))
@@ -72,11 +87,11 @@ def _batch(task, size):
     return {key: tf.stack([row[key] for row in rows]) for key in rows[0]}
 
 
-def _record(features):
+def _record(features: Sequence[str]) -> bytes:
     random = np.random.default_rng(0)
     with_mask = records.MOTION_MASK in features
     height, width = _FRAME if with_mask else _PHOTO
-    # Blocks of one color: of single pixels, resizing leaves only gray.
+    # Blocks of one color each: single random pixels would become gray when resized.
     blocks = random.integers(0, 256, [height // 8 + 1, width // 8 + 1, 3], np.uint8)
     image = np.kron(blocks, np.ones([8, 8, 1], np.uint8))[:height, :width]
     mask = b""
@@ -84,7 +99,7 @@ def _record(features):
         cells = random.integers(0, 2, [height // 8, width // 8, 1], np.uint8)
         mask = tf.io.encode_png(cells).numpy()
     return records.serialize(
-        key="made up",
+        key="synthetic",
         encoded=tf.io.encode_jpeg(image).numpy(),
         height=height,
         width=width,

@@ -1,0 +1,1 @@
+"""Builds a data set from inputs: planned, sharded, resumable."""

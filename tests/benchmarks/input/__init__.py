@@ -1,0 +1,1 @@
+"""Times the input pipelines of the tasks."""

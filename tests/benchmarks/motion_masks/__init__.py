@@ -1,0 +1,1 @@
+"""Scores motion masks on constructed and rendered videos."""

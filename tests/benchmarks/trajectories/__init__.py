@@ -1,0 +1,1 @@
+"""Times Improved Dense Trajectories and compares ways to match features."""

@@ -1,0 +1,151 @@
+"""What every registered evaluation must fulfil."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import os
+import pathlib
+
+import depth_sets
+import labelled_photos
+import numpy as np
+import object_sets
+import pytest
+import tensorflow as tf
+
+from eval import evaluation_run, output_folder, registry, settings
+from eval.evaluation import Evaluation
+from eval.settings import resolve
+from selfsup.common.errors import UserError
+from selfsup.common.stop_signals import StopSignals
+from selfsup.data import pipeline
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+# Overrides that make the network of an evaluation small.
+SMALL = {
+    "imagenet_linear": (
+        *("batch_size=4", "image_size=48", "statistics_images=8"),
+        "augmented_views=0",
+    ),
+    "nyuv2_depth": (
+        *("height=48", "width=64", "crop_height=48", "crop_width=48"),
+        *("up_projection_1=8", "up_projection_2=8", "up_projection_3=8"),
+        *("batch_size=2", "batch_norm_images=4"),
+    ),
+    "voc07_detection": (
+        *("min_size=48", "max_size=48", "sizes=1", "test_size=48"),
+        *("batch_size=2", "test_batch_size=2", "recalibration_images=4"),
+        *("anchor_size=32", "rpn_channels=16", "rpn_samples=16"),
+        *("proposals=32", "test_proposals=16", "min_proposal=2", "box_samples=8"),
+    ),
+}
+
+
+def _write_photos(folder):
+    labels = list(np.arange(24) % len(labelled_photos.CLASSES))
+    return labelled_photos.write(folder, {"train": labels, "validation": labels})
+
+
+def _write_depths(folder):
+    scenes = [depth_sets.scene(number, (48, 64)) for number in range(4)]
+    depth_sets.write_depth_set(folder, {"train": scenes, "test": scenes})
+    return folder
+
+
+def _write_objects(folder):
+    objects = object_sets.scattered(3, "a")
+    return object_sets.write(folder, {"train": objects, "test": objects})
+
+
+DATA = {
+    "imagenet_linear": _write_photos,
+    "nyuv2_depth": _write_depths,
+    "voc07_detection": _write_objects,
+}
+
+each_evaluation = pytest.mark.parametrize("name", registry.EVALUATIONS)
+
+
+def _settings(name, output, data):
+    evaluation = registry.evaluation_class(name)
+    return resolve(
+        evaluation.config_class,
+        evaluation.presets,
+        preset="tiny",
+        steps=2,
+        overrides=SMALL[name],
+        trunk="random",
+        checkpoint=None,
+        data=str(data),
+        output=str(output),
+        lasso=0.0,
+        seed=0,
+        mixed_precision=False,
+    )
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(UserError, match="unknown evaluation 'x'; evaluations are: im"):
+        registry.evaluation_class("x")
+
+
+@each_evaluation
+def test_classes_are_complete(name):
+    evaluation = registry.evaluation_class(name)
+    assert issubclass(evaluation, Evaluation)
+    assert not inspect.isabstract(evaluation)
+    assert evaluation.name == name
+    assert set(evaluation.presets) == {"paper", "small", "tiny"}
+    assert issubclass(evaluation.config_class, settings.Config)
+    for preset in evaluation.presets.values():
+        dataclasses.replace(evaluation.config_class(), **preset.config)
+
+
+@each_evaluation
+def test_every_evaluation_has_a_command_and_a_document(name):
+    main = importlib.import_module(f"eval.{name}.__main__")
+    assert callable(main.run)
+    assert (ROOT / "docs" / "evaluations" / f"{name}.md").exists()
+
+
+@each_evaluation
+def test_steps_are_deterministic(name, tmp_path):
+    """Two runs with the same seed agree, and the loss is a finite scalar."""
+    data = DATA[name](tmp_path / "data")
+    losses = [_first_step(name, tmp_path / run, data) for run in ("a", "b")]
+    assert losses[0].shape == ()
+    assert np.isfinite(losses[0])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+
+
+def _first_step(name, output, data):
+    made = _settings(name, output, data)
+    with StopSignals() as stop, output_folder.opened(made) as folder:
+        evaluation = registry.evaluation_class(name)(made, folder, stop)
+        evaluation_run.start(evaluation)
+        evaluation.before_training()
+        batch = next(iter(evaluation.training_batches(0)))
+        examples, _ = pipeline.split_replaced_shard(batch)
+        logs = evaluation.step(examples, tf.constant(0))
+        assert set(evaluation.curves) <= set(logs)
+        return logs["loss"].numpy()
+
+
+@each_evaluation
+def test_a_run_writes_its_files(name, tmp_path):
+    made = _settings(name, tmp_path / "run", DATA[name](tmp_path / "data"))
+    evaluation = registry.evaluation_class(name)
+    metrics = evaluation_run.run(evaluation, made).metrics
+    assert metrics["evaluation"] == name
+    assert metrics["headline"] == evaluation.headline
+    assert metrics["headline"] in metrics["metrics"]
+    assert "checksum" in metrics["data"]
+    for metric in metrics["details"].get("chance", {}):
+        assert any(known.endswith(metric) for known in metrics["metrics"])
+    written = os.listdir(made.output)
+    for file in ("checkpoints", "config.json", "history.jsonl", "pictures"):
+        assert file in written
+    assert "curves.png" in os.listdir(os.path.join(made.output, "pictures"))
