@@ -53,7 +53,7 @@ class MetricsFile(TypedDict):
     alpha: list[float] | None
     settings: JsonObject
     data: JsonObject
-    versions: dict[str, str | None]
+    versions: dict[str, str]
 
 
 def write(

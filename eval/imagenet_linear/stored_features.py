@@ -6,7 +6,7 @@ import abc
 import os
 import shutil
 from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -60,8 +60,7 @@ class StoredFeatures(abc.ABC, Generic[ComputeT]):
         self.remove()
         try:
             os.makedirs(self._folder)
-            path = os.path.join(self._folder, FEATURES)
-            stored = np.lib.format.open_memmap(path, "w+", np.float32, self._shape)
+            stored = self._new_file()
             self._write(stored, compute, batches)
             stored.flush()
             stem, extension = os.path.splitext(self._index)
@@ -71,6 +70,12 @@ class StoredFeatures(abc.ABC, Generic[ComputeT]):
         except OSError as error:
             self.remove()
             raise UserError(f"{self._folder}: cannot be written: {error}") from error
+
+    def _new_file(self) -> np.memmap[Any, np.dtype[np.float32]]:
+        path = os.path.join(self._folder, FEATURES)
+        return np.lib.format.open_memmap(  # type: ignore[no-untyped-call]  # in NumPy
+            path, "w+", np.float32, self._shape
+        )
 
     @abc.abstractmethod
     def _write(

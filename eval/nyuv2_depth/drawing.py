@@ -57,7 +57,8 @@ def _draw_row(
     scale = Normalize(float(depths.min()), float(depths.max()), clip=True)
     axes[0].imshow(image.image)
     axes[1].set_facecolor(_UNKNOWN)
-    truth = np.ma.masked_where(~known, image.truth)
+    # Matplotlib leaves pixels of NaN transparent.
+    truth = np.where(known, image.truth, np.nan)
     for axis, depth in ((axes[1], truth), (axes[2], image.predicted)):
         drawn = axis.imshow(depth, cmap=COLORS, norm=scale, interpolation="nearest")
     for axis in axes:

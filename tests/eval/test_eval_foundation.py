@@ -72,7 +72,7 @@ def test_the_depth_of_a_random_trunk_may_be_given():
         resolve(Config, PRESETS, preset="tiny", depth="34", output="o", **COMMON)
 
 
-def test_a_folder_is_of_one_run(tmp_path):
+def test_a_folder_belongs_to_one_run(tmp_path):
     settings = resolve(Config, PRESETS, preset="tiny", output=str(tmp_path), **COMMON)
     with output_folder.opened(settings):
         _refused(settings, "another process")
@@ -95,7 +95,7 @@ METRICS = {
 }
 
 
-def test_metrics_come_back(tmp_path):
+def test_metrics_are_read_back(tmp_path):
     metrics_file.write(tmp_path, metrics={"under_1.25": np.float32(0.5)}, **METRICS)
     fields = metrics_file.read(tmp_path)
     assert fields["metrics"] == {"under_1.25": 0.5}
@@ -111,7 +111,7 @@ def test_bad_metrics_are_not_written(tmp_path, metrics):
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"format": "x", "version": 1}'])
-def test_other_files_are_no_metrics(tmp_path, text):
+def test_other_files_are_refused(tmp_path, text):
     (tmp_path / metrics_file.FILE_NAME).write_text(text)
     with pytest.raises(UserError, match=metrics_file.FILE_NAME):
         metrics_file.read(tmp_path)
@@ -139,11 +139,11 @@ def test_an_export_is_loaded_at_the_stride_asked_for(exported):
     assert loaded.block4 is not None
     assert loaded.description["tasks"] == ["a"]
     images = np.random.default_rng(0).random([1, 64, 64, 3], np.float32)
-    ours, theirs = loaded.trunk(images), trunk(images, output_stride=16)
-    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+    actual, expected = loaded.trunk(images), trunk(images, output_stride=16)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_a_trunk_of_another_depth_than_the_presets_is_pointed_out(exported, capsys):
+def test_a_trunk_of_another_depth_than_the_preset_prints_a_note(exported, capsys):
     settings = resolve(Config, PRESETS, preset="paper", output="o", **COMMON)
     settings = dataclasses.replace(settings, trunk=exported[0], checkpoint=None)
     assert trunks.load_for(settings, 16).trunk.config.depth == "tiny"
@@ -159,7 +159,7 @@ def test_random_trunks_follow_from_the_seed():
     assert np.any(kernels[0] != kernels[2])
 
 
-def test_what_is_no_trunk_is_named(tmp_path, exported):
+def test_a_folder_without_a_trunk_is_refused(tmp_path, exported):
     with pytest.raises(UserError, match=f"--trunk={tmp_path}: expected the folder"):
         _load(str(tmp_path))
     with pytest.raises(UserError, match="--checkpoint=snapshot-001: only pretraining"):
@@ -235,18 +235,18 @@ def test_stopped_and_resumed_equals_straight(tmp_path):
     assert resumed.training.notes["trunk"] == "random"
     assert resumed.run()
     assert resumed.weight.numpy() == straight.weight.numpy()
-    rows = [history.read(tmp_path / one) for one in "ab"]
+    rows = [history.read(tmp_path / name) for name in "ab"]
     assert rows[0][-1]["step"] == rows[1][-1]["step"] == 30
     assert Descent(tmp_path / "b").training.resume()
 
 
-def test_a_run_goes_on_with_its_own_data_alone(tmp_path):
+def test_a_run_is_not_resumed_on_other_data(tmp_path):
     assert not Descent(tmp_path, stop_at=3).run()
     with pytest.raises(UserError, match=r"was started on other data .*'1'.*'2'"):
         Descent(tmp_path, checksum="2").training.resume()
 
 
-def test_a_loss_that_is_not_finite_ends_it(tmp_path):
+def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
     descent = Descent(tmp_path)
     descent.weight.assign(float("inf"))
     with pytest.raises(UserError, match="not finite at or before step 10"):
@@ -254,6 +254,6 @@ def test_a_loss_that_is_not_finite_ends_it(tmp_path):
     assert not Descent(tmp_path).training.resume()
 
 
-def test_damaged_training_shards_end_it(tmp_path):
+def test_damaged_training_shards_are_an_error(tmp_path):
     with pytest.raises(UserError, match="training set is damaged"):
         Descent(tmp_path, damaged=True).run()

@@ -15,8 +15,12 @@ from absl import flags
 from selfsup.command_line import command, path_flags
 from selfsup.common.errors import UserError
 
-_PREDICTIONS = path_flags.define_path("predictions", None, ".npz file of predictions.")
-_TRUTH = path_flags.define_path("truth", None, ".npz file of the true depths.")
+_PREDICTIONS = path_flags.define_path(
+    "predictions", None, ".npz file of predictions.", required=True
+)
+_TRUTH = path_flags.define_path(
+    "truth", None, ".npz file of the true depths.", required=True
+)
 _CROP = flags.DEFINE_enum(
     "crop",
     "none",
@@ -53,7 +57,6 @@ def main(argv: list[str]) -> None:
 
 def run() -> None:
     """Entry point of the console command."""
-    flags.mark_flags_as_required(["predictions", "truth"])
     command.run(main, "eval.nyuv2_depth.score.__main__")
 
 

@@ -17,7 +17,10 @@ from selfsup.command_line import command, path_flags
 from selfsup.common.errors import UserError
 
 _DEVKIT = path_flags.define_path(
-    "devkit", None, "VOCdevkit, or the folder of a year in it, as the tars extract it."
+    "devkit",
+    None,
+    "VOCdevkit, or the folder of a year in it, as the tars extract it.",
+    required=True,
 )
 _YEAR = flags.DEFINE_string(
     "year",
@@ -29,7 +32,9 @@ _SET = flags.DEFINE_string(
     "test",
     "Name of a list in ImageSets/Main, which is part of the names of the result files.",
 )
-_RESULTS = path_flags.define_path("results", None, "Folder of the result files.")
+_RESULTS = path_flags.define_path(
+    "results", None, "Folder of the result files.", required=True
+)
 _COMPETITION = flags.DEFINE_string(
     "competition", "comp3", "Start of the names of the result files."
 )
@@ -82,7 +87,6 @@ def _threshold(text: str) -> float:
 
 def run() -> None:
     """Entry point of the console command."""
-    flags.mark_flags_as_required(["devkit", "results"])
     command.run(main, "eval.voc07_detection.score.__main__")
 
 

@@ -91,14 +91,14 @@ def test_a_layer_among_others_is_trained_as_softmax_regression_without_what_is_h
     for row in (0, 4):
         for index, rate in enumerate(RATES):
             kernel, bias, expected = _descend(settings.config, row, rate, size, 6)
-            found = _layer(evaluation, row, index)
-            np.testing.assert_allclose(found[0], kernel, atol=1e-5)
-            np.testing.assert_allclose(found[1], bias, atol=1e-5)
+            actual = _layer(evaluation, row, index)
+            np.testing.assert_allclose(actual[0], kernel, atol=1e-5)
+            np.testing.assert_allclose(actual[1], bias, atol=1e-5)
             if row == 4:
-                losses = [float(one[f"loss_rate_{rate:g}"]) for one in logs]
+                losses = [float(row[f"loss_rate_{rate:g}"]) for row in logs]
                 np.testing.assert_allclose(losses, expected, rtol=1e-4)
-    lowest = [min(float(one[f"loss_rate_{rate:g}"]) for rate in RATES) for one in logs]
-    np.testing.assert_allclose([float(one["loss"]) for one in logs], lowest)
+    lowest = [min(float(row[f"loss_rate_{rate:g}"]) for rate in RATES) for row in logs]
+    np.testing.assert_allclose([float(row["loss"]) for row in logs], lowest)
 
 
 def test_a_batch_that_is_all_held_out_changes_nothing(trunk, settings_for, tmp_path):
@@ -153,8 +153,8 @@ def test_layers_on_combinations_are_trained_as_each_would_be_without_the_others(
         single, _ = _lasso(trunk, settings_for, tmp_path, (rate,))
         alpha = single.features.combinations.alpha().numpy()[0]
         np.testing.assert_allclose(alphas[index], alpha, atol=1e-6)
-        for ours, theirs in zip(both.weights(), single.weights()):
-            np.testing.assert_allclose(ours[index], theirs[0], atol=1e-5)
+        for first, second in zip(both.weights(), single.weights()):
+            np.testing.assert_allclose(first[index], second[0], atol=1e-5)
 
 
 class FirstPixel:
@@ -180,8 +180,8 @@ def test_neighbours_are_the_nearest_by_angle_and_nearer_ones_count_more():
     fitted, count = testing.fit_neighbours(FirstPixel(), [train], 3)
     assert count == 3
     # Of three neighbours two are of class 1; the nearest is far nearer than both.
-    found = fitted.predict(np.array([[100.0, 1.0, 0.0], [1.0, 3.0, 0.0]]))
-    np.testing.assert_array_equal(found, [0, 1])
+    actual = fitted.predict(np.array([[100.0, 1.0, 0.0], [1.0, 3.0, 0.0]]))
+    np.testing.assert_array_equal(actual, [0, 1])
 
 
 def test_no_more_neighbours_than_photos():

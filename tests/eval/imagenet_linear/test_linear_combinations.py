@@ -10,7 +10,7 @@ UNITS, CHANNELS, SIDE = 4, 5, 6
 
 
 def _units(seed=0, photos=40):
-    """Correlated units of growing scale, as sums that go on have: [M, B, H, W, C]."""
+    """Correlated units of growing scale, like those of a trunk: [M, B, H, W, C]."""
     random = np.random.default_rng(seed)
     steps = random.normal(size=[UNITS, photos, SIDE, SIDE, CHANNELS])
     steps += random.normal(size=[UNITS, 1, 1, 1, CHANNELS])
@@ -72,7 +72,7 @@ def test_pooled_features_stay_standardised_where_constants_would_not(alpha):
     first = made.pooled(units)[0].numpy()
     _set_alpha(made, [1.0] * UNITS, alpha)
     mean, deviation = _channel_moments(made(units)[1].numpy())
-    # Not exactly: a maximum of values of another distribution is another one.
+    # Not exactly, because the maximum depends on the distribution of the values.
     np.testing.assert_allclose(mean, 0.0, atol=0.25)
     np.testing.assert_allclose(deviation, 1.0, atol=0.25)
     constants = _channel_moments(first)
@@ -105,6 +105,6 @@ def test_alpha_is_not_rewarded_for_a_larger_scale():
         constants = _channel_moments(made.pooled(units)[0].numpy())
         fixed = (made.pooled(units) - constants[0]) / constants[1]
         fixed = tf.reduce_mean(tf.square(fixed))
-    ours = np.linalg.norm(tape.gradient(standardised, variable))
-    theirs = np.linalg.norm(tape.gradient(fixed, variable))
-    assert ours < theirs / 5
+    standardised_norm = np.linalg.norm(tape.gradient(standardised, variable))
+    fixed_norm = np.linalg.norm(tape.gradient(fixed, variable))
+    assert standardised_norm < fixed_norm / 5

@@ -1,4 +1,4 @@
-"""The command as its user runs it: killed, run again, finished; slow."""
+"""The command, killed, stopped, resumed and finished; slow."""
 
 import os
 import signal
@@ -28,13 +28,13 @@ def _start(photos, output, *more):
 
 
 def _finish(process):
-    said, _ = process.communicate(timeout=600)
-    assert process.returncode == 0, said
-    return said
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, output
+    return output
 
 
 def _wait_for_steps(process, output):
-    """Until some steps have been logged."""
+    """Waits until some steps are in the history."""
     while process.poll() is None and not history.read(output):
         time.sleep(0.05)
 
@@ -46,13 +46,13 @@ def straight(tmp_path_factory, photos):
     return output
 
 
-def _assert_same(ours, theirs):
-    assert metrics_file.read(ours)["metrics"] == metrics_file.read(theirs)["metrics"]
+def _assert_same(first, second):
+    assert metrics_file.read(first)["metrics"] == metrics_file.read(second)["metrics"]
     with (
-        np.load(f"{ours}/predictions.npz") as one,
-        np.load(f"{theirs}/predictions.npz") as other,
+        np.load(f"{first}/predictions.npz") as first_arrays,
+        np.load(f"{second}/predictions.npz") as second_arrays,
     ):
-        np.testing.assert_array_equal(one["scores"], other["scores"])
+        np.testing.assert_array_equal(first_arrays["scores"], second_arrays["scores"])
 
 
 def test_killed_and_run_again_equals_straight(tmp_path, photos, straight):
@@ -78,7 +78,7 @@ def test_stopped_with_a_checkpoint_and_run_again_equals_straight(
         process
     )
     (checkpoint,) = os.listdir(f"{output}/checkpoints")
-    # From the checkpoint on, it is killed again and loses what came after.
+    # Killed after it has resumed, so the steps after the checkpoint are missing.
     process = _start(photos, output)
     time.sleep(1.0)
     process.kill()
@@ -88,9 +88,9 @@ def test_stopped_with_a_checkpoint_and_run_again_equals_straight(
     _assert_same(output, straight)
 
 
-def test_bad_input_is_one_line(tmp_path, photos):
+def test_the_error_for_bad_input_is_a_single_line(tmp_path, photos):
     process = _start(tmp_path, tmp_path / "out")
-    said, _ = process.communicate(timeout=300)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == 1
-    assert "no built data set here or below" in said
-    assert "Traceback" not in said
+    assert "no built data set here or below" in output
+    assert "Traceback" not in output

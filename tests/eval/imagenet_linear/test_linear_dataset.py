@@ -1,4 +1,4 @@
-"""Which set is taken, what is refused, and what the streams hold."""
+"""The choice of the set, refused sets, and the content of the streams."""
 
 import labelled_photos
 import numpy as np
@@ -16,14 +16,14 @@ CLASSES = labelled_photos.CLASSES
 
 
 @pytest.fixture(scope="module")
-def found(photos):
+def labelled(photos):
     return dataset.find(photos)
 
 
-def test_what_a_set_holds(found):
-    assert found.classes == CLASSES
-    assert found.description()["classes"] == 6
-    counts = dataset.count_labels(found, 0.0)
+def test_what_a_set_holds(labelled):
+    assert labelled.classes == CLASSES
+    assert labelled.description()["classes"] == 6
+    counts = dataset.count_labels(labelled, 0.0)
     np.testing.assert_array_equal(counts.trained, [12] * 6)
     np.testing.assert_array_equal(counts.held_out, [0] * 6)
     np.testing.assert_array_equal(counts.tested, [5] * 6)
@@ -36,38 +36,38 @@ def _keys_held_out(keys):
     return {key for key in keys if is_held_out(tf.constant(key), SHARE)}
 
 
-def test_what_is_held_out_is_read_and_trained_on_apart(found):
+def test_what_is_held_out_is_read_and_trained_on_apart(labelled):
     every = {b"train/%d.jpg" % number for number in range(72)}
     expected = _keys_held_out(every)
     assert 5 < len(expected) < 30
-    counts = dataset.count_labels(found, SHARE)
+    counts = dataset.count_labels(labelled, SHARE)
     assert counts.held_out.sum() == len(expected)
     np.testing.assert_array_equal(counts.trained + counts.held_out, [12] * 6)
     assert counts.tested.sum() == 30
     held_out = dataset.in_file_order(
-        found.train, 48, 8, keep=lambda key: is_held_out(key, SHARE)
+        labelled.train, 48, 8, keep=lambda key: is_held_out(key, SHARE)
     )
     assert sorted(_keys(held_out)) == sorted(expected)
     others = dataset.sample(
-        found.train, 48, 8, 1000, 0, keep=lambda key: ~is_held_out(key, SHARE)
+        labelled.train, 48, 8, 1000, 0, keep=lambda key: ~is_held_out(key, SHARE)
     )
     assert sorted(_keys(others)) == sorted(every - expected)
 
 
 @pytest.mark.parametrize("task", [dataset.TrainingPhotos, dataset.TrainingKeys])
-def test_examples_say_whether_they_are_held_out(found, task):
+def test_examples_say_whether_they_are_held_out(labelled, task):
     examples = task(Config(image_size=48, held_out_share=SHARE))
-    batch = next(iter(pipeline.training_batches(examples, found.train, 0, 0, 72)))
+    batch = next(iter(pipeline.training_batches(examples, labelled.train, 0, 0, 72)))
     keys = dataset.TrainingKeys(Config(held_out_share=SHARE))
-    keys = next(iter(pipeline.training_batches(keys, found.train, 0, 0, 72)))["key"]
+    keys = next(iter(pipeline.training_batches(keys, labelled.train, 0, 0, 72)))["key"]
     expected = is_held_out(keys, SHARE)
     np.testing.assert_array_equal(batch["held_out"], expected)
     assert np.any(expected)
 
 
-def test_a_share_that_holds_nothing_out_is_refused(found):
+def test_a_share_that_holds_nothing_out_is_refused(labelled):
     with pytest.raises(UserError, match="none of the 72 training photos is held out"):
-        dataset.count_labels(found, 1e-5)
+        dataset.count_labels(labelled, 1e-5)
 
 
 def test_a_class_that_is_held_out_as_a_whole_is_named(tmp_path):
@@ -93,10 +93,10 @@ def _slow_centre(image, size):
 def test_tests_see_the_middle_that_slims_evaluation_sees():
     y, x = np.mgrid[:256, :512] / 255.0
     image = np.stack([60 + 120 * y, 60 + 50 * x, 200 - 90 * y * x / 2], axis=-1)
-    found = dataset.centre_crop(tf.constant(np.uint8(image)), 56)
-    assert found.dtype == tf.uint8
-    assert found.shape == (56, 56, 3)
-    np.testing.assert_allclose(found, _slow_centre(np.uint8(image), 56), atol=2.0)
+    cropped = dataset.centre_crop(tf.constant(np.uint8(image)), 56)
+    assert cropped.dtype == tf.uint8
+    assert cropped.shape == (56, 56, 3)
+    np.testing.assert_allclose(cropped, _slow_centre(np.uint8(image), 56), atol=2.0)
     # Photos that are smaller than the crop are made larger.
     tiny = dataset.centre_crop(tf.fill([8, 16, 3], tf.constant(7, tf.uint8)), 56)
     np.testing.assert_array_equal(tiny, np.full([56, 56, 3], 7))
@@ -178,33 +178,33 @@ def _keys(batches):
     return [key for batch in batches for key in batch["key"].numpy()]
 
 
-def test_passes_hold_every_photo_once(found):
-    keys = _keys(dataset.in_file_order(found.test, 48, 8))
+def test_passes_hold_every_photo_once(labelled):
+    keys = _keys(dataset.in_file_order(labelled.test, 48, 8))
     assert sorted(keys) == sorted(b"validation/%d.jpg" % n for n in range(30))
-    drawn = _keys(dataset.sample(found.train, 48, 8, 40, seed=1))
+    drawn = _keys(dataset.sample(labelled.train, 48, 8, 40, seed=1))
     assert len(set(drawn)) == len(drawn) == 40
-    assert drawn == _keys(dataset.sample(found.train, 48, 8, 40, seed=1))
-    assert drawn != _keys(dataset.sample(found.train, 48, 8, 40, seed=2))
-    assert len(_keys(dataset.sample(found.train, 48, 8, 1000, seed=1))) == 72
+    assert drawn == _keys(dataset.sample(labelled.train, 48, 8, 40, seed=1))
+    assert drawn != _keys(dataset.sample(labelled.train, 48, 8, 40, seed=2))
+    assert len(_keys(dataset.sample(labelled.train, 48, 8, 1000, seed=1))) == 72
 
 
-def _first(found, **changes):
+def _first(labelled, **changes):
     examples = dataset.TrainingPhotos(Config(image_size=48, **changes))
-    batches = pipeline.training_batches(examples, found.train, 0, 0, 8)
+    batches = pipeline.training_batches(examples, labelled.train, 0, 0, 8)
     return next(iter(batches))
 
 
-def test_training_crops_differ_with_augmentation_alone(found):
-    augmented, plain = _first(found), _first(found, augment=False)
+def test_training_crops_differ_with_augmentation_alone(labelled):
+    augmented, plain = _first(labelled), _first(labelled, augment=False)
     np.testing.assert_array_equal(augmented["label"], plain["label"])
     assert augmented["image"].shape == plain["image"].shape == (8, 48, 48, 3)
     assert augmented["image"].dtype == tf.uint8
     assert np.any(augmented["image"].numpy() != plain["image"].numpy())
 
 
-def test_mirroring_and_colours_follow_from_the_seed_and_can_be_off(found):
+def test_mirroring_and_colours_follow_from_the_seed_and_can_be_off(labelled):
     config = Config(image_size=48)
-    images = _first(found, augment=False)["image"]
+    images = _first(labelled, augment=False)["image"]
     seed = tf.constant([0, 1])
     once, again = (dataset.augmented(images, config, seed) for _ in range(2))
     np.testing.assert_array_equal(once, again)

@@ -61,18 +61,18 @@ def probed(trunk):
 
 
 def test_features_are_standardised_and_of_unit_size(trunk, probed):
-    _, found = probed
-    assert found.shape == (5, 6, 9 * trunk.channels)
-    np.testing.assert_allclose(np.sum(found**2, axis=2).mean(axis=1), 1.0, rtol=1e-3)
-    channels = found.reshape(5, 6, 9, -1).mean(axis=(1, 2))
+    _, features = probed
+    assert features.shape == (5, 6, 9 * trunk.channels)
+    np.testing.assert_allclose(np.sum(features**2, axis=2).mean(axis=1), 1.0, rtol=1e-3)
+    channels = features.reshape(5, 6, 9, -1).mean(axis=(1, 2))
     np.testing.assert_allclose(channels, 0.0, atol=1e-5)
 
 
 def test_the_last_row_is_the_last_unit_with_and_without_probes(trunk, probed):
-    plain, (made, found) = _features(trunk), probed
+    plain, (made, features) = _features(trunk), probed
     assert plain.names == ["unit_5"]
     assert made.names == [f"unit_{number}" for number in range(1, 6)]
-    np.testing.assert_allclose(plain(IMAGES)[-1], found[-1], atol=1e-6)
+    np.testing.assert_allclose(plain(IMAGES)[-1], features[-1], atol=1e-6)
 
 
 def test_the_lassos_combinations_are_the_last_groups(trunk):
@@ -83,13 +83,13 @@ def test_the_lassos_combinations_are_the_last_groups(trunk):
     mixed = max_pool_to(sum(units) / 5**0.5, 3).numpy().reshape(6, 9, -1)
     deviation = np.sqrt(mixed.var(axis=(0, 1)) + 1e-5)
     expected = (mixed - mixed.mean(axis=(0, 1))) / deviation / made.size**0.5
-    found = made(IMAGES).numpy()
-    assert found.shape == (7, 6, made.size)
+    features = made(IMAGES).numpy()
+    assert features.shape == (7, 6, made.size)
     for group in (5, 6):
         np.testing.assert_allclose(
-            found[group].reshape(expected.shape), expected, atol=1e-5
+            features[group].reshape(expected.shape), expected, atol=1e-5
         )
-    np.testing.assert_array_equal(made.evaluation_row(found, 1), found[6])
+    np.testing.assert_array_equal(made.evaluation_row(features, 1), features[6])
 
 
 def test_probes_beside_the_lasso_are_those_without(trunk, probed):

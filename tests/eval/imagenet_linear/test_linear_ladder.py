@@ -1,4 +1,4 @@
-"""The choice of a learning rate, and which photos it is made by."""
+"""The choice of the learning rate, and the held-out photos that decide it."""
 
 import json
 
@@ -36,13 +36,13 @@ def test_a_layer_that_diverged_is_never_chosen_and_is_null_in_the_report():
     assert report["chosen"] == [3.0]
 
 
-def test_a_ladder_of_nothing_finite_is_an_error():
+def test_a_ladder_without_finite_losses_is_an_error():
     with pytest.raises(UserError, match=r"no learning rate .*--set=learning_rates"):
         ladder.choose(_scores([[1.0, 2.0, 3.0], [np.nan, np.inf, np.nan]]))
 
 
 @pytest.mark.parametrize(("best", "end"), [(0, "lowest"), (1, None), (2, "highest")])
-def test_the_choice_is_told_and_a_rate_at_the_end_remarked(best, end):
+def test_the_remarks_name_the_choice_and_an_end_of_the_ladder(best, end):
     scores = _scores([[2.0, 2.0, 2.0]], [[0.25, 0.5, 0.75]])
     first, *more = ladder.remarks(RATES, scores, np.array([best]))
     assert first == (
@@ -59,15 +59,15 @@ KEYS = np.array([f"n{number % 100:08d}/{number}.JPEG" for number in range(20_000
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.1, 0.5])
 def test_the_share_that_is_held_out(share):
-    found = is_held_out(tf.constant(KEYS), share).numpy()
-    assert found.mean() == pytest.approx(share, abs=3.5 * (share / 20_000) ** 0.5)
+    held_out = is_held_out(tf.constant(KEYS), share).numpy()
+    assert held_out.mean() == pytest.approx(share, abs=3.5 * (share / 20_000) ** 0.5)
 
 
-def test_what_is_held_out_depends_on_the_key_and_the_share_alone():
-    found = is_held_out(tf.constant(KEYS), 0.1).numpy()
+def test_only_key_and_share_decide_what_is_held_out():
+    held_out = is_held_out(tf.constant(KEYS), 0.1).numpy()
     singly = [bool(is_held_out(tf.constant(key), 0.1)) for key in KEYS[:50]]
-    np.testing.assert_array_equal(found[:50], singly)
+    np.testing.assert_array_equal(held_out[:50], singly)
     more = is_held_out(tf.constant(KEYS), 0.2).numpy()
-    assert np.all(more[found])
+    assert np.all(more[held_out])
     # Of other versions of TensorFlow and other machines as well.
-    np.testing.assert_array_equal(np.flatnonzero(found)[:5], [17, 19, 30, 32, 39])
+    np.testing.assert_array_equal(np.flatnonzero(held_out)[:5], [17, 19, 30, 32, 39])

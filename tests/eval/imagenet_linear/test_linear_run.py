@@ -38,7 +38,7 @@ def finished(tmp_path_factory, settings_for):
     return folder, _run(settings_for(folder, steps=60))
 
 
-def test_it_learns_what_can_be_told_apart(finished):
+def test_it_learns_separable_classes(finished):
     folder, _ = finished
     fields = metrics_file.read(folder)
     assert fields["evaluation"] == "imagenet_linear"
@@ -64,40 +64,40 @@ def test_predictions_are_those_that_the_metrics_count(finished):
         assert classes.shape == stored["scores"].shape == (30, 5)
         assert np.all(np.diff(stored["scores"], axis=1) <= 0)
         assert metrics["top1"] == pytest.approx(np.mean(classes[:, 0] == labels))
-        found = np.any(classes == labels[:, None], axis=1)
-        assert metrics["top5"] == pytest.approx(found.mean())
+        hits5 = np.any(classes == labels[:, None], axis=1)
+        assert metrics["top5"] == pytest.approx(hits5.mean())
         near = np.mean(stored["neighbours"] == labels)
         assert metrics["neighbours_top1"] == pytest.approx(near)
 
 
-def test_every_unit_has_its_accuracy_and_pictures_are_there(finished):
+def test_every_unit_has_an_accuracy_and_pictures_are_written(finished):
     folder, run = finished
     details = metrics_file.read(folder)["details"]
     assert details["rows"] == [f"unit_{number}" for number in range(1, 6)]
     assert details["top1"][-1] == metrics_file.read(folder)["metrics"]["top1"]
     assert len(details["top5"]) == 5
     assert run.model.trunk.num_units == 5
-    found = sorted(os.listdir(folder / "pictures"))
-    assert found == ["curves.png", "predictions.png", "probe.png"]
+    pictures = sorted(os.listdir(folder / "pictures"))
+    assert pictures == ["curves.png", "predictions.png", "probe.png"]
     assert os.listdir(folder / "tensorboard")
     rows = history.read(folder)
     assert rows[-1]["step"] == 60
     assert rows[-1]["loss"] < rows[0]["loss"]
 
 
-def test_the_trunk_stays_as_it_was_but_for_its_statistics(finished):
+def test_only_the_statistics_of_the_trunk_change(finished):
     _, run = finished
     random = trunks.load(
         "random", checkpoint=None, depth="tiny", output_stride=16, seed=0
     ).trunk
     pairs = zip(run.model.trunk.trainable_weights, random.trainable_weights)
-    for ours, theirs in pairs:
-        np.testing.assert_array_equal(ours, theirs)
+    for first, second in pairs:
+        np.testing.assert_array_equal(first, second)
     moved = run.model.trunk.block3[0].preact.moving_mean
     assert np.any(moved.numpy() != random.block3[0].preact.moving_mean.numpy())
 
 
-def test_the_whole_ladder_is_in_the_metrics_and_the_choice_is_the_held_out_photos(
+def test_metrics_hold_the_whole_ladder_and_the_choice_on_held_out_photos(
     finished,
 ):
     folder, run = finished
@@ -148,11 +148,11 @@ def test_a_folder_of_the_version_with_one_learning_rate_is_refused(
 def test_a_finished_run_says_so(finished, settings_for, capsys):
     folder, _ = finished
     evaluation_run.run_and_print(ImagenetLinear, settings_for(folder, steps=60))
-    said = capsys.readouterr().out
-    assert said.startswith(f"{folder}: finished before\n")
-    assert "top1: " in said
-    assert "(chance 0.8333)" in said
-    assert "says nothing" not in said
+    output = capsys.readouterr().out
+    assert output.startswith(f"{folder}: finished before\n")
+    assert "top1: " in output
+    assert "(chance 0.8333)" in output
+    assert "says nothing" not in output
 
 
 @pytest.fixture(scope="module")
@@ -171,8 +171,8 @@ def test_cached_features_give_the_same_weights_and_metrics(
     folder, plain = straight
     cached = _run(settings_for(tmp_path, cache_features=True, **PLAIN))
     np.testing.assert_array_equal(_weights(cached), _weights(plain))
-    ours, theirs = metrics_file.read(tmp_path), metrics_file.read(folder)
-    assert ours["metrics"] == theirs["metrics"]
+    first, second = metrics_file.read(tmp_path), metrics_file.read(folder)
+    assert first["metrics"] == second["metrics"]
     assert not os.path.exists(tmp_path / "feature_cache")
 
 
@@ -195,9 +195,9 @@ def test_stopped_by_a_signal_and_run_again_equals_straight(
     assert not (tmp_path / metrics_file.FILE_NAME).exists()
     resumed = _run(settings)
     np.testing.assert_array_equal(_weights(resumed), _weights(plain))
-    ours, theirs = metrics_file.read(tmp_path), metrics_file.read(folder)
-    assert ours["metrics"] == theirs["metrics"]
-    assert ours["data"] == theirs["data"]
+    first, second = metrics_file.read(tmp_path), metrics_file.read(folder)
+    assert first["metrics"] == second["metrics"]
+    assert first["data"] == second["data"]
 
 
 class Signalled(ImagenetLinear):

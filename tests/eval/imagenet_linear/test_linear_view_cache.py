@@ -1,4 +1,4 @@
-"""Features of augmented views that training goes over again and again."""
+"""Features of augmented views that training repeats."""
 
 import os
 import signal
@@ -18,20 +18,20 @@ from selfsup.data import pipeline
 RECORDS, VIEWS, BATCH, ROWS, SIZE = 7, 3, 4, 2, 5
 
 
-def _batches(stand_in=-1):
-    """Batches of the pipeline's kind: pass by pass, photo k has the label k."""
+def _batches(replaced=-1):
+    """Batches like those of the pipeline; in each pass, photo k has the label k."""
     for number in range(100):
         photos = np.arange(number * BATCH, (number + 1) * BATCH) % RECORDS
         yield {
             "image": tf.constant(photos),
             "label": tf.constant(photos),
             "held_out": tf.constant(photos == 2),
-            pipeline.REPLACED_SHARD: tf.fill([BATCH], stand_in),
+            pipeline.REPLACED_SHARD: tf.fill([BATCH], replaced),
         }
 
 
 def _features(images, number):
-    """Those of photo k in batch n hold 100 n + k."""
+    """The features of photo k in batch n are 100 n + k."""
     values = tf.cast(100 * tf.cast(number, tf.int64) + images, tf.float32)
     return tf.tile(values[None, :, None], [ROWS, 1, SIZE])
 
@@ -76,7 +76,7 @@ def test_batches_follow_from_seed_and_position(cache):
     assert np.any(_take(cache, 1, 0, 9)[0] != whole[0])
 
 
-def test_what_is_there_is_not_computed_again_and_can_be_removed(cache, tmp_path):
+def test_complete_files_are_not_computed_again_and_can_be_removed(cache, tmp_path):
     cache.fill(None, ())
     cache.remove()
     assert not os.path.exists(tmp_path / FOLDER)
@@ -86,10 +86,10 @@ def test_damage_is_an_error(tmp_path):
     config = Config(batch_size=BATCH, augmented_views=VIEWS)
     made = ViewCache(str(tmp_path), RECORDS, ROWS, SIZE, config)
     with pytest.raises(UserError, match="shard of the training set is damaged"):
-        made.fill(_features, _batches(stand_in=1))
+        made.fill(_features, _batches(replaced=1))
 
 
-def test_views_that_would_take_too_much_are_refused(tmp_path):
+def test_views_above_the_size_limit_are_refused(tmp_path):
     config = Config(augmented_views=1000, cache_gigabytes=0.1)
     with pytest.raises(UserError, match=r"augmented_views=1000.*take 1 GB, more than"):
         ViewCache(str(tmp_path), 1000, 25, 10, config)
@@ -124,7 +124,7 @@ def _run(settings, folder, stop_at=None):
     return evaluation
 
 
-def test_a_run_that_was_stopped_ends_like_one_that_was_not(tmp_path, settings_for):
+def test_a_stopped_and_resumed_run_equals_an_uninterrupted_run(tmp_path, settings_for):
     settings = settings_for(tmp_path / "straight", **OPTIONS)
     straight = _run(settings, tmp_path / "straight")
     assert not os.path.exists(tmp_path / "straight" / FOLDER)
@@ -132,13 +132,13 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(tmp_path, settings_fo
     _run(settings, tmp_path / "stopped", stop_at=5)
     assert os.path.exists(tmp_path / "stopped" / FOLDER)
     resumed = _run(settings, tmp_path / "stopped")
-    for ours, theirs in zip(resumed.model.weights(), straight.model.weights()):
-        np.testing.assert_array_equal(ours, theirs)
-    ours, theirs = (
+    for first, second in zip(resumed.model.weights(), straight.model.weights()):
+        np.testing.assert_array_equal(first, second)
+    first, second = (
         metrics_file.read(tmp_path / name)["metrics"]
         for name in ("straight", "stopped")
     )
-    assert ours == theirs
+    assert first == second
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(tmp_path, settings_fo
         (0.0, {"augmented_views": 2}),
     ],
 )
-def test_views_are_new_at_every_step_where_no_cache_can_serve(
+def test_views_are_new_at_every_step_without_a_cache(
     tmp_path, settings_for, lasso, changes
 ):
     settings = settings_for(tmp_path, lasso=lasso, **{**OPTIONS, **changes})

@@ -1,4 +1,4 @@
-"""Training crops: photo and depth stay together, and depth goes with the scale."""
+"""Training crops: photo and depth stay aligned, and depth follows the scale."""
 
 import numpy as np
 import tensorflow as tf
@@ -40,7 +40,7 @@ def _halved(maps):
 
 
 def test_a_plane_is_seen_at_its_depth_over_the_scale():
-    """Where the photo says that a pixel is from, the depth is the plane's there."""
+    """The depth of a crop is the plane's depth at the position that the photo encodes."""
     views = augmentation.draw_views(32, CONFIG, [0, 7])
     images = augmentation.crop_images(_places(32), views, SIZE).numpy()
     depths = augmentation.crop_depths(_planes(32), views, SIZE).numpy()
@@ -59,7 +59,9 @@ def test_a_plane_is_seen_at_its_depth_over_the_scale():
 
 
 def _view(scale=1.0, angle=0.0, mirror=1.0, centre=(32.0, 24.0)):
-    values = [np.array([one], np.float32) for one in (scale, angle, mirror, centre)]
+    values = [
+        np.array([number], np.float32) for number in (scale, angle, mirror, centre)
+    ]
     return Views(*(tf.constant(value) for value in values))
 
 
@@ -90,7 +92,7 @@ def test_mirroring_moves_photo_and_depth():
 
 
 def test_rotation_turns_about_the_centre():
-    """A quarter turn brings what is on the right to the bottom, or to the top."""
+    """A quarter turn moves the right side to the bottom, or to the top."""
     image = np.zeros([1, 48, 64, 3], np.float32)
     image[:, 22:26, 44:48] = 1.0
     view = _view(angle=np.pi / 2)

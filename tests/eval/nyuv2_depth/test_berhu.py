@@ -24,8 +24,8 @@ def test_equals_the_reference(share):
     predicted, truth = random.uniform(-1, 10, [2, 3, 4, 5]).astype(np.float32)
     valid = random.random([3, 4, 5]) < 0.6
     expected = _reference(predicted.ravel(), truth.ravel(), valid.ravel(), share)
-    found = berhu(predicted, truth, valid, share)
-    assert float(found) == pytest.approx(expected, rel=1e-5)
+    actual = berhu(predicted, truth, valid, share)
+    assert float(actual) == pytest.approx(expected, rel=1e-5)
 
 
 def _gradient(predicted, truth, valid):
@@ -37,7 +37,7 @@ def _gradient(predicted, truth, valid):
 
 
 def test_value_and_slope_are_continuous_at_c():
-    """The largest error is 10, so c is 2, on either side of which two others lie."""
+    """The largest error is 10, so c is 2; two other errors lie on either side of it."""
     truth = np.zeros([1, 1, 3], np.float32)
     everywhere = np.ones([1, 1, 3], bool)
     losses, slopes = zip(
@@ -62,7 +62,7 @@ def test_other_pixels_count_for_nothing(unknown):
 
 @pytest.mark.parametrize("valid", [False, True])
 def test_no_pixel_and_no_error_are_no_loss(valid):
-    """Without a valid pixel, and where every prediction is right."""
+    """Without a valid pixel, and if every prediction is right."""
     truth = np.ones([2, 3, 3], np.float32)
     loss, gradient = _gradient(truth, truth, np.full([2, 3, 3], valid))
     assert loss == 0

@@ -1,4 +1,4 @@
-"""The evaluation from a trunk to metrics.json, in mid-run stops, and what it refuses."""
+"""The depth evaluation: its results, stops in mid-run, and the input that it refuses."""
 
 import dataclasses
 import json
@@ -29,7 +29,7 @@ STEPS = 60
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory, settings_for):
-    """(folder, metrics.json's fields) of a run that nothing stopped."""
+    """(folder, fields of metrics.json) of an uninterrupted run."""
     folder = tmp_path_factory.mktemp("straight")
     outcome = _evaluate(_settings(settings_for, folder))
     assert not outcome.finished_before
@@ -41,7 +41,7 @@ def _evaluate(settings):
 
 
 def _settings(settings_for, folder):
-    """To learn by heart: brightness would tell nothing after a change of colours."""
+    """Without augmentation, because depth is encoded in the brightness."""
     plain = ("crop_width=64", "max_scale=1.0", "max_rotation=0", "color_range=0")
     rates = ("learning_rate=0.05", "decay_share=0.7")
     return settings_for(folder, f"steps={STEPS}", *plain, *rates)
@@ -96,7 +96,7 @@ def test_a_run_of_epochs_prints_its_steps(settings_for, tmp_path, capsys):
 
 
 def test_a_folder_without_epochs_is_resumed_by_its_steps(settings_for, tmp_path):
-    """As an earlier version wrote it, by a preset that gave steps."""
+    """An earlier version, whose presets gave steps, wrote such folders."""
     settings = settings_for(tmp_path, "steps=2")
     assert settings.config.epochs != Config().epochs
     stored = dataclasses.asdict(settings)
@@ -111,11 +111,11 @@ def test_a_folder_without_epochs_is_resumed_by_its_steps(settings_for, tmp_path)
 
 def test_it_learns_depth(straight):
     _, metrics = straight
-    found, guess = metrics["metrics"], _guess()
+    measured, guess = metrics["metrics"], _guess()
     assert metrics["headline"] == "under_1.25"
-    assert set(found) == set(NAMES)
-    assert found["under_1.25"] > guess["under_1.25"] + 0.2
-    assert found["mean_absolute_error"] < 0.6 * guess["mean_absolute_error"]
+    assert set(measured) == set(NAMES)
+    assert measured["under_1.25"] > guess["under_1.25"] + 0.2
+    assert measured["mean_absolute_error"] < 0.6 * guess["mean_absolute_error"]
 
 
 def test_scoring_its_predictions_gives_its_metrics(straight, tmp_path):
@@ -132,9 +132,9 @@ def test_scoring_its_predictions_gives_its_metrics(straight, tmp_path):
         assert report["metrics"][name] == pytest.approx(value, abs=1e-3)
 
 
-def test_what_it_leaves(straight):
+def test_it_writes_its_files(straight):
     folder, metrics = straight
-    # Of six test images one has no depth and one half.
+    # Of six test images, one has no depth and one half of it.
     assert metrics["details"]["pixels"] == 48 * 64 * 9 // 2
     assert metrics["trunk"] == {"kind": "random", "depth": "tiny", "seed": 0}
     assert metrics["data"]["train"] == {"split": "train", "images": 8}
@@ -158,7 +158,7 @@ def test_a_finished_run_is_read(straight, settings_for):
 
 
 def _stop_at(number, monkeypatch):
-    """Has the process asked to stop as it takes that step."""
+    """Sends SIGTERM to the process when it takes a step."""
     take = Training._take
 
     def stopping(self, batch):
@@ -223,7 +223,7 @@ def test_raw_and_labelled_sets_train_together(tmp_path, settings_for):
         depth_sets.write_depth_set(tmp_path / name, scenes, source=name)
     config = settings_for(tmp_path / "run").config
     description = dataset.DepthDataset(str(tmp_path), config).description
-    sources = [one["options"]["source"] for one in description["sets"]]
+    sources = [built["options"]["source"] for built in description["sets"]]
     assert sources == ["labelled", "raw"]
     counts = [description[part]["images"] for part in ("train", "test")]
     assert counts == [6, 3]
@@ -239,7 +239,7 @@ class Echo:
 
 @pytest.mark.parametrize("factor", [1, 2, 3])
 def test_depth_of_another_size_than_its_photo(factor, tmp_path, settings_for):
-    """Both show the same view: predictions come at the size of the truth."""
+    """Both show the same view, and predictions have the size of the truth."""
     pairs = []
     for number in range(5):
         photo, depth = depth_sets.scene(number, (48, 64))
@@ -264,8 +264,8 @@ def test_depth_of_another_size_than_its_photo(factor, tmp_path, settings_for):
 
 def test_the_learning_rate_falls_twice():
     schedule = learning_rate_schedule(Config(steps=1000))
-    found = [float(schedule(step)) for step in (0, 349, 351, 699, 701, 999)]
-    np.testing.assert_allclose(found, [1e-2, 1e-2, 1e-3, 1e-3, 1e-4, 1e-4], rtol=1e-6)
+    rates = [float(schedule(step)) for step in (0, 349, 351, 699, 701, 999)]
+    np.testing.assert_allclose(rates, [1e-2, 1e-2, 1e-3, 1e-3, 1e-4, 1e-4], rtol=1e-6)
     assert learning_rate_schedule(Config(steps=1, decay_share=2.0)) == 0.01
 
 

@@ -1,4 +1,4 @@
-"""Files of depth maps against each other, and the command."""
+"""Scores of files of depth maps, and the command."""
 
 import json
 import pathlib
@@ -51,7 +51,7 @@ def test_unknown_pixels_are_left_out(tmp_path, truth):
     assert (report["images"], report["images_without_truth"], notes) == (3, 0, [])
 
 
-def test_keys_match_whatever_the_order(tmp_path, truth):
+def test_keys_match_in_any_order(tmp_path, truth):
     order = [2, 0, 1]
     depths = np.concatenate([PREDICTED[order], PREDICTED[:1]])
     keys = [*np.array(KEYS)[order], "more"]
@@ -79,8 +79,8 @@ def test_bytes_are_keys_too(tmp_path, truth):
 def test_predictions_are_resized_as_tensorflow_does(tmp_path, truth, size):
     depths = RNG.uniform(1, 9, [3, *size]).astype(np.float32)
     resized = tf.image.resize(depths[..., None], [12, 16])[..., 0].numpy()
-    for row, one in zip(resized, depths):
-        np.testing.assert_allclose(scoring.resize(one, [12, 16]), row, atol=1e-5)
+    for row, depth in zip(resized, depths):
+        np.testing.assert_allclose(scoring.resize(depth, [12, 16]), row, atol=1e-5)
     path = _save(tmp_path, "predicted", depths, keys=KEYS)
     report, notes = scoring.score(path, truth)
     expected = _expected(resized, TRUTH).expected
@@ -100,7 +100,7 @@ def test_predictions_are_clipped(tmp_path, truth):
 
 
 def test_crop_of_eigen_et_al(tmp_path):
-    """All is right inside of the 427x561 pixels, and wrong outside."""
+    """Predictions are right only inside the 427x561 pixels."""
     predicted = np.full([1, 480, 640], 9, np.float32)
     predicted[:, 45 - 1 : 471, 41 - 1 : 601] = 1
     path = _save(tmp_path, "predicted", predicted)
@@ -175,8 +175,8 @@ def test_files_of_another_format(tmp_path, truth):
             depth_files.read(tmp_path / name)
 
 
-def test_truth_from_the_owners_files(tmp_path, monkeypatch):
-    """The lines of the page, on files in the owners' formats."""
+def test_truth_from_the_authors_files(tmp_path, monkeypatch):
+    """The code of the documentation, on files in the authors' formats."""
     monkeypatch.chdir(tmp_path)
     images, depths, raw = nyu_files.labelled_arrays(frames=4)
     nyu_files.write_labelled("nyu_depth_v2_labeled.mat", images, depths, raw)

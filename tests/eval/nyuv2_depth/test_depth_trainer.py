@@ -60,16 +60,16 @@ def _eager_step(trainer, examples):
     return DepthTrainer.step.python_function(trainer, examples, tf.constant(0))
 
 
-def test_a_step_moves_everything_and_the_row_of_alpha():
+def test_a_step_changes_all_weights_and_the_row_of_alpha():
     trainer = _trainer(SMALL, lasso=0.5)
-    before = [one.numpy() for one in trainer.network.trained_variables()]
+    before = [variable.numpy() for variable in trainer.network.trained_variables()]
     logs = _eager_step(trainer, _examples(SMALL))
     assert np.isfinite(float(logs["loss"]))
-    after = [one.numpy() for one in trainer.network.trained_variables()]
+    after = [variable.numpy() for variable in trainer.network.trained_variables()]
     moved = [np.any(old != new) for old, new in zip(before, after)]
-    # A bias before a batch normalisation does nothing, nor does its gradient.
-    names = [one.name for one in trainer.network.trained_variables()]
-    still = [name for name, one in zip(names, moved) if not one]
+    # A bias before a batch normalisation has no effect and no gradient.
+    names = [variable.name for variable in trainer.network.trained_variables()]
+    still = [name for name, changed in zip(names, moved) if not changed]
     assert all("bias" in name for name in still), still
     assert moved[-1]
     alpha = trainer.network.features.alpha()
@@ -78,16 +78,16 @@ def test_a_step_moves_everything_and_the_row_of_alpha():
 
 def test_the_lasso_and_weight_decay_are_in_the_penalty():
     plain, mixed = _trainer(SMALL), _trainer(SMALL, lasso=0.5)
-    squares = sum(float(tf.reduce_sum(one**2)) for one in plain.network.kernels())
+    squares = sum(float(tf.reduce_sum(kernel**2)) for kernel in plain.network.kernels())
     expected = 0.5 * SMALL.weight_decay * squares
     assert float(plain._penalty()) == pytest.approx(expected, rel=1e-4)
-    kernels = sum(float(tf.reduce_sum(one**2)) for one in mixed.network.kernels())
+    kernels = sum(float(tf.reduce_sum(kernel**2)) for kernel in mixed.network.kernels())
     units = mixed.network.features.trunk.num_units
     expected = 0.5 * SMALL.weight_decay * kernels + 0.5 * units**0.5
     assert float(mixed._penalty()) == pytest.approx(expected, rel=1e-4)
 
 
-def test_a_batch_without_known_depth_moves_nothing_but_by_decay():
+def test_a_batch_without_known_depth_only_decays_the_weights():
     trainer = _trainer(SMALL)
     kernel = trainer.network.decoder.depth.kernel
     before = kernel.numpy()
@@ -125,7 +125,7 @@ def _command(photos, output):
 
 @pytest.mark.slow
 def test_stopped_and_killed_in_mid_run_equals_straight(photos, tmp_path):
-    """SIGTERM leaves a checkpoint, from which SIGKILL takes steps; then a third go."""
+    """Stopped with a checkpoint by SIGTERM, resumed, killed by SIGKILL, and finished."""
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     subprocess.run(_command(photos, straight), check=True)
     assert _interrupt(photos, killed, signal.SIGTERM, after_step=10) == 0
@@ -135,12 +135,14 @@ def test_stopped_and_killed_in_mid_run_equals_straight(photos, tmp_path):
     assert status == -signal.SIGKILL
     assert not os.path.exists(killed / metrics_file.FILE_NAME)
     subprocess.run(_command(photos, killed), check=True)
-    found, expected = (metrics_file.read(one)["metrics"] for one in (killed, straight))
-    assert found == pytest.approx(expected, rel=1e-4)
+    actual, expected = (
+        metrics_file.read(folder)["metrics"] for folder in (killed, straight)
+    )
+    assert actual == pytest.approx(expected, rel=1e-4)
 
 
 def _interrupt(photos, output, which, after_step):
-    """Sends the signal once the history has that step; returns the exit status."""
+    """Sends a signal when the history has a step, and returns the exit status."""
     process = subprocess.Popen(_command(photos, output))
     while not any(row["step"] >= after_step for row in _history(output)):
         assert process.poll() is None

@@ -33,14 +33,14 @@ def test_by_hand():
 @pytest.mark.parametrize("predicted", [0.0, -0.0, -1.0, -2.0, 1e-30])
 def test_no_depth_is_near_nothing(predicted):
     """-1 against 1 has the ratio -1, which is less than 1.25, and is wrong."""
-    found = _measure(([[predicted]], [[1.0]], [[True]]))
-    assert [found[name] for name in NAMES[:3]] == [0.0, 0.0, 0.0]
-    assert found["mean_absolute_error"] == pytest.approx(1 - predicted)
-    assert found["mean_relative_error"] == pytest.approx(1 - predicted)
+    result = _measure(([[predicted]], [[1.0]], [[True]]))
+    assert [result[name] for name in NAMES[:3]] == [0.0, 0.0, 0.0]
+    assert result["mean_absolute_error"] == pytest.approx(1 - predicted)
+    assert result["mean_relative_error"] == pytest.approx(1 - predicted)
 
 
 def _reference(images):
-    """Pixel after pixel, as the appendix says it."""
+    """The definition of the appendix, pixel by pixel."""
     sums, pixels = [0.0] * 5, 0
     for predicted, truth, valid in images:
         for p, d, known in zip(predicted.flat, truth.flat, valid.flat):
@@ -50,7 +50,7 @@ def _reference(images):
             ratio = max(d / p, p / d) if p > 0 else math.inf
             measured = [ratio < 1.25, ratio < 1.25**2, ratio < 1.25**3]
             measured += [abs(p - d), abs(p - d) / d]
-            sums = [total + one for total, one in zip(sums, measured)]
+            sums = [total + value for total, value in zip(sums, measured)]
             pixels += 1
     return dict(zip(NAMES, [total / pixels for total in sums]))
 
@@ -83,25 +83,25 @@ def test_batches_and_their_order_do_not_matter():
 
 
 def test_every_pixel_counts_the_same():
-    """One image with one known pixel, another with three: not a mean of their means."""
-    one = ([[1.0, 9, 9]], [[2.0, 0, 0]], [[True, False, False]])
-    three = (np.ones([1, 3]), np.ones([1, 3]), np.ones([1, 3], bool))
-    assert _measure(one, three)["under_1.25"] == 3 / 4
+    """Not a mean of the images' means: these have a single known pixel and three."""
+    sparse = ([[1.0, 9, 9]], [[2.0, 0, 0]], [[True, False, False]])
+    dense = (np.ones([1, 3]), np.ones([1, 3]), np.ones([1, 3], bool))
+    assert _measure(sparse, dense)["under_1.25"] == 3 / 4
 
 
-def test_scale_of_both_changes_the_absolute_error_alone():
+def test_scaling_both_changes_only_the_absolute_error():
     predicted, truth, valid = _random(np.random.default_rng(2))
-    found = _measure((predicted, truth, valid))
+    result = _measure((predicted, truth, valid))
     scaled = _measure((8 * predicted, 8 * truth, valid))
-    assert scaled.pop("mean_absolute_error") == 8 * found.pop("mean_absolute_error")
-    assert scaled == pytest.approx(found, rel=1e-12)
+    assert scaled.pop("mean_absolute_error") == 8 * result.pop("mean_absolute_error")
+    assert scaled == pytest.approx(result, rel=1e-12)
 
 
-def test_unknown_pixels_may_have_anything():
+def test_unknown_pixels_may_hold_any_value():
     predicted = np.float32([[1.0, np.nan, np.inf]])
     truth = np.float32([[1.0, -3.0, np.inf]])
-    found = _measure((predicted, truth, np.array([[True, False, False]])))
-    assert found["under_1.25"] == 1.0
+    result = _measure((predicted, truth, np.array([[True, False, False]])))
+    assert result["under_1.25"] == 1.0
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,8 @@ def test_the_fast_form_equals_the_plain_one(size):
         outputs.append(output)
         gradients.append(tape.gradient(loss, [inputs, kernel]))
     np.testing.assert_allclose(*outputs, rtol=1e-5, atol=1e-4)
-    for ours, plain in zip(*gradients):
-        np.testing.assert_allclose(ours, plain, rtol=1e-5, atol=1e-3)
+    for fast, plain in zip(*gradients):
+        np.testing.assert_allclose(fast, plain, rtol=1e-5, atol=1e-3)
 
 
 def _normalised(layer, net):
@@ -80,8 +80,8 @@ def test_parameters_of_the_papers_decoder():
         expected += 50 * width * channels + 9 * channels**2 + 2 * 3 * channels
         width = channels
     expected += 9 * 128 + 1
-    found = sum(int(tf.size(one)) for one in decoder.trainable_variables)
-    assert found == expected == 37_511_553
+    parameters = sum(int(tf.size(variable)) for variable in decoder.trainable_variables)
+    assert parameters == expected == 37_511_553
 
 
 def test_dropout_follows_from_its_seed():

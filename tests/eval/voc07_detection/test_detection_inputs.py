@@ -24,12 +24,12 @@ HARD = ColoredBox((2, 30, 12, 38), 1, difficult=True)
 
 
 def test_boxes_to_voc_and_back():
-    ours = np.array([[0, 0, 1, 1], [4, 2, 20, 10]], np.float32)
+    boxes = np.array([[0, 0, 1, 1], [4, 2, 20, 10]], np.float32)
     np.testing.assert_array_equal(
-        box_conventions.to_voc(ours), [[1, 1, 1, 1], [3, 5, 10, 20]]
+        box_conventions.to_voc(boxes), [[1, 1, 1, 1], [3, 5, 10, 20]]
     )
     np.testing.assert_array_equal(
-        box_conventions.from_voc(box_conventions.to_voc(ours)), ours
+        box_conventions.from_voc(box_conventions.to_voc(boxes)), boxes
     )
     assert box_conventions.to_voc(np.zeros([0, 4])).shape == (0, 4)
 
@@ -117,10 +117,10 @@ def built(tmp_path_factory):
 
 
 def test_trainval_is_both_splits(built):
-    found = dataset.find(built)
-    assert found.trainval.records == 3
-    assert found.max_objects == 1
-    assert found.counts == {
+    labelled = dataset.find(built)
+    assert labelled.trainval.records == 3
+    assert labelled.max_objects == 1
+    assert labelled.counts == {
         "training_images": 3,
         "training_images_without_objects": 2,
         "training_objects": 1,
@@ -191,8 +191,8 @@ def test_images_of_a_batch_are_as_large_as_alone_and_in_the_test(shape, side, tm
 
 
 def test_the_test_split_is_seen_once_and_whole(built):
-    found = dataset.find(built)
-    serialized = complete_pass.serialized_records(found.test)
+    labelled = dataset.find(built)
+    serialized = complete_pass.serialized_records(labelled.test)
     batches = list(examples.for_test(serialized, CONFIG).as_numpy_iterator())
     assert [batch["image"].shape for batch in batches] == [
         (2, 64, 96, 3),
@@ -296,5 +296,5 @@ def test_bad_hyperparameters(changes, message):
 
 
 def test_examples_say_what_stands_in(built):
-    _, stand_ins = pipeline.split_replaced_shard(_training(built, 0, 1)[0])
-    np.testing.assert_array_equal(stand_ins, [-1, -1])
+    _, replaced = pipeline.split_replaced_shard(_training(built, 0, 1)[0])
+    np.testing.assert_array_equal(replaced, [-1, -1])

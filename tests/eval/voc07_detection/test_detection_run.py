@@ -1,4 +1,4 @@
-"""The detection evaluation as a whole: what it writes, resumes and refuses."""
+"""The detection evaluation: its files, resumed runs, and the input that it refuses."""
 
 import dataclasses
 import json
@@ -82,7 +82,7 @@ def finished(data, tmp_path_factory):
     return settings, outcome.metrics
 
 
-def test_what_a_run_leaves(finished, data):
+def test_a_run_writes_its_files(finished, data):
     settings, metrics = finished
     assert metrics["evaluation"] == "voc07_detection"
     assert metrics["headline"] == "mAP_0.5"
@@ -106,19 +106,19 @@ def test_what_a_run_leaves(finished, data):
         assert tf.io.decode_png(file.read()).shape[2] == 3
 
 
-def test_result_files_score_as_metrics_say(finished, data):
+def test_scoring_the_result_files_gives_the_metrics(finished, data):
     settings, metrics = finished
-    found = dataset.find(data)
+    built = dataset.find(data)
     folder = os.path.join(settings.output, "results")
-    detections = result_files.read(folder, "test", found.classes)
+    detections = result_files.read(folder, "test", built.classes)
     assert sum(len(ids) for ids, _, _ in detections.values()) > 0
     truth = {name: {} for name in object_sets.CLASSES}
-    records = tf.data.TFRecordDataset(found.test.files)
-    for one in records.map(_truth_of).as_numpy_iterator():
-        for label in set(one["classes"].tolist()):
-            boxes = one["boxes"][one["classes"] == label]
+    records = tf.data.TFRecordDataset(built.test.files)
+    for record in records.map(_truth_of).as_numpy_iterator():
+        for label in set(record["classes"].tolist()):
+            boxes = record["boxes"][record["classes"] == label]
             voc = boxes[:, [1, 0, 3, 2]] + [1, 1, 0, 0]
-            image = one["key"].decode().split("/")[1]
+            image = record["key"].decode().split("/")[1]
             truth[object_sets.CLASSES[label]][image] = (voc, np.zeros(len(voc), bool))
     for iou in (0.5, 0.75):
         mean, of_class = mean_average_precision(detections, truth, iou)
@@ -132,7 +132,7 @@ def _truth_of(serialized):
     return records.parse(serialized, (records.BOXES,))
 
 
-def test_a_finished_run_is_left_as_it_is(finished):
+def test_a_finished_run_is_not_repeated(finished):
     settings, metrics = finished
     outcome = evaluation_run.run(Voc07Detection, settings)
     assert (outcome.metrics, outcome.finished_before) == (metrics, True)
@@ -145,7 +145,7 @@ def test_a_folder_refuses_other_settings(finished):
 
 
 def test_a_run_is_not_resumed_on_other_data(finished, tmp_path):
-    """The set was built anew with other classes while a run was interrupted."""
+    """The set was built again with other classes while the run was interrupted."""
     settings, _ = finished
     other = object_sets.write(
         tmp_path,
@@ -203,7 +203,7 @@ def test_killed_and_resumed_equals_straight(data, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_was_learned_by_heart_is_found(tmp_path):
+def test_images_learned_by_heart_are_detected(tmp_path):
     """Two images, both for training and for the test."""
     things = (
         [

@@ -1,4 +1,4 @@
-"""The detector's losses and steps, on a network as small as can be."""
+"""The losses and steps of the detector, on a very small network."""
 
 import dataclasses
 import itertools
@@ -56,7 +56,7 @@ SETTINGS = _settings()
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("set")
     splits = {
         "train": object_sets.scattered(4, "a"),
@@ -65,9 +65,9 @@ def found(tmp_path_factory):
     return dataset.find(object_sets.write(folder, splits))
 
 
-def _detector(found, pretrained):
+def _detector(built, pretrained):
     features = TrunkFeatures(pretrained.trunk, "voc07_detection", 0.0)
-    return trainer.build_detector(pretrained, features, len(found.classes), SETTINGS)
+    return trainer.build_detector(pretrained, features, len(built.classes), SETTINGS)
 
 
 def _random_trunk():
@@ -77,25 +77,25 @@ def _random_trunk():
 
 
 @pytest.fixture(scope="module")
-def batch(found):
-    stream = examples.training(found, SETTINGS.config, 0, 0)
+def batch(built):
+    stream = examples.training(built, SETTINGS.config, 0, 0)
     batch, _ = pipeline.split_replaced_shard(next(iter(stream)))
     return batch
 
 
 @pytest.fixture(scope="module")
-def fitted(found):
-    """A detector on recalibrated statistics; tests train it further and further."""
-    detector = _detector(found, _random_trunk())
-    stream = examples.training(found, SETTINGS.config, 0, 0)
-    images = (one["image"] for one in itertools.islice(stream, 4))
+def fitted(built):
+    """A detector with measured statistics. All tests train the same detector."""
+    detector = _detector(built, _random_trunk())
+    stream = examples.training(built, SETTINGS.config, 0, 0)
+    images = (batch["image"] for batch in itertools.islice(stream, 4))
     recalibrate(detector, images, SETTINGS.config)
     return trainer.DetectorTrainer(detector, SETTINGS.config, 0)
 
 
 @dataclasses.dataclass(frozen=True)
 class Taken:
-    """What steps on one batch did; taken at once, as each test sets the seed anew.
+    """The results of steps on the same batch, taken before any test resets the seed.
 
     Attributes:
       before, after: values of all variables.
@@ -112,9 +112,9 @@ class Taken:
 @pytest.fixture(scope="module")
 def taken(fitted, batch):
     variables = fitted.detector.variables
-    before = [one.numpy() for one in variables]
+    before = [variable.numpy() for variable in variables]
     losses = [_floats(fitted.step(batch, tf.constant(n))) for n in range(40)]
-    after = [one.numpy() for one in variables]
+    after = [variable.numpy() for variable in variables]
     absent = {key: -tf.ones_like(batch[key]) for key in ("boxes", "classes")}
     without = _floats(fitted.step({**batch, **absent}, tf.constant(0)))
     return Taken(before, after, losses, without)
@@ -124,9 +124,9 @@ def _floats(losses):
     return {key: float(value) for key, value in losses.items()}
 
 
-def test_recalibration_reaches_all_parts(found, fitted, taken):
-    fresh = _detector(found, _random_trunk())
-    names = [one.name for one in fresh.variables]
+def test_recalibration_reaches_all_parts(built, fitted, taken):
+    fresh = _detector(built, _random_trunk())
+    names = [variable.name for variable in fresh.variables]
     pairs = zip(names, fresh.variables, taken.before)
     moving = [(name, old, new) for name, old, new in pairs if "moving" in name]
     assert len(moving) > 40
@@ -141,12 +141,14 @@ def test_steps_lower_the_loss(taken):
         ("proposal_score_loss", 0.5),
         ("class_loss", 1),
     ):
-        before, after = (np.mean([one[part] for one in some]) for some in (first, last))
+        before, after = (
+            np.mean([logs[part] for logs in some]) for some in (first, last)
+        )
         assert after < share * before, part
 
 
 def test_all_weights_move_and_no_statistics(fitted, taken):
-    names = [one.name for one in fitted.detector.variables]
+    names = [variable.name for variable in fitted.detector.variables]
     pairs = zip(names, taken.before, taken.after)
     same = {name for name, old, new in pairs if np.array_equal(old, new)}
     assert same == {name for name in names if "moving" in name}
@@ -162,29 +164,31 @@ def test_the_loss_is_the_sum_of_its_parts(fitted, taken):
     parts = dict(taken.losses[0])
     assert parts.pop("loss") == pytest.approx(sum(parts.values()), rel=1e-5)
     kernels = fitted.detector.kernels()
-    assert {one.shape.rank for one in kernels} == {2, 4}
+    assert {variable.shape.rank for variable in kernels} == {2, 4}
     norms = sum(
-        np.sum(np.square(one), dtype=np.float64) for one in taken.before if one.ndim > 1
+        np.sum(np.square(variable), dtype=np.float64)
+        for variable in taken.before
+        if variable.ndim > 1
     )
     assert parts["decay"] == pytest.approx(0.5 * 1e-4 * norms, rel=1e-4)
 
 
-def test_block4_is_transferred_where_there_is_one(found):
-    """What is new is the same with and without it."""
+def test_a_pretrained_block4_is_transferred(built):
+    """The new parts are the same with and without it."""
     pretrained = _random_trunk()
     block4 = Block4(pretrained.trunk.config)
-    random = _detector(found, pretrained)
+    random = _detector(built, pretrained)
     assert random.box_head.block4 is not block4
-    transferred = _detector(found, dataclasses.replace(pretrained, block4=block4))
+    transferred = _detector(built, dataclasses.replace(pretrained, block4=block4))
     assert transferred.box_head.block4 is block4
     for part in ("proposal_network", "box_head"):
         pairs = [
-            (ours, theirs)
-            for ours, theirs in zip(
+            (first, second)
+            for first, second in zip(
                 getattr(transferred, part).variables, getattr(random, part).variables
             )
-            if "block4" not in ours.name and "unit" not in ours.name
+            if "block4" not in first.name and "unit" not in first.name
         ]
         assert len(pairs) > 3
-        for ours, theirs in pairs:
-            np.testing.assert_array_equal(ours, theirs)
+        for first, second in pairs:
+            np.testing.assert_array_equal(first, second)

@@ -59,7 +59,7 @@ def _detected(*rows):
     [
         ("voc07", 0.3, 0.2684),
         ("area", 0.3, 0.2457),
-        # Here 9 of the 15 objects are found: a recall of 0.6.
+        # 9 of the 15 objects are detected: a recall of 0.6.
         ("voc07", 0.1, 0.3333),
         ("voc07_exact", 0.1, 0.3689),
     ],
@@ -78,7 +78,7 @@ FAR = (5000, 5000, 5050, 5050)
 
 
 def _ranked(hits, objects):
-    """Truth of so many objects, and detections that are hits or not, best first."""
+    """Truth of some objects, and detections that are hits or not, best first."""
     truth = _one_class({"a": APART[:objects]})
     left = iter(APART[:objects])
     rows = [
@@ -98,7 +98,7 @@ def test_hui():
 
 
 @pytest.mark.parametrize(
-    ("found", "objects", "published", "exact"),
+    ("hits", "objects", "published", "exact"),
     [
         (0, 10, 0, 0),
         (1, 10, 2, 2),
@@ -112,9 +112,9 @@ def test_hui():
         (12, 15, 9, 9),
     ],
 )
-def test_recalls_in_floating_point_and_exact(found, objects, published, exact):
-    """How many of the 11 recalls are reached by so many of the objects."""
-    detections, truth = _ranked([1] * found + [0], objects=objects)
+def test_recalls_in_floating_point_and_exact(hits, objects, published, exact):
+    """The number of the 11 recalls that these hits reach."""
+    detections, truth = _ranked([1] * hits + [0], objects=objects)
     mean, _ = mean_average_precision(detections, truth, 0.5)
     assert mean == pytest.approx(published / 11)
     mean, _ = mean_average_precision(detections, truth, 0.5, "voc07_exact")
@@ -146,7 +146,7 @@ def test_second_detection_of_an_object_is_false():
 
 
 def test_only_the_nearest_object_counts():
-    """As the devkit has it: the taken one is not exchanged for the next nearest."""
+    """As in the devkit: a detected object is not replaced by the next nearest."""
     near, next_nearest = (1, 1, 100, 100), (1, 11, 100, 110)
     truth = _one_class({"a": [near, next_nearest]})
     detections = _detected(("a", 0.9, near), ("a", 0.8, (1, 3, 100, 102)))
@@ -185,9 +185,9 @@ def test_classes_without_objects_to_find_are_left_out():
     }
     detections = _detected(("a", 0.5, APART[0]))
     detections["cow"] = detections["dog"]
-    mean, found = mean_average_precision(detections, truth, 0.5)
+    mean, precisions = mean_average_precision(detections, truth, 0.5)
     # Eleven elevenths, added up as published tools do.
-    assert found == {"dog": pytest.approx(1.0), "hen": 0.0}
+    assert precisions == {"dog": pytest.approx(1.0), "hen": 0.0}
     assert mean == pytest.approx(0.5)
 
 
@@ -201,7 +201,7 @@ def _iou(a, b):
 
 
 def _reference_curve(rows, images, iou):
-    """[(recall, precision)] after each judged detection, as VOCevaldet.m goes along."""
+    """[(recall, precision)] after each judged detection, in the order of VOCevaldet.m."""
     taken, hits, misses, curve = set(), 0, 0, []
     positives = sum(not hard for objects in images.values() for _, hard in objects)
     for image, _, box in sorted(rows, key=lambda row: -row[1]):
@@ -233,8 +233,8 @@ def _published_voc07(curve):
     for i in range(11):
         threshold, largest = i * 0.1, 0.0
         for recall, precision in curve:
-            found = float(recall.numerator) / float(recall.denominator)
-            if found >= threshold:
+            reached = float(recall.numerator) / float(recall.denominator)
+            if reached >= threshold:
                 largest = max(largest, precision.numerator / precision.denominator)
         mean = mean + largest / 11.0
     return mean
@@ -320,8 +320,8 @@ def test_published_and_exact_recalls_against_references():
         detections, truth = _ranked(hits, objects)
         so_far = np.cumsum(hits)
         curve = [
-            (Fraction(int(found), objects), Fraction(int(found), rank))
-            for rank, found in enumerate(so_far, start=1)
+            (Fraction(int(hits), objects), Fraction(int(hits), rank))
+            for rank, hits in enumerate(so_far, start=1)
         ]
         published, _ = mean_average_precision(detections, truth, 0.5, "voc07")
         exact, _ = mean_average_precision(detections, truth, 0.5, "voc07_exact")
@@ -333,7 +333,7 @@ def test_published_and_exact_recalls_against_references():
 
 
 def test_invariances():
-    """The order of images and of unlike detections, and what the confidence is."""
+    """The order of images and detections, and the scale of the confidence."""
     rng = np.random.default_rng(1)
     for _ in range(50):
         rows, images = _random_case(rng)

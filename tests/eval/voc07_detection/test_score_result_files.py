@@ -1,4 +1,4 @@
-"""Result files of the devkit: written, read, and what is wrong with them."""
+"""Result files of the devkit: written, read, and refused."""
 
 import numpy as np
 import pytest
@@ -14,8 +14,8 @@ def _random(rng, count):
     return images, np.float32(rng.random(count)), np.float32(boxes)
 
 
-def test_there_and_back(tmp_path):
-    """Every bit of a float32 comes back, and so does the order."""
+def test_files_are_read_back(tmp_path):
+    """With every bit of a float32 and in the same order."""
     rng = np.random.default_rng(0)
     written = {"dog": _random(rng, 200), "cat": _random(rng, 0)}
     result_files.write(tmp_path / "new", "test", written)
@@ -28,7 +28,7 @@ def test_there_and_back(tmp_path):
         assert boxes.shape == (len(images), 4)
 
 
-def test_a_line_as_the_devkit_has_it(tmp_path):
+def test_a_line_in_the_format_of_the_devkit(tmp_path):
     boxes = np.float32([[8.5, 12, 352, 498]])
     result_files.write(tmp_path, "test", {"dog": (["000001"], [0.5], boxes)})
     content = (tmp_path / "comp3_det_test_dog.txt").read_text()
@@ -82,7 +82,7 @@ def test_bad_lines_are_named(tmp_path, line, message):
         result_files.read(tmp_path, "test", ["dog"], {"a": None})
 
 
-def test_what_is_no_text(tmp_path):
+def test_a_file_that_is_not_text(tmp_path):
     (tmp_path / "comp3_det_test_dog.txt").write_bytes(b"\xff\xfe\0a" * 20)
     with pytest.raises(UserError, match=r"dog\.txt, line 1: "):
         result_files.read(tmp_path, "test", ["dog"])

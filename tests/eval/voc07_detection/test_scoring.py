@@ -42,7 +42,7 @@ def devkit(tmp_path):
 
 @pytest.fixture
 def results(tmp_path):
-    """Dogs: a hit, one of difficult, a half hit, a false alarm; cats: one too small."""
+    """Dogs: a hit, a difficult object, a half hit, a false alarm; cats: a small box."""
     detections = {
         "dog": (
             ["a", "b", "a", "c"],
@@ -55,7 +55,7 @@ def results(tmp_path):
     return tmp_path / "results"
 
 
-def test_truth_is_what_the_files_say(devkit):
+def test_truth_is_read_from_the_files(devkit):
     truth = devkit_truth.read(devkit, "test")
     assert truth.year == "VOC2007"
     assert list(truth.images) == ["a", "b", "c"]
@@ -102,7 +102,7 @@ def test_corrected_annotations_are_noted(devkit, results):
     assert "b.xml: object 1 (cat): exchanged" in notes[0]
 
 
-def test_a_year_is_named_where_there_are_several(devkit):
+def test_the_year_is_required_if_there_are_several(devkit):
     (devkit / "VOC2012/Annotations").mkdir(parents=True)
     with pytest.raises(UserError, match=r"--year: is required, .* VOC2007, VOC2012"):
         devkit_truth.read(devkit, "test")
