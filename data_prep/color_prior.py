@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import sys
 
-from absl import flags
-
 from selfsup.command_line import command, path_flags
 
-_DATA = path_flags.define_path("data", None, "Folder with built data sets.")
-_OUTPUT = path_flags.define_path("output", None, "CSV file to write.")
+_DATA = path_flags.define_path(
+    "data", None, "Folder with built data sets.", required=True
+)
+_OUTPUT = path_flags.define_path("output", None, "CSV file to write.", required=True)
 
 
 def main(argv: list[str]) -> None:
@@ -35,7 +35,6 @@ def main(argv: list[str]) -> None:
 
 
 def run() -> None:
-    flags.mark_flags_as_required(["data", "output"])
     command.run(main, "data_prep.color_prior")
 
 

@@ -66,8 +66,7 @@ def main(argv: list[str]) -> None:
         validation_labels=_VALIDATION_LABELS.value,
         synsets=_SYNSETS.value,
         **photos.size_limits(),
-        validation_fraction=builders.VALIDATION_FRACTION.value,
-        **builders.build_options(),
+        **builders.hold_out_options(),
     )
 
 

@@ -35,8 +35,7 @@ def main(argv: list[str]) -> None:
         output=builders.OUTPUT.value,
         labels=_LABELS.value,
         **photos.size_limits(),
-        validation_fraction=builders.VALIDATION_FRACTION.value,
-        **builders.build_options(),
+        **builders.hold_out_options(),
     )
 
 

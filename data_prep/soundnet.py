@@ -43,8 +43,7 @@ def main(argv: list[str]) -> None:
         list_file=_LIST.value,
         max_videos=_MAX_VIDEOS.value,
         conversion=videos.conversion_options(),
-        validation_fraction=builders.VALIDATION_FRACTION.value,
-        **builders.build_options(),
+        **builders.hold_out_options(),
     )
 
 

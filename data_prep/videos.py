@@ -85,8 +85,7 @@ def main(argv: list[str]) -> None:
         directory=builders.input_folder(),
         output=builders.OUTPUT.value,
         conversion=conversion_options(),
-        validation_fraction=builders.VALIDATION_FRACTION.value,
-        **builders.build_options(),
+        **builders.hold_out_options(),
     )
 
 

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
+from selfsup.common import checks
 from selfsup.common import overrides as override_texts
-from selfsup.common.errors import UserError
 from selfsup.trunk.resnet_v2 import DEPTHS
 
 
@@ -36,21 +36,19 @@ class Config:
           valid: whether its value is acceptable.
           expected: description of acceptable values.
         """
-        if not valid:
-            raise UserError(f"{name}={getattr(self, name)}: expected {expected}")
+        checks.require(valid, name, getattr(self, name), expected)
 
     def require_range(self, name: str, least: float, most: float) -> None:
         """Raises a `UserError` unless the number in a field is in [least, most]."""
-        valid = least <= getattr(self, name) <= most
-        self.require(name, valid, f"{least} to {most}")
+        checks.require_range(name, getattr(self, name), minimum=least, maximum=most)
 
     def require_at_least(self, name: str, least: float) -> None:
         """Raises a `UserError` if the number in a field is less than `least`."""
-        self.require(name, getattr(self, name) >= least, f"{least} or more")
+        checks.require_range(name, getattr(self, name), minimum=least)
 
     def require_positive(self, name: str) -> None:
         """Raises a `UserError` unless the number in a field is greater than 0."""
-        self.require(name, getattr(self, name) > 0, "more than 0")
+        checks.require_range(name, getattr(self, name), above=0)
 
 
 ConfigT = TypeVar("ConfigT", bound=Config)

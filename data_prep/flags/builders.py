@@ -15,7 +15,7 @@ from selfsup.command_line import path_flags
 from selfsup.common.errors import UserError
 
 if TYPE_CHECKING:
-    from data_prep.sources.build_options import BuildOptions
+    from data_prep.sources.build_options import BuildOptions, HoldOutOptions
 
 INPUT = path_flags.define_paths(
     "input",
@@ -63,7 +63,7 @@ BEAM_OPTIONS = flags.DEFINE_string(
 
 def require(*names: str) -> None:
     """Marks flags as required."""
-    flags.mark_flags_as_required(names)
+    flags.mark_flags_as_required(names)  # type: ignore[no-untyped-call]  # In absl.
 
 
 def input_folder() -> str:
@@ -81,10 +81,18 @@ def input_folder() -> str:
 
 
 def build_options() -> BuildOptions:
-    """Returns the values of the flags for `writer.build`, but the held-out share."""
+    """Returns the values of the flags for `writer.build`."""
     return {
         "num_shards": NUM_SHARDS.value,
         "workers": WORKERS.value,
         "runner": RUNNER.value,
         "beam_options": BEAM_OPTIONS.value,
+    }
+
+
+def hold_out_options() -> HoldOutOptions:
+    """Returns the values of the flags, with the share of inputs to hold out."""
+    return {
+        **build_options(),
+        "validation_fraction": VALIDATION_FRACTION.value,
     }

@@ -7,13 +7,17 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from data_prep.build import worker_pool
 from selfsup.common.progress import ProgressBar
 from selfsup.data.manifest import Manifest, Shard
 
 _Result = TypeVar("_Result")
+
+if TYPE_CHECKING:
+    # Reads a shard in a worker process; yields the number of records read so far.
+    ShardWork = worker_pool.Work["InspectionJob", int, _Result]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,10 +35,6 @@ class InspectionJob:
     path: str
     shard: Shard
     num_records: int
-
-
-# Reads a shard in a worker process; yields the number of records read so far.
-ShardWork = worker_pool.Work[InspectionJob, int, _Result]
 
 
 def make_jobs(

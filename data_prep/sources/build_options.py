@@ -1,4 +1,4 @@
-"""The options that every builder passes on to the writer."""
+"""The options that builders pass on to the writer."""
 
 from __future__ import annotations
 
@@ -6,18 +6,26 @@ from typing import TypedDict
 
 
 class BuildOptions(TypedDict, total=False):
-    """Keyword arguments of `writer.build` that a builder of any source accepts.
+    """Keyword arguments of `writer.build` that all builders accept.
 
     Attributes:
       num_shards: training shards; 0 chooses by the number of inputs.
-      validation_fraction: share of the inputs to hold out.
       workers: worker processes; 0 takes one for each CPU.
       runner: "local" or "beam".
       beam_options: options for Apache Beam, as on a command line.
     """
 
     num_shards: int
-    validation_fraction: float
     workers: int
     runner: str
     beam_options: str
+
+
+class HoldOutOptions(BuildOptions, total=False):
+    """The options of builders whose inputs have no splits of their own.
+
+    Attributes:
+      validation_fraction: share of the inputs to hold out.
+    """
+
+    validation_fraction: float

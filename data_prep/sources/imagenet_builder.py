@@ -18,7 +18,7 @@ from selfsup.data import manifest as manifests
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from data_prep.sources.build_options import BuildOptions
+    from data_prep.sources.build_options import HoldOutOptions
 
 # Names of folders that hold a whole split. A class is never called by one of them.
 _SPLIT_NAMES = {"train", "val", "valid", "validation", "test"}
@@ -33,7 +33,7 @@ def build_imagenet(
     synsets: str = "",
     max_side: int = 0,
     max_pixels: int = photo_conversion.MAX_PIXELS,
-    **build_options: Unpack[BuildOptions],
+    **build_options: Unpack[HoldOutOptions],
 ) -> manifests.Manifest:
     """Builds a data set of labelled photos, or resumes an interrupted build.
 

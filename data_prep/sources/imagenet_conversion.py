@@ -14,7 +14,7 @@ from data_prep.sources.class_folders import PhotoSource
 
 @dataclasses.dataclass(frozen=True)
 class ImageNetConverter:
-    """Converts a listed photo to a record; the `convert` argument of `writer.build`.
+    """Converts a listed photo to a record; a `shards.Converter`.
 
     Attributes:
       sources: the source of each split, by "train" and "validation".

@@ -11,7 +11,7 @@ from selfsup.data import manifest as manifests
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from data_prep.sources.build_options import BuildOptions
+    from data_prep.sources.build_options import HoldOutOptions
 
 NO_LABELS = "none"
 FOLDER_LABELS = "folders"
@@ -24,7 +24,7 @@ def build_photos(
     labels: str = NO_LABELS,
     max_side: int = 0,
     max_pixels: int = photo_conversion.MAX_PIXELS,
-    **build_options: Unpack[BuildOptions],
+    **build_options: Unpack[HoldOutOptions],
 ) -> manifests.Manifest:
     """Builds a data set of photos, or resumes an interrupted build.
 

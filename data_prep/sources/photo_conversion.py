@@ -51,7 +51,7 @@ Image.MAX_IMAGE_PIXELS = None
 
 @dataclasses.dataclass(frozen=True)
 class PhotoConverter:
-    """Converts a photo file to a record; the `convert` argument of `writer.build`.
+    """Converts a photo file to a record; a `shards.Converter`.
 
     Attributes:
       directory: the input folder.

@@ -15,7 +15,7 @@ from selfsup.data import manifest as manifests
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from data_prep.sources.build_options import BuildOptions
+    from data_prep.sources.build_options import HoldOutOptions
 
 # Few enough that an interruption costs a worker minutes, not hours.
 _VIDEOS_PER_SHARD = 100
@@ -46,7 +46,7 @@ def build_videos(
     list_file: str = "",
     max_videos: int = 0,
     conversion: ConversionOptions | None = None,
-    **build_options: Unpack[BuildOptions],
+    **build_options: Unpack[HoldOutOptions],
 ) -> manifests.Manifest:
     """Builds a data set of frames with motion masks, or resumes an interrupted build.
 

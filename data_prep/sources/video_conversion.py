@@ -31,7 +31,7 @@ NO_CAMERA = "frames left out, camera unknown"
 
 @dataclasses.dataclass(frozen=True)
 class VideoConverter:
-    """Converts a video to records; the `convert` argument of `writer.build`.
+    """Converts a video to records; a `shards.Converter`.
 
     Attributes:
       directory: the input folder.

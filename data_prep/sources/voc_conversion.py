@@ -20,7 +20,7 @@ _KEPT = "objects"
 _DIFFICULT = "objects that are difficult"
 _EMPTY = "images without objects"
 _OTHER_SIZE = "images with another size in the annotation"
-_CONVERTED = "images encoded anew"
+_CONVERTED = "images encoded again"
 _TURNED = "images with boxes, turned by EXIF"
 
 # EXIF orientations that turn an image by a quarter (EXIF 2.3, section 4.6.4), and where
@@ -46,7 +46,7 @@ def detail(image: Location | None, annotation: Location | None, problem: str) ->
 
 @dataclasses.dataclass(frozen=True)
 class VocConverter:
-    """Converts an image and its annotation; the `convert` argument of `writer.build`.
+    """Converts an image and its annotation; a `shards.Converter`.
 
     Attributes:
       labels: class names; objects of other classes are left out and counted.

@@ -17,7 +17,7 @@ from absl import flags
 
 from selfsup.command_line import command, path_flags
 
-_OUTPUT = path_flags.define_path("output", None, "Folder to create.")
+_OUTPUT = path_flags.define_path("output", None, "Folder to create.", required=True)
 _SEED = flags.DEFINE_integer("seed", 0, "Each seed gives another world.")
 _SCALE = flags.DEFINE_enum(
     "scale",
@@ -59,7 +59,6 @@ def main(argv: list[str]) -> None:
 
 def run() -> None:
     """Entry point of the console command."""
-    flags.mark_flags_as_required(["output"])
     command.run(main, "data_prep.synthetic.__main__")
 
 

@@ -13,47 +13,31 @@ from typing import Callable
 import numpy as np
 from numpy.random import Generator
 
-from data_prep.synthetic import colors, solids, textures
+from data_prep.synthetic import solids
 from data_prep.synthetic.parts import Part, box, place, rod
 from data_prep.synthetic.rotations import pitch, yaw
+from data_prep.synthetic.textures import Texture, draw_texture
 
 
-def _paint(
-    random: Generator,
-    family: str,
-    pattern: str = "plain",
-    second: str = "any",
-    grain: float = 0.1,
-    streaks: int = 1,
-) -> textures.Texture:
-    """A texture of one color each of the families `family` and `second`."""
-    return textures.paint(
-        random,
-        pattern,
-        colors.draw(random, family),
-        colors.draw(random, second),
-        grain,
-        streaks=streaks,
-    )
-
-
-def _wood(random: Generator) -> textures.Texture:
+def _wood(random: Generator) -> Texture:
     """Wood, bare or painted."""
     family = "wood" if random.random() < 0.65 else "any"
-    return _paint(random, family, "planks", "dark", grain=0.15, streaks=8)
+    return draw_texture(random, family, "planks", "dark", grain=0.15, streaks=8)
 
 
 def _ball(random: Generator) -> list[Part]:
     pattern = random.choice(["stripes", "dots", "checks", "blotches"])
     first, second = ("vivid", "pale") if random.random() < 0.6 else ("any", "any")
-    skin = _paint(random, first, pattern, second)
+    skin = draw_texture(random, first, pattern, second)
     return [place(solids.Ball(), skin, 0.5, (0, 0.5, 0), gloss=random.uniform(0, 0.5))]
 
 
 def _stool(random: Generator) -> list[Part]:
     wood, seat = _wood(random), _wood(random)
     if random.random() < 0.4:
-        seat = _paint(random, "any", random.choice(["stripes", "checks", "blotches"]))
+        seat = draw_texture(
+            random, "any", random.choice(["stripes", "checks", "blotches"])
+        )
     radius, thick = random.uniform(0.3, 0.45), random.uniform(0.06, 0.14)
     if random.random() < 0.5:
         parts = [rod(seat, (0, 1 - thick, 0), (0, 1, 0), radius)]
@@ -73,10 +57,10 @@ def _stool(random: Generator) -> list[Part]:
 
 def _car(random: Generator) -> list[Part]:
     pattern = random.choice(["plain", "plain", "bands", "dots"])
-    paint = _paint(random, "any", pattern, "pale", grain=0.05)
-    glass = _paint(random, "dark", "stripes", "metal", grain=0.05)
-    tyre = _paint(random, "dark", "blotches", "dark")
-    hub = _paint(random, "metal", "checks", "dark")
+    paint = draw_texture(random, "any", pattern, "pale", grain=0.05)
+    glass = draw_texture(random, "dark", "stripes", "metal", grain=0.05)
+    tyre = draw_texture(random, "dark", "blotches", "dark")
+    hub = draw_texture(random, "metal", "checks", "dark")
     length, width = random.uniform(0.8, 1.0), random.uniform(0.33, 0.42)
     wheel, waist = random.uniform(0.15, 0.2), random.uniform(0.4, 0.5)
     shine = random.uniform(0.2, 0.7)
@@ -105,11 +89,13 @@ def _car(random: Generator) -> list[Part]:
 
 
 def _bottle(random: Generator) -> list[Part]:
-    glass = _paint(random, "glass", random.choice(["plain", "bands"]), "glass", 0.06)
+    glass = draw_texture(
+        random, "glass", random.choice(["plain", "bands"]), "glass", 0.06
+    )
     if random.random() < 0.25:
-        glass = _paint(random, "any", "plain", "any", 0.06)
-    label = _paint(random, "pale", random.choice(["stripes", "dots", "checks"]))
-    top = _paint(random, "any")
+        glass = draw_texture(random, "any", "plain", "any", 0.06)
+    label = draw_texture(random, "pale", random.choice(["stripes", "dots", "checks"]))
+    top = draw_texture(random, "any")
     radius, neck = random.uniform(0.17, 0.25), random.uniform(0.06, 0.09)
     shoulder, throat = random.uniform(0.45, 0.6), random.uniform(0.66, 0.78)
     shine = random.uniform(0.5, 1)
@@ -125,8 +111,8 @@ def _bottle(random: Generator) -> list[Part]:
 
 def _animal(random: Generator) -> list[Part]:
     pattern = random.choice(["blotches", "stripes", "dots", "plain"])
-    fur = _paint(random, "fur", pattern, "fur", grain=0.18)
-    dark = _paint(random, "dark")
+    fur = draw_texture(random, "fur", pattern, "fur", grain=0.18)
+    dark = draw_texture(random, "dark")
     body, leg = random.uniform(0.18, 0.26), random.uniform(0.25, 0.42)
     length, thin = random.uniform(0.36, 0.5), random.uniform(0.045, 0.07)
     high = leg + body * 0.8
@@ -155,9 +141,9 @@ def _animal(random: Generator) -> list[Part]:
 
 
 def _lamp(random: Generator) -> list[Part]:
-    metal = _paint(random, random.choice(["metal", "wood", "any"]), "plain")
+    metal = draw_texture(random, random.choice(["metal", "wood", "any"]), "plain")
     pattern = random.choice(["plain", "stripes", "checks", "bands"])
-    shade = _paint(random, random.choice(["pale", "pale", "any"]), pattern, "any")
+    shade = draw_texture(random, random.choice(["pale", "pale", "any"]), pattern, "any")
     base, pole = random.uniform(0.16, 0.3), random.uniform(0.025, 0.05)
     lower, upper = random.uniform(0.25, 0.38), random.uniform(0.1, 0.24)
     start = random.uniform(0.55, 0.68)
@@ -174,9 +160,9 @@ def _lamp(random: Generator) -> list[Part]:
 
 
 def _mushroom(random: Generator) -> list[Part]:
-    pale = _paint(random, "pale", "stripes", "pale", grain=0.12)
+    pale = draw_texture(random, "pale", "stripes", "pale", grain=0.12)
     pattern = random.choice(["dots", "dots", "plain", "blotches"])
-    cap = _paint(random, "cap", pattern, "pale")
+    cap = draw_texture(random, "cap", pattern, "pale")
     radius, stalk = random.uniform(0.32, 0.5), random.uniform(0.08, 0.16)
     height = random.uniform(0.3, 0.55)
     start = 1 - height
@@ -196,7 +182,7 @@ def _mushroom(random: Generator) -> list[Part]:
 def _crate(random: Generator) -> list[Part]:
     wood, frame = _wood(random), _wood(random)
     if random.random() < 0.3:
-        wood = _paint(random, "any", random.choice(["stripes", "dots", "checks"]))
+        wood = draw_texture(random, "any", random.choice(["stripes", "dots", "checks"]))
     w, d, bar = *random.uniform(0.4, 0.62, size=2), random.uniform(0.05, 0.1)
     out = 0.02
     parts = [box(wood, (-w, 0.01, -d), (w, 0.99, d))]
@@ -214,9 +200,9 @@ def _crate(random: Generator) -> list[Part]:
 
 def _plant(random: Generator) -> list[Part]:
     pattern = random.choice(["plain", "bands", "dots"])
-    clay = _paint(random, "clay", pattern)
-    leaf = _paint(random, "leaf", "stripes", "leaf", grain=0.2)
-    soil = _paint(random, "dark", grain=0.3)
+    clay = draw_texture(random, "clay", pattern)
+    leaf = draw_texture(random, "leaf", "stripes", "leaf", grain=0.2)
+    soil = draw_texture(random, "dark", grain=0.3)
     height, radius = random.uniform(0.28, 0.42), random.uniform(0.17, 0.28)
     parts = [
         rod(clay, (0, 0, 0), (0, height, 0), radius * 0.7, radius),
@@ -239,10 +225,14 @@ def _plant(random: Generator) -> list[Part]:
 
 def _house(random: Generator) -> list[Part]:
     pattern = random.choice(["bricks", "planks", "plain"])
-    walls = _paint(random, random.choice(["plaster", "brick", "any"]), pattern, "pale")
-    roof = _paint(random, random.choice(["brick", "dark", "any"]), "bricks", "dark")
-    trim = _paint(random, "any")
-    pane = _paint(random, "dark", "tiles", "pale", grain=0.05)
+    walls = draw_texture(
+        random, random.choice(["plaster", "brick", "any"]), pattern, "pale"
+    )
+    roof = draw_texture(
+        random, random.choice(["brick", "dark", "any"]), "bricks", "dark"
+    )
+    trim = draw_texture(random, "any")
+    pane = draw_texture(random, "dark", "tiles", "pale", grain=0.05)
     w, d = random.uniform(0.32, 0.45), random.uniform(0.32, 0.5)
     eaves = random.uniform(0.5, 0.65)
     half = (1 - eaves) / 2
@@ -264,8 +254,8 @@ def _house(random: Generator) -> list[Part]:
 
 
 def _cone(random: Generator) -> list[Part]:
-    skin = _paint(random, "signal", "bands", random.choice(["pale", "any"]))
-    base = _paint(random, random.choice(["dark", "signal", "any"]))
+    skin = draw_texture(random, "signal", "bands", random.choice(["pale", "any"]))
+    base = draw_texture(random, random.choice(["dark", "signal", "any"]))
     foot, thick = random.uniform(0.3, 0.4), random.uniform(0.05, 0.1)
     radius, tip = foot * random.uniform(0.7, 0.85), random.uniform(0.03, 0.07)
     return [
@@ -276,7 +266,7 @@ def _cone(random: Generator) -> list[Part]:
 
 def _star(random: Generator) -> list[Part]:
     pattern = random.choice(["plain", "dots", "stripes", "blotches"])
-    skin = _paint(random, random.choice(["signal", "any"]), pattern)
+    skin = draw_texture(random, random.choice(["signal", "any"]), pattern)
     spikes = int(random.integers(5, 7))
     inner, thick = random.uniform(0.4, 0.55), random.uniform(0.12, 0.3)
     angles = np.arange(2 * spikes) * np.pi / spikes + np.pi / 2

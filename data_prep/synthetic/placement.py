@@ -69,29 +69,26 @@ def moved_to(scene_object: SceneObject, x: float, z: float) -> SceneObject:
     return dataclasses.replace(scene_object, position=position)
 
 
-def place_among(
+def add_object(
+    scene_objects: list[SceneObject],
     scene_object: SceneObject,
-    others: Iterable[SceneObject],
     room: Room,
     draw_place: Callable[[], tuple[float, float]],
-) -> SceneObject | None:
-    """Moves an object to a free place.
+) -> None:
+    """Adds an object at a free place, or leaves it out if all attempts fail.
 
     Args:
+      scene_objects: what stands in the room already; the object is appended.
       scene_object: the object.
-      others: what stands in the room already.
       room: the room.
       draw_place: draws an (x, z) to try.
-
-    Returns:
-      The object at the first free place, or None if all attempts failed.
     """
     for _ in range(_ATTEMPTS):
         x, z = draw_place()
         moved = moved_to(scene_object, x, z)
-        if is_free(moved, others, room):
-            return moved
-    return None
+        if is_free(moved, scene_objects, room):
+            scene_objects.append(moved)
+            return
 
 
 def is_free(

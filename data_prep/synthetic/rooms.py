@@ -143,11 +143,11 @@ def _wall_picture(random: Generator, room: Room) -> Part:
     y = random.uniform(1.1, max(1.2, room.height - h - 0.3))
     if random.random() < 0.25:
         w, h, y = 0.42, 1.0, 1.0
-        texture = textures.paint(
+        texture = textures.draw_texture(
             random,
-            random.choice(["tiles", "planks"]),
-            colors.draw(random, random.choice(["wood", "pale", "any"])),
-            colors.draw(random, "dark"),
+            pattern=random.choice(["tiles", "planks"]),
+            first=random.choice(["wood", "pale", "any"]),
+            second="dark",
         )
     out = 0.03
     if random.random() < 0.6:
@@ -163,13 +163,8 @@ def _wall_picture(random: Generator, room: Room) -> Part:
 
 
 def _rug(random: Generator, room: Room) -> Part:
-    texture = textures.paint(
-        random,
-        random.choice(["stripes", "checks", "dots", "blotches", "tiles"]),
-        colors.draw(random, "carpet"),
-        colors.draw(random, "carpet"),
-        0.15,
-    )
+    pattern = random.choice(["stripes", "checks", "dots", "blotches", "tiles"])
+    texture = textures.draw_texture(random, "carpet", pattern, "carpet", 0.15)
     half_x, half_z = random.uniform(0.5, 1.3), random.uniform(0.5, 1.0)
     x = random.uniform(-0.5, 0.5) * room.half_width
     z = random.uniform(1.5, room.depth - 1)
@@ -180,25 +175,16 @@ def _rug(random: Generator, room: Room) -> Part:
 
 def _cupboard(random: Generator, room: Room) -> list[Part]:
     """A cupboard at the back wall, with drawers."""
-    body = textures.paint(
-        random,
-        "planks",
-        colors.draw(random, random.choice(["wood", "pale", "any"])),
-        colors.draw(random, "dark"),
-        0.12,
-        streaks=8,
+    families = ["wood", "pale", "any"]
+    body = textures.draw_texture(
+        random, random.choice(families), "planks", "dark", 0.12, streaks=8
     )
     w, h, d = random.uniform((0.4, 0.5, 0.2), (1.0, 1.7, 0.3))
     x = random.uniform(-1, 1) * (room.half_width - w)
     back = room.depth
     pieces = [parts.box(body, (x - w, 0, back - d), (x + w, h, back))]
-    front = textures.paint(
-        random,
-        random.choice(["tiles", "stripes", "plain"]),
-        colors.draw(random, random.choice(["wood", "pale", "any"])),
-        colors.draw(random, "dark"),
-        0.1,
-    )
+    pattern = random.choice(["tiles", "stripes", "plain"])
+    front = textures.draw_texture(random, random.choice(families), pattern, "dark")
     rows, margin = int(random.integers(1, 4)), 0.04
     for row in range(rows):
         low = margin + row * (h - margin) / rows

@@ -67,14 +67,12 @@ def room_scene(
     camera = level_camera(random, height, width)
     lights, ambient = rooms.draw_lights(random, room)
     for kind in placement.draw_classes(random, kinds, count):
-        placed = placement.place_among(
-            placement.draw_object(random, kind),
+        placement.add_object(
             scene_objects,
+            placement.draw_object(random, kind),
             room,
             lambda: place_in_view(random, camera, room),
         )
-        if placed is not None:
-            scene_objects.append(placed)
     return Scene(room, tuple(scene_objects), lights, ambient), camera
 
 
@@ -110,9 +108,7 @@ def portrait_scene(
         draw_place = _around(
             random, bearing, distance, main.radius + drawn_object.radius
         )
-        placed = placement.place_among(drawn_object, scene_objects, room, draw_place)
-        if placed is not None:
-            scene_objects.append(placed)
+        placement.add_object(scene_objects, drawn_object, room, draw_place)
     position = np.array([0.0, random.uniform(0.5, 1.3), 0.0])
     target = main.position + random.normal(0, 0.12, 3) * extent
     camera = Camera(position, _look_at(position, target), focal, height, width)

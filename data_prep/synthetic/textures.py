@@ -283,6 +283,22 @@ def paint(
     return Texture(np.clip(cv2.merge(planes), 0.02, 1))
 
 
+def draw_texture(
+    random: Generator,
+    first: str,
+    pattern: str = "plain",
+    second: str = "any",
+    grain: float = 0.1,
+    streaks: int = 1,
+) -> Texture:
+    """Draws two colors of the families `first` and `second`, and a texture of them.
+
+    The other arguments are those of `paint`.
+    """
+    pair = colors.draw(random, first), colors.draw(random, second)
+    return paint(random, pattern, *pair, grain, streaks=streaks)
+
+
 def _stretched(field: Float32, factor: int) -> Float32:
     """Stretches the field along u; the result still tiles."""
     size = len(field)

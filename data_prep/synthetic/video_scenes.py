@@ -117,17 +117,17 @@ def video_scene(
             mover = _draw_moving(random, kind, moving, room, middle, frames)
             moving += [mover] if mover is not None else []
     blocked = [place for mover in moving for place in _along_way(mover, frames)]
-    resting: list[SceneObject] = []
+    placed = blocked.copy()
     immovable = [kind for kind in kinds if not kind.moves]
     count = int(random.integers(2, 5))
     for kind in placement.draw_classes(random, immovable, count):
-        placed = placement.place_among(
+        placement.add_object(
+            placed,
             placement.draw_object(random, kind),
-            blocked + resting,
             room,
             lambda: place_in_view(random, middle, room),
         )
-        resting += [placed] if placed is not None else []
+    resting = placed[len(blocked) :]
     lights, ambient = rooms.draw_lights(random, room)
     scene_objects = (furniture, *moving, *resting)
     return Scene(room, scene_objects, lights, ambient), path

@@ -96,7 +96,8 @@ def _images(progress: ProgressBar | None = None) -> Iterator[npt.NDArray[np.uint
 
 
 def run() -> None:
-    flags.mark_flags_as_required(["video", "output"])
+    # absl does not annotate this function.
+    flags.mark_flags_as_required(["video", "output"])  # type: ignore[no-untyped-call]
     command.run(main, "data_prep.trajectories.__main__")
 
 

@@ -24,7 +24,7 @@ def require(condition: bool, name: str, value: object, expected: str) -> None:
       expected: what the value has to be, such as "an even number".
     """
     if not condition:
-        raise UserError(f"{name}={value!r}: expected {expected}")
+        raise UserError(f"{name}={value}: expected {expected}")
 
 
 def require_range(
@@ -41,32 +41,31 @@ def require_range(
     Args:
       name: of the field.
       value: of the field.
-      minimum: least valid value.
-      above: value that is too small, where the range has no least value.
+      minimum: least valid value. Give this or `above`.
+      above: value that is just too small, such as 0 for positive numbers.
       maximum: greatest valid value.
-      below: value that is too large, where the range has no greatest value.
+      below: value that is just too large.
 
     Example:
       >>> require_range("momentum", 1.5, minimum=0, below=1)
       Traceback (most recent call last):
         ...
-      selfsup.common.errors.UserError: momentum=1.5: expected at least 0 and less than 1
+      selfsup.common.errors.UserError: momentum=1.5: expected 0 to less than 1
     """
-    bounds = []
-    valid = value == value  # NaN is not equal to itself.
-    if minimum is not None:
-        valid = valid and value >= minimum
-        bounds.append(f"at least {minimum}")
-    if above is not None:
-        valid = valid and value > above
-        bounds.append(f"more than {above}")
-    if maximum is not None:
-        valid = valid and value <= maximum
-        bounds.append(f"at most {maximum}")
-    if below is not None:
-        valid = valid and value < below
-        bounds.append(f"less than {below}")
-    require(valid, name, value, " and ".join(bounds))
+    # Written so that comparisons with NaN fail.
+    valid = (
+        (minimum is None or value >= minimum)
+        and (above is None or value > above)
+        and (maximum is None or value <= maximum)
+        and (below is None or value < below)
+    )
+    lower = f"more than {above}" if minimum is None else f"{minimum}"
+    upper = f"less than {below}" if maximum is None else f"{maximum}"
+    if maximum is not None or below is not None:
+        expected = f"{lower} to {upper}"
+    else:
+        expected = lower if minimum is None else f"{lower} or more"
+    require(valid, name, value, expected)
 
 
 def require_multiple(name: str, value: int, factor: int) -> None:

@@ -116,12 +116,16 @@ def _held_out(model_dir: str, checkpoint: str) -> dict[str, dict[str, float]]:
 
 
 def _card(
-    model_dir: str, pretrained: PretrainedTrunk, recalibration: dict[str, str | int] | None
+    model_dir: str,
+    pretrained: PretrainedTrunk,
+    recalibration: dict[str, str | int] | None,
 ) -> dict[str, Any]:
     """Facts about a run for the model card, a JSON object."""
     config = config_file.read(model_dir)
     state = pretrained.state
-    with open(os.path.join(model_dir, training_data.FILE_NAME), encoding="utf-8") as file:
+    with open(
+        os.path.join(model_dir, training_data.FILE_NAME), encoding="utf-8"
+    ) as file:
         data = json.load(file)
     return {
         "held_out": _held_out(model_dir, pretrained.checkpoint),

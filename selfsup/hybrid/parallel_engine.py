@@ -166,8 +166,7 @@ class ParallelEngine(Engine):
             return  # The runner was given up meanwhile.
         if not self._pool.is_device_failure(failure.error):
             raise failure.error
-        lost_device_log.write(f"{name}: {failure.error}")
-        self._give_up(failure.runner, _cause(failure.error))
+        self._give_up(failure.runner, _cause(failure.error), str(failure.error))
 
     def _check_devices(self) -> None:
         """Finds steps that hang, and missing devices that answer again."""
@@ -187,15 +186,22 @@ class ParallelEngine(Engine):
         """Returns how many seconds the step under way may still take."""
         return self._allowed(runner) - runner.busy_seconds()
 
-    def _give_up(self, runner: Runner, reason: str) -> None:
-        """Gives up the replicas of a stepper, and continues on the remaining devices."""
+    def _give_up(self, runner: Runner, reason: str, details: str = "") -> None:
+        """Gives up the replicas of a stepper, and continues on the remaining devices.
+
+        Args:
+          runner: the stepper's `Runner`.
+          reason: a line for the user.
+          details: text for `lost_device_log`; the reason if empty.
+        """
         runner.abandon()
         stepper = runner.stepper
         del self._runners[stepper.name]
+        lost_device_log.write(f"{stepper.name}: {details or reason}")
         self.device_failures += 1
         log = lost_device_log.path()
-        details = f" (details: {log})" if log else ""
-        self._say(f"{stepper.name}: lost a device: {reason}{details}")
+        more = f" (details: {log})" if log else ""
+        self._say(f"{stepper.name}: lost a device: {reason}{more}")
         self._pool.check_servers()
         with executors.isolated():
             stepper.end_generation()

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Hashable, Sequence
 from typing import Callable
 
+from selfsup.common import checks
+
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
 DTYPES = (FLOAT32, BFLOAT16)
 
@@ -27,8 +29,7 @@ class TransferOptions:
     host_of: Callable[[str], Hashable] | None = None
 
     def __post_init__(self) -> None:
-        if self.dtype not in DTYPES:
-            raise ValueError(f"{self.dtype}: expected one of {DTYPES}")
+        checks.require_choice("dtype", self.dtype, DTYPES)
 
     def hosts(self, devices: Sequence[str]) -> list[list[str]]:
         """Groups devices by host, in the order of their first device.

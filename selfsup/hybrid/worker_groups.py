@@ -105,9 +105,10 @@ class WorkerGroups:
     def counters(self) -> Counters:
         """See `TaskProgress`; includes the counters of each worker."""
         workers = [worker.counters() for worker in self.workers]
-        counters = Counters(workers=workers)
+        counters = Counters()
         for name in _SUMMED:
             counters[name] = sum(each[name] for each in workers)
+        counters["workers"] = workers
         return counters
 
     def restore(self, counters: Counters) -> None:

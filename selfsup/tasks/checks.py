@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
+from selfsup.common import checks
 from selfsup.common.errors import UserError
 from selfsup.data import records
 
@@ -28,14 +29,12 @@ def require(
     Raises:
       UserError: unless `condition` holds; the message begins with `task.field=value`.
     """
-    if not condition:
-        raise UserError(f"{task}.{field}={value!r}: expected {expected}")
+    checks.require(condition, f"{task}.{field}", value, expected)
 
 
 def require_multiple(task: str, field: str, value: int, factor: int) -> None:
     """Raises UserError unless the value is a positive multiple of `factor`."""
-    expected = f"a positive multiple of {factor}"
-    require(value > 0 and value % factor == 0, task, field, value, expected)
+    checks.require_multiple(f"{task}.{field}", value, factor)
 
 
 def require_labels(

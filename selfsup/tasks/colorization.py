@@ -99,7 +99,7 @@ class Colorization(Task):
         for field, valid, expected in (
             ("soft_encoding_neighbors", neighbors >= 1, "1 or more"),
             ("bins", neighbors <= config.bins <= ab_bins.COUNT, bins),
-            ("temperature", config.temperature > 0, "above 0"),
+            ("temperature", config.temperature > 0, "more than 0"),
             ("uniform_share", 0 <= config.uniform_share <= 1, "0 to 1"),
         ):
             checks.require(valid, self.name, field, getattr(config, field), expected)

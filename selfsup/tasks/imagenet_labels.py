@@ -123,10 +123,10 @@ class ImagenetLabels(Task):
         for field, valid, expected in (
             ("depth", config.depth in DEPTHS, f"one of {', '.join(DEPTHS)}"),
             ("image_size", config.image_size >= 1, "1 or more"),
-            ("min_crop_area", 0 < config.min_crop_area <= 1, "above 0, up to 1"),
+            ("min_crop_area", 0 < config.min_crop_area <= 1, "more than 0, up to 1"),
             ("classes", config.classes >= 0, "0 or more"),
-            ("decay_rate", 0 < config.decay_rate <= 1, "above 0, up to 1"),
-            ("decay_epochs", config.decay_epochs > 0, "above 0"),
+            ("decay_rate", 0 < config.decay_rate <= 1, "more than 0, up to 1"),
+            ("decay_epochs", config.decay_epochs > 0, "more than 0"),
             ("label_smoothing", 0 <= config.label_smoothing < 1, "0 to below 1"),
         ):
             checks.require(valid, self.name, field, getattr(config, field), expected)

@@ -16,6 +16,7 @@ import abc
 import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from selfsup.common import checks
 from selfsup.common.errors import UserError
 
 if TYPE_CHECKING:
@@ -49,12 +50,9 @@ class TaskConfig:
     weight_decay: float = 1e-4
 
     def __post_init__(self) -> None:
-        # `not ... >= 0` also refuses NaN.
         for name in ("step_cost", "weight_decay"):
-            if not getattr(self, name) >= 0:
-                raise UserError(f"{name}={getattr(self, name)}: expected 0 or more")
-        if not self.learning_rate > 0:
-            raise UserError(f"learning_rate={self.learning_rate}: expected above 0")
+            checks.require_range(name, getattr(self, name), minimum=0)
+        checks.require_range("learning_rate", self.learning_rate, above=0)
 
 
 @dataclasses.dataclass(frozen=True)

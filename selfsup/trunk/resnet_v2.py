@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
+from selfsup.common import checks
 from selfsup.common.errors import UserError
 from selfsup.keras import keras
 from selfsup.trunk.layers import Conv2D, build_sublayer
@@ -81,10 +82,7 @@ class TrunkConfig:
     weight_decay: float = 1e-4
 
     def __post_init__(self) -> None:
-        if self.depth not in DEPTHS:
-            raise UserError(
-                f"unknown trunk depth {self.depth!r}; depths are: {', '.join(DEPTHS)}"
-            )
+        checks.require_choice("depth", self.depth, DEPTHS)
         check_output_stride(self.output_stride)
 
     @property
@@ -95,8 +93,7 @@ class TrunkConfig:
 
 def check_output_stride(output_stride: int) -> None:
     """Raises UserError unless the trunk supports this output stride."""
-    if output_stride not in OUTPUT_STRIDES:
-        raise UserError(f"output stride {output_stride!r} is none of {OUTPUT_STRIDES}")
+    checks.require_choice("output_stride", output_stride, OUTPUT_STRIDES)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -49,10 +49,10 @@ def test_workers_at_one_address_share_a_host(
     monkeypatch.setenv(tf_config.VARIABLE, text)
     cluster = tf_config.parse(text)
     with flagsaver.flagsaver(sum_in_host=True, wire="bfloat16"):
-        wire = pretrain._wire()
+        transfer = pretrain._transfer_options()
     first, second, third = cluster.devices("worker")
-    assert wire.hosts([first, second, third]) == [[first, third], [second]]
-    assert wire.dtype == "bfloat16"
+    assert transfer.hosts([first, second, third]) == [[first, third], [second]]
+    assert transfer.dtype == "bfloat16"
 
 
 def test_without_a_cluster_sums_in_the_host_are_refused(
@@ -61,7 +61,7 @@ def test_without_a_cluster_sums_in_the_host_are_refused(
     monkeypatch.delenv(tf_config.VARIABLE, raising=False)
     refused = pytest.raises(UserError, match="--sum_in_host")
     with flagsaver.flagsaver(sum_in_host=True), refused:
-        pretrain._wire()
+        pretrain._transfer_options()
 
 
 def test_the_trace_is_written_into_the_run_folder_on_request(

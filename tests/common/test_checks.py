@@ -9,11 +9,11 @@ from selfsup.common.errors import UserError
 @pytest.mark.parametrize(
     "value, bounds, expected",
     [
-        (-1, {"minimum": 0}, "steps=-1: expected at least 0"),
+        (-1, {"minimum": 0}, "steps=-1: expected 0 or more"),
         (0, {"above": 0}, "steps=0: expected more than 0"),
-        (1.0, {"minimum": 0, "below": 1}, "expected at least 0 and less than 1"),
-        (2, {"above": 0, "maximum": 1}, "expected more than 0 and at most 1"),
-        (math.nan, {"minimum": 0}, "steps=nan: expected at least 0"),
+        (1.0, {"minimum": 0, "below": 1}, "expected 0 to less than 1"),
+        (2, {"above": 0, "maximum": 1}, "expected more than 0 to 1"),
+        (math.nan, {"minimum": 0}, "steps=nan: expected 0 or more"),
     ],
 )
 def test_a_number_out_of_range_is_refused(value, bounds, expected):

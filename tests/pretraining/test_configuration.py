@@ -57,7 +57,7 @@ def test_harmonize_reaches_the_tasks_that_have_it():
             {"task_overrides": ["rotation.batch_size=1"]},
             r"rotation.batch_size=1: expected 2 or more, .* 16 \* 2 = 32",
         ),
-        ({"task_overrides": ["rotation.learning_rate=-1"]}, "expected above 0"),
+        ({"task_overrides": ["rotation.learning_rate=-1"]}, "expected more than 0"),
         (
             {"task_overrides": ["rotation.learning_rate=nan"]},
             "expected float, got 'nan'",

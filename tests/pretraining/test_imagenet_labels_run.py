@@ -135,7 +135,7 @@ def test_classes_that_do_not_match_are_refused(data, tmp_path):
 def test_block4_of_another_depth_is_refused(data, tmp_path):
     overrides = (*_OVERRIDES, "imagenet_labels.depth=50")
     config = _config(("imagenet_labels",), overrides)
-    with pytest.raises(UserError, match=r"^imagenet_labels\.depth='50': expected"):
+    with pytest.raises(UserError, match=r"^imagenet_labels\.depth=50: expected"):
         pretraining_run.PretrainingRun(config, data, str(tmp_path))
 
 

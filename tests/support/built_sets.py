@@ -68,11 +68,13 @@ def write_set(
 def _record(key: int, size: tuple[int, int], frames: bool) -> bytes:
     random = np.random.default_rng(key)
     coarse = Image.fromarray(random.integers(0, 256, (4, 4, 3), np.uint8))
-    image = coarse.resize(size[::-1], Image.BICUBIC)
+    image = coarse.resize(size[::-1], Image.Resampling.BICUBIC)
     mask = b""
     if frames:
         cells = image.convert("L").resize((size[1] // 8, size[0] // 8))
-        mask = _encode(Image.fromarray(np.uint8(np.asarray(cells) > 128)), "PNG")
+        mask = _encode(
+            Image.fromarray((np.asarray(cells) > 128).astype(np.uint8)), "PNG"
+        )
     return records.serialize(
         key=str(key),
         encoded=_encode(image, "JPEG"),

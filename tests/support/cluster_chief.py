@@ -1,29 +1,43 @@
-"""A chief that trains the mock tasks on a cluster, as TF_CONFIG says."""
+"""A chief that trains the mock tasks on the cluster that TF_CONFIG describes."""
+
+from __future__ import annotations
 
 import json
 import os
 import sys
 import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-# Said in the log before the summary of a run.
+if TYPE_CHECKING:
+    from selfsup.hybrid.cluster.cluster_pool import ClusterPool
+    from selfsup.hybrid.parallel_engine import ParallelEngine
+
+# Prefix of the line in the log with the summary of a run.
 SUMMARY = "summary "
-# File in the folder of the checkpoints.
+# Name of a file in the folder of the checkpoints.
 LOST_DEVICES_LOG = "lost_devices.log"
 
 
-def main(directory, groups, limits=None, checkpoint_seconds=1e9, **options):
-    """Trains until the limits, or SIGTERM; prints progress and a summary.
+def main(
+    directory: str,
+    groups: Mapping[str, Sequence[int]],
+    limits: Mapping[str, int] | None = None,
+    checkpoint_seconds: float = 1e9,
+    **options: Any,
+) -> None:
+    """Trains until the limits or SIGTERM; prints progress and a summary.
 
     Args:
-      directory: of the checkpoints.
-      groups: dict of worker numbers by group name.
-      limits: dict of steps; endless where there is none.
+      directory: folder of the checkpoints.
+      groups: numbers of the workers, by task.
+      limits: number of steps by task; a task without a limit trains without end.
       checkpoint_seconds: seconds between checkpoints.
       **options: step_seconds, probe_seconds, server_seconds, listen.
     """
     from selfsup.command_line import command
 
-    def run(_):
+    def run(_: list[str]) -> None:
         chief = _Chief(directory, groups, limits or {}, **options)
         chief.train(checkpoint_seconds)
         print(SUMMARY + json.dumps(chief.summary()), flush=True)
@@ -33,28 +47,29 @@ def main(directory, groups, limits=None, checkpoint_seconds=1e9, **options):
 
 
 class _Chief:
-    """The mock network on the cluster's servers, and the engine that trains it."""
+    """The mock network on the parameter servers, and the engine that trains it."""
 
     def __init__(
         self,
-        directory,
-        groups,
-        limits,
-        step_seconds=60.0,
-        probe_seconds=5.0,
-        server_seconds=60.0,
-        listen="loopback",
-    ):
+        directory: str,
+        groups: Mapping[str, Sequence[int]],
+        limits: Mapping[str, int],
+        step_seconds: float = 60.0,
+        probe_seconds: float = 5.0,
+        server_seconds: float = 60.0,
+        listen: str = "loopback",
+    ) -> None:
         import mock_tasks
 
         from selfsup.hybrid import lost_device_log, placement
         from selfsup.hybrid.cluster import cluster_pool, tf_config
 
         lost_device_log.keep_in(os.path.join(directory, LOST_DEVICES_LOG))
-        found = tf_config.from_environment()
-        cluster_pool.connect(found, seconds=240.0, listen=listen)
-        pool = cluster_pool.ClusterPool(found, probe_seconds, server_seconds)
-        with placement.spread_over(found.devices("ps")) as self._held:
+        cluster = tf_config.from_environment()
+        assert cluster is not None
+        cluster_pool.connect(cluster, seconds=240.0, listen=listen)
+        pool = cluster_pool.ClusterPool(cluster, probe_seconds, server_seconds)
+        with placement.spread_over(cluster.devices("ps")) as self._held:
             self._network = mock_tasks.Network(tuple(groups))
         devices = {
             name: [tf_config.device_name("worker", index) for index in workers]
@@ -62,10 +77,16 @@ class _Chief:
         }
         self._groups = mock_tasks.groups(self._network, devices)
         self._engine = self._make_engine(directory, limits, pool, step_seconds)
-        self._losses = {name: [] for name in groups}
-        self._told = 0.0
+        self._losses: dict[str, list[float]] = {name: [] for name in groups}
+        self._printed_at = 0.0
 
-    def _make_engine(self, directory, limits, pool, step_seconds):
+    def _make_engine(
+        self,
+        directory: str,
+        limits: Mapping[str, int],
+        pool: ClusterPool,
+        step_seconds: float,
+    ) -> ParallelEngine:
         import tensorflow as tf
 
         from selfsup.hybrid.checkpoint import CheckpointStore
@@ -86,8 +107,8 @@ class _Chief:
             say=lambda line: print(line, flush=True),
         )
 
-    def train(self, checkpoint_seconds):
-        """Goes on from the last checkpoint, until the limits or SIGTERM."""
+    def train(self, checkpoint_seconds: float) -> None:
+        """Resumes from the last checkpoint and trains until the limits or SIGTERM."""
         from selfsup.common.stop_signals import StopSignals
 
         resumed = self._engine.resume()
@@ -95,14 +116,15 @@ class _Chief:
         with StopSignals() as stop:
             self._engine.run(stop, checkpoint_seconds, self._after_step)
 
-    def _after_step(self, name, logs, seconds):
+    def _after_step(self, name: str, logs: dict[str, float], seconds: float) -> None:
+        del seconds
         self._losses[name].append(logs["loss"])
-        if time.monotonic() - self._told > 0.1:
-            self._told = time.monotonic()
+        if time.monotonic() - self._printed_at > 0.1:
+            self._printed_at = time.monotonic()
             print("steps", json.dumps(self._engine.steps()), flush=True)
 
-    def summary(self):
-        """What the tests look at, for JSON."""
+    def summary(self) -> dict[str, Any]:
+        """Returns the state that the tests check, for JSON."""
         groups, losses = self._groups, self._losses
         return {
             "steps": self._engine.steps(),

@@ -55,7 +55,7 @@ def write_depth_set(
         shards=tuple(shards),
         options={"source": source},
     )
-    manifest.write(content, directory)
+    manifest.write(content, str(directory))
     return manifest.read(os.path.join(directory, manifest.FILE_NAME))
 
 

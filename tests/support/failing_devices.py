@@ -1,6 +1,13 @@
 """A `ParallelEngine` over the mock tasks, whose devices can be made to fail."""
 
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable
 
 import numpy as np
 import tensorflow as tf
@@ -12,25 +19,32 @@ from selfsup.hybrid.checkpoint import CheckpointStore
 from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.device_pool import LocalPool
 from selfsup.hybrid.parallel_engine import ParallelEngine
+from selfsup.hybrid.workload import Replica, Workload
 
-# Nothing read ahead: deleting such an iterator was seen to take a minute, it seems for
-# want of the lock of Python, which the garbage collector holds meanwhile.
-_ON_CALL = tf.data.Options()
-_ON_CALL.autotune.enabled = False
-_ON_CALL.experimental_optimization.inject_prefetch = False
+# Nothing is read ahead. Deleting an iterator that reads ahead sometimes took a minute,
+# probably because it waits for Python's global lock, which the garbage collector holds.
+_NO_READ_AHEAD = tf.data.Options()
+_NO_READ_AHEAD.autotune.enabled = False
+_NO_READ_AHEAD.experimental_optimization.inject_prefetch = False
 
 DEVICES = {"a": ("/CPU:1", "/CPU:2"), "bb": ("/CPU:3",)}
 
 
 class DeviceFaults:
-    """What happens to the input of a device's replicas, as they read it."""
+    """Faults of devices; called when a replica on a device reads its input.
 
-    def __init__(self):
-        self.seconds = {}
-        self.broken = set()
-        self.hangs = {}
+    Attributes:
+      seconds: delay of each read, by device.
+      broken: devices on which reading fails.
+      hangs: events by device; reading waits for the event.
+    """
 
-    def __call__(self, device):
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.broken: set[str] = set()
+        self.hangs: dict[str, threading.Event] = {}
+
+    def __call__(self, device: str) -> np.float32:
         if device in self.hangs:
             self.hangs[device].wait()
         if device in self.broken:
@@ -40,88 +54,106 @@ class DeviceFaults:
 
 
 class Pool(LocalPool):
-    """Devices are gone while there is trouble with them."""
+    """Devices that do not answer while they are broken or hang."""
 
-    def __init__(self, trouble):
-        self.trouble = trouble
+    def __init__(self, faults: DeviceFaults) -> None:
+        self.faults = faults
 
-    def alive(self, devices):
-        gone = self.trouble.broken | set(self.trouble.hangs)
+    def alive(self, devices: Sequence[str]) -> tuple[str, ...]:
+        gone = self.faults.broken | set(self.faults.hangs)
         return tuple(device for device in devices if device not in gone)
 
-    def is_device_failure(self, error):
+    def is_device_failure(self, error: Exception) -> bool:
         return "is gone" in str(error)
 
 
-def _troubled(made, trouble):
-    """The workload with each replica's input passing through `trouble`."""
+def _with_faults(original: Workload, faults: DeviceFaults) -> Workload:
+    """Makes the input of each replica pass through `faults`."""
 
-    def make_replica(index, count):
-        # The device that the copy is made on is the current one.
+    def make_replica(index: int, count: int) -> Replica:
+        # The current device is the one for which the replica is made.
         device = "/CPU:" + tf.zeros([]).device.rsplit(":", 1)[1]
-        replica = made.make_replica(index, count)
+        assert original.make_replica is not None
+        replica = original.make_replica(index, count)
 
-        def batches(position):
-            def pass_through(batch):
-                delay = tf.numpy_function(lambda: trouble(device), [], tf.float32)
-                return batch + delay
+        def batches(position: int) -> tf.data.Dataset:
+            def pass_through(batch: tf.Tensor) -> tf.Tensor:
+                zero = tf.numpy_function(lambda: faults(device), [], tf.float32)
+                return batch + zero
 
-            return replica.batches(position).map(pass_through).with_options(_ON_CALL)
+            dataset = replica.batches(position).map(pass_through)
+            return dataset.with_options(_NO_READ_AHEAD)
 
-        return replica.__class__(**{**vars(replica), "batches": batches})
+        return dataclasses.replace(replica, batches=batches)
 
-    return made.__class__(**{**vars(made), "make_replica": make_replica})
+    return dataclasses.replace(original, make_replica=make_replica)
 
 
 def parallel_engine(
-    directory, limits, trouble=None, devices=None, mode="hybrid", clock=None, **options
-):
-    """A `ParallelEngine` over a new mock network.
+    directory: str | os.PathLike[str],
+    limits: Mapping[str, int],
+    faults: DeviceFaults | None = None,
+    devices: Mapping[str, Sequence[str]] | None = None,
+    mode: str = "hybrid",
+    clock: CostClock | None = None,
+    **options: Any,
+) -> tuple[Network, ParallelEngine, list[str]]:
+    """Makes a new mock network, and a `ParallelEngine` that trains it.
 
     Args:
-      directory: of the checkpoints.
-      limits: dict of steps by task.
-      trouble: a `DeviceFaults`.
-      devices: dict of device names by task.
-      mode: of `aggregation.MODES`.
-      clock: a `CostClock`.
-      **options: of the engine.
+      directory: folder of the checkpoints.
+      limits: number of steps by task.
+      faults: the faults of the devices; None for no faults.
+      devices: device names by task; None for `DEVICES`.
+      mode: name in `aggregation.MODES`.
+      clock: the cost clock; None for a clock without costs.
+      **options: more arguments of the engine.
 
     Returns:
-      (network, engine, list that gets what the engine says).
+      (network, engine, list to which the engine's messages are added).
     """
-    trouble = trouble or DeviceFaults()
-    devices = devices or DEVICES
+    faults = faults or DeviceFaults()
     network = Network(tuple(limits))
-    workloads = [_troubled(workload(network, name), trouble) for name in limits]
-    made = aggregation.MODES[mode](workloads, FULL_RATE, devices)
-    lines = []
+    workloads = [_with_faults(workload(network, name), faults) for name in limits]
+    aggregated = aggregation.MODES[mode](workloads, FULL_RATE, devices or DEVICES)
+    messages: list[str] = []
     engine = ParallelEngine(
-        made.groups,
+        aggregated.groups,
         dict.fromkeys(limits, 1.0),
         limits,
         clock or CostClock({}, 0.0),
         CheckpointStore(str(directory)),
-        tf.train.Checkpoint(network=network, optimizers=made.optimizers),
-        pool=Pool(trouble),
-        steppers=made.steppers,
-        say=lines.append,
+        tf.train.Checkpoint(network=network, optimizers=aggregated.optimizers),
+        steppers=aggregated.steppers,
+        pool=Pool(faults),
+        say=messages.append,
         **options,
     )
-    return network, engine, lines
+    return network, engine, messages
 
 
-def run(engine, checkpoint_seconds=1e9, after_step=None):
-    """Runs an engine to its end; returns a list of (task, loss) of the steps.
+def run(
+    engine: ParallelEngine,
+    checkpoint_seconds: float = 1e9,
+    after_step: Callable[[str], None] | None = None,
+) -> list[tuple[str, float]]:
+    """Runs an engine until it is finished.
 
-    `after_step` is called with the task.
+    Args:
+      engine: the engine.
+      checkpoint_seconds: seconds between checkpoints.
+      after_step: is called with the task after each step.
+
+    Returns:
+      (task, loss) of each step.
     """
-    taken = []
+    steps = []
 
-    def note(name, logs, seconds):
-        taken.append((name, logs["loss"]))
+    def note(name: str, logs: dict[str, float], seconds: float) -> None:
+        del seconds
+        steps.append((name, logs["loss"]))
         if after_step:
             after_step(name)
 
     engine.run(StopSignals(), checkpoint_seconds, note)
-    return taken
+    return steps

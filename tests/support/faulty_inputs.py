@@ -10,10 +10,16 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any, Callable
 
 from data_prep.build import worker_pool, writer
 from selfsup.common.errors import UserError
 from selfsup.data import manifest
+
+if TYPE_CHECKING:
+    import collections
+    import pathlib
 
 KEYS = tuple(f"photo {index:02d}.jpg" for index in range(40))
 REFUSED, RAISES, EMPTY, KILLS = KEYS[3], KEYS[7], KEYS[11], KEYS[5]
@@ -30,11 +36,11 @@ class Convert:
     no record, which saves time.
     """
 
-    def __init__(self, seconds=0.0, lethal=False):
+    def __init__(self, seconds: float = 0.0, lethal: bool = False) -> None:
         self.seconds = seconds
         self.lethal = lethal
 
-    def __call__(self, item):
+    def __call__(self, item: writer.Input) -> writer.Converted | list[bytes]:
         key = item.key
         time.sleep(self.seconds)
         if key == REFUSED:
@@ -53,18 +59,20 @@ class Convert:
         return writer.Converted(records, counts={"whole": 1})
 
 
-def short_record(item):
+def short_record(item: writer.Input) -> list[bytes]:
+    """Makes a record of a few bytes."""
     return [item.key.encode()]
 
 
-def kill_own_process(item):
+def kill_own_process(item: writer.Input) -> list[bytes]:
+    """Kills the worker process."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Picky:
     """Sets aside all inputs but that called "good"."""
 
-    def __call__(self, item):
+    def __call__(self, item: writer.Input) -> list[bytes]:
         if item.key != "good":
             raise writer.SetAside("no \a")
         return [b"record"]
@@ -74,21 +82,31 @@ class ReadInputs:
     """Reads the files of a folder, which is moved away after `left` of them.
 
     Attributes:
-      elsewhere: path that it is moved to.
+      folder: path of the folder.
+      left: number of files to read before it is moved.
+      target: path that it is moved to.
     """
 
-    def __init__(self, folder, left, elsewhere):
-        self.folder, self.left, self.elsewhere = folder, left, elsewhere
+    def __init__(
+        self, folder: str | pathlib.Path, left: int, target: str | pathlib.Path
+    ) -> None:
+        self.folder, self.left, self.target = folder, left, target
 
-    def __call__(self, item):
+    def __call__(self, item: writer.Input) -> list[bytes]:
         if not self.left:
-            os.rename(self.folder, self.elsewhere)
+            os.rename(self.folder, self.target)
         self.left -= 1
         with open(os.path.join(self.folder, item.key), "rb") as file:
             return [file.read()]
 
 
-def run_in_process(work, jobs, workers, limit=None, kept_workers=None):
+def run_in_process(
+    work: Callable[[Any], Generator[Any, None, Any]],
+    jobs: collections.deque[Any],
+    workers: int,
+    limit: float | None = None,
+    kept_workers: list[Any] | None = None,
+) -> Iterator[worker_pool.StepReport | worker_pool.JobResult]:
     """Replaces `worker_pool.run`, whose workers take seconds to load TensorFlow."""
     while jobs:
         job = jobs.popleft()
@@ -101,7 +119,7 @@ def run_in_process(work, jobs, workers, limit=None, kept_workers=None):
                 break
 
 
-def checksums(output):
+def checksums(output: pathlib.Path) -> dict[str, str]:
     """SHA-256 of each shard in a folder, by file name."""
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
@@ -109,8 +127,17 @@ def checksums(output):
     }
 
 
-def build(output, seconds=0.0, **changes):
-    arguments = {
+def build(
+    output: str | pathlib.Path, seconds: float = 0.0, **changes: Any
+) -> manifest.Manifest:
+    """Builds a set of the faulty inputs.
+
+    Args:
+      output: folder of the set.
+      seconds: duration of each conversion.
+      **changes: arguments of `writer.build` in place of the defaults.
+    """
+    arguments: dict[str, Any] = {
         "output": str(output),
         "kind": manifest.PHOTOS,
         "features": ("image",),

@@ -52,7 +52,7 @@ def write(
         shards=tuple(shards),
         labels=tuple(classes),
     )
-    manifest.write(content, directory)
+    manifest.write(content, str(directory))
     return str(directory)
 
 
@@ -85,4 +85,4 @@ def photo(key: str, label: int) -> npt.NDArray[np.uint8]:
     )
     share = textures[label][..., None]
     dark, light = random.integers(0, 110, 3), random.integers(145, 256, 3)
-    return np.uint8(dark + share * (light - dark))
+    return (dark + share * (light - dark)).astype(np.uint8)

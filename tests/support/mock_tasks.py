@@ -1,4 +1,10 @@
-"""Two mock tasks over one shared dense layer: the loop needs to know no more."""
+"""Mock tasks over a shared dense layer: all that the training loop needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable
 
 import numpy as np
 import tensorflow as tf
@@ -12,14 +18,20 @@ from selfsup.hybrid.rmsprop import RMSPropConfig
 from selfsup.hybrid.workload import Model, Replica, Workload
 
 BATCH = 4
-# Runs of a few steps would be over before a warm-up.
+# No warm-up: runs of a few steps would finish before it ends.
 FULL_RATE = RMSPropConfig(warmup_steps=0)
 
 
 class Network(tf.Module):
-    """shared: [3, 2]; a head [2, 1] for each task; a statistic that the forward moves."""
+    """A linear shared layer, a head for each task, and a statistic.
 
-    def __init__(self, names):
+    Attributes:
+      shared: float32 [3, 2].
+      heads: float32 [2, 1] by task.
+      moving_mean: float32 [3], which the forward pass updates.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
         super().__init__()
         random = np.random.default_rng(0)
         self.shared = tf.Variable(random.normal(size=(3, 2)).astype(np.float32))
@@ -29,7 +41,10 @@ class Network(tf.Module):
         }
         self.moving_mean = tf.Variable(tf.zeros([3]), trainable=False)
 
-    def objective(self, name, inputs, poisoned):
+    def objective(
+        self, name: str, inputs: tf.Tensor, poisoned: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Returns (scalar to minimise, logs); the scalar is NaN if `poisoned`."""
         self.moving_mean.assign(
             0.9 * self.moving_mean + 0.1 * tf.reduce_mean(inputs, 0)
         )
@@ -39,21 +54,23 @@ class Network(tf.Module):
         return loss + tf.where(poisoned, np.nan, 0.0), {"loss": loss}
 
 
-def batches(name, position, nan_inputs=False):
-    """Endless inputs that follow from the position alone."""
+def batches(name: str, position: int, nan_inputs: bool = False) -> tf.data.Dataset:
+    """Inputs without end, float32 [4, 3], which depend on name and position only."""
 
-    def example(index):
+    def example(index: tf.Tensor) -> tf.Tensor:
         values = tf.random.stateless_normal([3], [len(name), tf.cast(index, tf.int32)])
         return values * np.nan if nan_inputs else values
 
     return tf.data.Dataset.counter(position).map(example).batch(BATCH)
 
 
-def part_of(name, index, count, nan_inputs=False):
-    """position -> the examples of part `index` of `count` of each batch, in order."""
-    sizes = [even_share(BATCH, one, count) for one in range(count)]
+def part_of(
+    name: str, index: int, count: int, nan_inputs: bool = False
+) -> Callable[[int], tf.data.Dataset]:
+    """Maps a position to the examples of part `index` of `count` of each batch."""
+    sizes = [even_share(BATCH, part, count) for part in range(count)]
 
-    def part(position):
+    def part(position: int) -> tf.data.Dataset:
         first = position // sizes[index] * BATCH
         whole = batches(name, first, nan_inputs)
         start = sum(sizes[:index])
@@ -63,24 +80,33 @@ def part_of(name, index, count, nan_inputs=False):
 
 
 def workload(
-    network,
-    name,
-    poisoned_steps=(),
-    nan_inputs=False,
-    replacements=None,
-    poisoned=None,
-    learning_rate=0.01,
-    own_batches=False,
-):
-    """The `Workload` of a head.
+    network: Network,
+    name: str,
+    poisoned_steps: Sequence[int] = (),
+    nan_inputs: bool = False,
+    replacements: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    poisoned: int | None = None,
+    learning_rate: float | Callable[[tf.Tensor], tf.Tensor] = 0.01,
+    own_batches: bool = False,
+) -> Workload:
+    """Makes the workload of a head.
 
-    Replicas share one batch, so that they can be compared with the master on all of
-    it, or have one of their own each, with `own_batches`.
-    Steps in `poisoned_steps` have a NaN loss, of the replica `poisoned` alone if given.
+    Args:
+      network: the master network.
+      name: name of the task.
+      poisoned_steps: steps with a NaN loss.
+      nan_inputs: whether all inputs are NaN.
+      replacements: see `Replica`.
+      poisoned: the only replica whose loss is NaN in these steps; None for all.
+      learning_rate: see `Workload`.
+      own_batches: whether each replica has different batches. Otherwise the replicas
+        share each batch, and can be compared with the master on the whole batch.
     """
 
-    def replica(network, index, count):
-        def objective(inputs, seed):
+    def replica(network: Network, index: int, count: int) -> Replica:
+        def objective(
+            inputs: tf.Tensor, seed: tf.Tensor
+        ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
             bad = tf.reduce_any(seed[1] == tf.constant([-1, *poisoned_steps]))
             bad &= poisoned in (None, index)
             return network.objective(name, inputs, bad)
@@ -109,8 +135,21 @@ def workload(
     )
 
 
-def groups(network, devices=None, rmsprop_config=FULL_RATE, **options):
-    """A `Group` for each head; `devices` by name, or on the master itself."""
+def groups(
+    network: Network,
+    devices: Mapping[str, Sequence[str]] | None = None,
+    rmsprop_config: RMSPropConfig = FULL_RATE,
+    **options: Any,
+) -> dict[str, Group]:
+    """Makes a group for each head.
+
+    Args:
+      network: the master network.
+      devices: devices of the replicas by task; a task without devices trains on the
+        master variables.
+      rmsprop_config: constants of RMSProp.
+      **options: more arguments of `workload`.
+    """
     devices = devices or {}
     return {
         name: Group(
@@ -122,16 +161,32 @@ def groups(network, devices=None, rmsprop_config=FULL_RATE, **options):
     }
 
 
-def engine(directory, limits, weights=None, threshold=0.0, step_costs=None, **options):
-    """An `Engine` over a new network with a head for each of `limits`."""
+def engine(
+    directory: str | os.PathLike[str],
+    limits: Mapping[str, int],
+    weights: Mapping[str, float] | None = None,
+    threshold: float = 0.0,
+    step_costs: Mapping[str, float] | None = None,
+    **options: Any,
+) -> tuple[Network, Engine]:
+    """Makes a new network, and an engine that trains it.
+
+    Args:
+      directory: folder of the checkpoints.
+      limits: number of steps by task; the network has a head for each.
+      weights: weights by task; None for equal weights.
+      threshold: threshold of the cost clock.
+      step_costs: costs of a step by task.
+      **options: more arguments of `groups`.
+    """
     network = Network(tuple(limits))
-    made = groups(network, **options)
+    task_groups = groups(network, **options)
     weights = weights or dict.fromkeys(limits, 1.0)
     clock = CostClock(dict(step_costs or {}), threshold)
-    optimizers = {name: group.optimizer for name, group in made.items()}
+    optimizers = {name: group.optimizer for name, group in task_groups.items()}
     trackable = tf.train.Checkpoint(network=network, optimizers=optimizers)
     store = CheckpointStore(str(directory))
-    steppers = list(made.values())
+    steppers = list(task_groups.values())
     return network, Engine(
-        made, weights, limits, clock, store, trackable, steppers=steppers
+        task_groups, weights, limits, clock, store, trackable, steppers=steppers
     )

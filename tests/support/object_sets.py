@@ -88,7 +88,7 @@ def write(
         labels=tuple(labels),
         options=dict(options or {}),
     )
-    manifest.write(content, directory)
+    manifest.write(content, str(directory))
     return str(directory)
 
 

@@ -1,24 +1,31 @@
-"""A process of a cluster that is in a network of its own, behind a link that can be cut.
+"""Puts a process of a cluster into a separate network, at a link that can be cut.
 
-All is in namespaces of Linux that the fork_server's processes own: nothing of the machine's
-own network is touched, and no privilege is needed where unprivileged ones may make
+Everything happens in Linux namespaces of the fork server's processes. The network of the
+machine is not touched, and no privilege is needed if unprivileged processes may create
 user namespaces.
 """
 
+from __future__ import annotations
+
 import ctypes
+import pathlib
 import signal
 import subprocess
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fork_server import ForkServer
 
 _OWN_NETWORK = ("unshare", "--user", "--map-root-user", "--net")
-# What a fork_server is started with, to own its network; its loopback is down at first.
+# Prefix of the fork server's command that gives it a network, with loopback switched on.
 PREFIX = (*_OWN_NETWORK, "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
 _NEAR, _FAR = "10.77.0.1", "10.77.0.2"
 # CLONE_NEWNET and CLONE_NEWNS of unshare(2).
 _NEW_NETWORK, _NEW_MOUNTS = 0x40000000, 0x00020000
 
 
-def why_not():
-    """Why this machine cannot do it, or None."""
+def why_not() -> str | None:
+    """Returns why this machine cannot create separate networks, or None if it can."""
     trial = "ip link add near0 type veth peer name far0"
     try:
         done = subprocess.run(
@@ -30,14 +37,16 @@ def why_not():
 
 
 class SeparateNetwork:
-    """The network of one process, joined to the fork_server's by a veth pair."""
+    """The network of one process, connected to the fork server's by a veth pair."""
 
-    def __init__(self, fork_server, folder, job, index):
+    def __init__(
+        self, fork_server: ForkServer, folder: pathlib.Path, job: str, index: int
+    ) -> None:
         """
         Args:
-          fork_server: a `ForkServer` that was started with `PREFIX`.
-          folder: for logs.
-          job, index: of the process that is to be there.
+          fork_server: a fork server that was started with `PREFIX`.
+          folder: folder for logs.
+          job, index: role of the process that goes into the separate network.
         """
         self._fork_server, self._log = fork_server, folder / "network.log"
         self._apart = job, index
@@ -53,59 +62,60 @@ class SeparateNetwork:
         self._inside = inside
         self.heal()
 
-    def host(self, job, index):
-        """The address that a process of the cluster has."""
+    def host(self, job: str, index: int) -> str:
+        """Returns the address of a process of the cluster."""
         return _FAR if (job, index) == self._apart else _NEAR
 
-    def enter(self, job, index):
-        """The namespace that a process of the cluster enters, or None."""
+    def namespace(self, job: str, index: int) -> str | None:
+        """Returns the namespace that a process of the cluster has to enter, or None."""
         if (job, index) != self._apart:
             return None
         return f"/proc/{self._holder.pid}/ns/net"
 
-    def cut(self):
-        """Packets are lost from now on, both ways, and nobody is told."""
+    def cut(self) -> None:
+        """Cuts the link: packets are lost in both directions, without any error."""
         self._run(f"{self._inside} ip link set far0 down")
 
-    def heal(self):
-        """Packets arrive again."""
+    def heal(self) -> None:
+        """Restores the link."""
         self._run(f"{self._inside} ip link set far0 up")
 
-    def close(self):
+    def close(self) -> None:
+        """Ends the process that holds the network."""
         self._holder.kill()
 
-    def _run(self, command):
+    def _run(self, command: str) -> None:
         child = self._fork_server.start("separate_network:run", self._log, [command])
         assert child.wait(30) == 0, child.text()
 
 
-def hold():
-    """The entry of the process that the other network belongs to."""
+def hold() -> None:
+    """Entry of the process that holds the separate network."""
     _unshare(_NEW_NETWORK)
     print("held", flush=True)
     signal.pause()
 
 
-def run(command):
-    """The entry of a command in the fork_server's network; its exit status."""
+def run(command: str) -> int:
+    """Entry of a process that runs a command in the fork server's network."""
     return subprocess.run(command.split()).returncode
 
 
-def enter_namespace(path):
-    """Moves this process, which has one thread yet, to a network namespace."""
+def enter_namespace(path: str) -> None:
+    """Moves this process, which must have a single thread, to a network namespace."""
     with open(path) as file:
         library = ctypes.CDLL(None, use_errno=True)
         if library.setns(file.fileno(), _NEW_NETWORK):
             raise OSError(ctypes.get_errno(), f"setns {path}")
 
 
-def hide(folder):
-    """Gives this process and its children an empty disk of their own at `folder`."""
+def hide(folder: str) -> None:
+    """Shows this process and its children an empty disk in place of `folder`."""
     _unshare(_NEW_MOUNTS)
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], check=True)
 
 
-def _unshare(what):
+def _unshare(flags: int) -> None:
     library = ctypes.CDLL(None, use_errno=True)
-    if library.unshare(what):
+    if library.unshare(flags):
         raise OSError(ctypes.get_errno(), "unshare")

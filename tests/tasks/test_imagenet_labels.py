@@ -110,7 +110,7 @@ def test_a_trunk_of_another_depth_is_refused(tiny):
     task = tiny("imagenet_labels")
     task.check_channels(192)
     message = (
-        r"imagenet_labels\.depth='tiny': .* takes 192 channels, but the trunk has 1024"
+        r"imagenet_labels\.depth=tiny: .* takes 192 channels, but the trunk has 1024"
     )
     with pytest.raises(UserError, match=message):
         task.check_channels(1024)
@@ -130,7 +130,7 @@ def test_a_trunk_of_another_depth_is_refused(tiny):
     ],
 )
 def test_bad_values_are_refused_by_name(key, value):
-    with pytest.raises(UserError, match=rf"imagenet_labels\.{key}={value!r}: expected"):
+    with pytest.raises(UserError, match=rf"imagenet_labels\.{key}={value}: expected"):
         ImagenetLabels(dataclasses.replace(ImagenetLabelsConfig(), **{key: value}))
 
 

@@ -12,7 +12,7 @@ from selfsup.data import manifest as manifests
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from data_prep.sources.build_options import BuildOptions
+    from data_prep.sources.build_options import HoldOutOptions
 
 _SECONDS = 120
 
@@ -27,7 +27,7 @@ def build_folders(
     resize_depth: bool = False,
     split_list: str | None = None,
     min_valid: float = 0.01,
-    **build_options: Unpack[BuildOptions],
+    **build_options: Unpack[HoldOutOptions],
 ) -> manifests.Manifest:
     """Builds a data set of photos with depth, or resumes an interrupted build.
 

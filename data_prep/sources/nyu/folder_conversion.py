@@ -32,7 +32,7 @@ def detail(depth_images: str, depth: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class FolderConverter:
-    """Converts a photo and its depth image; the `convert` argument of `writer.build`.
+    """Converts a photo and its depth image; a `shards.Converter`.
 
     Attributes:
       rgb, depth_images, depth_unit, invalid, resize_depth, min_valid: see

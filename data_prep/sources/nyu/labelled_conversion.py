@@ -13,7 +13,7 @@ DEPTH_ARRAYS = {FILLED: "depths", RAW: "rawDepths"}
 
 @dataclasses.dataclass(frozen=True)
 class LabelledConverter:
-    """Converts a frame of the .mat file; the `convert` argument of `writer.build`.
+    """Converts a frame of the .mat file; a `shards.Converter`.
 
     Attributes:
       path: the .mat file.

@@ -33,7 +33,7 @@ def detail(folder: str, photo: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class RawConverter:
-    """Converts a depth frame and its photo; the `convert` argument of `writer.build`.
+    """Converts a depth frame and its photo; a `shards.Converter`.
 
     Attributes:
       directory: the input folder.

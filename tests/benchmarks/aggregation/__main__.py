@@ -62,13 +62,13 @@ def main(argv: list[str]) -> None:
     rates = _numbers("--learning_rates", _LEARNING_RATES.value)
     step_seconds = _numbers("--step_seconds", _STEP_SECONDS.value, count=2)
     os.makedirs(_OUTPUT.value, exist_ok=True)
-    from tests.benchmarks.aggregation import report, study
+    from tests.benchmarks.aggregation import report, small_problem, study
     from tests.benchmarks.table import Table
 
     study.make_devices()
     setting = study.Setting(
         _SECONDS.value,
-        dict(zip(study.TASKS, step_seconds)),
+        dict(zip(small_problem.TASKS, step_seconds)),
         _SLOW_FACTOR.value,
     )
     runs = []

@@ -7,6 +7,7 @@ import gc
 import statistics
 import tempfile
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Callable
 
 import tensorflow as tf
@@ -21,7 +22,7 @@ from tests.benchmarks.aggregation.small_problem import TASKS, Network, Problem
 
 if TYPE_CHECKING:
     from selfsup.hybrid.aggregation import Aggregation
-    from selfsup.hybrid.group import Group
+    from selfsup.hybrid.step_counts import TaskProgress
 
 _SERVER = "/CPU:0"
 DEVICES = {TASKS[0]: ("/CPU:1", "/CPU:2"), TASKS[1]: ("/CPU:3", "/CPU:4")}
@@ -90,7 +91,7 @@ class _UpdateCounter:
     """
 
     def __init__(self, mode: str) -> None:
-        self.groups: dict[str, Group] = {}
+        self.groups: Mapping[str, TaskProgress] = {}
         # In the synchronous mode, an update is a step of each task.
         self._synchronous = mode == "sync"
         self._before = 0

@@ -95,9 +95,7 @@ class _Bare:
         optimizer = RMSProp(model.variables, NAMED[config.rmsprop])
 
         def step(examples: workloads.Batch, seed: tf.Tensor) -> tf.Tensor:
-            with tf.GradientTape() as tape:
-                total, _ = model.objective(examples, seed)
-            gradients = tape.gradient(total, model.variables)
+            total, _, gradients = model.gradients(examples, seed)
             optimizer.apply(model.variables, gradients, workload.learning_rate)
             return total
 

@@ -39,16 +39,20 @@ def make(
     """
     size = config.tasks[name].batch_size
     examples, master = _build(config, name)
-    pattern = None
+    make_replica = None
     if replicated:
         with tf.device(local_cpu()):
             _, pattern = _build(config, name)
+
+        def make_replica(_index: int, _count: int) -> Replica:
+            return _replica(pattern, examples, size)
+
     workload = Workload(
         name=name,
         master=_replica(master, examples, size),
         learning_rate=config.tasks[name].learning_rate,
         seed=1,
-        make_replica=lambda _index, _count: _replica(pattern, examples, size),
+        make_replica=make_replica,
         **options,
     )
     return workload, examples

@@ -16,7 +16,7 @@ _Result = TypeVar("_Result")
 @contextlib.contextmanager
 def stopwatch(
     parts: Mapping[str, Sequence[tuple[ModuleType | type, str]]],
-) -> Iterator[collections.Counter[str]]:
+) -> Iterator[dict[str, float]]:
     """Adds up the CPU seconds of this thread in some functions, by part.
 
     Args:
@@ -24,9 +24,9 @@ def stopwatch(
         call another.
 
     Yields:
-      A counter of seconds by part, which grows inside the `with` statement.
+      Seconds by part, which grow inside the `with` statement.
     """
-    seconds: collections.Counter[str] = collections.Counter()
+    seconds: dict[str, float] = collections.defaultdict(float)
 
     def timed(part: str, function: Callable[..., _Result]) -> Callable[..., _Result]:
         def call(*args: object, **kwargs: object) -> _Result:

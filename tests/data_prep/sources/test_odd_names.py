@@ -103,10 +103,8 @@ def test_a_devkit(root, monkeypatch):
     assert list(truth.images) == [ESCAPED]
     results = root / "results"
     results.mkdir()
-    for name in (
-        b"caf\xe9",
-        ESCAPED.encode(),
-    ):  # Of another program, and of this package.
+    # Result files of another program, and of this package.
+    for name in (b"caf\xe9", ESCAPED.encode()):
         (results / "comp3_det_train_dog.txt").write_bytes(name + b" 0.5 1 2 3 4\n")
         results_by_class = result_files.read(
             str(results), "train", ["dog"], truth.images

@@ -276,7 +276,9 @@ def test_no_other_program_reads_a_photo(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
     data = _saved(Image.fromarray(_picture()), "EPS")
-    with pytest.raises(SetAside, match="is PostScript, not a format that is read"):
+    with pytest.raises(
+        SetAside, match="is PostScript, a format that builders do not read"
+    ):
         photo_conversion.to_record(data, "a.jpg", -1)
     with pytest.raises(SetAside, match="depth image: is PostScript"):
         depth_decoding.decode(data)

@@ -142,7 +142,7 @@ def test_masks_are_of_their_frames(built, folder, tmp_path):
 def test_unusable_videos_are_set_aside_with_the_reason(built):
     with open(os.path.join(built.directory, "set_aside.tsv")) as file:
         reasons = dict(line.rstrip("\n").split("\t") for line in file)
-    invalid = "Invalid data frames_by_key when processing input"
+    invalid = "Invalid data found when processing input"
     assert reasons.pop("truncated.avi") == (
         "truncated: all data end at 0.40 s of the 0.56 s that the header declares"
     )
@@ -211,7 +211,7 @@ def test_shorter_videos_are_set_aside(folder):
         converter = video_conversion.VideoConverter(str(folder), 1, **limits)
         return converter(Input("scene.avi"))
 
-    # Fourteen frames at 25 a second.
+    # The video has 14 frames at 25 frames per second.
     convert(min_frames=14, min_seconds=0.56)
     with pytest.raises(shards.SetAside, match="has 14 frames, needs 15"):
         convert(min_frames=15)

@@ -40,7 +40,7 @@ SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def world_folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """The folder of a small world."""
     folder = tmp_path_factory.mktemp("world") / "made"
     assert world.generate(str(folder), OPTIONS, 1)
@@ -54,22 +54,22 @@ def _contents(folder: pathlib.Path) -> dict[str, bytes]:
 
 
 def test_the_world_does_not_depend_on_the_number_of_workers(
-    made: pathlib.Path, tmp_path: pathlib.Path
+    world_folder: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     world.generate(str(tmp_path / "again"), OPTIONS, 2)
-    first, second = _contents(made), _contents(tmp_path / "again")
+    first, second = _contents(world_folder), _contents(tmp_path / "again")
     assert first.keys() == second.keys()
     assert not [name for name in first if first[name] != second[name]]
 
 
 def test_another_seed_gives_another_world(
-    made: pathlib.Path, tmp_path: pathlib.Path
+    world_folder: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     other = dataclasses.replace(
         OPTIONS, seed=2, videos=0, depth_images=0, detection_images=3
     )
     world.generate(str(tmp_path / "other"), other, 1)
-    first, second = _contents(made), _contents(tmp_path / "other")
+    first, second = _contents(world_folder), _contents(tmp_path / "other")
     pictures = [name for name in second if name.lower().endswith((".jpg", ".jpeg"))]
     assert len(pictures) == 18
     assert all(first[name] != second[name] for name in pictures)
@@ -77,9 +77,9 @@ def test_another_seed_gives_another_world(
     assert not (tmp_path / "other" / "videos").exists()
 
 
-def test_class_folders(made: pathlib.Path) -> None:
+def test_class_folders(world_folder: pathlib.Path) -> None:
     for split, count in (("train", 3), ("val", 2)):
-        folders = sorted((made / "imagenet" / split).iterdir())
+        folders = sorted((world_folder / "imagenet" / split).iterdir())
         names = [folder.name for folder in folders]
         assert names == ["n90000000", "n90000001", "n90000002"]
         for folder in folders:
@@ -87,19 +87,21 @@ def test_class_folders(made: pathlib.Path) -> None:
             assert len(images) == count
             for image in images:
                 assert min(image.shape[:2]) >= 128 and max(image.shape[:2]) <= 160
-    contents = [path.read_bytes() for path in made.glob("imagenet/*/*/*.JPEG")]
+    contents = [path.read_bytes() for path in world_folder.glob("imagenet/*/*/*.JPEG")]
     assert len(set(contents)) == len(contents)
-    mapping = (made / "imagenet" / "LOC_synset_mapping.txt").read_text().splitlines()
+    mapping = (
+        (world_folder / "imagenet" / "LOC_synset_mapping.txt").read_text().splitlines()
+    )
     assert mapping == [f"n9000000{i} {name}" for i, name in enumerate(NAMES)]
 
 
-def test_videos_and_their_ground_truth(made: pathlib.Path) -> None:
-    videos = sorted((made / "videos").iterdir())
+def test_videos_and_their_ground_truth(world_folder: pathlib.Path) -> None:
+    videos = sorted((world_folder / "videos").iterdir())
     assert [path.name for path in videos] == ["video_0000.mp4", "video_0001.mp4"]
     for path in videos:
         frames = [frame for _, frame in video_reading.read_frames(str(path))]
         assert [frame.shape for frame in frames] == [(240, 320, 3)] * OPTIONS.frames
-        truth = np.load(made / "videos_truth" / f"{path.stem}.npz")
+        truth = np.load(world_folder / "videos_truth" / f"{path.stem}.npz")
         moving, objects = truth["moving"], truth["objects"]
         assert moving.shape == objects.shape == (OPTIONS.frames, 240, 320)
         assert moving.dtype == objects.dtype == np.uint8
@@ -131,8 +133,8 @@ def _read_annotation(path: pathlib.Path) -> tuple[str, list[int], list[Object]]:
     return root.findtext("filename", ""), size, objects
 
 
-def test_voc_annotations_fit_the_images(made: pathlib.Path) -> None:
-    base = made / "VOCdevkit" / "VOC2007"
+def test_voc_annotations_fit_the_images(world_folder: pathlib.Path) -> None:
+    base = world_folder / "VOCdevkit" / "VOC2007"
     paths = sorted((base / "Annotations").iterdir())
     assert [path.name for path in paths] == [f"{i:06d}.xml" for i in range(1, 10)]
     for path in paths:
@@ -146,8 +148,8 @@ def test_voc_annotations_fit_the_images(made: pathlib.Path) -> None:
             assert difficult in "01" and truncated in "01"
 
 
-def test_voc_image_sets(made: pathlib.Path) -> None:
-    base = made / "VOCdevkit" / "VOC2007"
+def test_voc_image_sets(world_folder: pathlib.Path) -> None:
+    base = world_folder / "VOCdevkit" / "VOC2007"
     main = base / "ImageSets" / "Main"
     sets = {name: (main / f"{name}.txt").read_text().split() for name in SETS}
     assert [len(sets[name]) for name in SETS] == [3, 3, 6, 3]
@@ -214,8 +216,8 @@ def _texts(file: h5py.File, name: str) -> list[str]:
     return ["".join(map(chr, file[text][:, 0])) for text in file[name][0]]
 
 
-def test_nyu_file_has_matlabs_format(made: pathlib.Path) -> None:
-    path = made / "nyu" / "nyu_depth_v2_labeled.mat"
+def test_nyu_file_has_matlabs_format(world_folder: pathlib.Path) -> None:
+    path = world_folder / "nyu" / "nyu_depth_v2_labeled.mat"
     head = path.read_bytes()[:512]
     assert head.startswith(b"MATLAB 7.3 MAT-file")
     assert head[124:128] == b"\x00\x02IM"
@@ -232,8 +234,8 @@ def test_nyu_file_has_matlabs_format(made: pathlib.Path) -> None:
     assert all(name.startswith(scene + "/") for name, scene in zip(names, scenes))
 
 
-def test_nyu_depths_and_their_sensed_values(made: pathlib.Path) -> None:
-    with h5py.File(made / "nyu" / "nyu_depth_v2_labeled.mat") as file:
+def test_nyu_depths_and_their_sensed_values(world_folder: pathlib.Path) -> None:
+    with h5py.File(world_folder / "nyu" / "nyu_depth_v2_labeled.mat") as file:
         depths, raw = file["depths"][:], file["rawDepths"][:]
         assert file["images"][:].std() > 20
     assert depths.min() >= 0.7 and depths.max() <= 10
@@ -243,10 +245,10 @@ def test_nyu_depths_and_their_sensed_values(made: pathlib.Path) -> None:
     assert np.median(np.abs(raw - depths)[known]) < 0.05
 
 
-def test_nyu_splits_share_no_room(made: pathlib.Path) -> None:
-    with h5py.File(made / "nyu" / "nyu_depth_v2_labeled.mat") as file:
+def test_nyu_splits_share_no_room(world_folder: pathlib.Path) -> None:
+    with h5py.File(world_folder / "nyu" / "nyu_depth_v2_labeled.mat") as file:
         scenes = _texts(file, "scenes")
-    splits = scipy.io.loadmat(made / "nyu" / "splits.mat")
+    splits = scipy.io.loadmat(world_folder / "nyu" / "splits.mat")
     train, test = splits["trainNdxs"], splits["testNdxs"]
     assert train.shape[1] == test.shape[1] == 1
     assert sorted(np.concatenate([train, test])[:, 0]) == list(range(1, 10))
@@ -254,9 +256,9 @@ def test_nyu_splits_share_no_room(made: pathlib.Path) -> None:
     assert sides[0] and sides[1] and not sides[0] & sides[1]
 
 
-def test_nyu_depth_belongs_to_its_image(made: pathlib.Path) -> None:
+def test_nyu_depth_belongs_to_its_image(world_folder: pathlib.Path) -> None:
     """Where depth jumps, colors usually do too."""
-    with h5py.File(made / "nyu" / "nyu_depth_v2_labeled.mat") as file:
+    with h5py.File(world_folder / "nyu" / "nyu_depth_v2_labeled.mat") as file:
         images = file["images"][:].transpose(0, 3, 2, 1).astype(float)
         depths = file["depths"][:].transpose(0, 2, 1)
     jumps = np.abs(np.diff(depths, axis=2)) > 0.3

@@ -169,7 +169,7 @@ def test_half_of_a_cells_tracks_make_it_foreground():
 
 
 def test_more_than_half_of_a_cells_tracks_make_it_background():
-    # The others move, but not from the start: neither label.
+    # The other tracks do not move from their start, so they give no label.
     starts = [*row((3,), 2), *row((20,), 3)]
     steps = moving(5, since=5)
     steps[[0, 2, 3]] = 0.0
