@@ -1,4 +1,4 @@
-"""docs/hyperparameters.md against the config dataclasses and the presets."""
+"""Pages against the code: paths, modules, links, and the values of hyperparameters."""
 
 import dataclasses
 import fractions
@@ -17,7 +17,16 @@ from selfsup.pretraining import presets
 from selfsup.tasks.task import TaskConfig
 from selfsup.trunk.resnet_v2 import TrunkConfig
 
-PAGE = pathlib.Path(__file__).resolve().parent.parent / "docs" / "hyperparameters.md"
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "hyperparameters.md"
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "launch").rglob("*.md"),
+    ]
+)
+PACKAGES = "selfsup|data_prep|eval|launch|tests"
 PRESETS_SECTION = "What small and tiny change"
 # Section of each evaluation -> the module with its Config and PRESETS. What its presets
 # change is in the section of the same name with ", small and tiny" behind it.
@@ -164,3 +173,27 @@ def test_presets_override_fields_that_exist(name):
 )
 def test_words_of_the_page(word, like, value):
     assert _parse(word, like) == value
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_names_exists(page):
+    text = page.read_text(encoding="utf-8")
+    paths = re.findall(rf"\b((?:{PACKAGES})/[\w/]+(?:\.\w+)?)", text)
+    missing = [
+        path
+        for path in paths
+        if not (ROOT / path).exists() and not (ROOT / f"{path}.py").exists()
+    ]
+    for name in re.findall(rf"\b((?:{PACKAGES})(?:\.[a-z_0-9]+)+)", text):
+        module = ROOT / name.replace(".", "/")
+        # The last word may be a name inside of a module.
+        if not (
+            module.exists()
+            or module.with_suffix(".py").exists()
+            or module.parent.with_suffix(".py").exists()
+        ):
+            missing.append(name)
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        if not (page.parent / link).exists():
+            missing.append(link)
+    assert not missing
