@@ -68,7 +68,7 @@ _SET = flags.DEFINE_multi_string(
 _LASSO = flags.DEFINE_float(
     "lasso",
     0.0,
-    "Weight of the L1 penalty on the row of alpha that combines the units of block 3 for "
+    "Weight of the L1 penalty on the row of alpha that combines the units of the trunk for "
     "this evaluation (paper section 3.2); 0 reads the last unit instead.",
     lower_bound=0.0,
 )

@@ -48,7 +48,7 @@ images [B, H, W, 1] of these types. It computes in float32, also under a mixed-p
 policy. An `Input` of uint8 pixels needs `dtype="uint8"`: otherwise Keras casts the pixels
 to floats in [0, 255].
 
-With TensorFlow only, with the outputs of all units of block 3. After a run with the
+With TensorFlow only, with the outputs of all units. After a run with the
 lasso, `loaded.alpha` has the row of each task, and `loaded.combined(images, row)`
 combines the units with it:
 

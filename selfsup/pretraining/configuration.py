@@ -115,7 +115,7 @@ class RunConfig:
         default=0.0,
         metadata=_option(
             "Weight of the L1 penalty on alpha (paper section 3.2). 0: every head "
-            "receives the output of the last unit of block 3.",
+            "receives the output of the trunk's last unit.",
             lower_bound=0.0,
         ),
     )

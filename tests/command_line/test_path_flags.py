@@ -46,6 +46,7 @@ NOT_PATHS = {
         "gigabytes": "numbers",
     },
     "launch.export": {"checkpoint": "name in a run"},
+    "launch.import_keras": {"depth": "name"},
     "launch.pretrain": {
         "tasks": "names",
         "task_weights": "TASK=NUMBER",
