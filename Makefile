@@ -110,7 +110,8 @@ elif find 8 99 python3 python && "$$python" -m venv $(VENV)-uv &&
     uv=$(VENV)-uv/bin/uv && either; then
   install_with_uv
 else
-  echo "No Python from 3.9 to 3.13 was found, and no uv that could fetch one: install" \
+  pinned && range="3.9 to 3.13" || range="3.12 to 3.13 (STACK=current)"
+  echo "No Python from $$range was found, and no uv that could fetch one: install" \
     "Python 3 with venv (Debian, Ubuntu: apt install python3-venv) or uv" \
     "(https://docs.astral.sh/uv). TensorFlow has no builds for other Pythons." >&2
   exit 1
