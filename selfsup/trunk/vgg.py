@@ -123,10 +123,7 @@ class Vgg(Trunk):
             space = SpaceToBatch(net, rate, self.config.phases)
             net = space.enter(net)
             for _ in range(count):
-                conv = next(convs)
-                net = conv(net, rate=space.rate)
-                with tf.name_scope(conv.name):
-                    net = tf.nn.relu(net)
+                net = tf.nn.relu(next(convs)(net, rate=space.rate))
                 if block >= _UNITS_FROM:
                     yield _pooled(space.leave(net), output_stride // stride)
             net = space.leave(net)
