@@ -122,6 +122,6 @@ def test_command_names_a_missing_checkpoint(tmp_path):
 
 def test_help_documents_the_flags():
     done = command("--help")
-    assert "Turns a TF-Slim ResNet-v2 checkpoint" in done.stdout
+    assert "Converts a ResNet-v2 checkpoint of TF-Slim" in done.stdout
     for flag in ("--checkpoint", "--output", "--output_stride", "--depth"):
         assert flag in done.stdout
