@@ -267,6 +267,7 @@ def _copy_to(address, folder):
             tf.io.gfile.copy(str(path), target, overwrite=True)
 
 
+@pytest.mark.slow
 def test_features_read_a_trunk_by_tensorflows_file_system(tmp_path):
     from PIL import Image
 
