@@ -1,4 +1,4 @@
-"""The lasso combination of the units of block 3 (paper section 3.2, equation 1)."""
+"""The lasso combination of the units of the trunk (paper section 3.2, equation 1)."""
 
 from __future__ import annotations
 

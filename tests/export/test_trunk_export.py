@@ -14,8 +14,10 @@ from selfsup.common.errors import UserError
 from selfsup.export import trunk_export
 from selfsup.keras import keras
 from selfsup.trunk.batch_norm_recalibration import recalibrate_batch_norm
-from selfsup.trunk.block4 import Block4, Classifier
-from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
+from selfsup.trunk.block4 import Block4
+from selfsup.trunk.classifier import Classifier
+from selfsup.trunk.resnet_v2 import ResNetV2
+from selfsup.trunk.trunk import TrunkConfig
 
 CARD = {
     "tasks": {"colorization": {"steps": 12000, "config": {"bins": 313}}},
@@ -34,7 +36,7 @@ def images(*size, batch=2, seed=0):
 @pytest.fixture(scope="module")
 def parts():
     keras.utils.set_random_seed(0)
-    trunk = Trunk(TrunkConfig("tiny", mixed_precision=True))
+    trunk = ResNetV2(TrunkConfig("tiny", mixed_precision=True))
     block4 = Block4(trunk.config)
     recalibrate_batch_norm(trunk, [images(48, 48, batch=4)], block4=block4)
     return trunk, block4, Classifier(7, block4.channels)

@@ -9,15 +9,17 @@ import tensorflow as tf
 
 from selfsup.common.errors import UserError
 from selfsup.trunk import slim_checkpoint
-from selfsup.trunk.block4 import Block4, Classifier
-from selfsup.trunk.resnet_v2 import DEPTHS, Trunk, TrunkConfig
+from selfsup.trunk.block4 import Block4
+from selfsup.trunk.classifier import Classifier
+from selfsup.trunk.resnet_v2 import DEPTHS, ResNetV2
+from selfsup.trunk.trunk import TrunkConfig
 
 CLASSES = 7
 SIZES = {"even": (64, 96), "odd": (65, 97), "mixed": (50, 77)}
 
 
 def build(depth):
-    trunk = Trunk(TrunkConfig(depth))
+    trunk = ResNetV2(TrunkConfig(depth))
     block4 = Block4(trunk.config)
     return trunk, block4, Classifier(CLASSES, block4.channels)
 
@@ -104,7 +106,7 @@ def test_equals_slim_in_full(tmp_path, depth):
 
 
 def test_imports_only_the_trunk(checkpoint, network):
-    trunk = Trunk(TrunkConfig("shallow"))
+    trunk = ResNetV2(TrunkConfig("shallow"))
     slim_checkpoint.import_checkpoint(checkpoint, trunk)
     for variable, expected in zip(trunk.variables, network[0].variables):
         np.testing.assert_array_equal(variable, expected)
