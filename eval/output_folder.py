@@ -31,5 +31,5 @@ def opened(settings: Settings[Config]) -> Iterator[str]:
         raise UserError(f"--output={folder}: cannot be made: {error}") from error
     busy = f"--output={folder}: another process is running an evaluation there"
     with files.locked(os.path.join(folder, _LOCK), busy):
-        config_file.save(settings, folder, "--output", settings.may_change)
+        config_file.save_or_compare(settings, folder, "--output", settings.may_change)
         yield folder

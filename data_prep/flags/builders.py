@@ -81,7 +81,7 @@ def input_folder() -> str:
 
 
 def build_options() -> BuildOptions:
-    """Returns the values of the flags for `writer.build`."""
+    """Returns the values of the flags for `dataset_build.build`."""
     return {
         "num_shards": NUM_SHARDS.value,
         "workers": WORKERS.value,

@@ -7,7 +7,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from data_prep.build import writer
+from data_prep.build import dataset_build
 from data_prep.inspection import reason_counts, set_statistics, verification
 from data_prep.inspection.distribution import Distribution
 from data_prep.inspection.set_statistics import Statistics
@@ -150,8 +150,8 @@ def _origin_lines(manifest: Manifest) -> Iterator[str]:
     if inputs:
         yield "  inputs: " + _pairs(inputs)
     for name, verb in (
-        (writer.SET_ASIDE_FILE, "set aside"),
-        (writer.REPAIRED_FILE, "repaired"),
+        (dataset_build.SET_ASIDE_FILE, "set aside"),
+        (dataset_build.REPAIRED_FILE, "repaired"),
     ):
         reasons = reason_counts.count_reasons(os.path.join(manifest.directory, name))
         for reason, count, example in reasons[:_MAX_REASONS]:

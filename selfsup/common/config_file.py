@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FILE_NAME = "config.json"
 
 
-def save(
+def save_or_compare(
     config: DataclassInstance,
     folder: str,
     flag: str,

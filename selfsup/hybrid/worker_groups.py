@@ -78,9 +78,9 @@ class WorkerGroups:
         return sum(worker.skipped for worker in self.workers)
 
     @property
-    def replacements(self) -> int:
+    def num_replacements(self) -> int:
         """Number of replacement examples of all workers."""
-        return sum(worker.replacements for worker in self.workers)
+        return sum(worker.num_replacements for worker in self.workers)
 
     @property
     def damaged_shards(self) -> set[int]:

@@ -359,11 +359,11 @@ def for_data(config: RunConfig, sets: Mapping[str, list[Manifest]]) -> RunConfig
     return dataclasses.replace(config, tasks=tasks)
 
 
-def save(config: RunConfig, model_dir: str) -> None:
+def save_or_compare(config: RunConfig, model_dir: str) -> None:
     """Writes a configuration to the folder of its run, or compares it with the file there.
 
     Raises:
       UserError: if the folder holds a run with another configuration; the message lists
         the differences.
     """
-    config_file.save(config, model_dir, "--model_dir", _MAY_CHANGE)
+    config_file.save_or_compare(config, model_dir, "--model_dir", _MAY_CHANGE)

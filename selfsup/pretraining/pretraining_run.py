@@ -105,7 +105,7 @@ class PretrainingRun:
 
     def _save_descriptions(self) -> None:
         """Writes the configuration and the data sets, or compares them with the stored."""
-        configuration.save(self.config, self._model_dir)
+        configuration.save_or_compare(self.config, self._model_dir)
         has_checkpoint = checkpoint_store(self._model_dir).latest() is not None
         self._data.save(self._model_dir, compare=has_checkpoint)
 

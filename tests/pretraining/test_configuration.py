@@ -137,12 +137,12 @@ def test_each_replica_of_a_step_costs():
 
 def test_a_folder_of_another_run_is_refused(tmp_path):
     config = _resolve(steps=7)
-    configuration.save(config, str(tmp_path))
-    configuration.save(dataclasses.replace(config, steps=9), str(tmp_path))
+    configuration.save_or_compare(config, str(tmp_path))
+    configuration.save_or_compare(dataclasses.replace(config, steps=9), str(tmp_path))
     assert config_file.read(str(tmp_path))["steps"] == 9
     other = _resolve(steps=9, task_overrides=["rotation.batch_size=3"])
     with pytest.raises(UserError, match=r"tasks.rotation.batch_size was \d+, now 3"):
-        configuration.save(other, str(tmp_path))
+        configuration.save_or_compare(other, str(tmp_path))
 
 
 def test_no_config(tmp_path):

@@ -114,7 +114,7 @@ def list_inputs(
 
     Args:
       pairs: the pairs and the other files.
-      splits: {photo's path without extension: split}; None if the writer is to choose.
+      splits: {photo's path without extension: split}; None if the build is to choose.
       depth_images: folder of the depth images.
     """
     for photo, depth in pairs.pairs:

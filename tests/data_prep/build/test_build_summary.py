@@ -8,13 +8,13 @@ import itertools
 import faulty_inputs
 import pytest
 
-from data_prep.build import writer
+from data_prep.build import dataset_build
 from selfsup.common.errors import UserError
 
 
 def test_no_training_record_is_an_error(tmp_path, in_process):
-    held_out = [writer.Input(faulty_inputs.KEYS[0], "validation")]
-    train = [writer.Input(faulty_inputs.REFUSED, "train")]
+    held_out = [dataset_build.Input(faulty_inputs.KEYS[0], "validation")]
+    train = [dataset_build.Input(faulty_inputs.REFUSED, "train")]
     message = r"1 of 2 inputs can be used, but these are held out;"
     with pytest.raises(UserError, match=message):
         faulty_inputs.build(tmp_path / "a", inputs=train + held_out)

@@ -8,7 +8,7 @@ import pytest
 import scipy.interpolate
 import tensorflow as tf
 
-from data_prep.build.writer import Input, SetAside
+from data_prep.build.dataset_build import Input, SetAside
 from data_prep.sources.nyu import (
     kinect,
     pnm,
@@ -223,7 +223,7 @@ def _input(folder):
 
 
 def test_a_replaced_photo_changes_its_input(tmp_path):
-    """The writer watches the file that the key names, which is the depth frame."""
+    """The build watches the file that the key names, which is the depth frame."""
     _write_scene(tmp_path / "den_0002", [0.0, 0.1], [0.0, 0.1])
     scenes = raw_listing.Scenes(str(tmp_path), frozenset(), 0, 0.04)
     before = list(scenes)
