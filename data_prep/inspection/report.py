@@ -11,7 +11,7 @@ from data_prep.build import dataset_build
 from data_prep.inspection import reason_counts, set_statistics, verification
 from data_prep.inspection.distribution import Distribution
 from data_prep.inspection.set_statistics import Statistics
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 from selfsup.data import records
 from selfsup.data.manifest import Manifest
 
@@ -219,7 +219,7 @@ def save_sheet(manifest: Manifest, output: str, count: int, seed: int) -> None:
     try:
         Image.fromarray(picture).save(output, "PNG")
     except OSError as error:
-        raise UserError(f"{output}: cannot be written: {error}") from error
+        raise UserError(f"{output}: cannot be written: {error_reason(error)}") from error
     print(f"contact sheet: {output}", flush=True)
 
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -139,7 +139,7 @@ def _opened(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         file = open(path, "rb")  # noqa: SIM115
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error}") from error
+        raise UserError(f"{path}: cannot be read: {error_reason(error)}") from error
     with file, _container(path, _Nameless(file)) as container:
         stream = container.streams.best("video")
         if (

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from data_prep.build.shards import SetAside
 from data_prep.sources import voc_conversion
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 from selfsup.formats.voc_devkit import Devkit, Location
 
 # In the devkit's order, which is the order of the class indices.
@@ -64,7 +64,7 @@ def _parse_names(option: str) -> tuple[str, ...]:
             with open(option[1:], encoding="utf-8-sig") as file:
                 words = file.read().splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{option[1:]}: cannot be read: {error}") from error
+            raise UserError(f"{option[1:]}: cannot be read: {error_reason(error)}") from error
     else:
         words = option.split(",")
     names = tuple(word.strip() for word in words if word.strip())

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from selfsup.common import files
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 from selfsup.export import model_card, saved_model
 from selfsup.trunk.block4 import Block4, Classifier
 from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
@@ -251,7 +251,7 @@ class _StoredConfig:
         try:
             intact = files.sha256(path) == stored["sha256"]
         except OSError as error:
-            raise UserError(f"{path}: cannot be read: {error}") from error
+            raise UserError(f"{path}: cannot be read: {error_reason(error)}") from error
         if not intact:
             raise UserError(
                 f"{path}: damaged: its SHA-256 checksum differs from that in {_CONFIG}"
@@ -323,6 +323,6 @@ def _read_json(path: str) -> dict[str, Any]:
             value: dict[str, Any] = json.load(file)
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{path}: cannot be read as a file of an exported trunk: {error}"
+            f"{path}: cannot be read as a file of an exported trunk: {error_reason(error)}"
         ) from error
     return value

@@ -1,4 +1,7 @@
-"""The lasso combination of the units of block 3 (paper section 3.2, equation 1)."""
+"""The weights alpha of equation 1 and their L1 penalty (lasso, paper section 3.2).
+
+The trunk computes the weighted sum of the units.
+"""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ from selfsup.tasks.task import Metric, Task, TaskConfig
 
 @dataclasses.dataclass(frozen=True)
 class ColorizationConfig(TaskConfig):
-    """Defaults are the paper's, or those of Zhang et al. where the paper has none.
+    """Sources of the defaults: docs/hyperparameters.md.
 
     Attributes:
       batch_size: photos.

@@ -43,7 +43,7 @@ _MIN_PATCHES = 16
 
 @dataclasses.dataclass(frozen=True)
 class RelativePositionConfig(TaskConfig):
-    """Defaults are the paper's, or those of Doersch et al. where the paper has none.
+    """Sources of the defaults: docs/hyperparameters.md.
 
     Attributes:
       batch_size: photos; the trunk receives `patches_per_photo` patches of each.
