@@ -112,7 +112,9 @@ def read(folder: str) -> MetricsFile:
             fields = json.load(file)
         schema = (fields.pop("format"), fields.pop("version"))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: not the metrics of an evaluation: {error_reason(error)}") from error
+        raise UserError(
+            f"{path}: not the metrics of an evaluation: {error_reason(error)}"
+        ) from error
     if schema != (FORMAT, VERSION):
         raise UserError(f"{path}: is {schema}, expected {(FORMAT, VERSION)}")
     _check(path, fields)

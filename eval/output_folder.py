@@ -28,7 +28,9 @@ def opened(settings: Settings[Config]) -> Iterator[str]:
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
-        raise UserError(f"--output={folder}: cannot be made: {error_reason(error)}") from error
+        raise UserError(
+            f"--output={folder}: cannot be made: {error_reason(error)}"
+        ) from error
     busy = f"--output={folder}: another process is running an evaluation there"
     with files.locked(os.path.join(folder, _LOCK), busy):
         config_file.save_or_compare(settings, folder, "--output", settings.may_change)

@@ -82,7 +82,9 @@ def _make_folder(folder: str) -> None:
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
-        raise UserError(f"--output: {folder} cannot be created: {error_reason(error)}") from error
+        raise UserError(
+            f"--output: {folder} cannot be created: {error_reason(error)}"
+        ) from error
 
 
 def load_trunk(directory: str) -> Callable[..., tf.Tensor]:

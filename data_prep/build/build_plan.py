@@ -12,7 +12,7 @@ from typing import Any, Union
 from data_prep.build.input_database import ShardAssignment
 from data_prep.build.shards import STATE_FOLDER
 from selfsup.common import files
-from selfsup.common.errors import UserError, error_reason
+from selfsup.common.errors import UserError
 from selfsup.data import manifest as manifests
 
 _PLAN_FILE = "build.json"
@@ -90,7 +90,7 @@ def read_plan(output: str) -> Plan | None:
                 plan: Plan = json.load(file)
                 return plan
         except ValueError as error:
-            raise UserError(f"{path}: is not the plan of a build: {error_reason(error)}") from error
+            raise UserError(f"{path}: is not the plan of a build: {error}") from error
     if os.path.exists(os.path.join(output, manifests.FILE_NAME)):
         raise UserError(f"{output}: holds a built set already; give another folder")
     foreign = sorted(set(os.listdir(output)) - {STATE_FOLDER})

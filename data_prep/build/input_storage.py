@@ -34,7 +34,9 @@ class InputStorage:
         try:
             return cls(tuple((path, os.stat(path).st_dev) for path in paths))
         except OSError as error:
-            raise UserError(f"{error.filename}: cannot be read: {error_reason(error)}") from error
+            raise UserError(
+                f"{error.filename}: cannot be read: {error_reason(error)}"
+            ) from error
 
     def check(self) -> None:
         """Raises `StorageUnavailable` if a path is gone or its disk was unmounted."""

@@ -49,7 +49,9 @@ def write_color_prior(sets: Sequence[Manifest], output: str) -> npt.NDArray[np.f
     except OSError as error:
         with contextlib.suppress(OSError):
             os.remove(temporary)
-        raise UserError(f"{output}: cannot be written: {error_reason(error)}") from error
+        raise UserError(
+            f"{output}: cannot be written: {error_reason(error)}"
+        ) from error
     return prior
 
 

@@ -219,7 +219,9 @@ def save_sheet(manifest: Manifest, output: str, count: int, seed: int) -> None:
     try:
         Image.fromarray(picture).save(output, "PNG")
     except OSError as error:
-        raise UserError(f"{output}: cannot be written: {error_reason(error)}") from error
+        raise UserError(
+            f"{output}: cannot be written: {error_reason(error)}"
+        ) from error
     print(f"contact sheet: {output}", flush=True)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from data_prep.inspection import shard_jobs
 from data_prep.inspection.shard_jobs import InspectionJob
 from selfsup.common import files
+from selfsup.common.errors import error_reason
 from selfsup.data import records
 from selfsup.data.manifest import Manifest, Shard
 
@@ -82,7 +83,7 @@ def file_problems(path: str, shard: Shard) -> list[str]:
         size = os.path.getsize(path)
         digest = files.sha256(path)
     except OSError as error:
-        return [f"cannot be read: {error.strerror}"]
+        return [f"cannot be read: {error_reason(error)}"]
     problems = []
     if size != shard.bytes:
         problems.append(f"has {size} bytes; its manifest says {shard.bytes}")

@@ -123,7 +123,9 @@ def _lines(list_file: str) -> Iterator[str]:
                 if line and not line.startswith("#"):
                     yield line
     except OSError as error:
-        raise UserError(f"{list_file}: cannot be read: {error_reason(error)}") from error
+        raise UserError(
+            f"{list_file}: cannot be read: {error_reason(error)}"
+        ) from error
 
 
 def _resolve(line: str, directory: str, index: _StemIndex) -> Input:

@@ -64,7 +64,9 @@ def _parse_names(option: str) -> tuple[str, ...]:
             with open(option[1:], encoding="utf-8-sig") as file:
                 words = file.read().splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{option[1:]}: cannot be read: {error_reason(error)}") from error
+            raise UserError(
+                f"{option[1:]}: cannot be read: {error_reason(error)}"
+            ) from error
     else:
         words = option.split(",")
     names = tuple(word.strip() for word in words if word.strip())

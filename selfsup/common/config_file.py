@@ -56,7 +56,9 @@ def read(folder: str) -> dict[str, Any]:
         with open(path, encoding="utf-8") as file:
             return json.load(file)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not the config of a run: {error_reason(error)}") from error
+        raise UserError(
+            f"{path}: not the config of a run: {error_reason(error)}"
+        ) from error
 
 
 def _with_defaults(stored: Any, config: object) -> Any:
