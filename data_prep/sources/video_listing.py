@@ -19,10 +19,10 @@ from data_prep.build.inputs import Input
 from selfsup.common.errors import UserError, error_reason
 
 EXTENSIONS = (
-    *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi"),
-    *(".divx", ".mpg", ".mpeg", ".mpe", ".m2v", ".ts", ".mts", ".m2ts", ".vob"),
-    *(".wmv", ".asf", ".flv", ".f4v", ".ogv", ".ogm", ".y4m", ".mjpeg", ".gif"),
-)
+    ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi",
+    ".divx", ".mpg", ".mpeg", ".mpe", ".m2v", ".ts", ".mts", ".m2ts", ".vob",
+    ".wmv", ".asf", ".flv", ".f4v", ".ogv", ".ogm", ".y4m", ".mjpeg", ".gif",
+)  # fmt: skip
 MISSING = "in the list, but not on disk"
 OUTSIDE = "in the list, but outside the input folder"
 # SQLite's page cache in KiB; SQLite takes a negative number.

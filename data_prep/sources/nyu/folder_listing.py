@@ -12,9 +12,9 @@ from data_prep.sources.nyu.pairing import Pairs
 from selfsup.common.errors import UserError, error_reason
 
 _PHOTOS = (
-    *(".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp"),
-    *(".heic", ".heif", ".avif", ".jp2"),
-)
+    ".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp",
+    ".heic", ".heif", ".avif", ".jp2",
+)  # fmt: skip
 _DEPTHS = (".png", ".pgm", ".tif", ".tiff")
 _SPLITS = ("train", "validation", "test")
 _NAMES_SHOWN = 3

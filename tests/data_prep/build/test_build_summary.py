@@ -32,7 +32,9 @@ def test_advice_when_all_usable_inputs_are_held_out(tmp_path, in_process):
     good = sorted({*faulty_inputs.KEYS} - faulty_inputs.UNUSABLE)
     pairs = itertools.product(good, bad)
     pair = next(pair for pair in pairs if _drawn_for_validation(pair) == pair[0])
-    with pytest.raises(UserError, match=r"validation_fraction of 0.*nothing is held"):
+    with pytest.raises(
+        UserError, match=r"to hold nothing out, use validation_fraction=0"
+    ):
         faulty_inputs.build(tmp_path / "a", inputs=pair)
     made = faulty_inputs.build(tmp_path / "b", inputs=pair, validation_fraction=0)
     assert made.records("train") == faulty_inputs.RECORDS_EACH
