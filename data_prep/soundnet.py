@@ -39,7 +39,7 @@ flags.FLAGS.set_default("max_foreground", 0.8)
 def main(argv: list[str]) -> None:
     del argv
     video_builder.build_videos(
-        directory=builders.input_folder(),
+        directory=builders.INPUT.value,
         output=builders.OUTPUT.value,
         list_file=_LIST.value,
         max_videos=_MAX_VIDEOS.value,

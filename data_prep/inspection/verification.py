@@ -196,7 +196,7 @@ def verify(manifest: Manifest, workers: int = 0) -> dict[str, list[str]]:
     Returns:
       texts about the problems by shard file, for shards with problems.
     """
-    jobs = shard_jobs.make_jobs(manifest, lambda shard: shard.records)
+    jobs = shard_jobs.make_jobs(manifest, [shard.records for shard in manifest.shards])
     work = ShardCheck(manifest.features, len(manifest.labels))
     by_file: dict[str, list[str]] = {}
     for job, result in shard_jobs.run_shards(work, jobs, workers):

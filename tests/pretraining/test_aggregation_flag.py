@@ -133,10 +133,12 @@ def test_each_replica_has_its_own_batch_and_the_total_is_printed(monkeypatch):
     config = configuration.resolve("tiny", ["exemplar"], task_overrides=overrides)
     assigned = devices.local_assignment(config, [], 2)
     assert assigned.groups == {"exemplar": ("/CPU:0", "/CPU:1")}
-    message = "exemplar on /CPU:0, /CPU:1: 2 replicas x 5 = 10 examples a step"
+    message = "exemplar on /CPU:0, /CPU:1: 2 replicas x 5 = 10 examples per step"
     assert devices.describe(assigned, config) == message
     turns = devices.describe(assignment.taking_turns(config.tasks), config)
-    assert turns == ("the tasks take turns on one device\nexemplar: 5 examples a step")
+    assert turns == (
+        "the tasks take turns on one device\nexemplar: 5 examples per step"
+    )
 
 
 @pytest.fixture(scope="module")
