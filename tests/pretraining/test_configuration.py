@@ -55,7 +55,7 @@ def test_harmonize_reaches_the_tasks_that_have_it():
         ({"harmonize": True}, "none of colorization, rotation has this option"),
         (
             {"task_overrides": ["rotation.batch_size=1"]},
-            r"rotation.batch_size=1: expected 2 or more photos .* set rotation.batch_size=2",
+            r"rotation.batch_size=1: expected 2 or more photos .*batch_size=2 or more",
         ),
         ({"task_overrides": ["rotation.learning_rate=-1"]}, "expected more than 0"),
         (
