@@ -99,6 +99,7 @@ COMMANDS = {
     "selfsup-export": "launch.export",
     "selfsup-features": "launch.features",
     "selfsup-import-slim": "launch.import_slim",
+    "selfsup-import-keras": "launch.import_keras",
     "selfsup-demo": "launch.demo",
     "selfsup-demo-evaluations": "launch.demo_evaluations",
     "selfsup-photos": "data_prep.photos",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
+from selfsup import trunk
 from selfsup.command_line import path_flags
 
 if TYPE_CHECKING:
@@ -49,11 +50,17 @@ _PRESET = flags.DEFINE_string(
     "Hyperparameters: paper (ResNet-101), small (ResNet-50, one GPU) or tiny (CPUs). Use "
     "the same preset for all trunks that you compare.",
 )
+_TRUNK_KIND = flags.DEFINE_enum(
+    "trunk_kind",
+    "resnet_v2",
+    list(trunk.REGISTRY),
+    "Kind of a random trunk. A pretrained trunk keeps its own kind and depth.",
+)
 _DEPTH = flags.DEFINE_string(
     "depth",
     None,
-    "Depth of a random trunk: 50, 101, 152 or tiny; the depth of the preset by default. "
-    "A pretrained trunk keeps its own depth.",
+    f"Depth of a random trunk, of: {trunk.describe()}. By default the depth of the "
+    "preset, or the first depth of a kind that does not have it.",
 )
 _SET = flags.DEFINE_multi_string(
     "set", [], "KEY=VALUE: overrides a hyperparameter; may be repeated."
@@ -61,7 +68,7 @@ _SET = flags.DEFINE_multi_string(
 _LASSO = flags.DEFINE_float(
     "lasso",
     0.0,
-    "Weight of the L1 penalty on the row of alpha that combines the units of block 3 for "
+    "Weight of the L1 penalty on the row of alpha that combines the units of the trunk for "
     "this evaluation (paper section 3.2); 0 reads the last unit instead.",
     lower_bound=0.0,
 )
@@ -95,6 +102,7 @@ def settings(evaluation: type[AnyEvaluation]) -> Settings[Config]:
         evaluation.presets,
         preset=_PRESET.value,
         depth=_DEPTH.value,
+        trunk_kind=_TRUNK_KIND.value,
         steps=_STEPS.value,
         overrides=_SET.value,
         trunk=_TRUNK.value,

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from selfsup.common import checks
 from selfsup.common import overrides as override_texts
-from selfsup.trunk.resnet_v2 import DEPTHS
+from selfsup.trunk import REGISTRY, suitable_depth, trunk_class
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Preset:
 
     Attributes:
       description: one line of help.
-      depth: depth of a random trunk, a key of `trunk.resnet_v2.DEPTHS`.
+      depth: depth of a random ResNet-v2; see `suitable_depth` for other kinds.
       config: values of the fields of the evaluation's config that differ from the
         defaults, which are the values of the paper.
     """
@@ -86,6 +86,7 @@ class Settings(Generic[ConfigT]):
       seed: seed of all random numbers.
       mixed_precision: whether the trunk computes in bfloat16.
       config: hyperparameters of the evaluation.
+      trunk_kind: kind of a random trunk, a key of `selfsup.trunk.REGISTRY`.
     """
 
     trunk: str
@@ -98,6 +99,7 @@ class Settings(Generic[ConfigT]):
     seed: int
     mixed_precision: bool
     config: ConfigT
+    trunk_kind: str = "resnet_v2"
 
     @property
     def may_change(self) -> tuple[str, ...]:
@@ -111,6 +113,7 @@ def resolve(
     *,
     preset: str,
     depth: str | None = None,
+    trunk_kind: str = "resnet_v2",
     steps: int | None = None,
     overrides: Iterable[str] = (),
     **common: Any,
@@ -121,7 +124,9 @@ def resolve(
       config_class: class of the evaluation's hyperparameters.
       presets: presets by name.
       preset: name of the preset to start from.
-      depth: depth of a random trunk, or None for the depth of the preset.
+      depth: depth of a random trunk, or None for the depth of the preset if trunks of
+        this kind have it, otherwise for their default depth.
+      trunk_kind: kind of a random trunk.
       steps: overrides the `steps` of the config, unless None.
       overrides: strings "KEY=VALUE" that override fields of the config.
       **common: the other fields of `Settings`.
@@ -135,6 +140,9 @@ def resolve(
     config = override_texts.apply(config, overrides, "--set")
     if steps is not None:
         config = dataclasses.replace(config, steps=steps)
-    depth = depth or chosen.depth
-    override_texts.look_up("--depth", depth, DEPTHS)
-    return Settings(preset=preset, depth=depth, config=config, **common)
+    override_texts.look_up("--trunk_kind", trunk_kind, REGISTRY)
+    depth = depth or suitable_depth(trunk_kind, chosen.depth)
+    override_texts.look_up("--depth", depth, trunk_class(trunk_kind).depths)
+    return Settings(
+        preset=preset, depth=depth, config=config, trunk_kind=trunk_kind, **common
+    )

@@ -1,11 +1,11 @@
-"""Block 3 features that an evaluation reads: the last unit, or a lasso combination."""
+"""Features that an evaluation reads: the last unit, or a lasso combination."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
 from selfsup.pretraining.combination import Combination
-from selfsup.trunk.resnet_v2 import Trunk
+from selfsup.trunk.trunk import Trunk
 
 
 def trunk_input(images: tf.Tensor) -> tf.Tensor:
@@ -14,9 +14,9 @@ def trunk_input(images: tf.Tensor) -> tf.Tensor:
 
 
 class TrunkFeatures(tf.Module):
-    """Block 3 features of images (paper section 5).
+    """Features of images (paper section 5).
 
-    Without the lasso, the features are the output of the last unit of block 3. With the
+    Without the lasso, the features are the output of the trunk's last unit. With the
     lasso, they are the sum of all units weighted by the evaluation's own row of alpha
     (section 3.2, "a similar alpha matrix for the set of evaluation tasks").
 

@@ -13,12 +13,12 @@ from selfsup.common.errors import UserError
 from selfsup.export import model_card, trunk_export
 from selfsup.keras import keras
 from selfsup.pretraining import pretrained_trunk
-from selfsup.trunk.block4 import Block4
-from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
+from selfsup.trunk import build_trunk
+from selfsup.trunk.trunk import Tail, Trunk, TrunkConfig
 
 RANDOM = "random"
 
-Model = TypeVar("Model", Trunk, Block4)
+Model = TypeVar("Model", Trunk, Tail)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +27,13 @@ class Pretrained:
 
     Attributes:
       trunk: the trunk, at the requested output stride.
-      block4: block 4 of a pretraining that has trained it (ImageNet labels), or None.
+      block4: tail of the trunk (block 4 of a ResNet) of a pretraining that has trained it
+        (ImageNet labels), or None.
       description: the `trunk` field of metrics.json, see docs/evaluations.md.
     """
 
     trunk: Trunk
-    block4: Block4 | None
+    block4: Tail | None
     description: JsonObject
 
 
@@ -46,7 +47,7 @@ class _TrunkSettings(TypedDict):
 def load_for(settings: Settings[Config], output_stride: int) -> Pretrained:
     """Loads the trunk that the settings of an evaluation name.
 
-    Prints a note if a random trunk of the same settings would have another depth.
+    Prints a note if a random trunk of the same settings would be another network.
 
     Args:
       settings: settings of the evaluation.
@@ -62,12 +63,16 @@ def load_for(settings: Settings[Config], output_stride: int) -> Pretrained:
         output_stride=output_stride,
         seed=settings.seed,
         mixed_precision=settings.mixed_precision,
+        trunk_kind=settings.trunk_kind,
     )
-    depth = pretrained.trunk.config.depth
-    if depth != settings.depth:
+    config = pretrained.trunk.config
+    if (config.kind, config.depth) != (settings.trunk_kind, settings.depth):
+        kind = (
+            "" if config.kind == settings.trunk_kind else f" --trunk_kind={config.kind}"
+        )
         print(
-            f"--trunk={settings.trunk}: has depth {depth}; to compare it with a random "
-            f"trunk, run the random trunk with --depth={depth}"
+            f"--trunk={settings.trunk}: has depth {config.depth}; to compare it with a "
+            f"random trunk, run the random trunk with{kind} --depth={config.depth}"
         )
     return pretrained
 
@@ -80,16 +85,18 @@ def load(
     output_stride: int,
     seed: int,
     mixed_precision: bool = False,
+    trunk_kind: str = "resnet_v2",
 ) -> Pretrained:
     """Loads an exported trunk or the trunk of a pretraining run, or makes a random trunk.
 
     Args:
       source: folder of an export (SavedModel) or of a pretraining run, or "random".
       checkpoint: checkpoint or snapshot of a pretraining run; None for the newest.
-      depth: depth of a random trunk, a key of `resnet_v2.DEPTHS`.
+      depth: depth of a random trunk.
       output_stride: 8, 16 or 32.
       seed: seed of the weights of a random trunk.
       mixed_precision: whether the trunk computes in bfloat16.
+      trunk_kind: kind of a random trunk, a key of `selfsup.trunk.REGISTRY`.
 
     Raises:
       UserError: when `source` is neither, or the checkpoint does not exist.
@@ -98,7 +105,7 @@ def load(
         output_stride=output_stride, mixed_precision=mixed_precision
     )
     if source == RANDOM:
-        pretrained = _random(depth, seed, settings)
+        pretrained = _random(trunk_kind, depth, seed, settings)
     elif os.path.isfile(os.path.join(source, model_card.JSON_NAME)):
         pretrained = _exported(source, settings)
     elif os.path.isfile(os.path.join(source, config_file.FILE_NAME)):
@@ -117,10 +124,18 @@ def load(
     return pretrained
 
 
-def _random(depth: str, seed: int, settings: _TrunkSettings) -> Pretrained:
+def _random(
+    trunk_kind: str, depth: str, seed: int, settings: _TrunkSettings
+) -> Pretrained:
     keras.utils.set_random_seed(seed + 1)
-    trunk = Trunk(TrunkConfig(depth=depth, **settings))
-    return Pretrained(trunk, None, {"kind": "random", "depth": depth, "seed": seed})
+    trunk = build_trunk(TrunkConfig(kind=trunk_kind, depth=depth, **settings))
+    description = {"kind": "random", **_architecture(trunk), "seed": seed}
+    return Pretrained(trunk, None, description)
+
+
+def _architecture(trunk: Trunk) -> JsonObject:
+    """What identifies the network in metrics.json."""
+    return {"network": trunk.config.kind, "depth": trunk.config.depth}
 
 
 def _exported(source: str, settings: _TrunkSettings) -> Pretrained:
@@ -131,7 +146,7 @@ def _exported(source: str, settings: _TrunkSettings) -> Pretrained:
     description = {
         "kind": "export",
         "path": source,
-        "depth": trunk.config.depth,
+        **_architecture(trunk),
         "tasks": sorted(card.get("tasks", {})),
         "checkpoint": card.get("checkpoint"),
         "cost": card.get("cost", {}).get("total"),
@@ -148,7 +163,7 @@ def _from_run(
     description = {
         "kind": "run",
         "path": source,
-        "depth": trunk.config.depth,
+        **_architecture(trunk),
         "tasks": sorted(restored.state["groups"]),
         "checkpoint": restored.checkpoint,
         "cost": restored.state["cost"],

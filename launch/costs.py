@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from selfsup import tasks
+from selfsup import tasks, trunk
 from selfsup.command_line import command
 from selfsup.pretraining import presets
 
@@ -30,7 +30,8 @@ _TASK_SET = flags.DEFINE_multi_string(
 _TRUNK_SET = flags.DEFINE_multi_string(
     "trunk_set",
     [],
-    "KEY=VALUE: sets a field of the trunk's configuration; may be repeated.",
+    "KEY=VALUE: sets a field of the trunk's configuration; may be repeated. Kinds of "
+    f"trunks and their depths: {trunk.describe()}.",
 )
 _MIXED_PRECISION = flags.DEFINE_bool(
     "mixed_precision", False, "Compute trunk and heads in bfloat16."

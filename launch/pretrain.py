@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from selfsup import tasks
+from selfsup import tasks, trunk
 from selfsup.command_line import command, path_flags
 from selfsup.pretraining import configuration, presets
 
@@ -75,7 +75,9 @@ _TASK_SET = flags.DEFINE_multi_string(
 _TRUNK_SET = flags.DEFINE_multi_string(
     "trunk_set",
     [],
-    "KEY=VALUE: sets a field of the trunk's configuration; may be repeated.",
+    "KEY=VALUE: sets a field of the trunk's configuration; may be repeated. Kinds of "
+    f"trunks and their depths: {trunk.describe()}. For example --trunk_set=depth=50; a "
+    "kind without a depth has that of the preset, or its first one.",
 )
 _HARMONIZE = flags.DEFINE_bool(
     "harmonize",

@@ -39,12 +39,13 @@ MAY_IMPORT = {
         "selfsup.keras",
         "selfsup.tasks",
         # Parts of heads, and what they are made to; the trunk itself is not a task's.
-        "selfsup.trunk.block4",
+        "selfsup.trunk.REGISTRY",
+        "selfsup.trunk.build_tail",
+        "selfsup.trunk.classifier",
         "selfsup.trunk.layers",
         "selfsup.trunk.residual",
-        "selfsup.trunk.resnet_v2.DEPTHS",
-        "selfsup.trunk.resnet_v2.EXPANSION",
-        "selfsup.trunk.resnet_v2.TrunkConfig",
+        "selfsup.trunk.trunk.TrunkConfig",
+        "selfsup.trunk.trunk_class",
     ),
     # The loop knows of models only what `hybrid.workload` says.
     "selfsup.hybrid": ("selfsup.common", "selfsup.hybrid", "selfsup.keras"),

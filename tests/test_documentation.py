@@ -15,7 +15,7 @@ from selfsup import tasks
 from selfsup.hybrid.rmsprop import RMSPropConfig
 from selfsup.pretraining import presets
 from selfsup.tasks.task import TaskConfig
-from selfsup.trunk.resnet_v2 import TrunkConfig
+from selfsup.trunk.trunk import TrunkConfig
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "hyperparameters.md"

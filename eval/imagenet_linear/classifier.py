@@ -13,7 +13,7 @@ from eval.imagenet_linear.softmax_layers import SoftmaxLayers, cross_entropies, 
 from eval.settings import Settings
 from eval.trunk_features import trunk_input
 from selfsup.keras import keras
-from selfsup.trunk.resnet_v2 import Trunk
+from selfsup.trunk.trunk import Trunk
 
 
 class LinearClassifiers(tf.Module):

@@ -111,7 +111,7 @@ def _draw_probe(
     axis.axhline(chance, color="gray", linestyle=":", label="chance")
     if len(units) < len(names):
         axis.axhline(accuracies[-1], color="C1", label=names[-1])
-    axis.set_xlabel("block 3 unit, shallowest left")
+    axis.set_xlabel("unit of the trunk, shallowest left")
     axis.set_ylabel(metric)
     axis.locator_params(axis="x", integer=True)
     axis.legend(fontsize=8)

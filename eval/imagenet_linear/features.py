@@ -13,7 +13,7 @@ from eval.imagenet_linear.pooling import max_pool_to
 from selfsup.common.errors import UserError
 from selfsup.trunk.batch_norm_recalibration import PooledMoments
 from selfsup.trunk.layers import BATCH_NORM_EPSILON
-from selfsup.trunk.resnet_v2 import Trunk
+from selfsup.trunk.trunk import Trunk
 
 
 class FrozenFeatures(tf.Module):

@@ -1,4 +1,4 @@
-"""The box head, which classifies and refines proposals: block 4 and two linear layers."""
+"""The box head, which classifies and refines proposals: the tail and two linear layers."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from official.vision.modeling.layers.roi_aligner import MultilevelROIAligner
 
 from eval.voc07_detection.anchors import LEVEL
 from selfsup.keras import keras
-from selfsup.trunk.block4 import Block4
+from selfsup.trunk.trunk import Tail
 
-# At this output stride of the trunk, block 4 uses no atrous rates, at stride 1.
+# At this output stride of the trunk, block 4 of a ResNet uses no atrous rates.
 _PLAIN_STRIDE = 32
 
 
 class BoxHead(tf.Module):
-    """Crops of block 3, block 4 on each crop, its mean, and two linear layers.
+    """Crops of features, the trunk's tail on each crop, its mean, and two linear layers.
 
     Attributes:
-      block4: block 4.
+      block4: the tail: block 4 of a ResNet.
     """
 
-    def __init__(self, block4: Block4, classes: int, crop_size: int) -> None:
+    def __init__(self, block4: Tail, classes: int, crop_size: int) -> None:
         """
         Args:
-          block4: block 4.
+          block4: the tail.
           classes: C, the number of classes without background.
           crop_size: side of the crops, before 2x2 max-pooling.
         """
@@ -36,15 +36,15 @@ class BoxHead(tf.Module):
     def pooled(
         self, features: tf.Tensor, proposals: tf.Tensor, training: bool = False
     ) -> tf.Tensor:
-        """Computes the mean of block 4 for each proposal.
+        """Computes the mean of the tail's output for each proposal.
 
         Args:
-          features: float32 [B, h, w, channels], block 3 at stride 16.
+          features: float32 [B, h, w, channels] at stride 16.
           proposals: float32 [B, K, 4] (ymin, xmin, ymax, xmax), pixels of the canvas.
           training: whether batch normalisation uses the statistics of the batch.
 
         Returns:
-          float32 [B, K, channels of block 4].
+          float32 [B, K, channels of the tail].
         """
         crops = self._crop({LEVEL: features}, proposals)
         batch, number, *shape = tf.unstack(tf.shape(crops))

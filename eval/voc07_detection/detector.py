@@ -16,7 +16,7 @@ from eval.voc07_detection.anchors import LEVEL, AnchorTargets
 from eval.voc07_detection.box_head import BoxHead
 from eval.voc07_detection.config import Config
 from eval.voc07_detection.proposals import ProposalNetwork
-from selfsup.trunk.block4 import Block4
+from selfsup.trunk.trunk import Tail
 
 _ANCHOR_DRAW, _PROPOSAL_DRAW = 0, 1
 
@@ -33,12 +33,12 @@ class Detector(tf.Module):
     """
 
     def __init__(
-        self, features: TrunkFeatures, block4: Block4, classes: int, config: Config
+        self, features: TrunkFeatures, block4: Tail, classes: int, config: Config
     ) -> None:
         """
         Args:
           features: features of the trunk at stride 16.
-          block4: block 4, for the box head.
+          block4: the tail of the trunk, for the box head.
           classes: C, the number of classes.
           config: the hyperparameters.
         """

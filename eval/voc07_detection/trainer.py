@@ -10,7 +10,7 @@ from eval.trunks import Pretrained
 from eval.voc07_detection.config import Config
 from eval.voc07_detection.detector import Detector
 from selfsup.keras import keras
-from selfsup.trunk.block4 import Block4
+from selfsup.trunk import build_tail
 
 
 def build_detector(
@@ -31,7 +31,7 @@ def build_detector(
     """
     keras.utils.set_random_seed(settings.seed + 2)
     # Built in any case, so that the layers after it draw the same random numbers.
-    block4 = Block4(pretrained.trunk.config)
+    block4 = build_tail(pretrained.trunk.config)
     if pretrained.block4 is not None:
         block4 = pretrained.block4
     return Detector(features, block4, classes, settings.config)

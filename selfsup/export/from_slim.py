@@ -6,8 +6,10 @@ import os
 
 from selfsup.export import trunk_export
 from selfsup.trunk import slim_checkpoint
-from selfsup.trunk.block4 import Block4, Classifier
-from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
+from selfsup.trunk.block4 import Block4
+from selfsup.trunk.classifier import Classifier
+from selfsup.trunk.resnet_v2 import ResNetV2
+from selfsup.trunk.trunk import TrunkConfig
 
 
 def export_checkpoint(
@@ -27,7 +29,7 @@ def export_checkpoint(
     """
     trunk_export.check_output(output)
     classes = slim_checkpoint.checkpoint_classes(checkpoint)
-    trunk = Trunk(TrunkConfig(depth, output_stride=output_stride))
+    trunk = ResNetV2(TrunkConfig(depth, output_stride=output_stride))
     block4 = Block4(trunk.config)
     logits = None if classes is None else Classifier(classes, block4.channels)
     slim_checkpoint.import_checkpoint(checkpoint, trunk, block4, logits)

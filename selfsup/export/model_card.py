@@ -48,7 +48,7 @@ images [B, H, W, 1] of these types. It computes in float32, also under a mixed-p
 policy. An `Input` of uint8 pixels needs `dtype="uint8"`: otherwise Keras casts the pixels
 to floats in [0, 255].
 
-With TensorFlow only, with the outputs of all units of block 3. After a run with the
+With TensorFlow only, with the outputs of all units. After a run with the
 lasso, `loaded.alpha` has the row of each task, and `loaded.combined(images, row)`
 combines the units with it:
 
@@ -86,7 +86,7 @@ def complete(
     """
     trunk = parts["trunk"]
     network = {
-        "architecture": f"ResNet-v2 to block 3, depth {trunk.config.depth}",
+        "architecture": f"{trunk.title}, depth {trunk.config.depth}",
         "output_stride": trunk.config.output_stride,
         "channels": trunk.channels,
         "units": trunk.num_units,

@@ -3,18 +3,19 @@
 `loaded = tf.saved_model.load(directory)` has these members. Images are float32
 [B, H, W, 3] in [0, 1] of any size.
 
-    loaded(images, training=False)               block 3 output, [B, h, w, C]
-    loaded.unit_outputs(images, training=False)  dict "block3/unit_<m>" -> [B, h, w, C]
+    loaded(images, training=False)               features, [B, h, w, C]
+    loaded.unit_outputs(images, training=False)  dict unit name -> [B, h, w, C]
     loaded.combined(images, unit_weights, training=False)   equation (1), weights [M]
     loaded.alpha                                 dict task -> [M], after the lasso
-    loaded.block4(features, training=False)      [B, h, w, 2C], if present
+    loaded.block4(features, training=False)      the trunk's tail, [B, h, w, D], if present
     loaded.logits(block4_output)                 [B, classes], if present
     loaded.signatures["serving_default"](inputs=images)["features"]
 
 `loaded(...)` also accepts other images, so that a Keras model can pass on its inputs:
 uint8 in [0, 255]; float16 and bfloat16 in [0, 1], to which a mixed-precision policy casts
 its inputs; and gray images [B, H, W, 1] of each type, which are repeated over the
-channels. The trunk computes in float32, and its output is always float32.
+channels. The trunk computes in float32, and its output is always float32. The names of
+the units of a ResNet are "block3/unit_1" and so on, and its tail is block 4.
 
 `loaded` and `loaded.block4` also have `variables`, `trainable_variables` and
 `regularization_losses`, as `hub.KerasLayer` expects.
@@ -26,8 +27,6 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from selfsup.trunk.resnet_v2 import OUTPUT_STRIDES
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -35,8 +34,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from selfsup.keras import keras
-    from selfsup.trunk.block4 import Block4, Classifier
-    from selfsup.trunk.resnet_v2 import Trunk
+    from selfsup.trunk.classifier import Classifier
+    from selfsup.trunk.trunk import Tail, Trunk
 
 _IMAGES = tf.TensorSpec([None, None, None, 3], tf.float32, name="images")
 _DTYPES = (tf.float32, tf.float16, tf.bfloat16, tf.uint8)
@@ -46,7 +45,7 @@ _CHANNELS = (3, 1)
 def write(
     directory: str,
     trunk: Trunk,
-    block4: Block4 | None = None,
+    block4: Tail | None = None,
     logits: Classifier | None = None,
     unit_weights: Mapping[str, npt.NDArray[np.float32]] | None = None,
 ) -> None:
@@ -55,8 +54,8 @@ def write(
     Args:
       directory: folder for the files.
       trunk: the trunk, with weights in float32.
-      block4: block 4 on top of the trunk, or None.
-      logits: classifier on top of block 4, or None.
+      block4: tail on top of the trunk, or None.
+      logits: classifier on top of the tail, or None.
       unit_weights: row of alpha by task, [M] each, or None.
     """
     module = _module(trunk, _accepting_all_images(trunk))
@@ -65,7 +64,7 @@ def write(
         for dtype in _DTYPES:
             _trace_both(module.__call__, tf.TensorSpec(shape, dtype, name="images"))
     module.unit_outputs = _unit_outputs(trunk)
-    if trunk.config.output_stride != OUTPUT_STRIDES[-1]:
+    if trunk.config.output_stride in trunk.combined_strides:
         module.combined = _combined(trunk)
     module.alpha = {
         task: tf.Variable(row, trainable=False, dtype=tf.float32)
@@ -125,10 +124,13 @@ def _module(model: keras.Model, call: Callable[..., tf.Tensor]) -> tf.train.Chec
     module.variables = list(model.variables)
     module.trainable_variables = list(model.trainable_variables)
     module.__call__ = tf.function(call, autograph=False)
-    regularization = tf.function(
-        lambda: tf.add_n(model.losses), input_signature=[], autograph=False
-    )
-    module.regularization_losses = [regularization]
+    if model.losses:
+        regularization = tf.function(
+            lambda: tf.add_n(model.losses), input_signature=[], autograph=False
+        )
+        module.regularization_losses = [regularization]
+    else:
+        module.regularization_losses = []
     return module
 
 
@@ -146,7 +148,7 @@ def _unit_outputs(trunk: Trunk) -> tf.types.experimental.GenericFunction:
     @tf.function(autograph=False)
     def unit_outputs(images: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
         outputs = trunk.unit_outputs(images, training)
-        return {f"block3/unit_{m}": net for m, net in enumerate(outputs, start=1)}
+        return dict(zip(trunk.unit_names, outputs))
 
     _trace_both(unit_outputs, _IMAGES)
     return unit_outputs

@@ -23,8 +23,9 @@ import numpy as np
 from selfsup.common import files
 from selfsup.common.errors import UserError, error_reason
 from selfsup.export import model_card, saved_model
-from selfsup.trunk.block4 import Block4, Classifier
-from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
+from selfsup.trunk import build_tail, build_trunk
+from selfsup.trunk.classifier import Classifier
+from selfsup.trunk.trunk import TrunkConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from selfsup.keras import keras
+    from selfsup.trunk.trunk import Tail, Trunk
 
 FORMAT = "selfsup-trunk"
 VERSION = 1
@@ -44,7 +46,7 @@ def save(
     directory: str | os.PathLike[str],
     trunk: Trunk,
     *,
-    block4: Block4 | None = None,
+    block4: Tail | None = None,
     logits: Classifier | None = None,
     unit_weights: Mapping[str, npt.ArrayLike] | None = None,
     card: Mapping[str, Any],
@@ -58,8 +60,8 @@ def save(
     Args:
       directory: folder that does not exist or is empty, unless `overwrite`.
       trunk: the trunk.
-      block4: block 4 on top of the trunk, or None.
-      logits: classifier on top of block 4, or None.
+      block4: tail on top of the trunk, or None.
+      logits: classifier on top of the tail, or None.
       unit_weights: row of alpha (equation 1) by task, [M] each, or None.
       card: JSON object of facts for the model card; see `model_card.complete`.
       output_stride: that of the SavedModel; None for the trunk's own.
@@ -75,9 +77,9 @@ def save(
         output_stride=output_stride or trunk.config.output_stride,
         mixed_precision=False,
     )
-    parts: dict[str, keras.Model] = {"trunk": _copy_weights(trunk, Trunk(config))}
+    parts: dict[str, keras.Model] = {"trunk": _copy_weights(trunk, build_trunk(config))}
     if block4 is not None:
-        parts["block4"] = _copy_weights(block4, Block4(config))
+        parts["block4"] = _copy_weights(block4, build_tail(config))
     if logits is not None:
         parts["logits"] = logits
     rows = {
@@ -130,7 +132,7 @@ def load_trunk(
       UserError: if the folder is not an export, or a file is missing or damaged.
     """
     stored = _StoredConfig.read(directory)
-    trunk = Trunk(stored.trunk_config(output_stride, mixed_precision))
+    trunk = build_trunk(stored.trunk_config(output_stride, mixed_precision))
     stored.load_weights("trunk", trunk)
     return trunk
 
@@ -139,18 +141,18 @@ def load_block4(
     directory: str | os.PathLike[str],
     output_stride: int | None = None,
     mixed_precision: bool = False,
-) -> Block4:
-    """Rebuilds the Keras block 4 of an export.
+) -> Tail:
+    """Rebuilds the Keras tail (block 4 of a ResNet) of an export.
 
     Args:
       directory, output_stride, mixed_precision: see `load_trunk`.
 
     Raises:
-      UserError: if the folder is not an export, it has no block 4, or a file is missing
+      UserError: if the folder is not an export, it has no tail, or a file is missing
         or damaged.
     """
     stored = _StoredConfig.read(directory)
-    block4 = Block4(stored.trunk_config(output_stride, mixed_precision))
+    block4 = build_tail(stored.trunk_config(output_stride, mixed_precision))
     stored.load_weights("block4", block4)
     return block4
 
@@ -231,7 +233,7 @@ class _StoredConfig:
     def trunk_config(
         self, output_stride: int | None, mixed_precision: bool
     ) -> TrunkConfig:
-        """Config of trunk and block 4; output stride None is the export's."""
+        """Config of trunk and tail; output stride None is the export's."""
         fields = {**self.fields["trunk"], "mixed_precision": mixed_precision}
         if output_stride is not None:
             fields["output_stride"] = output_stride

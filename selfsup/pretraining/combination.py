@@ -1,6 +1,6 @@
 """The weights alpha of equation 1 and their L1 penalty (lasso, paper section 3.2).
 
-The trunk computes the weighted sum of the units.
+The trunk computes the weighted sum of its units.
 """
 
 from __future__ import annotations

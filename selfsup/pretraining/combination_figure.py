@@ -70,7 +70,7 @@ def _render(
         axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
         axis.set_xticks(range(0, num_units, 5))
         axis.tick_params(length=0)
-    axes[-1].set_xlabel("block 3 unit, shallowest on the left")
+    axes[-1].set_xlabel("unit of the trunk, shallowest on the left")
     bar = figure.colorbar(
         image, ax=list(axes), orientation="horizontal", ticks=[0, 0.1, 1], aspect=40
     )

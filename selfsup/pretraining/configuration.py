@@ -18,7 +18,7 @@ from selfsup.pretraining.presets import Preset
 if TYPE_CHECKING:
     from selfsup.data.manifest import Manifest
     from selfsup.tasks.task import Task, TaskConfig
-    from selfsup.trunk.resnet_v2 import TrunkConfig
+    from selfsup.trunk.trunk import TrunkConfig
 
 # The fields in which a resumed run may differ from the run as it was started.
 _MAY_CHANGE = ("steps", "end_cost", "checkpoint_seconds", "max_lost_fraction")
@@ -115,7 +115,7 @@ class RunConfig:
         default=0.0,
         metadata=_option(
             "Weight of the L1 penalty on alpha (paper section 3.2). 0: every head "
-            "receives the output of the last unit of block 3.",
+            "receives the output of the trunk's last unit.",
             lower_bound=0.0,
         ),
     )
@@ -271,18 +271,29 @@ def resolve(
 def _trunk_config(
     preset: Preset, assignments: Iterable[str], mixed_precision: bool
 ) -> TrunkConfig:
-    from selfsup.trunk.resnet_v2 import TrunkConfig
+    from selfsup.trunk import REGISTRY, suitable_depth
+    from selfsup.trunk.trunk import TrunkConfig
 
-    config = TrunkConfig(**preset.trunk, mixed_precision=mixed_precision)
-    for text in assignments:
-        key, value = overrides.split(text, "=", "--trunk_set", "KEY=VALUE")
-        if key == "output_stride":
-            raise UserError(
-                f"--trunk_set={text}: each task has its own output stride; the output "
-                "stride of an export is a flag of launch.export"
-            )
-        config = overrides.override(config, key, value, f"--trunk_set={text}")
-    return config
+    assignments = tuple(assignments)
+    given = dict(
+        overrides.split(text, "=", "--trunk_set", "KEY=VALUE") for text in assignments
+    )
+    if "output_stride" in given:
+        raise UserError(
+            f"--trunk_set=output_stride={given['output_stride']}: each task has its own "
+            "output stride; the output stride of an export is a flag of launch.export"
+        )
+    values = dict(preset.trunk)
+    if "kind" in given:
+        kind = given["kind"]
+        overrides.look_up("--trunk_set=kind", kind, REGISTRY)
+        values = {
+            **values,
+            "kind": kind,
+            "depth": suitable_depth(kind, values["depth"]),
+        }
+    config = TrunkConfig(**values, mixed_precision=mixed_precision)
+    return overrides.apply(config, assignments, "--trunk_set")
 
 
 def _task_configs(

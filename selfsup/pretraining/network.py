@@ -12,19 +12,20 @@ from selfsup.common.errors import UserError
 from selfsup.data import pipeline
 from selfsup.keras import keras
 from selfsup.pretraining.combination import Combination
-from selfsup.trunk.resnet_v2 import OUTPUT_STRIDES, Trunk
+from selfsup.trunk import build_trunk
 
 if TYPE_CHECKING:
     from selfsup.pretraining.configuration import RunConfig
     from selfsup.tasks.task import Task
+    from selfsup.trunk.trunk import Trunk
 
 
 class MultiTaskNetwork(tf.Module):
     """A shared trunk with a head for each task and, optionally, the lasso combination.
 
-    Without a combination layer every head receives the output of the last unit of
-    block 3 (figure 1a). With a combination layer each head receives its own weighted
-    sum of all unit outputs of block 3 (figure 1b, equation 1).
+    Without a combination layer every head receives the output of the trunk's last unit
+    (figure 1a). With a combination layer each head receives its own weighted sum of all
+    unit outputs (figure 1b, equation 1).
 
     Attributes:
       tasks: the tasks by name.
@@ -44,22 +45,23 @@ class MultiTaskNetwork(tf.Module):
         Args:
           tasks: the tasks by name.
           trunk: the shared trunk.
-          combination: a layer with a row for each task; None to feed the last unit of
-            block 3 to every head.
+          combination: a layer with a row for each task; None to feed the last unit to
+            every head.
 
         Raises:
           UserError: if `combination` is given and a task runs the trunk at a stride at
-            which units cannot be combined, or if a head needs a trunk with another
-            number of channels.
+            which units cannot be combined, if the trunk does not have the stride of a
+            task, or if a head needs another trunk.
         """
         super().__init__(name="multitask")
         self.tasks = dict(tasks)
         self.trunk = trunk
         self.combination = combination
         if combination:
-            _check_units_can_be_combined(self.tasks)
+            _check_units_can_be_combined(self.tasks, trunk)
         for task in tasks.values():
-            task.check_channels(trunk.channels)
+            _check_output_stride(task, trunk)
+            task.check_trunk(trunk.config)
         policy = trunk.config.dtype_policy
         self.heads: dict[str, keras.layers.Layer] = {
             name: task.build_head(policy) for name, task in tasks.items()
@@ -177,7 +179,7 @@ def build_network(
         name: task_registry.task_class(name)(config.tasks[name])
         for name in names or config.tasks
     }
-    trunk = Trunk(config.trunk)
+    trunk = build_trunk(config.trunk)
     combination = None
     if config.lasso:
         combination = Combination(tuple(tasks), trunk.num_units, l1=config.lasso)
@@ -223,12 +225,21 @@ def tensor_specs(
     }
 
 
-def _check_units_can_be_combined(tasks: Mapping[str, Task]) -> None:
+def _check_output_stride(task: Task, trunk: Trunk) -> None:
+    if task.output_stride not in trunk.output_strides:
+        raise UserError(
+            f"{task.name} reads features at output stride {task.output_stride}, which "
+            f"trunks of kind {trunk.config.kind} do not have (they have "
+            f"{', '.join(map(str, trunk.output_strides))})"
+        )
+
+
+def _check_units_can_be_combined(tasks: Mapping[str, Task], trunk: Trunk) -> None:
     for name, task in tasks.items():
-        if task.output_stride == OUTPUT_STRIDES[-1]:
+        if task.output_stride not in trunk.combined_strides:
             raise UserError(
                 f"--lasso: {name} runs the trunk at output stride "
-                f"{task.output_stride}. Only the last unit of block 3 has that stride, "
+                f"{task.output_stride}. Only the last unit of the trunk has that stride, "
                 f"so its units cannot be combined. Remove {name} from --tasks, or "
                 "remove --lasso"
             )

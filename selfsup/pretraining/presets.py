@@ -22,7 +22,7 @@ class Preset:
 
     Attributes:
       description: one line for `--help`.
-      trunk: overrides of `trunk.resnet_v2.TrunkConfig`.
+      trunk: overrides of `trunk.trunk.TrunkConfig`.
       tasks: overrides of the configurations of tasks, by task name.
       steps: the most steps that a task of weight 1 takes.
       snapshot_cost: a snapshot is kept at each multiple of this cost; 0 for none.

@@ -17,7 +17,8 @@ from selfsup.common.errors import UserError, error_reason
 from selfsup.hybrid.checkpoint import CheckpointStore
 from selfsup.keras import keras
 from selfsup.pretraining.combination import Combination
-from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
+from selfsup.trunk import build_trunk
+from selfsup.trunk.trunk import Trunk, TrunkConfig
 
 CHECKPOINTS_FOLDER = "checkpoints"
 
@@ -80,7 +81,7 @@ def load(model_dir: str, checkpoint: str | None = None) -> PretrainedTrunk:
 def _build(model_dir: str, config: _Json) -> tf.train.Checkpoint:
     """The parts of a `MultiTaskNetwork` to load, under the names that they have there."""
     try:
-        trunk = Trunk(TrunkConfig(**config["trunk"]))
+        trunk = build_trunk(TrunkConfig(**config["trunk"]))
         parts = {"trunk": trunk, "heads": _heads_with_exports(config["tasks"])}
         if config["lasso"]:
             parts["combination"] = Combination(config["tasks"], trunk.num_units)

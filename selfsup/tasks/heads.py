@@ -27,7 +27,8 @@ class Head(keras.layers.Layer, abc.ABC):
 
         Args:
           features: floating [N, h/s, w/s, C] for trunk images [N, h, w, 3] at output
-            stride s: raw sums of block 3 units, neither normalised nor rectified. A
+            stride s: outputs of the trunk's units. Those of a ResNet are raw sums,
+            neither normalised nor rectified. The head takes any number of channels. A
             head that compares several images of a photo regroups the batch itself.
           training: whether to normalise by the batch's own statistics.
 

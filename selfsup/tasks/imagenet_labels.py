@@ -20,8 +20,9 @@ from selfsup.data import records
 from selfsup.images import inception_augmentation, mosaic
 from selfsup.tasks import checks, heads
 from selfsup.tasks.task import Metric, Schedule, Task, TaskConfig
-from selfsup.trunk.block4 import Block4, Classifier
-from selfsup.trunk.resnet_v2 import DEPTHS, EXPANSION, TrunkConfig
+from selfsup.trunk import REGISTRY, build_tail, trunk_class
+from selfsup.trunk.classifier import Classifier
+from selfsup.trunk.trunk import TrunkConfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +44,7 @@ class ImagenetLabelsConfig(TaskConfig):
       decay_rate: factor of each decay of the learning rate.
       decay_epochs: epochs between two decays.
       label_smoothing: share of the target that is spread evenly over the classes.
+      kind: kind of the trunk, a key of `selfsup.trunk.REGISTRY`.
     """
 
     image_size: int = 224
@@ -52,6 +54,7 @@ class ImagenetLabelsConfig(TaskConfig):
     decay_rate: float = 0.94
     decay_epochs: float = 2.0
     label_smoothing: float = 0.0
+    kind: str = "resnet_v2"
 
 
 def cross_entropy(
@@ -74,7 +77,10 @@ def cross_entropy(
 
 
 class LabelsHead(heads.ConfiguredHead):
-    """Block 4, the mean over all positions, and a logit for each class."""
+    """The trunk's tail, the mean over all positions, and a logit for each class.
+
+    The tail of the ResNet-v2 is block 4.
+    """
 
     Config = ImagenetLabelsConfig
 
@@ -91,8 +97,9 @@ class LabelsHead(heads.ConfiguredHead):
             output_stride=ImagenetLabels.output_stride,
             mixed_precision=self.compute_dtype == "bfloat16",
             weight_decay=config.weight_decay,
+            kind=config.kind,
         )
-        self.block4 = Block4(trunk)
+        self.block4 = build_tail(trunk)
         self.logits = Classifier(
             config.classes, self.block4.channels, config.weight_decay
         )
@@ -120,8 +127,11 @@ class ImagenetLabels(Task):
     def __init__(self, config: ImagenetLabelsConfig | None = None) -> None:
         super().__init__(config)
         config = self.config
+        kinds = f"one of {', '.join(REGISTRY)}"
+        checks.require(config.kind in REGISTRY, self.name, "kind", config.kind, kinds)
+        depths = trunk_class(config.kind).depths
         for field, valid, expected in (
-            ("depth", config.depth in DEPTHS, f"one of {', '.join(DEPTHS)}"),
+            ("depth", config.depth in depths, f"one of {', '.join(depths)}"),
             ("image_size", config.image_size >= 1, "1 or more"),
             ("min_crop_area", 0 < config.min_crop_area <= 1, "more than 0, up to 1"),
             ("classes", config.classes >= 0, "0 or more"),
@@ -163,17 +173,17 @@ class ImagenetLabels(Task):
         )
         return dataclasses.replace(config, classes=len(labels))
 
-    def check_channels(self, channels: int) -> None:
-        """Raises UserError unless block 4 of `depth` accepts features of `channels`."""
-        expected = EXPANSION * DEPTHS[self.config.depth].bottlenecks[2]
-        checks.require(
-            channels == expected,
-            self.name,
-            "depth",
-            self.config.depth,
-            f"the trunk's depth: block 4 of this depth takes {expected} channels, but "
-            f"the trunk has {channels}",
-        )
+    def check_trunk(self, trunk: TrunkConfig) -> None:
+        """Raises UserError unless the trunk's tail is that of `kind` and `depth`."""
+        for field in ("kind", "depth"):
+            value, expected = getattr(self.config, field), getattr(trunk, field)
+            checks.require(
+                value == expected,
+                self.name,
+                field,
+                value,
+                f"{expected}, the {field} of the trunk",
+            )
 
     def learning_rate_schedule(self) -> Schedule:
         """Returns the learning rate, which decays exponentially in steps."""

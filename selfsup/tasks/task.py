@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from selfsup.tasks.heads import Head
+    from selfsup.trunk.trunk import TrunkConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,9 +199,9 @@ class Task(abc.ABC):
         del sets
         return config
 
-    def check_channels(self, channels: int) -> None:
-        """Raises UserError if the head does not support features of `channels`."""
-        del channels
+    def check_trunk(self, trunk: TrunkConfig) -> None:
+        """Raises UserError if the head does not support the features of a trunk."""
+        del trunk
 
     def learning_rate_schedule(self) -> Schedule:
         """Returns the task's learning rate, which is constant as in section 6."""

@@ -8,15 +8,16 @@ activations of a pre-activation network explode.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from selfsup.common.errors import UserError
-from selfsup.trunk.layers import BatchNorm
+from selfsup.keras import keras
 
 # Mean and variance per channel, [C] each.
 Moments = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
@@ -25,7 +26,7 @@ Moments = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 class NetworkPart(Protocol):
     """A part of a network whose batch normalisation can be recalibrated.
 
-    `Trunk`, `Block4` and the networks of the evaluations have this interface.
+    `Trunk`, `Tail` and the networks of the evaluations have this interface.
     """
 
     @property
@@ -104,23 +105,23 @@ def recalibrate_batch_norm(
     """
     parts = [trunk] if block4 is None else [trunk, block4]
     modules = [module for part in parts for module in part.submodules]
-    layers = [module for module in modules if isinstance(module, BatchNorm)]
+    layers = [
+        module
+        for module in modules
+        if isinstance(module, keras.layers.BatchNormalization)
+    ]
     before = [
         (layer.moving_mean.numpy(), layer.moving_variance.numpy()) for layer in layers
     ]
     moments = [PooledMoments() for _ in layers]
     try:
-        for layer, observer in zip(layers, moments):
-            layer.observer = observer
-        images = _run(parts, batches, output_stride)
+        with _observed(layers, moments):
+            images = _run(parts, batches, output_stride)
         measured = [_finite(pooled) for pooled in moments]
     except BaseException:
         # The pass in training mode has moved the statistics.
         _assign(layers, before)
         raise
-    finally:
-        for layer in layers:
-            layer.observer = None
     _assign(layers, measured)
     return images
 
@@ -144,6 +145,33 @@ def _run(
     return images
 
 
+@contextlib.contextmanager
+def _observed(
+    layers: Sequence[keras.layers.BatchNormalization], moments: Sequence[PooledMoments]
+) -> Iterator[None]:
+    """Passes the inputs of each layer to its moments, within the context."""
+
+    def observing(
+        layer: keras.layers.BatchNormalization, observer: PooledMoments
+    ) -> Any:
+        call = layer.call
+
+        def observe(inputs: tf.Tensor, *args: Any, **kwargs: Any) -> tf.Tensor:
+            observer(inputs)
+            return call(inputs, *args, **kwargs)
+
+        return observe
+
+    try:
+        for layer, observer in zip(layers, moments):
+            layer.call = observing(layer, observer)
+        yield
+    finally:
+        for layer in layers:
+            # The method of the class is visible again.
+            vars(layer).pop("call", None)
+
+
 def _finite(moments: PooledMoments) -> Moments:
     """Mean and variance of `moments`; raises UserError unless all are finite."""
     mean, variance = np.asarray(moments.mean), np.asarray(moments.variance)
@@ -155,7 +183,9 @@ def _finite(moments: PooledMoments) -> Moments:
     return mean, variance
 
 
-def _assign(layers: Sequence[BatchNorm], statistics: Sequence[Moments]) -> None:
+def _assign(
+    layers: Sequence[keras.layers.BatchNormalization], statistics: Sequence[Moments]
+) -> None:
     """Sets the moving mean and variance of each layer."""
     for layer, (mean, variance) in zip(layers, statistics):
         layer.moving_mean.assign(mean)

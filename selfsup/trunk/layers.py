@@ -9,7 +9,7 @@ import tensorflow as tf
 from selfsup.keras import keras
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 BATCH_NORM_MOMENTUM = 0.997
 BATCH_NORM_EPSILON = 1e-5
@@ -24,13 +24,7 @@ def build_sublayer(
 
 
 class BatchNorm(keras.layers.BatchNormalization):
-    """Batch normalisation with TF-Slim's momentum and epsilon.
-
-    Attributes:
-      observer: in training mode, called with the inputs of every call, a tensor
-        [..., C]; None for no observer. `batch_norm_recalibration` collects statistics
-        with it.
-    """
+    """Batch normalisation with TF-Slim's momentum and epsilon."""
 
     def __init__(
         self,
@@ -39,13 +33,6 @@ class BatchNorm(keras.layers.BatchNormalization):
         **kwargs: Any,  # Keyword arguments of Keras's BatchNormalization.
     ) -> None:
         super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
-        self.observer: Callable[[tf.Tensor], None] | None = None
-
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Normalises `inputs`, [..., C], per channel; the result has the same shape."""
-        if self.observer is not None and training:
-            self.observer(inputs)
-        return super().call(inputs, training=training)
 
 
 def atrous_conv2d(inputs: tf.Tensor, kernel: tf.Tensor, rate: int) -> tf.Tensor:
@@ -77,6 +64,44 @@ def atrous_conv2d(inputs: tf.Tensor, kernel: tf.Tensor, rate: int) -> tf.Tensor:
     )
     net = tf.nn.conv2d(net, kernel, 1, padding="VALID")
     return tf.batch_to_space(net, [rate, rate], [[0, more] for more in extra])
+
+
+class SpaceToBatch:
+    """Runs an atrous block as dense convolutions on its phases, where that is exact.
+
+    Space-to-batch is used if `enabled`, `rate` is above 1, and `rate` divides the
+    static height and width of `net`. Otherwise `enter` and `leave` return their input.
+
+    Args:
+      net: input of the block, [N, H, W, C].
+      rate: atrous rate r of the block.
+      enabled: whether space-to-batch may be used.
+
+    Attributes:
+      rate: atrous rate of the convolutions between `enter` and `leave`.
+    """
+
+    def __init__(self, net: tf.Tensor, rate: int, enabled: bool) -> None:
+        self._block = rate if enabled and rate > 1 and _divides(rate, net) else 1
+        self.rate = 1 if self._block > 1 else rate
+
+    def enter(self, net: tf.Tensor) -> tf.Tensor:
+        """Separates the phases: [N, H, W, C] -> [r*r*N, H/r, W/r, C]."""
+        if self._block == 1:
+            return net
+        return tf.space_to_batch(net, [self._block] * 2, [[0, 0], [0, 0]])
+
+    def leave(self, net: tf.Tensor) -> tf.Tensor:
+        """Merges the phases: [r*r*N, H/r, W/r, C] -> [N, H, W, C]."""
+        if self._block == 1:
+            return net
+        return tf.batch_to_space(net, [self._block] * 2, [[0, 0], [0, 0]])
+
+
+def _divides(rate: int, net: tf.Tensor) -> bool:
+    """Whether the height and width of `net` are static multiples of `rate`."""
+    height, width = net.shape[1:3]
+    return bool(height and width) and height % rate == 0 and width % rate == 0
 
 
 class Conv2D(keras.layers.Conv2D):

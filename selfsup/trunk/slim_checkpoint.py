@@ -11,10 +11,11 @@ from selfsup.common.errors import UserError
 
 if TYPE_CHECKING:
     from selfsup.keras import keras
-    from selfsup.trunk.block4 import Block4, Classifier
+    from selfsup.trunk.block4 import Block4
+    from selfsup.trunk.classifier import Classifier
     from selfsup.trunk.layers import BatchNorm, Conv2D
     from selfsup.trunk.residual import ResidualUnit
-    from selfsup.trunk.resnet_v2 import Trunk
+    from selfsup.trunk.resnet_v2 import ResNetV2
 
 # Variables that training adds to the weights: counters, and optimizer slots, whose
 # names continue the name of a weight.
@@ -40,7 +41,7 @@ class StoredWeight(NamedTuple):
 
 def import_checkpoint(
     prefix: str,
-    trunk: Trunk,
+    trunk: ResNetV2,
     block4: Block4 | None = None,
     logits: Classifier | None = None,
 ) -> None:
@@ -51,7 +52,7 @@ def import_checkpoint(
 
     Args:
       prefix: checkpoint prefix, such as `DIR/resnet_v2_101.ckpt`.
-      trunk: a `Trunk` of the checkpoint's depth.
+      trunk: a `ResNetV2` of the checkpoint's depth.
       block4: a `Block4` of the checkpoint's depth, or None.
       logits: a `Classifier` with the checkpoint's number of classes, or None.
 
@@ -93,7 +94,7 @@ def checkpoint_classes(prefix: str) -> int | None:
 
 
 def slim_variables(
-    trunk: Trunk, block4: Block4 | None = None, logits: Classifier | None = None
+    trunk: ResNetV2, block4: Block4 | None = None, logits: Classifier | None = None
 ) -> dict[str, tf.Variable]:
     """Returns the variables of the parts, keyed by their names in Slim.
 

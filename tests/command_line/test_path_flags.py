@@ -17,7 +17,8 @@ from selfsup.common.errors import UserError
 from selfsup.export import trunk_export
 from selfsup.images import ab_bins
 from selfsup.pretraining import configuration
-from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
+from selfsup.trunk.resnet_v2 import ResNetV2
+from selfsup.trunk.trunk import TrunkConfig
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -45,6 +46,7 @@ NOT_PATHS = {
         "gigabytes": "numbers",
     },
     "launch.export": {"checkpoint": "name in a run"},
+    "launch.import_keras": {"depth": "name"},
     "launch.pretrain": {
         "tasks": "names",
         "task_weights": "TASK=NUMBER",
@@ -269,10 +271,11 @@ def _copy_to(address, folder):
             tf.io.gfile.copy(str(path), target, overwrite=True)
 
 
+@pytest.mark.slow
 def test_features_read_a_trunk_by_tensorflows_file_system(tmp_path):
     from PIL import Image
 
-    trunk_export.save(tmp_path / "trunk", Trunk(TrunkConfig("tiny")), card={})
+    trunk_export.save(tmp_path / "trunk", ResNetV2(TrunkConfig("tiny")), card={})
     _copy_to("ram://features/trunk", tmp_path / "trunk")
     (tmp_path / "photos").mkdir()
     pixels = np.random.default_rng(0).integers(0, 256, [64, 64, 3], np.uint8)

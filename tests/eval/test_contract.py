@@ -18,6 +18,9 @@ from eval.evaluation import Evaluation
 from eval.settings import resolve
 from selfsup.common import history
 from selfsup.common.errors import UserError
+from selfsup.export import trunk_export
+from selfsup.trunk import REGISTRY, build_trunk
+from selfsup.trunk.trunk import TrunkConfig
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
@@ -66,7 +69,7 @@ DATA = {
 each_evaluation = pytest.mark.parametrize("name", registry.EVALUATIONS)
 
 
-def _settings(name, output, data):
+def _settings(name, output, data, trunk="random"):
     evaluation = registry.evaluation_class(name)
     return resolve(
         evaluation.config_class,
@@ -74,7 +77,7 @@ def _settings(name, output, data):
         preset="tiny",
         steps=2,
         overrides=SMALL[name],
-        trunk="random",
+        trunk=str(trunk),
         checkpoint=None,
         data=str(data),
         output=str(output),
@@ -126,3 +129,17 @@ def test_a_run_writes_its_files(name, tmp_path):
     for file in ("checkpoints", "config.json", "history.jsonl", "pictures"):
         assert file in written
     assert "curves.png" in os.listdir(os.path.join(made.output, "pictures"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [kind for kind in REGISTRY if kind != "resnet_v2"])
+@each_evaluation
+def test_other_kinds_of_trunks_are_evaluated(name, kind, tmp_path):
+    """From an export, to the metrics."""
+    network = build_trunk(TrunkConfig(kind=kind, depth="tiny"))
+    trunk_export.save(tmp_path / "trunk", network, card={})
+    data = DATA[name](tmp_path / "data")
+    made = _settings(name, tmp_path / "run", data, tmp_path / "trunk")
+    metrics = evaluation_run.run(registry.evaluation_class(name), made).metrics
+    assert (metrics["trunk"]["network"], metrics["trunk"]["depth"]) == (kind, "tiny")
+    assert np.isfinite(metrics["metrics"][metrics["headline"]])

@@ -19,7 +19,8 @@ from selfsup.common.stop_signals import StopSignals
 from selfsup.data import pipeline
 from selfsup.export import trunk_export
 from selfsup.trunk.block4 import Block4
-from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
+from selfsup.trunk.resnet_v2 import ResNetV2
+from selfsup.trunk.trunk import TrunkConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +121,7 @@ def test_other_files_are_refused(tmp_path, text):
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("export") / "trunk")
-    trunk = Trunk(TrunkConfig(depth="tiny"))
+    trunk = ResNetV2(TrunkConfig(depth="tiny"))
     trunk_export.save(
         folder, trunk, block4=Block4(trunk.config), card={"tasks": {"a": {}}}
     )

@@ -14,8 +14,10 @@ from selfsup.common.errors import UserError
 from selfsup.export import trunk_export
 from selfsup.keras import keras
 from selfsup.trunk.batch_norm_recalibration import recalibrate_batch_norm
-from selfsup.trunk.block4 import Block4, Classifier
-from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
+from selfsup.trunk.block4 import Block4
+from selfsup.trunk.classifier import Classifier
+from selfsup.trunk.resnet_v2 import ResNetV2
+from selfsup.trunk.trunk import TrunkConfig
 
 CARD = {
     "tasks": {"colorization": {"steps": 12000, "config": {"bins": 313}}},
@@ -34,7 +36,7 @@ def images(*size, batch=2, seed=0):
 @pytest.fixture(scope="module")
 def parts():
     keras.utils.set_random_seed(0)
-    trunk = Trunk(TrunkConfig("tiny", mixed_precision=True))
+    trunk = ResNetV2(TrunkConfig("tiny", mixed_precision=True))
     block4 = Block4(trunk.config)
     recalibrate_batch_norm(trunk, [images(48, 48, batch=4)], block4=block4)
     return trunk, block4, Classifier(7, block4.channels)
@@ -185,9 +187,9 @@ def test_fine_tunes_as_a_hub_layer(directory, tmp_path):
 @pytest.mark.parametrize(
     ("policy", "dtype", "channels"),
     [
-        ("mixed_float16", "float32", 3),
-        ("mixed_bfloat16", "uint8", 3),
-        ("float32", "uint8", 1),
+        pytest.param("mixed_float16", "float32", 3, marks=pytest.mark.slow),
+        pytest.param("mixed_bfloat16", "uint8", 3, marks=pytest.mark.slow),
+        pytest.param("float32", "uint8", 1, marks=pytest.mark.slow),
     ],
 )
 def test_fine_tunes_under_any_policy_and_on_any_images(
@@ -246,7 +248,13 @@ def test_unit_weights_are_loaded(directory):
     np.testing.assert_array_equal(weights["colorization"], ALPHA["colorization"])
 
 
-def test_refuses_a_folder_with_files_and_overwrites_on_request(parts, tmp_path):
+def test_refuses_a_folder_with_files_and_overwrites_on_request(
+    parts, tmp_path, monkeypatch
+):
+    # Its graph takes seconds to trace, and other tests read it.
+    monkeypatch.setattr(
+        trunk_export.saved_model, "write", lambda *unused, **also_unused: None
+    )
     target = tmp_path / "taken"
     target.mkdir()
     (target / "note.txt").write_text("mine")

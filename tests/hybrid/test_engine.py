@@ -182,7 +182,9 @@ def _read_until(process, steps):
     raise AssertionError("the run ended early")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM]
+)
 def test_a_signal_writes_a_checkpoint_and_ends_the_run(tmp_path, number):
     process = _start(tmp_path)
     _read_until(process, 30)

@@ -11,7 +11,8 @@ from selfsup.hybrid import aggregation
 from selfsup.keras import keras
 from selfsup.pretraining.dead_units import ReluOutputs
 from selfsup.pretraining.health import Health, update_norms
-from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
+from selfsup.trunk.resnet_v2 import ResNetV2
+from selfsup.trunk.trunk import TrunkConfig
 
 
 def _dead_units(function, *arguments):
@@ -65,7 +66,7 @@ def test_a_unit_of_a_layer_called_twice_is_dead_if_it_is_zero_both_times():
 
 
 def test_the_layers_of_the_trunk_have_distinct_names():
-    trunk = Trunk(TrunkConfig(depth="tiny"))
+    trunk = ResNetV2(TrunkConfig(depth="tiny"))
     random = np.random.default_rng(0)
     images = random.uniform(size=(2, 32, 32, 3)).astype(np.float32)
     unit = trunk.block2[1]

@@ -55,6 +55,7 @@ def _images(size=64):
     return np.random.default_rng(0).random([2, size, size, 3], np.float32)
 
 
+@pytest.mark.slow
 def test_tasks_of_different_strides_share_the_trunk(run):
     folder, training = run
     assert training.engine.steps() == dict.fromkeys(TASKS, 4)

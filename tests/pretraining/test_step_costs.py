@@ -8,7 +8,8 @@ from selfsup import tasks
 from selfsup.common.errors import UserError
 from selfsup.pretraining import configuration, multiply_adds, step_costs
 from selfsup.pretraining.network import build_network, example_specs
-from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
+from selfsup.trunk.resnet_v2 import ResNetV2
+from selfsup.trunk.trunk import TrunkConfig
 
 
 def counted(preset, name, batch_size=2):
@@ -49,7 +50,7 @@ def kernel_products(network, images_shape, stride):
 
 @pytest.mark.parametrize("stride", [8, 16])
 def test_the_count_agrees_with_the_shapes_of_the_kernels(stride):
-    trunk = Trunk(TrunkConfig(depth="tiny"))
+    trunk = ResNetV2(TrunkConfig(depth="tiny"))
     shape = (2, 64, 96, 3)
 
     def forward(images):

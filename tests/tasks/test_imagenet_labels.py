@@ -14,6 +14,7 @@ from selfsup.tasks.imagenet_labels import (
     cross_entropy,
 )
 from selfsup.trunk.block4 import Block4
+from selfsup.trunk.trunk import TrunkConfig
 
 
 def _reference(logits, labels, smoothing):
@@ -108,12 +109,10 @@ def test_the_papers_head_is_as_large_as_slims(count_parameters):
 
 def test_a_trunk_of_another_depth_is_refused(tiny):
     task = tiny("imagenet_labels")
-    task.check_channels(192)
-    message = (
-        r"imagenet_labels\.depth=tiny: .* takes 192 channels, but the trunk has 1024"
-    )
+    task.check_trunk(TrunkConfig("tiny"))
+    message = r"imagenet_labels\.depth=tiny: expected 101, the depth of the trunk"
     with pytest.raises(UserError, match=message):
-        task.check_channels(1024)
+        task.check_trunk(TrunkConfig("101"))
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,10 @@ import tensorflow as tf
 
 from selfsup.common.errors import UserError
 from selfsup.keras import keras
-from selfsup.trunk.block4 import Block4, Classifier
-from selfsup.trunk.resnet_v2 import DEPTHS, Trunk, TrunkConfig
+from selfsup.trunk.block4 import Block4
+from selfsup.trunk.classifier import Classifier
+from selfsup.trunk.resnet_v2 import DEPTHS, ResNetV2
+from selfsup.trunk.trunk import TrunkConfig
 
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "resnet_v2_101.json"
 REGENERATE = (
@@ -30,7 +32,7 @@ def images(*shape, seed=0):
 def trained(config, seed=0):
     """A trunk with random statistics, scales and biases."""
     keras.utils.set_random_seed(seed)
-    trunk = Trunk(config)
+    trunk = ResNetV2(config)
     rng = np.random.default_rng(seed)
     for variable in trunk.variables:
         if "kernel" not in variable.name:
@@ -42,14 +44,14 @@ def trained(config, seed=0):
 def twin(trunk, **changes):
     """A trunk with the same weights and another config."""
     config = {**trunk.get_config()["config"], **changes}
-    other = Trunk(TrunkConfig(**config))
+    other = ResNetV2(TrunkConfig(**config))
     other.set_weights(trunk.get_weights())
     return other
 
 
 @pytest.fixture(scope="module")
 def full():
-    trunk = Trunk(TrunkConfig("101"))
+    trunk = ResNetV2(TrunkConfig("101"))
     block4 = Block4(trunk.config)
     return {
         "trunk": trunk,
@@ -199,7 +201,7 @@ def test_trains_in_a_graph_with_a_dynamic_batch(tiny):
 
 def test_config_round_trip(tiny):
     config = TrunkConfig("tiny", output_stride=16, phases=False, weight_decay=0.5)
-    rebuilt = Trunk.from_config(Trunk(config).get_config())
+    rebuilt = ResNetV2.from_config(ResNetV2(config).get_config())
     assert rebuilt.config == config
     assert Block4.from_config(Block4(config).get_config()).config == config
 
@@ -222,7 +224,7 @@ def test_classifier_is_linear_on_the_mean(tiny):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: TrunkConfig("34"), "depth=34: expected one of tiny, 50"),
+        (lambda: TrunkConfig("34"), "depth=34: expected one of 101, 50"),
         (
             lambda: TrunkConfig(output_stride=4),
             "output_stride=4: expected one of 8, 16, 32",

@@ -9,15 +9,17 @@ import tensorflow as tf
 
 from selfsup.common.errors import UserError
 from selfsup.trunk import slim_checkpoint
-from selfsup.trunk.block4 import Block4, Classifier
-from selfsup.trunk.resnet_v2 import DEPTHS, Trunk, TrunkConfig
+from selfsup.trunk.block4 import Block4
+from selfsup.trunk.classifier import Classifier
+from selfsup.trunk.resnet_v2 import DEPTHS, ResNetV2
+from selfsup.trunk.trunk import TrunkConfig
 
 CLASSES = 7
 SIZES = {"even": (64, 96), "odd": (65, 97), "mixed": (50, 77)}
 
 
 def build(depth):
-    trunk = Trunk(TrunkConfig(depth))
+    trunk = ResNetV2(TrunkConfig(depth))
     block4 = Block4(trunk.config)
     return trunk, block4, Classifier(CLASSES, block4.channels)
 
@@ -78,7 +80,7 @@ def test_equals_slim(slim, network, size, output_stride):
     assert_same(run(network, batch, output_stride), expected)
 
 
-@pytest.mark.parametrize("output_stride", [8, 32])
+@pytest.mark.parametrize("output_stride", [8, pytest.param(32, marks=pytest.mark.slow)])
 def test_equals_slim_on_batch_statistics(slim, network, output_stride):
     batch = images((64, 64), batch=3)
     expected = slim.run(batch, output_stride, training=True)
@@ -104,7 +106,7 @@ def test_equals_slim_in_full(tmp_path, depth):
 
 
 def test_imports_only_the_trunk(checkpoint, network):
-    trunk = Trunk(TrunkConfig("shallow"))
+    trunk = ResNetV2(TrunkConfig("shallow"))
     slim_checkpoint.import_checkpoint(checkpoint, trunk)
     for variable, expected in zip(trunk.variables, network[0].variables):
         np.testing.assert_array_equal(variable, expected)

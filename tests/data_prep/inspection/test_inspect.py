@@ -277,6 +277,7 @@ def test_distributions_can_be_merged():
     assert Distribution().median is None and np.isnan(Distribution().mean)
 
 
+@pytest.mark.slow
 def test_the_command_reports_damage_and_exits_with_1(built):
     folder = os.path.dirname(built.directory)
     with open(os.path.join(built.directory, "set_aside.tsv"), "w") as file:

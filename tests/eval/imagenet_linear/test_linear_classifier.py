@@ -8,7 +8,8 @@ from eval.imagenet_linear import testing
 from eval.imagenet_linear.classifier import LinearClassifiers
 from eval.imagenet_linear.softmax_layers import hits
 from selfsup.keras import keras
-from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
+from selfsup.trunk.resnet_v2 import ResNetV2
+from selfsup.trunk.trunk import TrunkConfig
 
 CLASSES, BATCH, ROWS = 4, 6, 5
 RATES = (0.3, 3.0)
@@ -39,7 +40,7 @@ def test_with_fewer_classes_than_five_all_hit():
 @pytest.fixture(scope="module")
 def trunk():
     keras.utils.set_random_seed(3)
-    return Trunk(TrunkConfig(depth="tiny", output_stride=16))
+    return ResNetV2(TrunkConfig(depth="tiny", output_stride=16))
 
 
 def _examples(size, step):

@@ -10,7 +10,8 @@ from eval.imagenet_linear.pooling import max_pool_to
 from selfsup.common import overrides
 from selfsup.common.errors import UserError
 from selfsup.keras import keras
-from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
+from selfsup.trunk.resnet_v2 import ResNetV2
+from selfsup.trunk.trunk import TrunkConfig
 
 IMAGES = np.random.default_rng(0).random([6, 48, 48, 3], np.float32)
 
@@ -43,7 +44,7 @@ def test_windows_are_equal_and_cover_the_map(side, window, stride):
 @pytest.fixture(scope="module")
 def trunk():
     keras.utils.set_random_seed(3)
-    return Trunk(TrunkConfig(depth="tiny", output_stride=16))
+    return ResNetV2(TrunkConfig(depth="tiny", output_stride=16))
 
 
 def _features(trunk, lasso=0.0, **changes):

@@ -14,7 +14,8 @@ from eval.settings import Settings
 from eval.trunk_features import trunk_input
 from selfsup.data import pipeline
 from selfsup.trunk.batch_norm_recalibration import recalibrate_batch_norm
-from selfsup.trunk.resnet_v2 import Trunk, TrunkConfig
+from selfsup.trunk.resnet_v2 import ResNetV2
+from selfsup.trunk.trunk import TrunkConfig
 
 IMAGENET_CLASSES = 1000
 
@@ -27,7 +28,7 @@ def test_the_paper_preset_takes_a_step(photos, lasso):
         "random", None, photos, "", "paper", "101", lasso, 0, False, config
     )
     labelled = dataset.find(photos)
-    trunk = Trunk(TrunkConfig(depth="101", output_stride=config.output_stride))
+    trunk = ResNetV2(TrunkConfig(depth="101", output_stride=config.output_stride))
     model = LinearClassifiers(trunk, IMAGENET_CLASSES, settings)
     assert model.features.size == 9216
     kernel, _ = model.weights()

@@ -165,6 +165,7 @@ def straight(tmp_path_factory, settings_for):
 PLAIN = {"augment": False, "probe_units": False, "neighbours": 0}
 
 
+@pytest.mark.slow
 def test_cached_features_give_the_same_weights_and_metrics(
     tmp_path, straight, settings_for
 ):
