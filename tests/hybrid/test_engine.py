@@ -78,15 +78,15 @@ def test_non_finite_steps_change_nothing_and_are_counted(tmp_path):
 def test_replacements_are_counted_and_stored_in_checkpoints(tmp_path):
     def run(limit):
         tags = tf.constant([-1, 2, 0, 2])
-        _, made = engine(tmp_path, {"a": limit}, replacements=lambda inputs: tags)
+        _, made = engine(tmp_path, {"a": limit}, replaced_shards=lambda inputs: tags)
         made.resume()
         _losses(made)
         return made.groups["a"]
 
     group = run(2)
-    assert (group.replacements, group.damaged_shards) == (6, {0, 2})
+    assert (group.num_replacements, group.damaged_shards) == (6, {0, 2})
     assert group.counters()["stand_ins"] == 6
-    assert run(3).replacements == 9
+    assert run(3).num_replacements == 9
 
 
 def test_persistent_non_finite_steps_stop_the_run(tmp_path):

@@ -19,9 +19,15 @@ def data(tmp_path):
 
 def _command(data, model_dir, *flags):
     return [
-        *(sys.executable, "-m", "launch.pretrain", f"--data={data}"),
-        *(f"--model_dir={model_dir}", "--preset=tiny", "--tasks=rotation"),
-        *("--task_set=rotation.batch_size=2", "--task_set=rotation.image_size=32"),
+        sys.executable,
+        "-m",
+        "launch.pretrain",
+        f"--data={data}",
+        f"--model_dir={model_dir}",
+        "--preset=tiny",
+        "--tasks=rotation",
+        "--task_set=rotation.batch_size=2",
+        "--task_set=rotation.image_size=32",
         *flags,
     ]
 

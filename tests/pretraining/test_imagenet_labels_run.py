@@ -44,7 +44,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(data, tmp_path_factory):
-    """The folder of a run of 4 steps a task, and the `PretrainingRun`."""
+    """The folder of a run of 4 steps per task, and the `PretrainingRun`."""
     folder = str(tmp_path_factory.mktemp("run"))
     training = pretraining_run.PretrainingRun(_config(steps=4), data, folder)
     assert training.run(StopSignals())

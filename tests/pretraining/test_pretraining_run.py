@@ -156,7 +156,7 @@ def test_resuming_on_other_data_is_refused(straight, tasks, tmp_path):
     write_set(str(tmp_path / "photos"), [5, 3], splits=splits, size=(320, 320))
     kind = manifest.VIDEO_FRAMES
     write_set(str(tmp_path / "videos"), [6, 3], splits=splits, size=(64, 96), kind=kind)
-    with pytest.raises(UserError, match="started on other data"):
+    with pytest.raises(UserError, match="now it would read other data"):
         pretraining_run.PretrainingRun(_config(tasks, steps=3), str(tmp_path), straight)
 
 

@@ -117,7 +117,7 @@ def _statistics(built):
     """Collects `Statistics` by split."""
     by_split = {shard.split: set_statistics.Statistics() for shard in built.shards}
     work = set_statistics.ShardStatistics(built.features)
-    for job in shard_jobs.make_jobs(built, lambda shard: shard.records):
+    for job in shard_jobs.make_jobs(built, [shard.records for shard in built.shards]):
         statistics, problem = _finish(work(job))
         assert not problem
         by_split[job.shard.split].merge(statistics)
@@ -127,7 +127,7 @@ def _statistics(built):
 def _verify(built):
     """Lists problems by file."""
     work = verification.ShardCheck(built.features, len(built.labels))
-    jobs = shard_jobs.make_jobs(built, lambda shard: shard.records)
+    jobs = shard_jobs.make_jobs(built, [shard.records for shard in built.shards])
     return {job.shard.file: _finish(work(job)) for job in jobs}
 
 
@@ -204,6 +204,30 @@ def test_records_are_checked_against_the_manifest(changes, expected):
     problem = verification.record_problem(_record(1, **changes), features, len(LABELS))
     assert expected in problem
     assert bool(problem) == bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("max_records", "expected"),
+    [
+        (0, [5, 1, 0, 9, 4]),
+        (7, [3, 1, 0, 3, 4]),
+        (2, [1, 0, 0, 1, 2]),
+        (99, [5, 1, 0, 9, 4]),
+    ],
+)
+def test_no_more_records_are_read_than_asked_for(max_records, expected):
+    shards = [
+        manifest.Shard(f"{index}", split, number, 0, "")
+        for index, (split, number) in enumerate(
+            [("train", 5), ("train", 1), ("train", 0), ("train", 9), ("validation", 4)]
+        )
+    ]
+    fields = {"features": (), "labels": (), "inputs": {}, "options": {}, "versions": {}}
+    data = manifest.Manifest(
+        kind=manifest.PHOTOS, shards=tuple(shards), directory="", **fields
+    )
+    counts = set_statistics._choose_counts(data, max_records)
+    assert counts == expected
 
 
 def test_other_bytes_are_no_record():
