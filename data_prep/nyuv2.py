@@ -94,15 +94,22 @@ _MIN_VALID = flags.DEFINE_float(
 # Flags by the only source that they apply to.
 _SOURCE_FLAGS = {
     "rgb": (
-        *("depth_unit", "invalid", "resize_depth", "validation_fraction"),
+        "depth_unit",
+        "invalid",
+        "resize_depth",
+        "validation_fraction",
         "depth_images",
     ),
     "raw": ("all_scenes", "frames_per_scene", "max_time_difference"),
     "labelled": ("depth",),
 }
 for _name in (
-    *("output", "workers", "num_shards", "validation_fraction"),
-    *("runner", "beam_options"),
+    "output",
+    "workers",
+    "num_shards",
+    "validation_fraction",
+    "runner",
+    "beam_options",
 ):
     flags.declare_key_flag(_name)
 

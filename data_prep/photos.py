@@ -31,7 +31,7 @@ def main(argv: list[str]) -> None:
     from data_prep.sources import photo_builder
 
     photo_builder.build_photos(
-        directory=builders.input_folder(),
+        directory=builders.INPUT.value,
         output=builders.OUTPUT.value,
         labels=_LABELS.value,
         **photos.size_limits(),

@@ -7,8 +7,9 @@ of the videos that you have. A line of --list is a path below --input, an id (a 
 without its extension, in any folder) or an address that ends in an id or a file name;
 missing videos are counted and set aside. Without --list, the command takes all videos in
 --input. It keeps frames whose mask has 1% to 80% of foreground, so that something moves
-in each of them, and prints how many frames it omitted and why, also in manifest.json. For
-the formats and for resuming an interrupted build, see data_prep.videos.
+in each of them. It prints the numbers of omitted frames by reason, and records them in
+manifest.json. For the formats and for resuming an interrupted build, see
+data_prep.videos.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ flags.FLAGS.set_default("max_foreground", 0.8)
 def main(argv: list[str]) -> None:
     del argv
     video_builder.build_videos(
-        directory=builders.input_folder(),
+        directory=builders.INPUT.value,
         output=builders.OUTPUT.value,
         list_file=_LIST.value,
         max_videos=_MAX_VIDEOS.value,

@@ -82,7 +82,7 @@ def conversion_options() -> video_builder.ConversionOptions:
 def main(argv: list[str]) -> None:
     del argv
     video_builder.build_videos(
-        directory=builders.input_folder(),
+        directory=builders.INPUT.value,
         output=builders.OUTPUT.value,
         conversion=conversion_options(),
         **builders.hold_out_options(),

@@ -59,6 +59,7 @@ def main(argv: list[str]) -> None:
 
 
 def run() -> None:
+    builders.accept_several_inputs("Tar files, or the folder VOCdevkit.")
     builders.require("input", "output")
     command.run(main, "data_prep.voc07")
 

@@ -10,7 +10,7 @@ from typing import TypedDict, cast
 
 from eval.json_types import JsonObject
 from selfsup.common import files, versions
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 
 FILE_NAME = "metrics.json"
 FORMAT = "selfsup-metrics"
@@ -112,7 +112,9 @@ def read(folder: str) -> MetricsFile:
             fields = json.load(file)
         schema = (fields.pop("format"), fields.pop("version"))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: not the metrics of an evaluation: {error}") from error
+        raise UserError(
+            f"{path}: not the metrics of an evaluation: {error_reason(error)}"
+        ) from error
     if schema != (FORMAT, VERSION):
         raise UserError(f"{path}: is {schema}, expected {(FORMAT, VERSION)}")
     _check(path, fields)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from eval.json_types import JsonObject
 from selfsup.common import files
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 
 
 def publish(
@@ -32,4 +32,4 @@ def publish(
         try:
             files.write_atomically(output, json.dumps(report, indent=1))
         except OSError as error:
-            raise UserError(f"--output={output}: {error}") from error
+            raise UserError(f"--output={output}: {error_reason(error)}") from error

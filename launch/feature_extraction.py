@@ -15,7 +15,7 @@ import tensorflow as tf
 from data_prep.build.shards import SetAside
 from data_prep.sources import photo_conversion, photo_listing
 from selfsup.common import files
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 from selfsup.common.png_file import save_png
 from selfsup.common.progress import ProgressBar
 from selfsup.data import pipeline
@@ -82,7 +82,9 @@ def _make_folder(folder: str) -> None:
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
-        raise UserError(f"--output: {folder} cannot be created: {error}") from error
+        raise UserError(
+            f"--output: {folder} cannot be created: {error_reason(error)}"
+        ) from error
 
 
 def load_trunk(directory: str) -> Callable[..., tf.Tensor]:

@@ -36,7 +36,7 @@ PHRASES = {
     r"\blikewise\b": "also; or repeat what it is",
     r"\bby turns\b": "alternately, in turn",
     r"\bso many\b|\bthat many\b": "the number of what",
-    r"\bstand[- ]ins?\b": "replacement",
+    r"\bstand[- ]ins?\b|(?<![`\"\w])stand_ins?\b(?![`\":])": "replacement",
     r"\bhence\b|\bthereby\b|\bwherein\b": "so, by this, where",
     r"\bcomes? to its end\b|\bcame to its end\b": "finishes",
     r"\bof ours\b|\bof our own\b": "name the thing",

@@ -20,7 +20,7 @@ SET_ASIDE_FILE = "set_aside.tsv"
 REPAIRED_FILE = "repaired.tsv"
 _PACKAGES = ("tensorflow", "numpy", "Pillow", "pillow-heif", "opencv-python-headless")
 _HELD_OUT_ADVICE = (
-    " (with a validation_fraction of 0, in another output folder, nothing is held out)"
+    " (to hold nothing out, use validation_fraction=0 and a new output folder)"
 )
 
 
@@ -36,7 +36,10 @@ def finish(output: str, plan: Plan, assignment: ShardAssignment) -> Manifest:
     for job in assignment.jobs:
         result = read_result(job)
         if result is None:
-            raise UserError(f"{job.path}: has changed since it was written")
+            raise UserError(
+                f"{job.path}: has changed since it was written; run the same command "
+                "again to rebuild it"
+            )
         shards.append(
             manifests.Shard(
                 result.file, result.split, result.records, result.bytes, result.sha256

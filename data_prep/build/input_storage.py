@@ -6,7 +6,7 @@ import dataclasses
 import os
 from collections.abc import Iterable
 
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 
 
 class StorageUnavailable(Exception):
@@ -34,7 +34,9 @@ class InputStorage:
         try:
             return cls(tuple((path, os.stat(path).st_dev) for path in paths))
         except OSError as error:
-            raise UserError(f"{error.filename}: cannot be read: {error}") from error
+            raise UserError(
+                f"{error.filename}: cannot be read: {error_reason(error)}"
+            ) from error
 
     def check(self) -> None:
         """Raises `StorageUnavailable` if a path is gone or its disk was unmounted."""
@@ -46,7 +48,7 @@ class InputStorage:
                         next(entries, None)
             except OSError as error:
                 raise StorageUnavailable(
-                    f"{path}: can no longer be read: {error.strerror or error}"
+                    f"{path}: can no longer be read: {error_reason(error)}"
                 ) from error
             if device != expected:
                 raise StorageUnavailable(

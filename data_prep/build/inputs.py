@@ -18,7 +18,7 @@ class Input(NamedTuple):
       key: the input's name, unique in the build and stored in its records; usually a
         path relative to the input folder.
       split: "train", "validation" or "test"; "" in all inputs of a build lets the
-        writer draw the validation split.
+        build draw the validation split.
       detail: what else the builder needs to find or to label the input.
     """
 
@@ -102,7 +102,7 @@ def file_state(path: str) -> str:
     """Describes the size and time of change of a file, for `Input.detail`.
 
     A build is not resumed after a file has been replaced whose state is in a detail.
-    The writer itself watches the files that keys name, if the builder gives it their
+    The build itself watches the files that keys name, if the builder gives it their
     folder.
 
     Returns:

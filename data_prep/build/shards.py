@@ -39,7 +39,7 @@ class Converted(NamedTuple):
     Attributes:
       records: serialized records.
       note: what had to be repaired, for the user; "" if nothing was.
-      counts: what the builder counts, by name; the writer sums it over all inputs.
+      counts: what the builder counts, by name; the build sums it over all inputs.
     """
 
     records: list[bytes]

@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from selfsup.command_line import path_flags
-from selfsup.common.errors import UserError
 
 if TYPE_CHECKING:
     from data_prep.sources.build_options import BuildOptions, HoldOutOptions
 
-INPUT = path_flags.define_paths(
-    "input",
-    None,
-    "Folder to search for inputs, with its subfolders, or as described above.",
+INPUT = path_flags.define_path(
+    "input", None, "Folder to search for inputs, with its subfolders."
 )
 OUTPUT = path_flags.define_path(
     "output",
@@ -66,22 +63,18 @@ def require(*names: str) -> None:
     flags.mark_flags_as_required(names)  # type: ignore[no-untyped-call]  # In absl.
 
 
-def input_folder() -> str:
-    """Returns the only folder that --input names.
+def accept_several_inputs(text: str) -> None:
+    """Makes --input a list of paths; to be called by the `run` of a main.
 
-    Raises:
-      UserError: the flag names several folders.
+    Args:
+      text: the new help text.
     """
-    if len(INPUT.value) > 1:
-        raise UserError(
-            f"--input={','.join(INPUT.value)}: expected a single folder, and no folder "
-            "has this name with its commas"
-        )
-    return str(INPUT.value[0])
+    flag = flags.FLAGS["input"]
+    flag.parser, flag.help = path_flags.PathsParser(), text
 
 
 def build_options() -> BuildOptions:
-    """Returns the values of the flags for `writer.build`."""
+    """Returns the values of the flags for `dataset_build.build`."""
     return {
         "num_shards": NUM_SHARDS.value,
         "workers": WORKERS.value,

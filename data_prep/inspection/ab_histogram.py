@@ -11,7 +11,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from selfsup.common import files
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 from selfsup.common.progress import ProgressBar
 from selfsup.data import pipeline, records
 from selfsup.data.manifest import Manifest
@@ -49,7 +49,9 @@ def write_color_prior(sets: Sequence[Manifest], output: str) -> npt.NDArray[np.f
     except OSError as error:
         with contextlib.suppress(OSError):
             os.remove(temporary)
-        raise UserError(f"{output}: cannot be written: {error}") from error
+        raise UserError(
+            f"{output}: cannot be written: {error_reason(error)}"
+        ) from error
     return prior
 
 

@@ -6,7 +6,7 @@ import collections
 import re
 from typing import NamedTuple
 
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 
 _MAX_LENGTH = 100
 
@@ -46,7 +46,7 @@ def count_reasons(path: str) -> list[ReasonCount]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error}") from error
+        raise UserError(f"{path}: cannot be read: {error_reason(error)}") from error
     return [
         ReasonCount(reason, count, examples[reason])
         for reason, count in counts.most_common()

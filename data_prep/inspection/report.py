@@ -7,11 +7,11 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from data_prep.build import writer
+from data_prep.build import dataset_build
 from data_prep.inspection import reason_counts, set_statistics, verification
 from data_prep.inspection.distribution import Distribution
 from data_prep.inspection.set_statistics import Statistics
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 from selfsup.data import records
 from selfsup.data.manifest import Manifest
 
@@ -150,8 +150,8 @@ def _origin_lines(manifest: Manifest) -> Iterator[str]:
     if inputs:
         yield "  inputs: " + _pairs(inputs)
     for name, verb in (
-        (writer.SET_ASIDE_FILE, "set aside"),
-        (writer.REPAIRED_FILE, "repaired"),
+        (dataset_build.SET_ASIDE_FILE, "set aside"),
+        (dataset_build.REPAIRED_FILE, "repaired"),
     ):
         reasons = reason_counts.count_reasons(os.path.join(manifest.directory, name))
         for reason, count, example in reasons[:_MAX_REASONS]:
@@ -219,7 +219,9 @@ def save_sheet(manifest: Manifest, output: str, count: int, seed: int) -> None:
     try:
         Image.fromarray(picture).save(output, "PNG")
     except OSError as error:
-        raise UserError(f"{output}: cannot be written: {error}") from error
+        raise UserError(
+            f"{output}: cannot be written: {error_reason(error)}"
+        ) from error
     print(f"contact sheet: {output}", flush=True)
 
 

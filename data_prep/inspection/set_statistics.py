@@ -15,7 +15,7 @@ from data_prep.inspection.distribution import Distribution
 from data_prep.inspection.shard_jobs import InspectionJob
 from selfsup.common import files
 from selfsup.data import records
-from selfsup.data.manifest import Manifest, Shard
+from selfsup.data.manifest import Manifest
 from selfsup.data.records import RawRecord
 
 if TYPE_CHECKING:
@@ -201,21 +201,14 @@ def collect(
 
     Args:
       manifest: the data set.
-      max_records: number of records of each split to read, evenly from the beginnings of
-        its shards; 0 for all.
+      max_records: largest number of records of each split to read, evenly from the
+        beginnings of its shards; 0 for all.
       workers: number of processes; 0 starts one for each CPU.
 
     Returns:
       (statistics by split, texts that name the damaged shards).
     """
-
-    def limit(shard: Shard) -> int:
-        if not max_records:
-            return shard.records
-        shards = [other for other in manifest.split(shard.split) if other.records]
-        return min(shard.records, -(-max_records // max(1, len(shards))))
-
-    jobs = shard_jobs.make_jobs(manifest, limit)
+    jobs = shard_jobs.make_jobs(manifest, _choose_counts(manifest, max_records))
     jobs = collections.deque(job for job in jobs if job.num_records)
     by_split = {shard.split: Statistics() for shard in manifest.shards}
     problems: list[str] = []
@@ -227,3 +220,19 @@ def collect(
         if not isinstance(result, str):
             by_split[job.shard.split].merge(result[0])
     return by_split, sorted(problems)
+
+
+def _choose_counts(manifest: Manifest, max_records: int) -> list[int]:
+    """Returns the number of records to read from each shard; 0 for `max_records` is all."""
+    counts = [shard.records for shard in manifest.shards]
+    if not max_records:
+        return counts
+    for split in {shard.split for shard in manifest.shards}:
+        indices = [i for i, shard in enumerate(manifest.shards) if shard.split == split]
+        left = max_records
+        # From the smallest shard on, so that larger shards make up for smaller ones.
+        indices.sort(key=lambda i: counts[i])
+        for position, i in enumerate(indices):
+            counts[i] = min(counts[i], left // (len(indices) - position))
+            left -= counts[i]
+    return counts

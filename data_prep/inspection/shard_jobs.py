@@ -6,7 +6,7 @@ import collections
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from data_prep.build import worker_pool
@@ -38,22 +38,22 @@ class InspectionJob:
 
 
 def make_jobs(
-    manifest: Manifest, num_records: Callable[[Shard], int]
+    manifest: Manifest, num_records: Sequence[int]
 ) -> collections.deque[InspectionJob]:
     """Makes a job for each shard of a data set.
 
     Args:
       manifest: the data set.
-      num_records: returns the number of records to read from a shard.
+      num_records: number of records to read from each shard, in the manifest's order.
     """
     return collections.deque(
         InspectionJob(
             index,
             os.path.join(manifest.directory, shard.file),
             shard,
-            num_records(shard),
+            count,
         )
-        for index, shard in enumerate(manifest.shards)
+        for index, (shard, count) in enumerate(zip(manifest.shards, num_records))
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from data_prep.inspection import shard_jobs
 from data_prep.inspection.shard_jobs import InspectionJob
 from selfsup.common import files
+from selfsup.common.errors import error_reason
 from selfsup.data import records
 from selfsup.data.manifest import Manifest, Shard
 
@@ -82,7 +83,7 @@ def file_problems(path: str, shard: Shard) -> list[str]:
         size = os.path.getsize(path)
         digest = files.sha256(path)
     except OSError as error:
-        return [f"cannot be read: {error.strerror}"]
+        return [f"cannot be read: {error_reason(error)}"]
     problems = []
     if size != shard.bytes:
         problems.append(f"has {size} bytes; its manifest says {shard.bytes}")
@@ -195,7 +196,7 @@ def verify(manifest: Manifest, workers: int = 0) -> dict[str, list[str]]:
     Returns:
       texts about the problems by shard file, for shards with problems.
     """
-    jobs = shard_jobs.make_jobs(manifest, lambda shard: shard.records)
+    jobs = shard_jobs.make_jobs(manifest, [shard.records for shard in manifest.shards])
     work = ShardCheck(manifest.features, len(manifest.labels))
     by_file: dict[str, list[str]] = {}
     for job, result in shard_jobs.run_shards(work, jobs, workers):

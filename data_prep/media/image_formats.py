@@ -13,18 +13,18 @@ from PIL import Image, TiffImagePlugin
 
 # Pillow reads more formats, but not all safely: for PostScript it starts Ghostscript.
 _FORMATS = (
-    *("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "JPEG2000"),
-    *("AVIF", "HEIF"),
-)
+    "JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "JPEG2000",
+    "AVIF", "HEIF",
+)  # fmt: skip
 _SUPPORTED = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp"),
-    *(".dib", ".tif", ".tiff", ".ppm", ".pgm", ".pnm", ".avif", ".heic", ".heif"),
-    *(".hif", ".jp2", ".j2k", ".jpf", ".jpx"),
-)
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp",
+    ".dib", ".tif", ".tiff", ".ppm", ".pgm", ".pnm", ".avif", ".heic", ".heif",
+    ".hif", ".jp2", ".j2k", ".jpf", ".jpx",
+)  # fmt: skip
 # Photos that builders do not read. They count as inputs, so that a build lists them.
 _UNSUPPORTED = (
-    *(".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef"),
-)
+    ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef",
+)  # fmt: skip
 HEAD_BYTES = 12
 _SIGNATURES = (
     b"\xff\xd8\xff",
@@ -38,9 +38,9 @@ _SIGNATURES = (
 _BOX = b"ftyp"
 # Major brands of HEIF and AVIF (ISO/IEC 23008-12, AV1 Image File Format).
 _BRANDS = (
-    *(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),
-    *(b"avif", b"avis"),
-)
+    b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1",
+    b"avif", b"avis",
+)  # fmt: skip
 # First bytes and names of other formats that users take for photos.
 _OTHERS = (
     (b"\xff\x0a", "a JPEG XL image"),

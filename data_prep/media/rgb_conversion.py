@@ -39,7 +39,7 @@ def to_rgb(image: Image.Image, data: bytes) -> Image.Image:
       data: the bytes of the file.
 
     Raises:
-      SetAside: the values of the pixels are not brightnesses.
+      SetAside: the pixels are floating-point, signed or wider than 16 bits.
     """
     if image.mode in MODES_16_BIT:
         return _from_gray(image)

@@ -1,4 +1,4 @@
-"""Reads pictures and time stamps of video files, by PyAV (FFmpeg's libraries)."""
+"""Reads frames and time stamps of video files, by PyAV (FFmpeg's libraries)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import numpy.typing as npt
 from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 # FFmpeg's demuxers for files that hold a video. Other demuxers (HLS, DASH, ffconcat, SDP)
 # would open the files and addresses that a file names.
 _FORMATS = (
-    *("mov", "matroska", "webm", "avi", "flv", "asf", "ogg", "gif", "yuv4mpegpipe"),
-    *("mpeg", "mpegts", "mpegvideo", "h264", "hevc", "m4v", "mjpeg"),
-)
+    "mov", "matroska", "webm", "avi", "flv", "asf", "ogg", "gif", "yuv4mpegpipe",
+    "mpeg", "mpegts", "mpegvideo", "h264", "hevc", "m4v", "mjpeg",
+)  # fmt: skip
 # No protocol has the name "none", so FFmpeg opens nothing but the file it is given.
 # These are options of the container only: PyAV crashes on streams that are discovered
 # late if options are given for the streams too (PyAV issue 2010).
 _OPTIONS = {"format_whitelist": ",".join(_FORMATS), "protocol_whitelist": "none"}
-# A file is truncated if its pictures end before this share of its declared duration.
+# A file is truncated if its frames end before this share of its declared duration.
 _COMPLETE = 0.9
 # Formats whose header declares the duration.
 _DECLARING = frozenset(("mov", "matroska", "flv"))
@@ -50,9 +50,9 @@ class VideoInfo:
     """What a video holds.
 
     Attributes:
-      times: float64 [frames], seconds at which a player shows each picture; ascending
+      times: float64 [frames], seconds at which a player shows each frame; ascending
         from 0.
-      seconds: from the first picture to the end of the last.
+      seconds: from the first frame to the end of the last.
       height, width: size in pixels, as a player shows it.
       truncated: what shows that the file was cut off, for the user; "" if it is whole.
     """
@@ -65,12 +65,12 @@ class VideoInfo:
 
     @property
     def frames(self) -> int:
-        """Number of pictures that can be decoded and that a player shows."""
+        """Number of frames that can be decoded and that a player shows."""
         return len(self.times)
 
     @property
     def fps(self) -> float:
-        """Pictures per second, on average."""
+        """Frames per second, on average."""
         return self.frames / self.seconds
 
 
@@ -78,7 +78,7 @@ def probe(path: str) -> VideoInfo:
     """Decodes a whole video, to learn its time stamps, size and completeness.
 
     Raises:
-      UserError: the file is missing, is no video, or has no picture that can be decoded.
+      UserError: the file is missing, is no video, or has no frame that can be decoded.
     """
     with _opened(path) as (container, stream):
         clock = _Clock(stream)
@@ -88,7 +88,7 @@ def probe(path: str) -> VideoInfo:
             clock.add(frame)
             first = first or frame
         if first is None:
-            raise UserError(f"{path}: has no picture that can be decoded")
+            raise UserError(f"{path}: has no frame that can be decoded")
         stored = np.empty([first.height, first.width], np.uint8)
         height, width = _shown(stored, first).shape
         return VideoInfo(
@@ -105,13 +105,13 @@ def read_frames(
     wanted: collections.abc.Set[int] | None = None,
     size: tuple[int, int] | None = None,
 ) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
-    """Reads pictures of a video as a player shows them: rotated, mirrored and trimmed.
+    """Reads frames of a video as a player shows them: rotated, mirrored and trimmed.
 
     Args:
       path: the file.
-      wanted: indices of the pictures to read; None for all.
+      wanted: indices of the frames to read; None for all.
       size: (H, W) to resize to, without regard to the aspect ratio; None takes the size
-        of the first picture.
+        of the first frame.
 
     Yields:
       (index, uint8 [H, W, 3] BGR), in order of display. Indices are those of
@@ -139,21 +139,21 @@ def _opened(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         file = open(path, "rb")  # noqa: SIM115
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error}") from error
+        raise UserError(f"{path}: cannot be read: {error_reason(error)}") from error
     with file, _container(path, _Nameless(file)) as container:
         stream = container.streams.best("video")
         if (
             not isinstance(stream, VideoStream)
             or stream.disposition & av.stream.Disposition.attached_pic
         ):
-            raise UserError(f"{path}: has no moving picture")
+            raise UserError(f"{path}: has no video stream (only audio or cover art)")
         if stream.codec_context is None:
             raise UserError(
                 f"{path}: has the codec {_codec(container)}, which FFmpeg "
                 f"{av.ffmpeg_version_info}, installed with PyAV, cannot decode; convert "
                 "it, for example to H.264"
             )
-        # Each worker would start a thread for each CPU; and with threads, the pictures
+        # Each worker would start a thread for each CPU; and with threads, the frames
         # decoded from a damaged file vary.
         stream.codec_context.thread_count = 1
         yield container, stream
@@ -205,7 +205,7 @@ class _Nameless:
 
 
 def _codec(container: InputContainer) -> str:
-    """FFmpeg's name and the container's code of the pictures' codec."""
+    """FFmpeg's name and the container's code of the frames' codec."""
     with _log(av.logging.INFO):
         text = container.dumps_format()  # type: ignore[attr-defined]  # Not in the stubs.
     match = re.search(r"Video: ([^,\n]+)", text)
@@ -221,7 +221,7 @@ def _packets(container: InputContainer, ends: _Ends) -> Iterator[Packet]:
 
 
 def _decoded(packets: Iterable[Packet], stream: VideoStream) -> Iterator[VideoFrame]:
-    """Yields the pictures of a stream; skips packets that cannot be decoded."""
+    """Yields the frames of a stream; skips packets that cannot be decoded."""
     with contextlib.suppress(av.error.FFmpegError):
         for packet in packets:
             # The last, empty packet of a stream has no stream index, but its stream has.
@@ -279,7 +279,7 @@ def _resized(
 
 
 class _Clock:
-    """The times at which a player shows the pictures, in ticks of their stream."""
+    """The times at which a player shows the frames, in ticks of their stream."""
 
     def __init__(self, stream: VideoStream) -> None:
         self._base = stream.time_base or fractions.Fraction(1, av.time_base)
@@ -289,7 +289,7 @@ class _Clock:
         self._last = self._step
 
     def add(self, frame: VideoFrame) -> None:
-        """Adds the next picture; without a time stamp, it follows at the usual rate."""
+        """Adds the next frame; without a time stamp, it follows at the usual rate."""
         after = self._ticks[-1] + self._last if self._ticks else 0
         tick = after if frame.pts is None else frame.pts
         # Time stamps may jump back where streams were joined, or by damage.
@@ -299,19 +299,19 @@ class _Clock:
         self._last = max(frame.duration, 0) or self._step
 
     def times(self) -> npt.NDArray[np.float64]:
-        """float64 [frames]: seconds from the first picture."""
+        """float64 [frames]: seconds from the first frame."""
         ticks = np.array(self._ticks, np.float64) - self._ticks[0]
         return ticks * self._base.numerator / self._base.denominator
 
     @property
     def seconds(self) -> float:
-        """Seconds from the first picture to the end of the last."""
+        """Seconds from the first frame to the end of the last."""
         ticks = self._ticks[-1] + self._last - self._ticks[0]
         return ticks * self._base.numerator / self._base.denominator
 
     @property
     def last(self) -> float:
-        """Time stamp of the last picture, in seconds."""
+        """Time stamp of the last frame, in seconds."""
         return float(self._ticks[-1] * self._base)
 
 
@@ -337,14 +337,14 @@ class _Ends:
         self._end = max(self._end, begin + length)
 
     def missing(self, decoded: float) -> str:
-        """Says what shows that pictures are missing; "" if none are.
+        """Says what shows that frames are missing; "" if none are.
 
         Args:
-          decoded: time stamp of the last picture that could be decoded, in seconds.
+          decoded: time stamp of the last frame that could be decoded, in seconds.
         """
         if decoded < _COMPLETE * self._last:
             return (
-                f"pictures after {decoded:.2f} s cannot be decoded, but data continue "
+                f"frames after {decoded:.2f} s cannot be decoded, but data continue "
                 f"to {self._last:.2f} s"
             )
         if self._end < _COMPLETE * self._declared:
@@ -358,7 +358,7 @@ class _Ends:
 def _declared_seconds(container: InputContainer, stream: VideoStream) -> float:
     """Duration that the header declares; 0 if it declares none.
 
-    The duration is that of the longest stream, pictures that are not shown included: a
+    The duration is that of the longest stream, frames that are not shown included: a
     file was cut off only if none of its streams reaches that end. For formats not in
     `_DECLARING`, FFmpeg estimates the duration from the existing data.
     """

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from selfsup.common import files
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 
 # From 1 (best) to 31 (MPEG-4). Files are about as large, and as close to the original, as
 # those of OpenCV's writer.
@@ -39,7 +39,7 @@ def write(path: str, frames: Iterable[npt.NDArray[np.uint8]], fps: float) -> Non
             _encode(file, frames, fps)
         files.publish(temporary, path)
     except (OSError, av.error.FFmpegError) as error:
-        reason = error.strerror or error
+        reason = error_reason(error)
         raise UserError(f"{path}: cannot be written: {reason}") from error
     finally:
         if os.path.exists(temporary):

@@ -1,4 +1,4 @@
-"""The options that builders pass on to the writer."""
+"""The options that builders pass to `dataset_build.build`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TypedDict
 
 
 class BuildOptions(TypedDict, total=False):
-    """Keyword arguments of `writer.build` that all builders accept.
+    """Keyword arguments of `dataset_build.build` that all builders accept.
 
     Attributes:
       num_shards: training shards; 0 chooses by the number of inputs.

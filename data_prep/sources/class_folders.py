@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol, Union
 from data_prep.build import inputs
 from data_prep.media import image_formats
 from data_prep.sources import photo_listing
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 from selfsup.common.progress import ProgressBar
 from selfsup.formats import archives
 
@@ -162,7 +162,7 @@ def _folder_classes(path: str, exclude: tuple[str, ...]) -> tuple[str, ...]:
     try:
         names = sorted(os.listdir(path))
     except OSError as error:
-        raise UserError(f"{path}: cannot be listed: {error}") from error
+        raise UserError(f"{path}: cannot be listed: {error_reason(error)}") from error
     return tuple(
         name
         for name in names

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from data_prep.build import writer
+from data_prep.build import dataset_build
 from data_prep.sources import (
     class_folders,
     imagenet_conversion,
@@ -47,13 +47,13 @@ def build_imagenet(
         `imagenet_labels.read_ground_truth`.
       max_side: photos whose longer side exceeds this are shrunk; 0 keeps all sizes.
       max_pixels: images with more pixels are set aside.
-      **build_options: see `writer.build`.
+      **build_options: see `dataset_build.build`.
 
     Returns:
       the `Manifest`; its labels are the sorted names of the class folders of `train`.
 
     Raises:
-      UserError: the files do not fit each other; or for a reason that `writer.build`
+      UserError: the files do not fit each other; or for a reason that `dataset_build.build`
         lists.
     """
     source = class_folders.open_source(train, [output])
@@ -64,7 +64,7 @@ def build_imagenet(
     sources = {imagenet_listing.TRAIN: source}
     if held_out is not None:
         sources[imagenet_listing.VALIDATION] = held_out.source
-    return writer.build(
+    return dataset_build.build(
         output=output,
         kind=manifests.PHOTOS,
         features=("image", "label"),

@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from data_prep.sources import imagenet_synsets
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 from selfsup.formats import archives
 
 # The development kit takes 3 MB unpacked.
@@ -124,7 +124,7 @@ def _read(path: str) -> bytes:
         with open(path, "rb") as file:
             data = file.read(_MAX_BYTES + 1)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error}") from error
+        raise UserError(f"{path}: cannot be read: {error_reason(error)}") from error
     if len(data) > _MAX_BYTES:
         raise UserError(f"{path}: over {_MAX_BYTES >> 20} MiB: not a list of labels")
     if not data:

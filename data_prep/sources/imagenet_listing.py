@@ -97,7 +97,7 @@ def list_inputs(
 
     Args:
       source: the training photos.
-      held_out: the validation photos; None if the writer is to hold out a share.
+      held_out: the validation photos; None if the build is to hold out a share.
       labels: class names, in the order of the class indices.
     """
     indices = {name: index for index, name in enumerate(labels)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from data_prep.build import writer
+from data_prep.build import dataset_build
 from data_prep.sources import photo_conversion, photo_listing
 from selfsup.data import manifest as manifests
 
@@ -34,19 +34,19 @@ def build_photos(
       labels: "none", or "folders" if the first-level subfolders name the classes.
       max_side: photos whose longer side exceeds this are shrunk; 0 keeps all sizes.
       max_pixels: images with more pixels are set aside.
-      **build_options: see `writer.build`.
+      **build_options: see `dataset_build.build`.
 
     Returns:
       the `Manifest` of the finished data set.
 
     Raises:
       UserError: the folder holds no photos, or no subfolder with photos when they should
-        name the classes; or for a reason that `writer.build` lists.
+        name the classes; or for a reason that `dataset_build.build` lists.
     """
     names: tuple[str, ...] = ()
     if labels == FOLDER_LABELS:
         names = photo_listing.find_class_names(directory, output)
-    return writer.build(
+    return dataset_build.build(
         output=output,
         kind=manifests.PHOTOS,
         features=("image", "label") if names else ("image",),

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypedDict
 
-from data_prep.build import writer
+from data_prep.build import dataset_build
 from data_prep.build.inputs import Input
 from data_prep.sources import video_listing
 from selfsup.common.errors import UserError
@@ -58,14 +58,14 @@ def build_videos(
       max_videos: number of videos to take, chosen by a hash; 0 takes all.
       conversion: options that differ from the defaults of
         `video_conversion.VideoConverter`.
-      **build_options: see `writer.build`.
+      **build_options: see `dataset_build.build`.
 
     Returns:
       the `Manifest` of the finished data set.
 
     Raises:
       UserError: there are no videos, or the conversion's bounds contradict each other; or
-        for a reason that `writer.build` lists.
+        for a reason that `dataset_build.build` lists.
     """
     from data_prep.sources import video_conversion
 
@@ -77,7 +77,7 @@ def build_videos(
         )
     options = dataclasses.asdict(converter)
     del options["directory"]
-    return writer.build(
+    return dataset_build.build(
         output=output,
         kind=manifests.VIDEO_FRAMES,
         features=("image", "motion_mask"),

@@ -16,13 +16,13 @@ from collections.abc import Iterable, Iterator
 
 from data_prep.build import inputs
 from data_prep.build.inputs import Input
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 
 EXTENSIONS = (
-    *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi"),
-    *(".divx", ".mpg", ".mpeg", ".mpe", ".m2v", ".ts", ".mts", ".m2ts", ".vob"),
-    *(".wmv", ".asf", ".flv", ".f4v", ".ogv", ".ogm", ".y4m", ".mjpeg", ".gif"),
-)
+    ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi",
+    ".divx", ".mpg", ".mpeg", ".mpe", ".m2v", ".ts", ".mts", ".m2ts", ".vob",
+    ".wmv", ".asf", ".flv", ".f4v", ".ogv", ".ogm", ".y4m", ".mjpeg", ".gif",
+)  # fmt: skip
 MISSING = "in the list, but not on disk"
 OUTSIDE = "in the list, but outside the input folder"
 # SQLite's page cache in KiB; SQLite takes a negative number.
@@ -123,7 +123,9 @@ def _lines(list_file: str) -> Iterator[str]:
                 if line and not line.startswith("#"):
                     yield line
     except OSError as error:
-        raise UserError(f"{list_file}: cannot be read: {error}") from error
+        raise UserError(
+            f"{list_file}: cannot be read: {error_reason(error)}"
+        ) from error
 
 
 def _resolve(line: str, directory: str, index: _StemIndex) -> Input:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from data_prep.build import writer
+from data_prep.build import dataset_build
 from data_prep.sources import photo_conversion, voc_classes, voc_conversion, voc_listing
 from selfsup.data import manifest as manifests
 from selfsup.formats import voc_devkit, voc_splits
@@ -37,14 +37,14 @@ def build_voc(
       splits: which of "train", "val", "trainval" and "test" to build; if empty, all that
         the devkit has.
       classes: class names, see `voc_classes.choose_classes`.
-      **build_options: see `writer.build`.
+      **build_options: see `dataset_build.build`.
 
     Returns:
       the `Manifest` of the finished data set.
 
     Raises:
       UserError: the inputs contain no devkit, or lack what the other arguments name; or
-        for a reason that `writer.build` lists.
+        for a reason that `dataset_build.build` lists.
     """
     requested = voc_splits.parse_splits(splits)
     devkit = voc_devkit.find(inputs, year)
@@ -57,7 +57,7 @@ def build_voc(
     }
     labels = voc_classes.choose_classes(classes, devkit, assigned)
     print(voc_listing.describe(devkit, images, assigned), file=sys.stderr)
-    return writer.build(
+    return dataset_build.build(
         output=output,
         kind=manifests.OBJECTS,
         features=("image", "boxes"),

@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping
 
 from data_prep.build.shards import SetAside
 from data_prep.sources import voc_conversion
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 from selfsup.formats.voc_devkit import Devkit, Location
 
 # In the devkit's order, which is the order of the class indices.
 VOC_CLASSES = (
-    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair"),
-    *("cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant"),
-    *("sheep", "sofa", "train", "tvmonitor"),
-)
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair",
+    "cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant",
+    "sheep", "sofa", "train", "tvmonitor",
+)  # fmt: skip
 FOUND = "found"
 _NAMES_SHOWN = 10
 
@@ -64,7 +64,9 @@ def _parse_names(option: str) -> tuple[str, ...]:
             with open(option[1:], encoding="utf-8-sig") as file:
                 words = file.read().splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{option[1:]}: cannot be read: {error}") from error
+            raise UserError(
+                f"{option[1:]}: cannot be read: {error_reason(error)}"
+            ) from error
     else:
         words = option.split(",")
     names = tuple(word.strip() for word in words if word.strip())

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from selfsup.command_line import command, path_flags
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,7 +71,7 @@ def _make_folder(path: str) -> None:
     try:
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error}") from error
+        raise UserError(f"{path}: cannot be written: {error_reason(error)}") from error
 
 
 def _extract(total: int) -> Trajectories:

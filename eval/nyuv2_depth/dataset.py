@@ -133,10 +133,14 @@ class DepthDataset:
 def _split(sets: Sequence[manifest.Manifest], split: str) -> pipeline.DatasetSplit:
     if not any(built.records(split) for built in sets):
         available = "; ".join(f"{built.directory}: {_splits(built)}" for built in sets)
+        advice = "Build the set with its official splits"
+        if split != TRAIN:
+            advice += (
+                ", or choose the split to test on with --set=test_split=validation"
+            )
         raise UserError(
             f"no photos with depth in the split {split!r}; the splits are: {available}. "
-            "Build the set with its official splits, or choose the split to test on "
-            "with --set=test_split=validation"
+            f"{advice}"
         )
     return pipeline.DatasetSplit(sets, split)
 

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from selfsup.common import files
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FILE_NAME = "config.json"
 
 
-def save(
+def save_or_compare(
     config: DataclassInstance,
     folder: str,
     flag: str,
@@ -56,7 +56,9 @@ def read(folder: str) -> dict[str, Any]:
         with open(path, encoding="utf-8") as file:
             return json.load(file)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not the config of a run: {error}") from error
+        raise UserError(
+            f"{path}: not the config of a run: {error_reason(error)}"
+        ) from error
 
 
 def _with_defaults(stored: Any, config: object) -> Any:

@@ -1,4 +1,4 @@
-"""Overrides fields of frozen config dataclasses by texts such as "KEY=VALUE"."""
+"""Overrides fields of frozen config dataclasses by strings such as "KEY=VALUE"."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ _Value = TypeVar("_Value")
 _Config = TypeVar("_Config", bound="DataclassInstance")
 
 
-def apply(config: _Config, texts: Iterable[str], flag: str) -> _Config:
-    """Returns `config` with the fields that `texts` override, all at once.
+def apply(config: _Config, assignments: Iterable[str], flag: str) -> _Config:
+    """Returns `config` with the fields that `assignments` override, all at once.
 
     Args:
       config: a frozen dataclass.
-      texts: strings "KEY=VALUE"; the last text for a key counts.
-      flag: name of the flag that the texts come from, for errors.
+      assignments: strings "KEY=VALUE"; the last for a key counts.
+      flag: name of the flag that the strings come from, for errors.
 
     Raises:
       UserError: a key is unknown, a value does not have the type of the field's default,
         or the dataclass rejects a value.
     """
-    texts = tuple(texts)
+    assignments = tuple(assignments)
     values: dict[str, object] = {}
-    for text in texts:
+    for text in assignments:
         key, value = split(text, "=", flag, "KEY=VALUE")
         values[key] = _read(config, key, value, f"{flag}={text}")
-    return _replace(config, values, ", ".join(f"{flag}={text}" for text in texts))
+    return _replace(config, values, ", ".join(f"{flag}={text}" for text in assignments))
 
 
 def override(config: _Config, key: str, value: str, flag: str) -> _Config:
-    """Returns `config` with the field `key` read from the text `value`.
+    """Returns `config` with the field `key` read from the string `value`.
 
     Args:
       config: a frozen dataclass.
       key: name of a field.
-      value: text of the new value.
+      value: the new value as a string.
       flag: name of the flag with its value, for errors.
 
     Raises:

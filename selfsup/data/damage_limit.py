@@ -49,12 +49,12 @@ class DamageLimit:
             )
 
     def check_during_training(
-        self, replacements: int, seen: int, shards: set[int]
+        self, num_replacements: int, seen: int, shards: set[int]
     ) -> list[str]:
         """Compares the number of replacement examples with the limit.
 
         Args:
-          replacements: number of replacement examples seen so far.
+          num_replacements: number of replacement examples seen so far.
           seen: number of all examples seen so far.
           shards: indices of the damaged shards read so far.
 
@@ -64,10 +64,12 @@ class DamageLimit:
         Raises:
           UserError: there are more replacements than the limit allows.
         """
-        if shards and replacements > self._fraction * max(seen, self._source.records):
+        if shards and num_replacements > self._fraction * max(
+            seen, self._source.records
+        ):
             raise UserError(
-                f"{self._name}: {replacements} of {seen} examples replaced records that "
-                f"are missing from damaged shards. {self._advice(shards)}"
+                f"{self._name}: {num_replacements} of {seen} examples replaced records "
+                f"that are missing from damaged shards. {self._advice(shards)}"
             )
         new = sorted(shards - self._reported)
         self._reported |= shards

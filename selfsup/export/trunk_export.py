@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from selfsup.common import files
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 from selfsup.export import model_card, saved_model
 from selfsup.trunk import build_tail, build_trunk
 from selfsup.trunk.classifier import Classifier
@@ -253,7 +253,7 @@ class _StoredConfig:
         try:
             intact = files.sha256(path) == stored["sha256"]
         except OSError as error:
-            raise UserError(f"{path}: cannot be read: {error}") from error
+            raise UserError(f"{path}: cannot be read: {error_reason(error)}") from error
         if not intact:
             raise UserError(
                 f"{path}: damaged: its SHA-256 checksum differs from that in {_CONFIG}"
@@ -325,6 +325,6 @@ def _read_json(path: str) -> dict[str, Any]:
             value: dict[str, Any] = json.load(file)
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{path}: cannot be read as a file of an exported trunk: {error}"
+            f"{path}: cannot be read as a file of an exported trunk: {error_reason(error)}"
         ) from error
     return value

@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 
 # First words of the `Entry.problem` of a member in which a truncated archive ends.
 CUT_OFF = "is cut off"
@@ -81,7 +81,7 @@ def entries(path: str, descend: bool = True) -> Iterator[Entry]:
             tar = _Tar(file.fileno(), name, "", 0, size, _MAX_DEPTH if descend else 0)
             yield from tar.entries()
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error}") from error
+        raise UserError(f"{path}: cannot be read: {error_reason(error)}") from error
 
 
 def read(path: str, offset: int, size: int) -> bytes:

@@ -18,9 +18,9 @@ from selfsup.formats import archives, voc_lists
 LISTS = ("train", "val", "trainval", "test")
 _IMAGES, _ANNOTATIONS, _LISTS = PARTS = ("JPEGImages", "Annotations", "ImageSets/Main")
 _IMAGE_EXTENSIONS = (
-    *(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"),
-    *(".heic", ".heif", ".avif", ".jp2"),
-)
+    ".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif",
+    ".heic", ".heif", ".avif", ".jp2",
+)  # fmt: skip
 _MEMBER = re.compile(rf"(?:(?:.*/)?([^/]+)/)?({'|'.join(PARTS)})/([^/]+)", re.DOTALL)
 
 

@@ -88,9 +88,9 @@ class DeviceCopy:
         )
         with tf.device(self.device):
             total, logs, gradients, changes, times = self._call(traced, arguments)
-            replacements = self.replica.damaged_shards(batch)
+            replaced_shards = self.replica.damaged_shards(batch)
             finite = tf.math.is_finite(total)
-        return Contribution(gradients, finite, logs, changes, replacements, [times])
+        return Contribution(gradients, finite, logs, changes, replaced_shards, [times])
 
     def _function(
         self, share: float, timed: bool

@@ -90,13 +90,15 @@ class DeviceReplicas:
         for contribution in contributions:
             finite &= contribution.finite
         logs = self._mean([contribution.logs for contribution in contributions])
-        replacements = [contribution.replacements for contribution in contributions]
+        replaced_shards = [
+            contribution.replaced_shards for contribution in contributions
+        ]
         return Contribution(
             gradients,
             finite,
             {**logs, "gradient_norm": norm},
             changes,
-            tf.concat(replacements, 0),
+            tf.concat(replaced_shards, 0),
             times,
         )
 

@@ -47,14 +47,14 @@ class MasterReplica:
         batch = next(iterators[0])
         before = [tf.identity(variable) for variable in master.statistics]
         total, logs, gradients = master.model.gradients(batch, seed)
-        replacements = master.damaged_shards(batch)
+        replaced_shards = master.damaged_shards(batch)
         norm = global_norm(gradients)
         return Contribution(
             gradients,
             tf.math.is_finite(norm) & tf.math.is_finite(total),
             {**logs, "gradient_norm": norm},
             before,
-            replacements,
+            replaced_shards,
             [],
         )
 

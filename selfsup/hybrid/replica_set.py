@@ -30,7 +30,7 @@ class Contribution:
       logs: dict of scalars to log: the objective's, and for all replicas together
         "gradient_norm", the norm over all gradients.
       statistics: what `ReplicaSet.settle` needs to know about each statistic.
-      replacements: int32 [examples], see `Replica`.
+      replaced_shards: int32 [examples], see `Replica`.
       times: for each replica the times of its step, of float64 seconds; empty dicts
         unless the step is timed.
     """
@@ -39,7 +39,7 @@ class Contribution:
     finite: tf.Tensor
     logs: dict[str, tf.Tensor]
     statistics: Sequence[tf.Tensor]
-    replacements: tf.Tensor
+    replaced_shards: tf.Tensor
     times: list[Times]
 
 

@@ -18,7 +18,7 @@ from selfsup.hybrid.rmsprop import RMSProp
 from selfsup.hybrid.timeline import ReplicaTimes
 from selfsup.hybrid.workload import Batch, Workload
 
-# (current, finite, logs, replacements, times) of a step, the last three by task.
+# (current, finite, logs, replaced_shards, times) of a step, the last three by task.
 _Outputs = tuple[
     tf.Tensor,
     tf.Tensor,
@@ -37,13 +37,13 @@ class StepResult:
         was skipped: it changed no variable.
       logs: by task, the objective's scalars and "gradient_norm", and "learning_rate" if
         that changes during training.
-      replacements: by task, int32 [examples], see `Replica`.
+      replaced_shards: by task, int32 [examples], see `Replica`.
       seconds: duration of the step.
     """
 
     finite: bool
     logs: dict[str, dict[str, float]]
-    replacements: dict[str, npt.NDArray[np.int32]]
+    replaced_shards: dict[str, npt.NDArray[np.int32]]
     seconds: float
 
 
@@ -66,7 +66,7 @@ class SynchronousStep:
         optimizer: RMSProp,
         generation: int,
         current: tf.Variable,
-        landed: tf.Variable,
+        accepted_steps: tf.Variable,
     ) -> None:
         """Makes the step; it is traced when it is first taken.
 
@@ -75,7 +75,7 @@ class SynchronousStep:
           optimizer: `RMSProp` over `all_variables` of the tasks' workloads.
           generation: the generation of these replicas.
           current: int64 variable, the current generation of the group.
-          landed: int64 variable, counts the steps that were not too late for their
+          accepted_steps: int64 variable, counts the steps that were not too late for their
             generation, skipped steps included.
         """
         self.generation = generation
@@ -86,7 +86,7 @@ class SynchronousStep:
         self._tasks = [each.workload.name for each in replica_sets]
         self._optimizer = optimizer
         self._current = current
-        self._landed = landed
+        self._accepted_steps = accepted_steps
         self._variables = all_variables([each.workload for each in replica_sets])
         self._iterators: list[list[Iterator[Batch]]] | None = None
         self._recorder = replica_sets[0].workload.recorder
@@ -115,7 +115,7 @@ class SynchronousStep:
             self._iterators = [each.open_input(number) for each in self.sets]
         timed = self._recorder is not None and self._recorder.wants(self._key)
         began = time.time()
-        current, finite, logs, replacements, times = self._function(
+        current, finite, logs, replaced_shards, times = self._function(
             self._iterators,
             tf.constant(number, tf.int32),
             tf.constant(examples, tf.int64),
@@ -131,7 +131,10 @@ class SynchronousStep:
                 task: {name: float(value) for name, value in scalars.items()}
                 for task, scalars in zip(self._tasks, logs)
             },
-            {task: shards.numpy() for task, shards in zip(self._tasks, replacements)},
+            {
+                task: shards.numpy()
+                for task, shards in zip(self._tasks, replaced_shards)
+            },
             time.monotonic() - start,
         )
 
@@ -182,13 +185,13 @@ class SynchronousStep:
         self._apply(self._summed(parts), finite & current, rate)
         for each, part in zip(self.sets, parts):
             each.settle(part, finite & current)
-        with tf.device(self._landed.device):
-            self._landed.assign_add(tf.cast(current, tf.int64))
+        with tf.device(self._accepted_steps.device):
+            self._accepted_steps.assign_add(tf.cast(current, tf.int64))
         return (
             current,
             finite,
             [self._with_rate(part.logs, rate) for part in parts],
-            [part.replacements for part in parts],
+            [part.replaced_shards for part in parts],
             [part.times for part in parts],
         )
 

@@ -24,7 +24,7 @@ class Counters(TypedDict, total=False):
 
     Attributes:
       steps, examples, skipped: see `TaskProgress`.
-      stand_ins: `TaskProgress.replacements`.
+      stand_ins: `TaskProgress.num_replacements`.
       workers: counters of each worker, of an asynchronous run.
     """
 
@@ -59,7 +59,7 @@ class TaskProgress(Protocol):
         """Number of steps with non-finite gradients, which changed no variable."""
 
     @property
-    def replacements(self) -> int:
+    def num_replacements(self) -> int:
         """Number of replacement examples among the examples."""
 
     @property
@@ -98,7 +98,7 @@ class StepCounts:
       steps: number of steps taken, skipped steps included; also the input position.
       examples: number of examples that the steps have taken, over all replicas.
       skipped: number of steps with non-finite gradients, which changed no variable.
-      replacements: number of replacement examples among the examples.
+      num_replacements: number of replacement examples among the examples.
       damaged_shards: indices of the damaged shards that were met since the process
         started.
     """
@@ -111,7 +111,7 @@ class StepCounts:
         self.steps = 0
         self.examples = 0
         self.skipped = 0
-        self.replacements = 0
+        self.num_replacements = 0
         self.damaged_shards: set[int] = set()
         self._stepper = stepper
         self._skipped_in_a_row = 0
@@ -136,7 +136,7 @@ class StepCounts:
             "steps": self.steps,
             "examples": self.examples,
             "skipped": self.skipped,
-            "stand_ins": self.replacements,
+            "stand_ins": self.num_replacements,
         }
 
     def restore(self, counters: Counters) -> None:
@@ -147,7 +147,7 @@ class StepCounts:
         self.examples = counters.get("examples", before)
         self.skipped = counters["skipped"]
         # Version 0.1.0 did not store them.
-        self.replacements = counters.get("stand_ins", 0)
+        self.num_replacements = counters.get("stand_ins", 0)
         self._stepper.restart(self.steps)
 
     def last_updates(self) -> Updates:
@@ -160,12 +160,12 @@ class StepCounts:
         Raises:
           UserError: if `MAX_SKIPPED_IN_A_ROW` steps in a row were skipped.
         """
-        shards = result.replacements[self.workload.name]
+        shards = result.replaced_shards[self.workload.name]
         damaged = shards[shards >= 0]
         before = self.examples
         self.steps += 1
         self.examples += len(shards)
-        self.replacements += len(damaged)
+        self.num_replacements += len(damaged)
         self.damaged_shards.update(np.unique(damaged).tolist())
         if result.finite:
             self._skipped_in_a_row = 0

@@ -50,7 +50,7 @@ class Stepper:
         self._assigned = {task: tuple(devices[task]) for task in self.tasks}
         with tf.device(self._workloads[0].master.variables[0].device):
             self._generation = tf.Variable(0, trainable=False, dtype=tf.int64)
-            self._landed = tf.Variable(0, trainable=False, dtype=tf.int64)
+            self._accepted_steps = tf.Variable(0, trainable=False, dtype=tf.int64)
         self._step = self._new_step(0, self._assigned)
 
     @property
@@ -106,9 +106,9 @@ class Stepper:
         Counts the steps that were applied although their results were never received.
         """
         self._generation.assign_add(1)
-        landed = int(self._landed.read_value())
+        accepted_steps = int(self._accepted_steps.read_value())
         for each in self._counts:
-            each.count_unreported(landed)
+            each.count_unreported(accepted_steps)
 
     def rebuild(self, devices: Collection[str]) -> None:
         """Makes new replicas; to be called after `end_generation`.
@@ -125,7 +125,7 @@ class Stepper:
 
     def restart(self, steps: int) -> None:
         """Continues as after `steps` steps, with the input from that position on."""
-        self._landed.assign(steps)
+        self._accepted_steps.assign(steps)
         self._step.close_input()
 
     def task_updates(self, task: str) -> Updates:
@@ -150,7 +150,7 @@ class Stepper:
             for workload in self._workloads
         ]
         return SynchronousStep(
-            sets, self.optimizer, generation, self._generation, self._landed
+            sets, self.optimizer, generation, self._generation, self._accepted_steps
         )
 
 

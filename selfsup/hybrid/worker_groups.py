@@ -15,6 +15,7 @@ from selfsup.hybrid.rmsprop import RMSProp, RMSPropConfig
 from selfsup.hybrid.step_counts import Counters, Updates
 from selfsup.hybrid.workload import Workload
 
+# Keys of `Counters` that add up over the workers.
 _SUMMED: tuple[Literal["steps", "examples", "skipped", "stand_ins"], ...] = (
     "steps",
     "examples",
@@ -78,9 +79,9 @@ class WorkerGroups:
         return sum(worker.skipped for worker in self.workers)
 
     @property
-    def replacements(self) -> int:
+    def num_replacements(self) -> int:
         """Number of replacement examples of all workers."""
-        return sum(worker.replacements for worker in self.workers)
+        return sum(worker.num_replacements for worker in self.workers)
 
     @property
     def damaged_shards(self) -> set[int]:
@@ -99,7 +100,7 @@ class WorkerGroups:
         return examples / len(self.workers)
 
     def last_updates(self) -> Updates:
-        """See `TaskProgress`; the updates of the worker that stepped last."""
+        """See `TaskProgress`; from any worker, because they share the slots of RMSProp."""
         return self.workers[0].last_updates()
 
     def counters(self) -> Counters:

@@ -82,7 +82,7 @@ class Replica:
       batches: maps a position among the replica's examples to a data set of the batches
         from there on, without end.
       batch_size: number of examples that the replica takes per step.
-      replacements: maps a batch to int32 [batch_size]: for a replacement example the
+      replaced_shards: maps a batch to int32 [batch_size]: for a replacement example the
         index of the damaged shard whose record it replaces, and -1 for other examples.
         None if the input has no replacement examples.
     """
@@ -90,7 +90,7 @@ class Replica:
     model: Model
     batches: Callable[[int], tf.data.Dataset]
     batch_size: int
-    replacements: Callable[[Batch], tf.Tensor] | None = None
+    replaced_shards: Callable[[Batch], tf.Tensor] | None = None
 
     @property
     def variables(self) -> list[tf.Variable]:
@@ -103,10 +103,10 @@ class Replica:
         return self.model.statistics
 
     def damaged_shards(self, batch: Batch) -> tf.Tensor:
-        """Returns int32 [batch_size], see `replacements`."""
-        if self.replacements is None:
+        """Returns int32 [batch_size], see `replaced_shards`."""
+        if self.replaced_shards is None:
             return tf.fill([self.batch_size], -1)
-        return self.replacements(batch)
+        return self.replaced_shards(batch)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Union
 
 import numpy as np
 
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -101,7 +101,9 @@ def _read_table(path: _Path) -> npt.NDArray[np.float64]:
     except UserError:
         raise
     except (OSError, ValueError, csv.Error) as error:
-        raise UserError(f"{path}: not a CSV file of a color prior: {error}") from error
+        raise UserError(
+            f"{path}: not a CSV file of a color prior: {error_reason(error)}"
+        ) from error
 
 
 def _check_header(path: _Path, header: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Colour spaces and the removal of colour: Lab, lightness only, color dropping.
+"""Colour spaces and the removal of colour: Lab, lightness only, colour dropping.
 
 Only this module imports TensorFlow I/O, which has no builds for TensorFlow 2.17 and newer;
 there, `selfsup.images.lab` replaces it. Colours are sRGB under D65.
@@ -52,7 +52,7 @@ def replicate_lightness(lab: tf.Tensor) -> tf.Tensor:
 
     Returns:
       float32 of the same shape in [0, 1]: L / 100 in all three channels, so that the
-      trunk also accepts color images.
+      trunk also accepts colour images.
     """
     lightness = tf.clip_by_value(lab[..., :1] / 100.0, 0.0, 1.0)
     return tf.repeat(lightness, 3, axis=-1)

@@ -1,4 +1,7 @@
-"""The lasso combination of the units of the trunk (paper section 3.2, equation 1)."""
+"""The weights alpha of equation 1 and their L1 penalty (lasso, paper section 3.2).
+
+The trunk computes the weighted sum of its units.
+"""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Option:
 
     Attributes:
       help: what the value means.
-      choices: the allowed values of a text; empty for any.
+      choices: the allowed strings; empty for any.
       lower_bound: the least allowed number; None for any.
       upper_bound: the greatest allowed number; None for any.
     """
@@ -225,9 +225,9 @@ def resolve(
     Args:
       preset: name in `presets.PRESETS`.
       task_names: registered names of the tasks to train.
-      task_overrides: texts "TASK.KEY=VALUE".
-      weights: texts "TASK=NUMBER"; a task without one has weight 1.
-      trunk_overrides: texts "KEY=VALUE".
+      task_overrides: strings "TASK.KEY=VALUE".
+      weights: strings "TASK=NUMBER"; the default weight is 1.
+      trunk_overrides: strings "KEY=VALUE".
       harmonize: sets the field of this name in all task configurations that have it
         (paper section 3.3).
       mixed_precision: whether trunk and heads compute in bfloat16.
@@ -240,8 +240,11 @@ def resolve(
     from selfsup.hybrid.rmsprop import NAMED
 
     base = overrides.look_up("--preset", preset, presets.PRESETS)
-    if not task_names or len(set(task_names)) != len(task_names):
-        raise UserError(f"--tasks: expected distinct tasks, got {list(task_names)}")
+    if not task_names:
+        raise UserError("--tasks: give at least one task")
+    for name in task_names:
+        if task_names.count(name) > 1:
+            raise UserError(f"--tasks: {name} is listed twice")
     # Any: each of these fields has a type of its own.
     values: dict[str, Any] = {name: getattr(base, name) for name in _FROM_PRESET}
     values.update({name: value for name, value in given.items() if value is not None})
@@ -266,14 +269,14 @@ def resolve(
 
 
 def _trunk_config(
-    preset: Preset, texts: Iterable[str], mixed_precision: bool
+    preset: Preset, assignments: Iterable[str], mixed_precision: bool
 ) -> TrunkConfig:
     from selfsup.trunk import REGISTRY, suitable_depth
     from selfsup.trunk.trunk import TrunkConfig
 
-    texts = tuple(texts)
+    assignments = tuple(assignments)
     given = dict(
-        overrides.split(text, "=", "--trunk_set", "KEY=VALUE") for text in texts
+        overrides.split(text, "=", "--trunk_set", "KEY=VALUE") for text in assignments
     )
     if "output_stride" in given:
         raise UserError(
@@ -290,11 +293,14 @@ def _trunk_config(
             "depth": suitable_depth(kind, values["depth"]),
         }
     config = TrunkConfig(**values, mixed_precision=mixed_precision)
-    return overrides.apply(config, texts, "--trunk_set")
+    return overrides.apply(config, assignments, "--trunk_set")
 
 
 def _task_configs(
-    preset: Preset, task_names: Iterable[str], texts: Iterable[str], harmonize: bool
+    preset: Preset,
+    task_names: Iterable[str],
+    assignments: Iterable[str],
+    harmonize: bool,
 ) -> dict[str, TaskConfig]:
     configs = {}
     for name in task_names:
@@ -305,7 +311,7 @@ def _task_configs(
         configs[name] = config_class(**values)
     if harmonize and not any(hasattr(each, "harmonize") for each in configs.values()):
         raise UserError(f"--harmonize: none of {', '.join(configs)} has this option")
-    for text in texts:
+    for text in assignments:
         path, value = overrides.split(text, "=", "--task_set", "TASK.KEY=VALUE")
         name, key = overrides.split(path, ".", "--task_set", "TASK.KEY=VALUE")
         config = overrides.look_up("--task_set", name, configs)
@@ -313,9 +319,9 @@ def _task_configs(
     return configs
 
 
-def _weights(task_names: Iterable[str], texts: Iterable[str]) -> dict[str, float]:
+def _weights(task_names: Iterable[str], assignments: Iterable[str]) -> dict[str, float]:
     weights = dict.fromkeys(task_names, 1.0)
-    for text in texts:
+    for text in assignments:
         name, value = overrides.split(text, "=", "--task_weights", "TASK=NUMBER")
         overrides.look_up("--task_weights", name, weights)
         weights[name] = overrides.parse(value, float, f"--task_weights={text}")
@@ -370,11 +376,11 @@ def for_data(config: RunConfig, sets: Mapping[str, list[Manifest]]) -> RunConfig
     return dataclasses.replace(config, tasks=tasks)
 
 
-def save(config: RunConfig, model_dir: str) -> None:
+def save_or_compare(config: RunConfig, model_dir: str) -> None:
     """Writes a configuration to the folder of its run, or compares it with the file there.
 
     Raises:
       UserError: if the folder holds a run with another configuration; the message lists
         the differences.
     """
-    config_file.save(config, model_dir, "--model_dir", _MAY_CHANGE)
+    config_file.save_or_compare(config, model_dir, "--model_dir", _MAY_CHANGE)

@@ -86,8 +86,8 @@ def count_task(config: RunConfig, name: str) -> TaskCost:
 def cost_table(rows: Sequence[TaskCost]) -> str:
     """Returns a Markdown table of the computation and the cost of a replica's step."""
     lines = [
-        "| task | batch a replica | images of each | forward, G multiply-adds each "
-        "| K40 seconds a step | K40 hours for ImageNet's photos |",
+        "| task | batch per replica | images of each | forward, G multiply-adds each "
+        "| K40 seconds per step | K40 hours for ImageNet's photos |",
         "|---|---|---|---|---|---|",
     ]
     for row in rows:
@@ -107,7 +107,7 @@ def memory_table(rows: Sequence[TaskCost], gigabytes: Sequence[float]) -> str:
       gigabytes: memory sizes of devices in GB. For each, the table has a column with the
         largest batch size.
     """
-    sizes = " | ".join(f"most at {size:g} GB" for size in gigabytes)
+    sizes = " | ".join(f"largest batch at {size:g} GB" for size in gigabytes)
     lines = [
         "| task | parameters, GB | a step's own, GB | each photo or frame, GB "
         f"| at the batch above, GB | {sizes} |",

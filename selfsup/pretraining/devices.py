@@ -86,10 +86,10 @@ def describe(assigned: Assignment, config: RunConfig) -> str:
     for task, devices in assigned.groups.items():
         size = config.tasks[task].batch_size
         place = f" on {', '.join(devices)}" if devices else ""
-        text = f"{size} examples a step"
+        text = f"{size} examples per step"
         if len(devices) > 1 and config.aggregation != "async":
             total = len(devices) * size
-            text = f"{len(devices)} replicas x {size} = {total} examples a step"
+            text = f"{len(devices)} replicas x {size} = {total} examples per step"
         lines.append(f"{task}{place}: {text}")
     return "\n".join(lines)
 

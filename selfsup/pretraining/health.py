@@ -24,7 +24,7 @@ MANY_DEAD = 0.25
 # of these bounds. About 1e-3 is usual (https://cs231n.github.io/neural-networks-3/#ratio).
 # Single layers are not checked: the last layer of a head starts near zero, so that its
 # ratio is large at first.
-LEAST_RATIO, MOST_RATIO = 1e-6, 0.03
+MIN_UPDATE_RATIO, MAX_UPDATE_RATIO = 1e-6, 0.03
 _PARTS = ("trunk", "head")
 
 
@@ -99,11 +99,11 @@ class Health:
         warnings = {}
         for part in _PARTS:
             ratio = scalars.get(f"update_ratio/{part}")
-            if ratio is None or LEAST_RATIO <= ratio <= MOST_RATIO:
+            if ratio is None or MIN_UPDATE_RATIO <= ratio <= MAX_UPDATE_RATIO:
                 continue
             # A ratio that is not a number counts as large.
             size, advice = (
-                ("small", "higher") if ratio < LEAST_RATIO else ("large", "lower")
+                ("small", "higher") if ratio < MIN_UPDATE_RATIO else ("large", "lower")
             )
             warnings[f"{size} updates of the {part}"] = (
                 f"a step changes the weights of the {part} by {ratio:.2g} of their "

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from selfsup import tasks as task_registry
 from selfsup.common import config_file
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 from selfsup.hybrid.checkpoint import CheckpointStore
 from selfsup.keras import keras
 from selfsup.pretraining.combination import Combination
@@ -88,7 +88,7 @@ def _build(model_dir: str, config: _Json) -> tf.train.Checkpoint:
     except (KeyError, TypeError) as error:
         path = os.path.join(model_dir, config_file.FILE_NAME)
         raise UserError(
-            f"{path}: not the configuration of a pretraining run: {error}"
+            f"{path}: not the configuration of a pretraining run: {error_reason(error)}"
         ) from error
     return tf.train.Checkpoint(**parts)
 

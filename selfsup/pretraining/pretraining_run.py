@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from selfsup.common import files
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 from selfsup.hybrid import aggregation
 from selfsup.hybrid.assignment import Assignment, taking_turns
 from selfsup.hybrid.cost_clock import CostClock
@@ -105,7 +105,7 @@ class PretrainingRun:
 
     def _save_descriptions(self) -> None:
         """Writes the configuration and the data sets, or compares them with the stored."""
-        configuration.save(self.config, self._model_dir)
+        configuration.save_or_compare(self.config, self._model_dir)
         has_checkpoint = checkpoint_store(self._model_dir).latest() is not None
         self._data.save(self._model_dir, compare=has_checkpoint)
 
@@ -206,5 +206,5 @@ def _make_folder(model_dir: str) -> None:
         os.makedirs(model_dir, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"--model_dir={model_dir}: cannot be created: {error}"
+            f"--model_dir={model_dir}: cannot be created: {error_reason(error)}"
         ) from error

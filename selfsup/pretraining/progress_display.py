@@ -90,7 +90,7 @@ class TaskStatus:
         return max(0, self.limit - self.steps) * self._step_seconds
 
     def cells(self) -> tuple[str, str, str, str, str]:
-        """Returns texts: steps, loss, metric with chance, images a second, skipped."""
+        """Returns texts: steps, loss, metric with chance, images per second, skipped."""
         steps = f"{self.steps}/{self.limit}"
         if self.loss is None:
             return steps, "-", "-", "-", "0"

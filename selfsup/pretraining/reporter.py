@@ -138,7 +138,7 @@ class Reporter:
         if self._is_due(name, self._config.log_steps) and self._rows[name]:
             rows, self._rows[name] = self._rows[name], []
             mean = {key: float(np.mean([row[key] for row in rows])) for key in logs}
-            counts = {"skipped": group.skipped, "stand_ins": group.replacements}
+            counts = {"skipped": group.skipped, "stand_ins": group.num_replacements}
             self._log(name, "train", {**mean, **counts})
             self._log_alpha(name)
         if self._health_is_due(name):
@@ -152,7 +152,7 @@ class Reporter:
         examples = round(self._steps[name] * group.examples_per_step)
         limit = self._damage_limits[name]
         for shard in limit.check_during_training(
-            group.replacements, examples, group.damaged_shards
+            group.num_replacements, examples, group.damaged_shards
         ):
             self.display.say(
                 f"{name}: a damaged shard: {shard}; other records replace the missing "
@@ -262,14 +262,14 @@ class Reporter:
     def _replacement_counts(self, name: str) -> dict[str, int]:
         """Counts, and prints if there are any, the examples used for missing records."""
         group = self._engine.groups[name]
-        held_out = self._validators[name].replacements
-        if group.replacements or held_out:
+        held_out = self._validators[name].num_replacements
+        if group.num_replacements or held_out:
             self.display.say(
-                f"{name}: {group.replacements} of {group.examples} training examples and "
-                f"{held_out} held-out examples replaced records that are missing "
+                f"{name}: {group.num_replacements} of {group.examples} training examples "
+                f"and {held_out} held-out examples replaced records that are missing "
                 "because shards are damaged"
             )
-        return {"stand_ins": held_out, "stand_ins_in_training": group.replacements}
+        return {"stand_ins": held_out, "stand_ins_in_training": group.num_replacements}
 
     def _say_metric(self, name: str, values: Mapping[str, float]) -> None:
         metric = self._network.tasks[name].metric_specs[0].name

@@ -33,7 +33,7 @@ PASSES = 3
 # Multiply-adds of a forward pass of colorization for a photo, at the paper's sizes.
 _COLORIZATION_FORWARD = 64_455_406_080
 _COLORIZATION_EPOCH_HOURS = 90.0
-# The speed in training: 0.77e12 a second, about a third of a K40's peak in float32.
+# The speed in training: 0.76e12 per second, about a third of a K40's peak in float32.
 K40_MULTIPLY_ADDS_PER_HOUR = (
     PASSES * _COLORIZATION_FORWARD * IMAGENET_PHOTOS / _COLORIZATION_EPOCH_HOURS
 )
@@ -89,7 +89,7 @@ def step_costs(
         example.
 
     Returns:
-      the cost by task, in hours of a K40. With "measured" only the tasks with a given
+      the cost by task, in the unit of `costs`. With "measured" only the tasks with a given
       cost, because the cost clock measures the others.
 
     Raises:

@@ -142,15 +142,23 @@ def _refuse_other_data(path: str, sets: Sequence[SetDescription]) -> None:
         stored = json.load(file)
     if _digests(stored) != _digests(sets):
         raise UserError(
-            f"{path}: this run was started on other data. It was started on "
-            f"{_directories(stored)} as it was at that time; now it would read "
-            f"{_directories(sets)}. Give another --model_dir, or the same data"
+            f"{path}: {_difference(stored, sets)}. Restore the data, or give another "
+            "--model_dir"
         )
 
 
 def _digests(sets: Sequence[SetDescription]) -> list[list[str]]:
     """The checksums of the shards, set by set: the same for sets that were moved."""
     return sorted(sorted(described["shards"].values()) for described in sets)
+
+
+def _difference(
+    stored: Sequence[SetDescription], sets: Sequence[SetDescription]
+) -> str:
+    before, now = _directories(stored), _directories(sets)
+    if before == now:
+        return f"the shards of {now} have changed since this run started"
+    return f"this run was started on {before}; now it would read other data, {now}"
 
 
 def _directories(sets: Sequence[SetDescription]) -> str:
@@ -177,6 +185,7 @@ def translate_data_errors() -> Iterator[None]:
     except (tf.errors.NotFoundError, tf.errors.PermissionDeniedError) as error:
         reason = re.sub(r"{{.*?}} *|\[Op:.*", "", error.message).strip()
         raise UserError(
-            f"a file can no longer be read or written: {reason}. Run the same command "
-            "again to resume from the last checkpoint"
+            f"a file can no longer be read or written: {reason}. Restore the file or its "
+            "permissions, then run the same command again to resume from the last "
+            "checkpoint"
         ) from error

@@ -26,7 +26,7 @@ class Validator:
     moving averages unchanged. Those mix the inputs of all tasks and fit none of them.
 
     Attributes:
-      replacements: number of held-out examples in the last pass that replaced records
+      num_replacements: number of held-out examples in the last pass that replaced records
         missing because of damaged shards.
     """
 
@@ -56,7 +56,7 @@ class Validator:
         )
         self._batches = batches.take(max_batches)
         self._forward = tf.function(self._traced_forward)
-        self.replacements = 0
+        self.num_replacements = 0
 
     def _traced_forward(
         self, examples: dict[str, tf.Tensor], number: tf.Tensor
@@ -77,10 +77,10 @@ class Validator:
     def measure(self) -> dict[str, float]:
         """Returns the mean over the batches of each scalar of `network.batch_scalars`."""
         rows = []
-        self.replacements = 0
+        self.num_replacements = 0
         for number, batch in enumerate(self._batches):
             examples, replaced = pipeline.split_replaced_shard(batch)
-            self.replacements += int(np.sum(replaced.numpy() >= 0))
+            self.num_replacements += int(np.sum(replaced.numpy() >= 0))
             values, _, _ = self._forward(examples, tf.constant(number, tf.int32))
             rows.append({key: float(value) for key, value in values.items()})
         return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}

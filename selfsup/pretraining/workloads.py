@@ -125,15 +125,15 @@ class WorkloadBuilder:
         return rate
 
     def _copier(self, name: str, seed: int) -> Callable[[int, int], Replica]:
-        pattern, source = self._pattern(name), self._sources[name]
+        template, source = self._template_model(name), self._sources[name]
 
         def copy(index: int, count: int) -> Replica:
             share = replica_share.select_share(source, index, count)
-            return self._replica(name, pattern, share, seed + index)
+            return self._replica(name, template, share, seed + index)
 
         return copy
 
-    def _pattern(self, name: str) -> Model:
+    def _template_model(self, name: str) -> Model:
         """The model over whose variables the computation of the replicas is traced.
 
         The model itself never computes. It is in this process, because it must exist
@@ -154,7 +154,7 @@ class WorkloadBuilder:
             model=model,
             batches=self._batches(name, share, seed),
             batch_size=self._config.tasks[name].batch_size,
-            replacements=damaged_shards,
+            replaced_shards=damaged_shards,
         )
 
 

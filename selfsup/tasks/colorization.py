@@ -33,7 +33,7 @@ from selfsup.tasks.task import Metric, Task, TaskConfig
 
 @dataclasses.dataclass(frozen=True)
 class ColorizationConfig(TaskConfig):
-    """Defaults are the paper's, or those of Zhang et al. where the paper has none.
+    """Sources of the defaults: docs/hyperparameters.md.
 
     Attributes:
       batch_size: photos.
@@ -84,7 +84,7 @@ class Colorization(Task):
             f"above 0, because {empty} of the {config.bins} bins have frequency 0 in "
             "the prior, and their weight would be infinite",
         )
-        self._weights = ab_encoding.rebalancing_weights(
+        self._rebalancing_weights = ab_encoding.rebalancing_weights(
             self._prior, config.uniform_share
         )
 
@@ -174,7 +174,9 @@ class Colorization(Task):
         """
         mode = tf.constant(np.argmax(self._prior), tf.int32)
         unweighted = self._constant_losses(self._prior, targets)
-        weighted = self._constant_losses(self._prior * self._weights, targets)
+        weighted = self._constant_losses(
+            self._prior * self._rebalancing_weights, targets
+        )
         return {
             "weighted_loss": weighted["weighted_loss"],
             "unweighted_loss": unweighted["unweighted_loss"],
@@ -224,7 +226,7 @@ class Colorization(Task):
 
         The weight of a pixel is that of its nearest bin.
         """
-        rarity = tf.gather(self._weights, targets["indices"][..., 0])
+        rarity = tf.gather(self._rebalancing_weights, targets["indices"][..., 0])
         return {
             "weighted_loss": _mean_of_colorful(losses * rarity, targets),
             "unweighted_loss": _mean_of_colorful(losses, targets),

@@ -27,7 +27,7 @@ from selfsup.tasks.task import Metric, Task, TaskConfig
 
 @dataclasses.dataclass(frozen=True)
 class ExemplarConfig(TaskConfig):
-    """Defaults are the paper's.
+    """Sources of the defaults: docs/hyperparameters.md.
 
     Attributes:
       batch_size: photos; the trunk receives two patches of each.

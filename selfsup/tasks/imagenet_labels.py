@@ -34,7 +34,7 @@ TOP = 5
 
 @dataclasses.dataclass(frozen=True)
 class ImagenetLabelsConfig(TaskConfig):
-    """Defaults are the paper's, or those of Szegedy et al. where the paper has none.
+    """Sources of the defaults: docs/hyperparameters.md.
 
     Attributes:
       image_size: side of the square to which the crop is resized, in pixels.

@@ -22,7 +22,7 @@ from selfsup.tasks.task import Metric, Task, TaskConfig
 
 @dataclasses.dataclass(frozen=True)
 class MotionSegmentationConfig(TaskConfig):
-    """Defaults are the paper's.
+    """Sources of the defaults: docs/hyperparameters.md.
 
     Attributes:
       batch_size: frames.

@@ -43,13 +43,13 @@ _MIN_PATCHES = 16
 
 @dataclasses.dataclass(frozen=True)
 class RelativePositionConfig(TaskConfig):
-    """Defaults are the paper's, or those of Doersch et al. where the paper has none.
+    """Sources of the defaults: docs/hyperparameters.md.
 
     Attributes:
       batch_size: photos; the trunk receives `patches_per_photo` patches of each.
-      harmonize: whether lightness in all channels (section 3.3) replaces color dropping.
+      harmonize: whether lightness in all channels (section 3.3) replaces colour dropping.
       normalize_patches: whether brightness and contrast are removed from each patch:
-        "color_dropping" (only where colors are dropped, not with `harmonize`),
+        "color_dropping" (only where colours are dropped, not with `harmonize`),
         "always" or "never".
       grids: number of grids per photo, each at a random place.
       grid_rows: rows of patches of a grid, 2 or more.

@@ -131,7 +131,7 @@ class Task(abc.ABC):
     Subclasses annotate `config` with the type of their own `Config`.
 
     Attributes:
-      name: key in the registry: the paper's section title in snake case.
+      name: key in the registry, in snake case.
       Config: the task's frozen subclass of `TaskConfig`.
       features: record features that the task reads (names in `selfsup.data.records`).
       output_stride: output stride of the trunk features that the head receives.
@@ -174,9 +174,10 @@ class Task(abc.ABC):
         size, minimum = self.config.batch_size, self.min_batch_size
         if size < minimum:
             raise UserError(
-                f"{self.name}.batch_size={size}: expected {minimum} or more, because "
-                "each replica reads a batch of its own (for example, 16 replicas read "
-                f"16 * {minimum} = {16 * minimum} or more per step)"
+                f"{self.name}.batch_size={size}: expected {minimum} or more photos or "
+                "frames per replica, because smaller batches leak answers through batch "
+                "statistics or leave too few negatives; set "
+                f"{self.name}.batch_size={minimum} or more"
             )
 
     @classmethod

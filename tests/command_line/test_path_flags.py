@@ -210,8 +210,10 @@ def test_a_command_reads_and_writes_below_the_home_folder(tmp_path):
     np.savez(tmp_path / "truth.npz", depths=depths)
     done = _run(
         tmp_path,
-        *("eval.nyuv2_depth.score", "--predictions=~/truth.npz"),
-        *("--truth=~/truth.npz", "--output=~/scores.json"),
+        "eval.nyuv2_depth.score",
+        "--predictions=~/truth.npz",
+        "--truth=~/truth.npz",
+        "--output=~/scores.json",
     )
     assert done.returncode == 0, done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"truth.npz", "scores.json"}
@@ -269,6 +271,7 @@ def _copy_to(address, folder):
             tf.io.gfile.copy(str(path), target, overwrite=True)
 
 
+@pytest.mark.slow
 def test_features_read_a_trunk_by_tensorflows_file_system(tmp_path):
     from PIL import Image
 

@@ -82,6 +82,7 @@ def test_a_checkpoint_becomes_an_export(slim, tmp_path):
     np.testing.assert_array_equal(*kernels)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_read_with_tensorflows_file_system(slim, tmp_path):
     checkpoint = pathlib.Path(slim.save(tmp_path / "model.ckpt"))
     tf.io.gfile.makedirs("ram://slim")

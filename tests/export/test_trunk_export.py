@@ -187,9 +187,9 @@ def test_fine_tunes_as_a_hub_layer(directory, tmp_path):
 @pytest.mark.parametrize(
     ("policy", "dtype", "channels"),
     [
-        ("mixed_float16", "float32", 3),
-        ("mixed_bfloat16", "uint8", 3),
-        ("float32", "uint8", 1),
+        pytest.param("mixed_float16", "float32", 3, marks=pytest.mark.slow),
+        pytest.param("mixed_bfloat16", "uint8", 3, marks=pytest.mark.slow),
+        pytest.param("float32", "uint8", 1, marks=pytest.mark.slow),
     ],
 )
 def test_fine_tunes_under_any_policy_and_on_any_images(
@@ -248,7 +248,13 @@ def test_unit_weights_are_loaded(directory):
     np.testing.assert_array_equal(weights["colorization"], ALPHA["colorization"])
 
 
-def test_refuses_a_folder_with_files_and_overwrites_on_request(parts, tmp_path):
+def test_refuses_a_folder_with_files_and_overwrites_on_request(
+    parts, tmp_path, monkeypatch
+):
+    # Its graph takes seconds to trace, and other tests read it.
+    monkeypatch.setattr(
+        trunk_export.saved_model, "write", lambda *unused, **also_unused: None
+    )
     target = tmp_path / "taken"
     target.mkdir()
     (target / "note.txt").write_text("mine")

@@ -222,8 +222,8 @@ NASTY = (
         b"-1",
         b"1e-320",
     ),
-    *(b"<object>", b"</object>", b"<bndbox>", b"&amp;", b"&a;", b"<![CDATA[", b"]]>"),
-    *(b"<!--", b"-->", b"<?xml version='1.0' encoding='utf-16'?>", b"\0", b"\xff\xfe"),
+    b"<object>", b"</object>", b"<bndbox>", b"&amp;", b"&a;", b"<![CDATA[", b"]]>",
+    b"<!--", b"-->", b"<?xml version='1.0' encoding='utf-16'?>", b"\0", b"\xff\xfe",
     *(
         b"<!DOCTYPE a [<!ENTITY a 'b'>]>",
         b"<annotation>",
@@ -231,7 +231,7 @@ NASTY = (
         b"name",
         b"difficult",
     ),
-)
+)  # fmt: skip
 WORDS = (
     b"xmin",
     b"xmax",

@@ -44,7 +44,7 @@ def test_a_slow_worker_slows_all_tasks_in_sync(tmp_path):
     taken = run(engine)
     assert [task for task, _ in taken] == ["a", "bb"] * 8
     (joint,) = engine._steppers.values()
-    assert int(joint._landed) == 8
+    assert int(joint._accepted_steps) == 8
 
 
 def test_a_slow_worker_slows_no_other_worker_in_async(tmp_path):
@@ -112,4 +112,4 @@ def test_sync_continues_without_a_replica_and_waits_for_a_task(tmp_path):
     assert expected in lines
     (joint,) = engine._steppers.values()
     assert set(joint.devices) == {"/CPU:1", "/CPU:2", "/CPU:3"}
-    assert int(joint._landed) == 40
+    assert int(joint._accepted_steps) == 40

@@ -78,15 +78,15 @@ def test_non_finite_steps_change_nothing_and_are_counted(tmp_path):
 def test_replacements_are_counted_and_stored_in_checkpoints(tmp_path):
     def run(limit):
         tags = tf.constant([-1, 2, 0, 2])
-        _, made = engine(tmp_path, {"a": limit}, replacements=lambda inputs: tags)
+        _, made = engine(tmp_path, {"a": limit}, replaced_shards=lambda inputs: tags)
         made.resume()
         _losses(made)
         return made.groups["a"]
 
     group = run(2)
-    assert (group.replacements, group.damaged_shards) == (6, {0, 2})
+    assert (group.num_replacements, group.damaged_shards) == (6, {0, 2})
     assert group.counters()["stand_ins"] == 6
-    assert run(3).replacements == 9
+    assert run(3).num_replacements == 9
 
 
 def test_persistent_non_finite_steps_stop_the_run(tmp_path):
@@ -182,7 +182,9 @@ def _read_until(process, steps):
     raise AssertionError("the run ended early")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM]
+)
 def test_a_signal_writes_a_checkpoint_and_ends_the_run(tmp_path, number):
     process = _start(tmp_path)
     _read_until(process, 30)

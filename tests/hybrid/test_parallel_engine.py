@@ -152,11 +152,11 @@ def test_a_hanging_step_is_given_up_and_is_not_applied(tmp_path):
     assert engine.steps() == {"a": 40, "bb": 40}
     assert any("has not returned" in line for line in lines)
     before = network.shared.numpy()
-    landed = int(engine.groups["a"]._landed)
+    accepted_steps = int(engine.groups["a"]._accepted_steps)
     released.set()
     time.sleep(1.0)
     np.testing.assert_array_equal(network.shared.numpy(), before)
-    assert int(engine.groups["a"]._landed) == landed == 40
+    assert int(engine.groups["a"]._accepted_steps) == accepted_steps == 40
 
 
 @pytest.mark.slow

@@ -5,9 +5,9 @@ import tensorflow as tf
 from selfsup.images import ab_bins, ab_encoding
 
 
-def _soft_code_reference(colour, centres, neighbors):
+def _soft_code_reference(color, centres, neighbors):
     """Computes the dense soft code of one colour by loops."""
-    distances = [np.hypot(*(colour - centre)) for centre in centres.astype(float)]
+    distances = [np.hypot(*(color - centre)) for centre in centres.astype(float)]
     nearest = sorted(range(len(centres)), key=lambda k: distances[k])
     nearest = nearest[:neighbors]
     code = np.zeros(len(centres))

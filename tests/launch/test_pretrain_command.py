@@ -19,14 +19,22 @@ def data(tmp_path):
 
 def _command(data, model_dir, *flags):
     return [
-        *(sys.executable, "-m", "launch.pretrain", f"--data={data}"),
-        *(f"--model_dir={model_dir}", "--preset=tiny", "--tasks=rotation"),
-        *("--task_set=rotation.batch_size=2", "--task_set=rotation.image_size=32"),
+        sys.executable,
+        "-m",
+        "launch.pretrain",
+        f"--data={data}",
+        f"--model_dir={model_dir}",
+        "--preset=tiny",
+        "--tasks=rotation",
+        "--task_set=rotation.batch_size=2",
+        "--task_set=rotation.image_size=32",
         *flags,
     ]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM]
+)
 def test_a_run_stopped_by_a_signal_resumes_with_the_same_command(
     data, tmp_path, number
 ):

@@ -56,46 +56,50 @@ def test_a_joint_step_needs_equal_weights_and_learning_rates(options, message):
 
 
 def test_a_run_does_not_change_its_mode(tmp_path):
-    configuration.save(_config("sync"), str(tmp_path))
+    configuration.save_or_compare(_config("sync"), str(tmp_path))
     assert config_file.read(str(tmp_path))["aggregation"] == "sync"
     with pytest.raises(UserError, match="aggregation was 'sync', now 'async'"):
-        configuration.save(_config("async"), str(tmp_path))
+        configuration.save_or_compare(_config("async"), str(tmp_path))
 
 
 def test_a_run_stored_without_a_mode_is_hybrid(tmp_path):
-    configuration.save(_config("hybrid"), str(tmp_path))
+    configuration.save_or_compare(_config("hybrid"), str(tmp_path))
     path = tmp_path / config_file.FILE_NAME
     stored = json.loads(path.read_text())
     del stored["aggregation"]
     path.write_text(json.dumps(stored))
-    configuration.save(_config("hybrid"), str(tmp_path))
+    configuration.save_or_compare(_config("hybrid"), str(tmp_path))
     path.write_text(json.dumps(stored))
     with pytest.raises(UserError, match="aggregation was 'hybrid', now 'sync'"):
-        configuration.save(_config("sync"), str(tmp_path))
+        configuration.save_or_compare(_config("sync"), str(tmp_path))
 
 
 def test_fields_missing_in_a_stored_configuration_have_their_defaults(tmp_path):
     path = tmp_path / config_file.FILE_NAME
-    configuration.save(_config("hybrid"), str(tmp_path))
+    configuration.save_or_compare(_config("hybrid"), str(tmp_path))
     stored = json.loads(path.read_text())
     del stored["trunk"]["phases"], stored["tasks"]["colorization"]["temperature"]
     path.write_text(json.dumps(stored))
     more = [*_SMALL, "colorization.temperature=0.5"]
     with pytest.raises(UserError, match=r"colorization.temperature was 0.38, now 0.5"):
-        configuration.save(_config("hybrid", task_overrides=more), str(tmp_path))
+        configuration.save_or_compare(
+            _config("hybrid", task_overrides=more), str(tmp_path)
+        )
     with pytest.raises(UserError, match=r"trunk.phases was True, now False"):
         off = ["phases=false"]
-        configuration.save(_config("hybrid", trunk_overrides=off), str(tmp_path))
-    configuration.save(_config("hybrid"), str(tmp_path))
+        configuration.save_or_compare(
+            _config("hybrid", trunk_overrides=off), str(tmp_path)
+        )
+    configuration.save_or_compare(_config("hybrid"), str(tmp_path))
     assert json.loads(path.read_text())["trunk"]["phases"] is True
 
 
 def test_another_task_is_another_run(tmp_path):
     single = configuration.resolve("tiny", ["rotation"])
-    configuration.save(single, str(tmp_path))
+    configuration.save_or_compare(single, str(tmp_path))
     both = configuration.resolve("tiny", ["rotation", "relative_position"])
     with pytest.raises(UserError, match=r"relative_position.gap was None, now 24"):
-        configuration.save(both, str(tmp_path))
+        configuration.save_or_compare(both, str(tmp_path))
 
 
 def test_an_asynchronous_step_costs_one_replicas_batch():
@@ -129,10 +133,12 @@ def test_each_replica_has_its_own_batch_and_the_total_is_printed(monkeypatch):
     config = configuration.resolve("tiny", ["exemplar"], task_overrides=overrides)
     assigned = devices.local_assignment(config, [], 2)
     assert assigned.groups == {"exemplar": ("/CPU:0", "/CPU:1")}
-    message = "exemplar on /CPU:0, /CPU:1: 2 replicas x 5 = 10 examples a step"
+    message = "exemplar on /CPU:0, /CPU:1: 2 replicas x 5 = 10 examples per step"
     assert devices.describe(assigned, config) == message
     turns = devices.describe(assignment.taking_turns(config.tasks), config)
-    assert turns == ("the tasks take turns on one device\nexemplar: 5 examples a step")
+    assert turns == (
+        "the tasks take turns on one device\nexemplar: 5 examples per step"
+    )
 
 
 @pytest.fixture(scope="module")

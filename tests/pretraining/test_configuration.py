@@ -55,7 +55,7 @@ def test_harmonize_reaches_the_tasks_that_have_it():
         ({"harmonize": True}, "none of colorization, rotation has this option"),
         (
             {"task_overrides": ["rotation.batch_size=1"]},
-            r"rotation.batch_size=1: expected 2 or more, .* 16 \* 2 = 32",
+            r"rotation.batch_size=1: expected 2 or more photos .*batch_size=2 or more",
         ),
         ({"task_overrides": ["rotation.learning_rate=-1"]}, "expected more than 0"),
         (
@@ -81,7 +81,8 @@ def test_bad_flags_say_what_was_expected(options, message):
 
 @pytest.mark.parametrize("names", [[], ["rotation", "rotation"]])
 def test_tasks_are_distinct_and_at_least_one(names):
-    with pytest.raises(UserError, match="--tasks: expected distinct tasks"):
+    message = r"--tasks: (give at least one|rotation is listed twice)"
+    with pytest.raises(UserError, match=message):
         configuration.resolve("tiny", names)
 
 
@@ -137,12 +138,12 @@ def test_each_replica_of_a_step_costs():
 
 def test_a_folder_of_another_run_is_refused(tmp_path):
     config = _resolve(steps=7)
-    configuration.save(config, str(tmp_path))
-    configuration.save(dataclasses.replace(config, steps=9), str(tmp_path))
+    configuration.save_or_compare(config, str(tmp_path))
+    configuration.save_or_compare(dataclasses.replace(config, steps=9), str(tmp_path))
     assert config_file.read(str(tmp_path))["steps"] == 9
     other = _resolve(steps=9, task_overrides=["rotation.batch_size=3"])
     with pytest.raises(UserError, match=r"tasks.rotation.batch_size was \d+, now 3"):
-        configuration.save(other, str(tmp_path))
+        configuration.save_or_compare(other, str(tmp_path))
 
 
 def test_no_config(tmp_path):

@@ -71,7 +71,10 @@ def test_memory_is_linear_in_the_batch_and_the_largest_batch_fits():
     assert row.replica_bytes(largest) <= usable < row.replica_bytes(largest + 1)
     assert row.largest_batch(1.0) == 0
     table = cost_tables.memory_table([row], [4.0, 8.0])
-    assert "most at 4 GB | most at 8 GB" in table and f"| {largest} |" in table
+    assert (
+        "largest batch at 4 GB | largest batch at 8 GB" in table
+        and f"| {largest} |" in table
+    )
     assert "| colorization | 16 | 1 |" in cost_tables.cost_table([row])
 
 
@@ -129,4 +132,4 @@ def test_the_command_prints_both_tables():
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert "counted: colorization" in done.stdout
     assert "| colorization | 16 | 1 |" in done.stdout
-    assert "| most at 4 GB |" in done.stdout
+    assert "| largest batch at 4 GB |" in done.stdout

@@ -46,8 +46,8 @@ def data(tmp_path):
 def test_missing_records_are_counted_named_and_reported(data, tmp_path, capsys):
     folder = tmp_path / "run"
     # Resumed half-way: 4 of 16 records are missing in each of the two epochs.
-    assert _run(data, folder, 4, 0.3).replacements == 4
-    assert _run(data, folder, 8, 0.5).replacements == 8
+    assert _run(data, folder, 4, 0.3).num_replacements == 4
+    assert _run(data, folder, 8, 0.5).num_replacements == 8
     output = capsys.readouterr().out
     assert f"{data}/train-00001.tfrecord: 4 of 8 records can be read" in output
     assert "8 of 32 training examples and 2 held-out examples replaced" in output

@@ -44,7 +44,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(data, tmp_path_factory):
-    """The folder of a run of 4 steps a task, and the `PretrainingRun`."""
+    """The folder of a run of 4 steps per task, and the `PretrainingRun`."""
     folder = str(tmp_path_factory.mktemp("run"))
     training = pretraining_run.PretrainingRun(_config(steps=4), data, folder)
     assert training.run(StopSignals())
@@ -55,6 +55,7 @@ def _images(size=64):
     return np.random.default_rng(0).random([2, size, size, 3], np.float32)
 
 
+@pytest.mark.slow
 def test_tasks_of_different_strides_share_the_trunk(run):
     folder, training = run
     assert training.engine.steps() == dict.fromkeys(TASKS, 4)
@@ -89,6 +90,7 @@ def test_the_classes_are_those_of_the_data(run):
     assert stored["classes"] == 3
 
 
+@pytest.mark.slow
 def test_an_export_gives_the_networks_own_predictions(run, tmp_path):
     folder, training = run
     output = str(tmp_path / "trunk")

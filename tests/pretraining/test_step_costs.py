@@ -121,7 +121,7 @@ def test_the_papers_hours_are_for_the_papers_tasks():
 def test_costs_at_the_papers_sizes(name):
     _, forward, cost = counted("paper", name)
     epoch = step_costs.IMAGENET_PHOTOS * cost
-    print(f"{name}: {forward / 1e9:.2f} G multiply-adds, {epoch:.1f} hours an epoch")
+    print(f"{name}: {forward / 1e9:.2f} G multiply-adds, {epoch:.1f} hours per epoch")
     assert cost == step_costs.k40_hours(forward)
     if name == "colorization":
         assert forward == pytest.approx(step_costs._COLORIZATION_FORWARD, rel=1e-3)

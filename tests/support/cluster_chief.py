@@ -128,7 +128,9 @@ class _Chief:
         groups, losses = self._groups, self._losses
         return {
             "steps": self._engine.steps(),
-            "landed": {name: int(g._landed.read_value()) for name, g in groups.items()},
+            "accepted_steps": {
+                name: int(g._accepted_steps.read_value()) for name, g in groups.items()
+            },
             "generations": {name: group.generation for name, group in groups.items()},
             "devices": {name: group.devices for name, group in groups.items()},
             "losses_of_devices": self._engine.device_failures,

@@ -13,7 +13,7 @@ import time
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, Callable
 
-from data_prep.build import worker_pool, writer
+from data_prep.build import dataset_build, worker_pool
 from selfsup.common.errors import UserError
 from selfsup.data import manifest
 
@@ -40,11 +40,13 @@ class Convert:
         self.seconds = seconds
         self.lethal = lethal
 
-    def __call__(self, item: writer.Input) -> writer.Converted | list[bytes]:
+    def __call__(
+        self, item: dataset_build.Input
+    ) -> dataset_build.Converted | list[bytes]:
         key = item.key
         time.sleep(self.seconds)
         if key == REFUSED:
-            raise writer.SetAside("is\tnot to\nmy taste", {"refused": 1})
+            raise dataset_build.SetAside("is\tnot to\nmy taste", {"refused": 1})
         if key == RAISES:
             raise ZeroDivisionError("by it")
         if key == KILLS and self.lethal:
@@ -55,16 +57,16 @@ class Convert:
             return []
         records = [f"{key}/{index}".encode() * 50 for index in range(RECORDS_EACH)]
         if key == REPAIRED:
-            return writer.Converted(records, "was\nbroken", {"mended": 2})
-        return writer.Converted(records, counts={"whole": 1})
+            return dataset_build.Converted(records, "was\nbroken", {"mended": 2})
+        return dataset_build.Converted(records, counts={"whole": 1})
 
 
-def short_record(item: writer.Input) -> list[bytes]:
+def short_record(item: dataset_build.Input) -> list[bytes]:
     """Makes a record of a few bytes."""
     return [item.key.encode()]
 
 
-def kill_own_process(item: writer.Input) -> None:
+def kill_own_process(item: dataset_build.Input) -> None:
     """Kills the worker process."""
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -72,9 +74,9 @@ def kill_own_process(item: writer.Input) -> None:
 class Picky:
     """Sets aside all inputs but that called "good"."""
 
-    def __call__(self, item: writer.Input) -> list[bytes]:
+    def __call__(self, item: dataset_build.Input) -> list[bytes]:
         if item.key != "good":
-            raise writer.SetAside("no \a")
+            raise dataset_build.SetAside("no \a")
         return [b"record"]
 
 
@@ -92,7 +94,7 @@ class ReadInputs:
     ) -> None:
         self.folder, self.left, self.target = folder, left, target
 
-    def __call__(self, item: writer.Input) -> list[bytes]:
+    def __call__(self, item: dataset_build.Input) -> list[bytes]:
         if not self.left:
             os.rename(self.folder, self.target)
         self.left -= 1
@@ -135,7 +137,7 @@ def build(
     Args:
       output: folder of the set.
       seconds: duration of each conversion.
-      **changes: arguments of `writer.build` in place of the defaults.
+      **changes: arguments of `dataset_build.build` in place of the defaults.
     """
     arguments: dict[str, Any] = {
         "output": str(output),
@@ -149,7 +151,7 @@ def build(
         "validation_fraction": 0.1,
         "workers": 1,
     }
-    return writer.build(**{**arguments, **changes})
+    return dataset_build.build(**{**arguments, **changes})
 
 
 if __name__ == "__main__":

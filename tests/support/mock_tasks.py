@@ -84,7 +84,7 @@ def workload(
     name: str,
     poisoned_steps: Sequence[int] = (),
     nan_inputs: bool = False,
-    replacements: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    replaced_shards: Callable[[tf.Tensor], tf.Tensor] | None = None,
     poisoned: int | None = None,
     learning_rate: float | Callable[[tf.Tensor], tf.Tensor] = 0.01,
     own_batches: bool = False,
@@ -96,7 +96,7 @@ def workload(
       name: name of the task.
       poisoned_steps: steps with a NaN loss.
       nan_inputs: whether all inputs are NaN.
-      replacements: see `Replica`.
+      replaced_shards: see `Replica`.
       poisoned: the only replica whose loss is NaN in these steps; None for all.
       learning_rate: see `Workload`.
       own_batches: whether each replica has different batches. Otherwise the replicas
@@ -123,7 +123,7 @@ def workload(
                 else part_of(name, index, count, nan_inputs)
             ),
             batch_size=BATCH if own_batches else even_share(BATCH, index, count),
-            replacements=replacements,
+            replaced_shards=replaced_shards,
         )
 
     return Workload(

@@ -201,7 +201,7 @@ def test_a_prior_with_empty_bins_needs_a_uniform_share(tiny, tmp_path):
     # Without the empty bin, and with ImageNet's colours, weights are finite.
     for options in ({"prior_file": path, "bins": 312}, {}):
         task = tiny("colorization", uniform_share=0.0, **options)
-        assert np.all(np.isfinite(task._weights))
+        assert np.all(np.isfinite(task._rebalancing_weights))
 
 
 @pytest.mark.parametrize(

@@ -124,8 +124,8 @@ def test_negatives_are_any_other_photo(tiny, batch_of):
 
 def test_anchor_and_positive_show_the_same_place_differently(tiny):
     """Two warps of a photo overlap, and each photo has a colour of its own."""
-    colours = tf.constant([[200, 30, 30], [30, 200, 30], [30, 30, 200]], tf.uint8)
-    photos = tf.tile(colours[:, None, None, :], [1, 64, 64, 1])
+    colors = tf.constant([[200, 30, 30], [30, 200, 30], [30, 30, 200]], tf.uint8)
+    photos = tf.tile(colors[:, None, None, :], [1, 64, 64, 1])
     y = tf.range(64)[None, :, None, None]
     photos = tf.where(y % 9 < 4, photos, tf.cast(photos // 3, tf.uint8))
     task = tiny("exemplar")

@@ -80,7 +80,7 @@ def test_equals_slim(slim, network, size, output_stride):
     assert_same(run(network, batch, output_stride), expected)
 
 
-@pytest.mark.parametrize("output_stride", [8, 32])
+@pytest.mark.parametrize("output_stride", [8, pytest.param(32, marks=pytest.mark.slow)])
 def test_equals_slim_on_batch_statistics(slim, network, output_stride):
     batch = images((64, 64), batch=3)
     expected = slim.run(batch, output_stride, training=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from data_prep.build import writer
+from data_prep.build import dataset_build
 from data_prep.sources.nyu import folder_conversion, folder_listing
 from selfsup.data import manifest as manifests
 
@@ -41,14 +41,14 @@ def build_folders(
       split_list: text file with the split of each photo, see
         `folder_listing.read_split_list`; None holds out a share of the photos.
       min_valid: share of an image's pixels whose depth must be known.
-      **build_options: see `writer.build`.
+      **build_options: see `dataset_build.build`.
 
     Returns:
       the `Manifest` of the finished data set.
 
     Raises:
       UserError: there are no pairs, or the list is faulty; or for a reason that
-        `writer.build` lists.
+        `dataset_build.build` lists.
     """
     from data_prep.sources.photo_conversion import JPEG_QUALITY
 
@@ -56,7 +56,7 @@ def build_folders(
     splits = None
     if split_list:
         splits = folder_listing.read_split_list(split_list, pairs)
-    return writer.build(
+    return dataset_build.build(
         output=output,
         kind=manifests.RGBD,
         features=("image", "depth"),

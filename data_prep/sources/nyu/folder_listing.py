@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from data_prep.build.inputs import FileFinder, Input
 from data_prep.sources.nyu import folder_conversion, pairing
 from data_prep.sources.nyu.pairing import Pairs
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 
 _PHOTOS = (
-    *(".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp"),
-    *(".heic", ".heif", ".avif", ".jp2"),
-)
+    ".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".tif", ".tiff", ".webp",
+    ".heic", ".heif", ".avif", ".jp2",
+)  # fmt: skip
 _DEPTHS = (".png", ".pgm", ".tif", ".tiff")
 _SPLITS = ("train", "validation", "test")
 _NAMES_SHOWN = 3
@@ -85,7 +85,7 @@ def read_split_list(path: str, pairs: Pairs) -> dict[str, str]:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             lines = [line.strip().split(maxsplit=1) for line in file if line.strip()]
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error}") from error
+        raise UserError(f"{path}: cannot be read: {error_reason(error)}") from error
     photos = {pairing.stem(photo) for photo, _ in pairs.pairs}
     splits: dict[str, str] = {}
     for fields in lines:
@@ -114,7 +114,7 @@ def list_inputs(
 
     Args:
       pairs: the pairs and the other files.
-      splits: {photo's path without extension: split}; None if the writer is to choose.
+      splits: {photo's path without extension: split}; None if the build is to choose.
       depth_images: folder of the depth images.
     """
     for photo, depth in pairs.pairs:

@@ -32,8 +32,10 @@ PHOTO_CAMERA = np.array(
 # k1, k2, p1, p2, k3, in OpenCV's order.
 PHOTO_DISTORTION = np.array(
     [
-        *(0.20796615318809061, -0.58613825163911781),
-        *(0.00072231363135888329, 0.0010479627195765181),
+        0.20796615318809061,
+        -0.58613825163911781,
+        0.00072231363135888329,
+        0.0010479627195765181,
         0.49856986684705107,
     ]
 )
@@ -46,8 +48,10 @@ DEPTH_CAMERA = np.array(
 )
 DEPTH_DISTORTION = np.array(
     [
-        *(-0.099897236553084481, 0.39065324602765344),
-        *(0.0019290592870229277, -0.0019422022475975055),
+        -0.099897236553084481,
+        0.39065324602765344,
+        0.0019290592870229277,
+        -0.0019422022475975055,
         -0.51031725053400578,
     ]
 )
@@ -125,8 +129,12 @@ def project_depth(depth: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def _photo_map() -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint16]]:
     """Returns the maps for `cv2.remap` that undistort a photo."""
     return cv2.initUndistortRectifyMap(
-        *(PHOTO_CAMERA, PHOTO_DISTORTION, None, PHOTO_CAMERA),
-        *((WIDTH, HEIGHT), cv2.CV_16SC2),
+        cameraMatrix=PHOTO_CAMERA,
+        distCoeffs=PHOTO_DISTORTION,
+        R=None,
+        newCameraMatrix=PHOTO_CAMERA,
+        size=(WIDTH, HEIGHT),
+        m1type=cv2.CV_16SC2,
     )
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from data_prep.build import writer
+from data_prep.build import dataset_build
 from data_prep.build.inputs import Input
 from data_prep.sources.nyu import labelled_conversion, labelled_listing
 from selfsup.data import manifest as manifests
@@ -41,14 +41,14 @@ def build_labelled(
       output: the folder for the shards.
       depth: "filled" for the in-painted depth, "raw" for the sensor's depth.
       min_valid: share of a frame's pixels whose depth must be known.
-      **build_options: see `writer.build`.
+      **build_options: see `dataset_build.build`.
 
     Returns:
       the `Manifest` of the finished data set.
 
     Raises:
       UserError: a file is damaged or has another layout; or for a reason that
-        `writer.build` lists.
+        `dataset_build.build` lists.
     """
     listing = labelled_listing.list_labelled(
         labelled_listing.Request(
@@ -60,7 +60,7 @@ def build_labelled(
         f"pixels; {len(listing.train)} training, {len(listing.test)} test",
         file=sys.stderr,
     )
-    return writer.build(
+    return dataset_build.build(
         output=output,
         kind=manifests.RGBD,
         features=("image", "depth"),

@@ -2,7 +2,7 @@
 
 On a damaged file, the HDF5 library may crash, hang or ask for all memory. A builder's main
 process therefore never calls this module: `labelled_listing` calls it in a child process,
-and the writer's worker processes read the rows.
+and the worker processes of the build read the rows.
 """
 
 from __future__ import annotations

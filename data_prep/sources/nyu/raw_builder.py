@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from data_prep.build import writer
+from data_prep.build import dataset_build
 from data_prep.sources.nyu import raw_conversion, raw_listing, scene_folders
 from selfsup.common.errors import UserError
 from selfsup.data import manifest as manifests
@@ -42,14 +42,14 @@ def build_raw(
       frames_per_scene: number of frames sampled from a scene; 0 takes all.
       max_time_difference: largest time between a depth frame and its photo, in seconds.
       min_valid: share of a frame's pixels whose depth must be known.
-      **build_options: see `writer.build`.
+      **build_options: see `dataset_build.build`.
 
     Returns:
       the `Manifest` of the finished data set, which has a training split only.
 
     Raises:
       UserError: there are no scenes, or the scenes with test frames are unknown; or for a
-        reason that `writer.build` lists.
+        reason that `dataset_build.build` lists.
     """
     _check_folder(raw)
     scenes = raw_listing.Scenes(
@@ -58,7 +58,7 @@ def build_raw(
         frames_per_scene=frames_per_scene,
         tolerance=max_time_difference,
     )
-    return writer.build(
+    return dataset_build.build(
         output=output,
         kind=manifests.RGBD,
         features=("image", "depth"),

@@ -78,11 +78,10 @@ class RawConverter:
         photo = kinect.undistort_photo(photo)
         # Colorization learns from color, so the chroma channels keep full resolution.
         options = [
-            *(cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY),
-            *(
-                cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-                cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-            ),
+            cv2.IMWRITE_JPEG_QUALITY,
+            JPEG_QUALITY,
+            cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+            cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
         ]
         record = records.serialize(
             key=item.key,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from data_prep.build import inputs
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 
 # r-1294886362.238178-3118787619.ppm: "r" for a photo, "d" for depth; seconds; ticks.
 _FRAME = re.compile(r"([rd])-(\d{1,12}\.\d{1,12})-\d+\.(ppm|pgm)")
@@ -96,7 +96,7 @@ def pair_frames(folder: str, tolerance: float) -> tuple[list[FramePair], int]:
     try:
         photos, depths = _frames(folder)
     except OSError as error:
-        raise UserError(f"{folder}: cannot be listed: {error}") from error
+        raise UserError(f"{folder}: cannot be listed: {error_reason(error)}") from error
     times = [time for time, _ in photos]
     pairs = []
     for time, name in depths:

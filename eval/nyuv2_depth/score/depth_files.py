@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from selfsup.common import files
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 
 DEPTHS, KEYS = "depths", "keys"
 _EXPECTED = (
@@ -60,7 +60,7 @@ def read(path: str) -> DepthMaps:
             depths = arrays[DEPTHS]
             keys = arrays.get(KEYS)
     except _BROKEN as error:
-        raise UserError(f"{path}: {error}; {_EXPECTED}") from error
+        raise UserError(f"{path}: {error_reason(error)}; {_EXPECTED}") from error
     except (AttributeError, TypeError) as error:
         # np.load returns an array, which is not a context manager, for an .npy file.
         raise UserError(f"{path}: is a single array; {_EXPECTED}") from error

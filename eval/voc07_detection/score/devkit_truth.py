@@ -10,7 +10,7 @@ import numpy as np
 
 from eval.voc07_detection.score.average_precision import ImageObjects, TrueObjects
 from selfsup.common import files
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 from selfsup.formats import voc_annotations, voc_lists
 
 _ANNOTATIONS = "Annotations"
@@ -104,7 +104,7 @@ def _image_ids(path: str, folder: str) -> dict[str, str]:
             f"of {', '.join(_list_names(folder)) or 'none: there is no list'}"
         ) from error
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from error
+        raise UserError(f"{path}: cannot be read: {error_reason(error)}") from error
     ids = {files.as_utf8(name): name for name in names}
     if not ids:
         raise UserError(f"{path}: lists no image")
@@ -129,7 +129,7 @@ def _annotation(path: str) -> voc_annotations.Annotation:
             f"{path}: no such annotation, but the image is in the list"
         ) from error
     except (OSError, voc_annotations.Unreadable) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from error
+        raise UserError(f"{path}: cannot be read: {error_reason(error)}") from error
     unusable = [n.text for n in annotation.notes if n.kind == voc_annotations.SET_ASIDE]
     if unusable:
         raise UserError(f"{path}: {unusable[0]}")

@@ -65,7 +65,9 @@ def _build(clips: pathlib.Path, output: pathlib.Path, workers: int) -> None:
     }
     subprocess.run(
         [
-            *(sys.executable, "-m", "data_prep.videos"),
+            sys.executable,
+            "-m",
+            "data_prep.videos",
             *(f"--{name}={value}" for name, value in flags.items()),
         ],
         check=True,

@@ -10,7 +10,7 @@ import sys
 import faulty_inputs
 import pytest
 
-from data_prep.build import beam_runner, worker_pool, writer
+from data_prep.build import beam_runner, dataset_build, worker_pool
 from selfsup.common.errors import UserError
 
 
@@ -32,7 +32,9 @@ def local(tmp_path_factory):
 
 def test_same_set_as_the_local_runner(local, tmp_path, capfd):
     reference, made = local
-    by_beam = faulty_inputs.build(tmp_path, num_shards=2, runner=writer.BEAM, workers=2)
+    by_beam = faulty_inputs.build(
+        tmp_path, num_shards=2, runner=dataset_build.BEAM, workers=2
+    )
     assert by_beam == dataclasses.replace(made, directory=str(tmp_path))
     assert _files(tmp_path) == _files(reference)
     assert "photos: 40/40" in capfd.readouterr().err
@@ -46,7 +48,7 @@ def test_input_that_crashes_its_process_is_set_aside(tmp_path):
         convert=faulty_inputs.Convert(lethal=True),
         validation_fraction=0.0,
         num_shards=1,
-        runner=writer.BEAM,
+        runner=dataset_build.BEAM,
     )
     assert made.records("train") == faulty_inputs.RECORDS_EACH
     text = (tmp_path / "set_aside.tsv").read_text()
@@ -59,7 +61,7 @@ def test_only_missing_shards_are_written(local, tmp_path):
     shutil.copytree(reference, tmp_path, dirs_exist_ok=True)
     (tmp_path / made.shards[1].file).unlink()
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.tfrecord")}
-    faulty_inputs.build(tmp_path, num_shards=2, runner=writer.BEAM)
+    faulty_inputs.build(tmp_path, num_shards=2, runner=dataset_build.BEAM)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert _files(tmp_path) == _files(reference)
 
@@ -75,7 +77,7 @@ def test_vanished_inputs_end_the_build(tmp_path):
             inputs=["0"],
             convert=convert,
             directory=str(folder),
-            runner=writer.BEAM,
+            runner=dataset_build.BEAM,
         )
 
 
@@ -90,7 +92,7 @@ def test_vanished_inputs_end_the_build(tmp_path):
 )
 def test_unknown_options_are_refused(tmp_path, options, message):
     with pytest.raises(UserError, match=message):
-        faulty_inputs.build(tmp_path, runner=writer.BEAM, beam_options=options)
+        faulty_inputs.build(tmp_path, runner=dataset_build.BEAM, beam_options=options)
 
 
 def test_options_without_beam_are_refused(tmp_path):

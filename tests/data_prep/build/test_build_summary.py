@@ -8,13 +8,13 @@ import itertools
 import faulty_inputs
 import pytest
 
-from data_prep.build import writer
+from data_prep.build import dataset_build
 from selfsup.common.errors import UserError
 
 
 def test_no_training_record_is_an_error(tmp_path, in_process):
-    held_out = [writer.Input(faulty_inputs.KEYS[0], "validation")]
-    train = [writer.Input(faulty_inputs.REFUSED, "train")]
+    held_out = [dataset_build.Input(faulty_inputs.KEYS[0], "validation")]
+    train = [dataset_build.Input(faulty_inputs.REFUSED, "train")]
     message = r"1 of 2 inputs can be used, but these are held out;"
     with pytest.raises(UserError, match=message):
         faulty_inputs.build(tmp_path / "a", inputs=train + held_out)
@@ -32,7 +32,9 @@ def test_advice_when_all_usable_inputs_are_held_out(tmp_path, in_process):
     good = sorted({*faulty_inputs.KEYS} - faulty_inputs.UNUSABLE)
     pairs = itertools.product(good, bad)
     pair = next(pair for pair in pairs if _drawn_for_validation(pair) == pair[0])
-    with pytest.raises(UserError, match=r"validation_fraction of 0.*nothing is held"):
+    with pytest.raises(
+        UserError, match=r"to hold nothing out, use validation_fraction=0"
+    ):
         faulty_inputs.build(tmp_path / "a", inputs=pair)
     made = faulty_inputs.build(tmp_path / "b", inputs=pair, validation_fraction=0)
     assert made.records("train") == faulty_inputs.RECORDS_EACH

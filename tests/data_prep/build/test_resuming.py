@@ -13,7 +13,7 @@ import time
 import faulty_inputs
 import pytest
 
-from data_prep.build import writer
+from data_prep.build import dataset_build
 from selfsup.common.errors import UserError
 
 SHARDS = 6
@@ -26,7 +26,7 @@ def _start_build(output, seconds, limit=None):
         if limit:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    root = str(pathlib.Path(writer.__file__).parents[2])
+    root = str(pathlib.Path(dataset_build.__file__).parents[2])
     return subprocess.Popen(
         [sys.executable, faulty_inputs.__file__, str(output), str(seconds)],
         env={**os.environ, "PYTHONPATH": root},

@@ -1,4 +1,4 @@
-"""The writer of a shard, its sidecar, and the check of where the inputs are."""
+"""Writing a shard, its sidecar, and the check of where the inputs are."""
 
 from __future__ import annotations
 

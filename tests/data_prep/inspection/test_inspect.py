@@ -117,7 +117,7 @@ def _statistics(built):
     """Collects `Statistics` by split."""
     by_split = {shard.split: set_statistics.Statistics() for shard in built.shards}
     work = set_statistics.ShardStatistics(built.features)
-    for job in shard_jobs.make_jobs(built, lambda shard: shard.records):
+    for job in shard_jobs.make_jobs(built, [shard.records for shard in built.shards]):
         statistics, problem = _finish(work(job))
         assert not problem
         by_split[job.shard.split].merge(statistics)
@@ -127,7 +127,7 @@ def _statistics(built):
 def _verify(built):
     """Lists problems by file."""
     work = verification.ShardCheck(built.features, len(built.labels))
-    jobs = shard_jobs.make_jobs(built, lambda shard: shard.records)
+    jobs = shard_jobs.make_jobs(built, [shard.records for shard in built.shards])
     return {job.shard.file: _finish(work(job)) for job in jobs}
 
 
@@ -206,6 +206,30 @@ def test_records_are_checked_against_the_manifest(changes, expected):
     assert bool(problem) == bool(expected)
 
 
+@pytest.mark.parametrize(
+    ("max_records", "expected"),
+    [
+        (0, [5, 1, 0, 9, 4]),
+        (7, [3, 1, 0, 3, 4]),
+        (2, [1, 0, 0, 1, 2]),
+        (99, [5, 1, 0, 9, 4]),
+    ],
+)
+def test_no_more_records_are_read_than_asked_for(max_records, expected):
+    shards = [
+        manifest.Shard(f"{index}", split, number, 0, "")
+        for index, (split, number) in enumerate(
+            [("train", 5), ("train", 1), ("train", 0), ("train", 9), ("validation", 4)]
+        )
+    ]
+    fields = {"features": (), "labels": (), "inputs": {}, "options": {}, "versions": {}}
+    data = manifest.Manifest(
+        kind=manifest.PHOTOS, shards=tuple(shards), directory="", **fields
+    )
+    counts = set_statistics._choose_counts(data, max_records)
+    assert counts == expected
+
+
 def test_other_bytes_are_no_record():
     assert (
         verification.record_problem(b"\xff\xff", (), 0) == "is not a tf.train.Example"
@@ -253,6 +277,7 @@ def test_distributions_can_be_merged():
     assert Distribution().median is None and np.isnan(Distribution().mean)
 
 
+@pytest.mark.slow
 def test_the_command_reports_damage_and_exits_with_1(built):
     folder = os.path.dirname(built.directory)
     with open(os.path.join(built.directory, "set_aside.tsv"), "w") as file:

@@ -31,8 +31,8 @@ def _pixels(data):
 # Bits, PhotometricInterpretation and byte order of the files that Pillow opens.
 SUPPORTED = [
     *((bits, zero, order) for bits in (2, 4, 8) for zero in (0, 1) for order in "<>"),
-    *((12, 1, "<"), (16, 0, "<"), (16, 1, "<"), (16, 1, ">")),
-]
+    (12, 1, "<"), (16, 0, "<"), (16, 1, "<"), (16, 1, ">"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("bits", "photometric", "order"), SUPPORTED)

@@ -16,21 +16,22 @@ from tests.data_prep.trajectories import clips
 FRAMES = 20
 # File name, encoder of the pictures and encoder of the sound.
 CONTAINERS = [
-    *(("a.mp4", "mpeg4", "aac"), ("a.m4v", "libx264", None)),
-    *(("a.mov", "mpeg4", "aac"), ("a.3gp", "mpeg4", None)),
-    *(("a.mkv", "libx264", "libopus"), ("a.webm", "libvpx", "libopus")),
-    *(("a.avi", "mpeg4", "mp2"), ("a.flv", "flv", "aac"), ("a.wmv", "wmv2", "mp2")),
-    *(("a.mpg", "mpeg1video", "mp2"), ("a.vob", "mpeg2video", "mp2")),
-    *(("a.ts", "mpeg2video", "mp2"), ("a.m2ts", "libx264", None)),
-    *(("a.ogv", "libvpx", "libopus"), ("a.m2v", "mpeg2video", None)),
-    *(("a.gif", "gif", None), ("a.mjpeg", "mjpeg", None), ("a.y4m", "rawvideo", None)),
-]
+    ("a.mp4", "mpeg4", "aac"), ("a.m4v", "libx264", None),
+    ("a.mov", "mpeg4", "aac"), ("a.3gp", "mpeg4", None),
+    ("a.mkv", "libx264", "libopus"), ("a.webm", "libvpx", "libopus"),
+    ("a.avi", "mpeg4", "mp2"), ("a.flv", "flv", "aac"), ("a.wmv", "wmv2", "mp2"),
+    ("a.mpg", "mpeg1video", "mp2"), ("a.vob", "mpeg2video", "mp2"),
+    ("a.ts", "mpeg2video", "mp2"), ("a.m2ts", "libx264", None),
+    ("a.ogv", "libvpx", "libopus"), ("a.m2v", "mpeg2video", None),
+    ("a.gif", "gif", None), ("a.mjpeg", "mjpeg", None), ("a.y4m", "rawvideo", None),
+]  # fmt: skip
 PIXELS = {"gif": "rgb8", "mjpeg": "yuvj420p"}
 
 
 def write(folder, name, codec, audio=None, seconds=3.0, **options):
     return clips.write(
-        *(folder / name, codec),
+        folder / name,
+        codec,
         audio=audio,
         seconds=seconds,
         pixels=PIXELS.get(codec, "yuv420p"),
@@ -82,9 +83,12 @@ def test_other_streams_are_ignored(tmp_path):
 @pytest.mark.parametrize(
     ("name", "codec", "options"),
     [
-        *(("a.mp4", "mpeg4", {"movflags": "faststart"}), ("a.avi", "mpeg4", {})),
-        *(("a.mov", "libx264", {"movflags": "faststart"}), ("a.mkv", "libx264", {})),
-        *(("a.webm", "libvpx", {}), ("a.flv", "flv", {})),
+        ("a.mp4", "mpeg4", {"movflags": "faststart"}),
+        ("a.avi", "mpeg4", {}),
+        ("a.mov", "libx264", {"movflags": "faststart"}),
+        ("a.mkv", "libx264", {}),
+        ("a.webm", "libvpx", {}),
+        ("a.flv", "flv", {}),
     ],
 )
 @pytest.mark.parametrize("sound", [False, True])
@@ -108,8 +112,10 @@ def test_files_that_were_cut_off_are_truncated(tmp_path, name, codec, options, s
 @pytest.mark.parametrize(
     ("name", "codec", "options"),
     [
-        *(("a.ts", "mpeg2video", {}), ("a.mpg", "mpeg1video", {})),
-        *(("a.mkv", "mpeg4", {"live": "1"}), ("a.wmv", "wmv2", {})),
+        ("a.ts", "mpeg2video", {}),
+        ("a.mpg", "mpeg1video", {}),
+        ("a.mkv", "mpeg4", {"live": "1"}),
+        ("a.wmv", "wmv2", {}),
     ],
 )
 def test_files_without_a_declared_duration_are_used(tmp_path, name, codec, options):
@@ -140,7 +146,7 @@ def test_a_file_whose_end_was_never_written_is_truncated(tmp_path):
     path.write_bytes(data[: len(data) * 7 // 10].ljust(len(data), b"\0"))
     info = video_reading.probe(str(path))
     assert 0 < info.frames < FRAMES
-    assert info.truncated.startswith("pictures after 0.")
+    assert info.truncated.startswith("frames after 0.")
     assert info.truncated.endswith("cannot be decoded, but data continue to 0.76 s")
 
 
@@ -220,8 +226,10 @@ def test_colors_are_those_that_the_stream_declares(tmp_path, space, yuv):
 @pytest.mark.parametrize(
     ("codec", "pixels"),
     [
-        *(("libx264", "yuv420p10le"), ("libx264", "yuvj420p")),
-        *(("libx265", "yuv420p10le"), ("libaom-av1", "yuv420p")),
+        ("libx264", "yuv420p10le"),
+        ("libx264", "yuvj420p"),
+        ("libx265", "yuv420p10le"),
+        ("libaom-av1", "yuv420p"),
     ],
 )
 def test_new_codecs_and_deep_pixels_are_read(tmp_path, codec, pixels):
@@ -262,7 +270,7 @@ def test_sound_is_no_video(tmp_path):
     path = tmp_path / "a.mp4"
     with av.open(str(path), "w") as container:
         clips.write_noise(container, container.add_stream("aac", rate=48000), 0.5)
-    with pytest.raises(UserError, match="has no moving picture"):
+    with pytest.raises(UserError, match="has no video stream"):
         video_reading.probe(str(path))
 
 
@@ -326,8 +334,10 @@ def test_a_file_without_its_index_is_refused(tmp_path):
 
 def test_names_may_have_any_bytes(tmp_path):
     for name, codec in (
-        *((b"caf\xe9.mp4", "mpeg4"), (b"d\xe9/100%d.mkv", "mpeg4")),
-        *((b"http:.mp4", "mpeg4"), (b"\xff\n.webm", "libvpx")),
+        (b"caf\xe9.mp4", "mpeg4"),
+        (b"d\xe9/100%d.mkv", "mpeg4"),
+        (b"http:.mp4", "mpeg4"),
+        (b"\xff\n.webm", "libvpx"),
     ):
         path = os.fsdecode(os.path.join(os.fsencode(tmp_path), name))
         os.makedirs(os.path.dirname(path), exist_ok=True)

@@ -142,9 +142,9 @@ def _frame_header(data):
 
 
 MUTATIONS = (
-    *(_flip_bits, _change_header, _truncate, _cut_out, _repeat, _splice, _overwrite),
-    *(_append, _be_noise, _claim_size, _add_frame_header),
-)
+    _flip_bits, _change_header, _truncate, _cut_out, _repeat, _splice, _overwrite,
+    _append, _be_noise, _claim_size, _add_frame_header,
+)  # fmt: skip
 
 
 def _decode(serialized):

@@ -17,12 +17,12 @@ from tests.data_prep.trajectories import scenes
 _EXTREMES = (0, 1, 7, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 # Tags of fields that control how a decoder reads MP4, AVI and Matroska.
 _TAGS = (
-    *(b"moov", b"trak", b"mdia", b"stbl", b"stsd", b"stts", b"stsz", b"stsc", b"stco"),
-    *(b"mdat", b"tkhd", b"mvhd", b"mdhd", b"avc1", b"avcC", b"mp4v", b"esds"),
-    *(b"av01", b"av1C", b"FLV\1", b"onMetaData"),
-    *(b"RIFF", b"avih", b"strh", b"strf", b"movi", b"idx1", b"00dc"),
-    *(b"\x1a\x45\xdf\xa3", b"\x16\x54\xae\x6b", b"\x1f\x43\xb6\x75", b"\x63\xa2"),
-)
+    b"moov", b"trak", b"mdia", b"stbl", b"stsd", b"stts", b"stsz", b"stsc", b"stco",
+    b"mdat", b"tkhd", b"mvhd", b"mdhd", b"avc1", b"avcC", b"mp4v", b"esds",
+    b"av01", b"av1C", b"FLV\1", b"onMetaData",
+    b"RIFF", b"avih", b"strh", b"strf", b"movi", b"idx1", b"00dc",
+    b"\x1a\x45\xdf\xa3", b"\x16\x54\xae\x6b", b"\x1f\x43\xb6\x75", b"\x63\xa2",
+)  # fmt: skip
 # Exceptions that show a bug in the builder, not a fault of the file.
 _OURS = re.compile(
     r"^(Type|Attribute|Index|Key|Name|Assertion|ZeroDivision|Value)Error"
@@ -87,17 +87,25 @@ def clips(tmp_path_factory):
     image = cv2.resize(image, (64, 48), interpolation=cv2.INTER_CUBIC)
     images = np.stack([np.roll(image, shift, axis=1) for shift in range(6)])
     for name, fourcc in (
-        *(("part2.mp4", "mp4v"), ("jpeg.avi", "MJPG"), ("part2.mkv", "mp4v")),
-        *(("xvid.avi", "XVID"), ("jpeg.mov", "MJPG")),
+        ("part2.mp4", "mp4v"),
+        ("jpeg.avi", "MJPG"),
+        ("part2.mkv", "mp4v"),
+        ("xvid.avi", "XVID"),
+        ("jpeg.mov", "MJPG"),
     ):
         scenes.write(folder / name, images, fourcc)
     for name, codec in (
-        *(("vp8.webm", "libvpx"), ("part1.ts", "mpeg1video"), ("flash.flv", "flv")),
-        *(("av1.mp4", "libaom-av1"), ("deep.mkv", "libx265")),
+        ("vp8.webm", "libvpx"),
+        ("part1.ts", "mpeg1video"),
+        ("flash.flv", "flv"),
+        ("av1.mp4", "libaom-av1"),
+        ("deep.mkv", "libx265"),
     ):
         pixels = "yuv420p10le" if name == "deep.mkv" else "yuv420p"
         video_clips.write(
-            *(folder / name, codec, list(images)),
+            folder / name,
+            codec,
+            list(images),
             pixels=pixels,
             codec_options={"x265-params": "log-level=error"},
         )

@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from data_prep.build import worker_pool
-from data_prep.build.writer import Input, SetAside
+from data_prep.build.dataset_build import Input, SetAside
 from data_prep.sources.nyu import (
     depth_decoding,
     folder_builder,

@@ -9,7 +9,7 @@ import pytest
 import scipy.io
 import tensorflow as tf
 
-from data_prep.build.writer import Input, SetAside
+from data_prep.build.dataset_build import Input, SetAside
 from data_prep.sources.nyu import (
     labelled_conversion,
     labelled_listing,

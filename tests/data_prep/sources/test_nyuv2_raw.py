@@ -8,7 +8,7 @@ import pytest
 import scipy.interpolate
 import tensorflow as tf
 
-from data_prep.build.writer import Input, SetAside
+from data_prep.build.dataset_build import Input, SetAside
 from data_prep.sources.nyu import (
     kinect,
     pnm,
@@ -53,8 +53,10 @@ def _disparity():
     rays = np.stack([x.ravel(), y.ravel(), np.ones(x.size)], 1)
     pixels, _ = cv2.projectPoints(
         rays,
-        *(np.zeros(3), np.zeros(3)),
-        *(kinect.DEPTH_CAMERA, kinect.DEPTH_DISTORTION),
+        np.zeros(3),
+        np.zeros(3),
+        kinect.DEPTH_CAMERA,
+        kinect.DEPTH_DISTORTION,
     )
     places = np.mgrid[: kinect.HEIGHT, : kinect.WIDTH]
     x, y = scipy.interpolate.LinearNDInterpolator(pixels[:, 0], rays[:, :2])(
@@ -68,9 +70,15 @@ def _seen_from_photo(points):
     """Returns photo pixels of points in the depth camera's frame, as the toolbox does."""
     # camera_params.m: R = inv(reshape(-[...], [3 3])'), T = [t_x; t_z; t_y].
     listed = [
-        *(9.9997798940829263e-01, 5.0518419386157446e-03, 4.3011152014118693e-03),
-        *(-5.0359919480810989e-03, 9.9998051861143999e-01, -3.6879781309514218e-03),
-        *(-4.3196624923060242e-03, 3.6662365748484798e-03, 9.9998394948385538e-01),
+        9.9997798940829263e-01,
+        5.0518419386157446e-03,
+        4.3011152014118693e-03,
+        -5.0359919480810989e-03,
+        9.9998051861143999e-01,
+        -3.6879781309514218e-03,
+        -4.3196624923060242e-03,
+        3.6662365748484798e-03,
+        9.9998394948385538e-01,
     ]
     rotation = np.linalg.inv(-np.reshape(listed, (3, 3), order="F").T)
     offset = [[2.5031875059141302e-02], [-2.9342312935846411e-04]]
@@ -121,8 +129,12 @@ def test_photos_are_straightened():
     """A grid that the photo camera's lens bends becomes straight."""
     places = np.mgrid[: kinect.HEIGHT, : kinect.WIDTH][::-1].astype(np.float64)
     straight = cv2.undistortPoints(
-        *(places.reshape(2, -1).T[:, None], kinect.PHOTO_CAMERA),
-        *(kinect.PHOTO_DISTORTION, None, None, kinect.PHOTO_CAMERA),
+        places.reshape(2, -1).T[:, None],
+        kinect.PHOTO_CAMERA,
+        kinect.PHOTO_DISTORTION,
+        None,
+        None,
+        kinect.PHOTO_CAMERA,
     )[:, 0].T.reshape(2, kinect.HEIGHT, kinect.WIDTH)
     bent = np.where((straight // 40).sum(0) % 2, 255, 0).astype(np.uint8)
     photo = kinect.undistort_photo(np.repeat(bent[..., None], 3, 2))
@@ -223,7 +235,7 @@ def _input(folder):
 
 
 def test_a_replaced_photo_changes_its_input(tmp_path):
-    """The writer watches the file that the key names, which is the depth frame."""
+    """The build watches the file that the key names, which is the depth frame."""
     _write_scene(tmp_path / "den_0002", [0.0, 0.1], [0.0, 0.1])
     scenes = raw_listing.Scenes(str(tmp_path), frozenset(), 0, 0.04)
     before = list(scenes)

@@ -35,7 +35,9 @@ def built(folder, tmp_path_factory):
     )
     ended = subprocess.run(
         [
-            *(sys.executable, "-m", "data_prep.soundnet"),
+            sys.executable,
+            "-m",
+            "data_prep.soundnet",
             f"--input={folder}",
             f"--output={output / 'built'}",
             f"--list={output / 'list.txt'}",

@@ -13,8 +13,13 @@ MISSING = video_listing.MISSING
 def folder(tmp_path):
     root = tmp_path / "videos"
     for name in (
-        *("b/same.mp4", "a/same.webm", "-dash_.mkv", "deep/er/4711.mp4"),
-        *("with space é.avi", "notes.txt", ".hidden/hidden.mp4"),
+        "b/same.mp4",
+        "a/same.webm",
+        "-dash_.mkv",
+        "deep/er/4711.mp4",
+        "with space é.avi",
+        "notes.txt",
+        ".hidden/hidden.mp4",
     ):
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -25,8 +25,8 @@ def test_missing_lists_are_explained(tmp_path, lists, asked, reason):
 
 
 def _plan(monkeypatch, **arguments):
-    """Returns the arguments that `build_voc` passes to `writer.build`."""
-    monkeypatch.setattr(voc_builder.writer, "build", lambda **made: made)
+    """Returns the arguments that `build_voc` passes to `dataset_build.build`."""
+    monkeypatch.setattr(voc_builder.dataset_build, "build", lambda **made: made)
     made = voc_builder.build_voc(output="unused", **arguments)
     return {**made, "inputs": list(made["inputs"])}
 

@@ -125,6 +125,7 @@ def _run(settings, folder, stop_at=None):
     return evaluation
 
 
+@pytest.mark.slow
 def test_a_stopped_and_resumed_run_equals_an_uninterrupted_run(tmp_path, settings_for):
     settings = settings_for(tmp_path / "straight", **OPTIONS)
     straight = _run(settings, tmp_path / "straight")

@@ -9,7 +9,7 @@ from eval.nyuv2_depth.config import Config
 
 CONFIG = Config(height=48, width=64, crop_height=32, crop_width=48)
 SIZE = (CONFIG.crop_height, CONFIG.crop_width)
-# Metres at the photo's upper left corner, and more a pixel down and to the right.
+# Metres at the photo's upper left corner, and more per pixel down and to the right.
 PLANE = (2.0, 0.05, 0.03)
 
 

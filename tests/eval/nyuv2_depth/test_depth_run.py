@@ -81,6 +81,7 @@ def test_steps_follow_from_the_frames(preset, frames, steps):
     assert learning_rate_schedule(made).boundaries[0] == round(0.35 * steps)
 
 
+@pytest.mark.slow
 def test_a_run_of_epochs_prints_its_steps(settings_for, tmp_path, capsys):
     """8 frames in batches of 4: 3 epochs are 6 steps."""
     metrics = _evaluate(settings_for(tmp_path, "epochs=3")).metrics
@@ -174,6 +175,7 @@ def _stop_at(number, monkeypatch):
     monkeypatch.setattr(Training, "_take", stopping)
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed_equals_straight(
     straight, settings_for, tmp_path, monkeypatch
 ):

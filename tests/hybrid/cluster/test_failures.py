@@ -16,7 +16,7 @@ def _end(chief):
     """Ends the run; checks that each step was counted exactly once."""
     chief.send(signal.SIGTERM)
     result = summary(chief)
-    assert result["steps"] == result["landed"]
+    assert result["steps"] == result["accepted_steps"]
     # The terminal has a line for each failure, which names the file with the details.
     text = chief.text()
     assert "Exception ignored" not in text and "Traceback" not in text, text

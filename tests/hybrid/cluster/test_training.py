@@ -29,5 +29,5 @@ def test_counters_add_up_over_two_groups(start_cluster):
     cluster = start_cluster(workers=3)
     limits = {"a": 40, "bb": 70}
     result = summary(cluster.chief({"a": [0, 1], "bb": [2]}, limits=limits), STARTED)
-    assert result["steps"] == result["landed"] == limits
+    assert result["steps"] == result["accepted_steps"] == limits
     assert result["generations"] == {"a": 0, "bb": 0}

@@ -9,7 +9,7 @@ import faulty_inputs
 import pytest
 import tensorflow as tf
 
-from data_prep.build import writer
+from data_prep.build import dataset_build
 from selfsup.common.errors import UserError
 from selfsup.data import manifest
 
@@ -95,7 +95,11 @@ def test_finished_build_is_not_repeated(built, capfd):
         ({"directory": os.curdir}, "the input files are others or have changed since"),
         ({"num_shards": 7}, "shards: 6 then, 8 now"),
         (
-            {"inputs": [writer.Input(key, detail="x") for key in faulty_inputs.KEYS]},
+            {
+                "inputs": [
+                    dataset_build.Input(key, detail="x") for key in faulty_inputs.KEYS
+                ]
+            },
             "the input files are others or have changed since",
         ),
     ],

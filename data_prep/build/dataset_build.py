@@ -1,4 +1,4 @@
-"""The sharded, atomic, resumable writer that every builder uses.
+"""Builds a data set: sharded, atomic, resumable. Every builder uses it.
 
 A build has a plan and the shards that are finished. The plan says which input goes to
 which shard; it follows from the sorted list of inputs only. A build that is killed leaves
