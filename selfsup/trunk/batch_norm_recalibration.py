@@ -31,7 +31,7 @@ class NetworkPart(Protocol):
 
     @property
     def submodules(self) -> Sequence[tf.Module]:
-        """All layers of the part."""
+        """All layers of the part. Those that normalise batches are built."""
 
     def __call__(
         self, inputs: tf.Tensor, /, *, training: bool, output_stride: int | None

@@ -104,3 +104,32 @@ def test_a_failure_keeps_the_old_statistics(batches, message):
         recalibrate_batch_norm(trunk, batches)
     for old, new in zip(before, statistics(trunk)):
         np.testing.assert_array_equal(old, new)
+
+
+def test_batch_norms_of_keras_are_recalibrated_wherever_they_are():
+    """Also inside of nested models, and by any class derived from Keras's."""
+
+    class Network(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = keras.Sequential(
+                [keras.layers.Conv2D(4, 3), keras.layers.BatchNormalization()]
+            )
+            self.outer = [keras.layers.BatchNormalization(momentum=0.5)]
+            self.inner.build([None, 48, 48, 3])
+            self.outer[0].build([None, None, None, 4])
+
+        def __call__(self, inputs, *, training, output_stride):
+            del output_stride
+            net = self.inner(inputs, training=training)
+            return self.outer[0](net, training=training)
+
+    network, batch = Network(), images(6)
+    parts = [batch[:4], batch[4:]]
+    assert recalibrate_batch_norm(network, parts) == 6
+    conv, norm = network.inner.layers
+    pieces = conv(batch).numpy()
+    np.testing.assert_allclose(norm.moving_mean, pieces.mean((0, 1, 2)), rtol=1e-4)
+    np.testing.assert_allclose(norm.moving_variance, pieces.var((0, 1, 2)), rtol=1e-4)
+    np.testing.assert_allclose(network.outer[0].moving_mean, np.zeros(4), atol=1e-4)
+    assert "call" not in vars(norm)
