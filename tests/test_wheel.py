@@ -15,7 +15,11 @@ PACKAGES = ("selfsup", "data_prep", "eval", "launch")
 
 
 def _run(*command, cwd):
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    # Not the checkout, wherever these tests are run from.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

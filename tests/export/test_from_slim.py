@@ -82,6 +82,7 @@ def test_a_checkpoint_becomes_an_export(slim, tmp_path):
     np.testing.assert_array_equal(*kernels)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_read_with_tensorflows_file_system(slim, tmp_path):
     checkpoint = pathlib.Path(slim.save(tmp_path / "model.ckpt"))
     tf.io.gfile.makedirs("ram://slim")
@@ -122,6 +123,6 @@ def test_command_names_a_missing_checkpoint(tmp_path):
 
 def test_help_documents_the_flags():
     done = command("--help")
-    assert "Turns a TF-Slim ResNet-v2 checkpoint" in done.stdout
+    assert "Converts a ResNet-v2 checkpoint of TF-Slim" in done.stdout
     for flag in ("--checkpoint", "--output", "--output_stride", "--depth"):
         assert flag in done.stdout

@@ -32,7 +32,9 @@ def _command(data, model_dir, *flags):
     ]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM]
+)
 def test_a_run_stopped_by_a_signal_resumes_with_the_same_command(
     data, tmp_path, number
 ):

@@ -90,6 +90,7 @@ def test_the_classes_are_those_of_the_data(run):
     assert stored["classes"] == 3
 
 
+@pytest.mark.slow
 def test_an_export_gives_the_networks_own_predictions(run, tmp_path):
     folder, training = run
     output = str(tmp_path / "trunk")

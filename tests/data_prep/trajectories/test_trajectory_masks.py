@@ -107,10 +107,10 @@ def test_parallax_of_pixels_is_foreground():
 
 
 def test_better_than_the_baseline():
-    found = scoring.mean_of_suite(suites.moving_objects()[::3])
-    assert found.ours > found.plain + 0.15
-    assert found.strict > found.plain + 0.15
-    assert found.false < 0.5 * found.plain_false
+    score = scoring.mean_of_suite(suites.moving_objects()[::3])
+    assert score.iou > score.baseline_iou + 0.15
+    assert score.strict_iou > score.baseline_iou + 0.15
+    assert score.false < 0.5 * score.baseline_false
 
 
 @pytest.mark.slow
@@ -120,11 +120,11 @@ def test_better_than_the_baseline_on_all_scenes():
         suites.slow_objects,
         suites.large_objects,
     ):
-        found = scoring.mean_of_suite(suite())
-        assert found.ours > found.plain + 0.1
-        assert found.strict > found.plain
+        score = scoring.mean_of_suite(suite())
+        assert score.iou > score.baseline_iou + 0.1
+        assert score.strict_iou > score.baseline_iou
     empty = scoring.mean_of_suite(suites.static_scenes())
-    assert empty.false < 0.04 < empty.plain_false
+    assert empty.false < 0.04 < empty.baseline_false
 
 
 def test_a_frame_before_a_cut_is_not_labelled():

@@ -137,7 +137,12 @@ def test_it_writes_its_files(straight):
     folder, metrics = straight
     # Of six test images, one has no depth and one half of it.
     assert metrics["details"]["pixels"] == 48 * 64 * 9 // 2
-    assert metrics["trunk"] == {"kind": "random", "depth": "tiny", "seed": 0}
+    assert metrics["trunk"] == {
+        "kind": "random",
+        "network": "resnet_v2",
+        "depth": "tiny",
+        "seed": 0,
+    }
     assert metrics["data"]["train"] == {"split": "train", "images": 8}
     assert metrics["data"]["test"] == {"split": "test", "images": 6}
     assert metrics["data"]["sets"][0]["options"] == {"source": "labelled"}
