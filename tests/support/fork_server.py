@@ -143,7 +143,7 @@ def _serve() -> None:
     for line in sys.stdin:
         request, value = json.loads(line)
         if request == "start":
-            answer = os.fork()
+            answer: int | None = os.fork()
             if not answer:
                 _child(*value)
         else:

@@ -10,6 +10,7 @@ from eval.voc07_detection.score import devkit_truth, result_files
 from eval.voc07_detection.score.average_precision import (
     ClassDetections,
     ImageObjects,
+    TrueObjects,
     mean_average_precision,
 )
 from selfsup.common.errors import UserError
@@ -47,12 +48,7 @@ def score(
     if not os.path.isdir(results):
         raise UserError(f"--results={results}: no such folder")
     truth = devkit_truth.read(devkit, set_name, year)
-    # The classes with an object that must be detected.
-    required = {
-        name: images
-        for name, images in truth.objects.items()
-        if not all(difficult.all() for _, difficult in images.values())
-    }
+    required = _required(truth.objects)
     detections = result_files.read(
         results, set_name, required, set(truth.images), competition
     )
@@ -79,6 +75,15 @@ def score(
         "not_scored": not_scored,
     }
     return report, [*truth.notes, *map(_not_scored_note, not_scored)]
+
+
+def _required(objects: TrueObjects) -> TrueObjects:
+    """The classes with an object that must be detected."""
+    return {
+        name: images
+        for name, images in objects.items()
+        if not all(difficult.all() for _, difficult in images.values())
+    }
 
 
 def _not_scored_note(file: str) -> str:

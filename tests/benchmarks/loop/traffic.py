@@ -158,7 +158,7 @@ def _interface_bytes() -> int:
     return int(counts.split()[8])
 
 
-def _process_bytes(ports: Sequence[str]) -> int | None:
+def _process_bytes(ports: Sequence[int]) -> int | None:
     """Bytes that the processes listening on `ports` sent and received, by `ss`."""
     if shutil.which("ss") is None:
         return None

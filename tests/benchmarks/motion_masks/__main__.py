@@ -9,6 +9,7 @@ data_prep.synthetic, it scores the videos of that folder instead.
 from __future__ import annotations
 
 import argparse
+import os
 
 
 def main() -> None:
@@ -19,6 +20,8 @@ def main() -> None:
     parser.add_argument("worlds", nargs="*", metavar="WORLD")
     worlds = parser.parse_args().worlds
 
+    # Before TensorFlow is imported, whose start-up messages would hide the table.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import cv2
 
     from tests.benchmarks.motion_masks import scoring, suites

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 
 _TABLES = ("parts", "matchers", "workers")
 
@@ -28,6 +29,8 @@ def main() -> None:
         if name not in _TABLES:
             parser.error(f"unknown table {name!r}; expected {', '.join(_TABLES)}")
 
+    # Before TensorFlow is imported, whose start-up messages would hide the tables.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import cv2
 
     cv2.setNumThreads(1)

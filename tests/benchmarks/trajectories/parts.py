@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import collections
 import time
+from collections.abc import Mapping, Sequence
+from types import ModuleType
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from tests.benchmarks.trajectories.stopwatch import stopwatch
 from tests.data_prep.trajectories import scenes
 
 _ROUNDS = 3
-_PARTS = {
+_PARTS: Mapping[str, Sequence[tuple[ModuleType | type, str]]] = {
     "flow": [(flow, "dense_flow")],
     "features": [(camera, "find_matches")],
     "homography": [(camera, "fit"), (camera, "stabilise")],

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -23,25 +24,24 @@ def print_table() -> None:
     """Prints the elapsed seconds of each round, measured alternately."""
     print(f"Build of {_CLIPS} clips")
     table = Table("round", "1 worker, s", "2 workers, s", "times as fast")
-    seconds = []
+    rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         _write_clips(folder / "clips")
         for number in range(_ROUNDS):
-            pair = []
+            seconds = []
             for workers in (1, 2):
                 start = time.monotonic()
                 _build(folder / "clips", folder / f"{number}-{workers}", workers)
-                pair.append(time.monotonic() - start)
-            seconds.append(pair)
-            _add(table, f"{number + 1}", *pair, pair[0] / pair[1])
-    one_worker, two_workers = np.median(seconds, axis=0)
-    ratios = [pair[0] / pair[1] for pair in seconds]
-    _add(table, "median", one_worker, two_workers, float(np.median(ratios)))
+                seconds.append(time.monotonic() - start)
+            rows.append([*seconds, seconds[0] / seconds[1]])
+            table.add(f"{number + 1}", *_cells(rows[-1]))
+    table.add("median", *_cells(np.median(rows, axis=0)))
 
 
-def _add(table: Table, label: str, first: float, second: float, ratio: float) -> None:
-    table.add(label, f"{first:.0f}", f"{second:.0f}", f"{ratio:.2f}")
+def _cells(row: Sequence[float]) -> list[str]:
+    first, second, ratio = row
+    return [f"{first:.0f}", f"{second:.0f}", f"{ratio:.2f}"]
 
 
 def _write_clips(folder: pathlib.Path) -> None:

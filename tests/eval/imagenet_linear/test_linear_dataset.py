@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from eval.imagenet_linear import dataset
+from eval.imagenet_linear import dataset, photo_streams
 from eval.imagenet_linear.config import Config
 from eval.imagenet_linear.held_out import is_held_out
 from eval.trunk_features import trunk_input
@@ -44,21 +44,23 @@ def test_what_is_held_out_is_read_and_trained_on_apart(labelled):
     assert counts.held_out.sum() == len(expected)
     np.testing.assert_array_equal(counts.trained + counts.held_out, [12] * 6)
     assert counts.tested.sum() == 30
-    held_out = dataset.in_file_order(
+    held_out = photo_streams.in_file_order(
         labelled.train, 48, 8, keep=lambda key: is_held_out(key, SHARE)
     )
     assert sorted(_keys(held_out)) == sorted(expected)
-    others = dataset.sample(
+    others = photo_streams.sample(
         labelled.train, 48, 8, 1000, 0, keep=lambda key: ~is_held_out(key, SHARE)
     )
     assert sorted(_keys(others)) == sorted(every - expected)
 
 
-@pytest.mark.parametrize("task", [dataset.TrainingPhotos, dataset.TrainingKeys])
+@pytest.mark.parametrize(
+    "task", [photo_streams.TrainingPhotos, photo_streams.TrainingKeys]
+)
 def test_examples_say_whether_they_are_held_out(labelled, task):
     examples = task(Config(image_size=48, held_out_share=SHARE))
     batch = next(iter(pipeline.training_batches(examples, labelled.train, 0, 0, 72)))
-    keys = dataset.TrainingKeys(Config(held_out_share=SHARE))
+    keys = photo_streams.TrainingKeys(Config(held_out_share=SHARE))
     keys = next(iter(pipeline.training_batches(keys, labelled.train, 0, 0, 72)))["key"]
     expected = is_held_out(keys, SHARE)
     np.testing.assert_array_equal(batch["held_out"], expected)
@@ -93,12 +95,12 @@ def _slow_centre(image, size):
 def test_tests_see_the_middle_that_slims_evaluation_sees():
     y, x = np.mgrid[:256, :512] / 255.0
     image = np.stack([60 + 120 * y, 60 + 50 * x, 200 - 90 * y * x / 2], axis=-1)
-    cropped = dataset.centre_crop(tf.constant(np.uint8(image)), 56)
+    cropped = photo_streams.centre_crop(tf.constant(np.uint8(image)), 56)
     assert cropped.dtype == tf.uint8
     assert cropped.shape == (56, 56, 3)
     np.testing.assert_allclose(cropped, _slow_centre(np.uint8(image), 56), atol=2.0)
     # Photos that are smaller than the crop are made larger.
-    tiny = dataset.centre_crop(tf.fill([8, 16, 3], tf.constant(7, tf.uint8)), 56)
+    tiny = photo_streams.centre_crop(tf.fill([8, 16, 3], tf.constant(7, tf.uint8)), 56)
     np.testing.assert_array_equal(tiny, np.full([56, 56, 3], 7))
 
 
@@ -169,9 +171,9 @@ def test_a_damaged_shard_ends_every_pass(tmp_path):
     with pytest.raises(UserError, match=r"shard is damaged.*train-00001"):
         dataset.count_labels(made, 0.0)
     with pytest.raises(UserError, match="damaged"):
-        list(dataset.in_file_order(made.train, 48, 2))
+        list(photo_streams.in_file_order(made.train, 48, 2))
     with pytest.raises(UserError, match=r"train-00001.tfrecord: this shard is damaged"):
-        list(dataset.sample(made.train, 48, 2, 8, seed=0))
+        list(photo_streams.sample(made.train, 48, 2, 8, seed=0))
 
 
 def _keys(batches):
@@ -179,17 +181,17 @@ def _keys(batches):
 
 
 def test_passes_hold_every_photo_once(labelled):
-    keys = _keys(dataset.in_file_order(labelled.test, 48, 8))
+    keys = _keys(photo_streams.in_file_order(labelled.test, 48, 8))
     assert sorted(keys) == sorted(b"validation/%d.jpg" % n for n in range(30))
-    drawn = _keys(dataset.sample(labelled.train, 48, 8, 40, seed=1))
+    drawn = _keys(photo_streams.sample(labelled.train, 48, 8, 40, seed=1))
     assert len(set(drawn)) == len(drawn) == 40
-    assert drawn == _keys(dataset.sample(labelled.train, 48, 8, 40, seed=1))
-    assert drawn != _keys(dataset.sample(labelled.train, 48, 8, 40, seed=2))
-    assert len(_keys(dataset.sample(labelled.train, 48, 8, 1000, seed=1))) == 72
+    assert drawn == _keys(photo_streams.sample(labelled.train, 48, 8, 40, seed=1))
+    assert drawn != _keys(photo_streams.sample(labelled.train, 48, 8, 40, seed=2))
+    assert len(_keys(photo_streams.sample(labelled.train, 48, 8, 1000, seed=1))) == 72
 
 
 def _first(labelled, **changes):
-    examples = dataset.TrainingPhotos(Config(image_size=48, **changes))
+    examples = photo_streams.TrainingPhotos(Config(image_size=48, **changes))
     batches = pipeline.training_batches(examples, labelled.train, 0, 0, 8)
     return next(iter(batches))
 
@@ -206,17 +208,17 @@ def test_mirroring_and_colours_follow_from_the_seed_and_can_be_off(labelled):
     config = Config(image_size=48)
     images = _first(labelled, augment=False)["image"]
     seed = tf.constant([0, 1])
-    once, again = (dataset.augmented(images, config, seed) for _ in range(2))
+    once, again = (photo_streams.augmented(images, config, seed) for _ in range(2))
     np.testing.assert_array_equal(once, again)
-    other = dataset.augmented(images, config, tf.constant([0, 2]))
+    other = photo_streams.augmented(images, config, tf.constant([0, 2]))
     assert np.any(once.numpy() != other.numpy())
     assert np.min(once) >= 0.0 and np.max(once) <= 1.0
     same = {"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
     off = Config(image_size=48, mirror=False, **same)
     np.testing.assert_allclose(
-        dataset.augmented(images, off, seed), trunk_input(images), atol=1e-5
+        photo_streams.augmented(images, off, seed), trunk_input(images), atol=1e-5
     )
     none = Config(image_size=48, augment=False)
     np.testing.assert_array_equal(
-        dataset.augmented(images, none, seed), trunk_input(images)
+        photo_streams.augmented(images, none, seed), trunk_input(images)
     )

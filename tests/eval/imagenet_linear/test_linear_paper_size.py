@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from eval.imagenet_linear import dataset
+from eval.imagenet_linear import dataset, photo_streams
 from eval.imagenet_linear.classifier import LinearClassifiers
 from eval.imagenet_linear.config import Config
 from eval.settings import Settings
@@ -33,11 +33,11 @@ def test_the_paper_preset_takes_a_step(photos, lasso):
     kernel, _ = model.weights()
     rates = len(config.learning_rates)
     assert np.prod(kernel.shape) == 9216 * IMAGENET_CLASSES * rates
-    (batch,) = dataset.sample(labelled.train, config.image_size, 8, 8, seed=0)
+    (batch,) = photo_streams.sample(labelled.train, config.image_size, 8, 8, seed=0)
     images = trunk_input(batch["image"])
     recalibrate_batch_norm(trunk, [images], output_stride=config.output_stride)
     model.features.measure([images])
-    examples = dataset.TrainingPhotos(config)
+    examples = photo_streams.TrainingPhotos(config)
     batches = pipeline.training_batches(examples, labelled.train, 0, 0, 8)
     examples, _ = pipeline.split_replaced_shard(next(iter(batches)))
     logs = model.step(examples, tf.constant(0))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from eval import evaluation_run, metrics_file, output_folder
+from eval import evaluation_run, metrics_file, output_folder, trunks
 from eval.imagenet_linear.config import Config
 from eval.imagenet_linear.evaluation import ImagenetLinear
 from eval.imagenet_linear.view_cache import FOLDER, ViewCache
@@ -111,7 +111,8 @@ class Signalled(ImagenetLinear):
 
 def _view_cache(settings, folder):
     evaluation = ImagenetLinear(settings, str(folder), StopSignals())
-    evaluation_run.start(evaluation)
+    evaluation.find_data()
+    evaluation.build(trunks.load_for(settings, evaluation.output_stride))
     return evaluation._view_cache
 
 
