@@ -112,6 +112,7 @@ COMMANDS = {
     "selfsup-inspect": "data_prep.inspect",
     "selfsup-color-prior": "data_prep.color_prior",
     "selfsup-nyuv2-depth": "eval.nyuv2_depth.__main__",
+    "selfsup-nyuv2-normals": "eval.nyuv2_normals.__main__",
     "selfsup-imagenet-linear": "eval.imagenet_linear.__main__",
     "selfsup-voc07-detection": "eval.voc07_detection.__main__",
     "selfsup-voc07-score": "eval.voc07_detection.score.__main__",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 
 import tensorflow as tf
@@ -34,9 +35,9 @@ class DenseEvaluation(Evaluation[DenseConfigT, ResultsT]):
         """Opens the built sets that the settings name."""
         return DepthDataset(self.settings.data, self.config)
 
+    @abc.abstractmethod
     def make_trainer(self, features: TrunkFeatures) -> DenseTrainer:
         """Makes the network on the trunk's features, and its optimizer."""
-        raise NotImplementedError
 
     def find_data(self) -> JsonObject:
         """Finds the photos with depth, which the number of steps may depend on."""
