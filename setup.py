@@ -114,6 +114,7 @@ COMMANDS = {
     "selfsup-nyuv2-depth": "eval.nyuv2_depth.__main__",
     "selfsup-nyuv2-normals": "eval.nyuv2_normals.__main__",
     "selfsup-imagenet-linear": "eval.imagenet_linear.__main__",
+    "selfsup-few-labels": "eval.few_labels.__main__",
     "selfsup-voc07-detection": "eval.voc07_detection.__main__",
     "selfsup-voc07-score": "eval.voc07_detection.score.__main__",
     "selfsup-nyuv2-score": "eval.nyuv2_depth.score.__main__",

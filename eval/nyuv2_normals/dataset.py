@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
-from eval import complete_pass
-from eval.nyuv2_depth.dataset import DepthDataset, Examples
+from eval.nyuv2_depth.dataset import Examples
 from eval.nyuv2_normals import plane_fit
 from eval.nyuv2_normals.config import Config
-from eval.watched_batches import watched
-from selfsup.common.errors import UserError
-from selfsup.common.stop_signals import StopSignals
 from selfsup.images.resize import resize
 
 
@@ -58,32 +52,3 @@ class NormalsExamples(Examples):
         depth = example.pop("depth")
         normals = plane_fit.normals(depth, self._camera, self._fit)
         return {**example, "normals": normals}
-
-
-def mean_normal(data: DepthDataset, stop: StopSignals) -> npt.NDArray[np.float64]:
-    """Computes the constant prediction with the least loss on the training frames.
-
-    The loss is 1 minus the cosine, so this is the direction of the sum of all normals.
-
-    Args:
-      data: the data, with `NormalsExamples`.
-      stop: the signals that stop the pass, already entered as a context.
-
-    Returns:
-      float64 [3], a unit vector.
-
-    Raises:
-      UserError: when a shard is damaged, or no frame has a normal.
-      Stopped: when a signal arrives.
-    """
-    total, batches = np.zeros(3), data.in_file_order(data.train)
-    with complete_pass.damage_explained(data.train):
-        for batch in watched(batches, "training normals", data.train.records, stop):
-            total += batch["normals"].numpy().sum(axis=(0, 1, 2), dtype=np.float64)
-    length = float(np.linalg.norm(total))
-    if not length:
-        raise UserError(
-            "no training frame has a surface normal: depth is unknown, or fit_error or "
-            "fit_known excludes all pixels"
-        )
-    return total / length

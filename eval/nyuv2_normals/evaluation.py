@@ -7,7 +7,7 @@ from eval.json_types import JsonObject
 from eval.nyuv2_depth.dataset import DepthDataset
 from eval.nyuv2_depth.dense_evaluation import DenseEvaluation
 from eval.nyuv2_depth.trainer import DenseTrainer
-from eval.nyuv2_normals import config, dataset, drawing, testing
+from eval.nyuv2_normals import config, constant_normals, dataset, drawing, testing
 from eval.nyuv2_normals.config import Config
 from eval.nyuv2_normals.network import NormalsNetwork
 from eval.nyuv2_normals.testing import Results
@@ -36,16 +36,20 @@ class Nyuv2Normals(DenseEvaluation[Config, Results]):
         return NormalsTrainer(network, self.config, self.settings.seed)
 
     def prepare(self) -> JsonObject:
-        """Measures the constant normal that defines chance."""
-        constant = dataset.mean_normal(self.dataset, self.stop)
-        return {"constant_normal": [float(value) for value in constant]}
+        """Measures the constant normals that define chance."""
+        constants = constant_normals.best_constants(self.dataset, self.stop)
+        return {
+            "constant_normals": {
+                name: vector.tolist() for name, vector in constants.items()
+            }
+        }
 
     def test(self) -> Results:
         """Measures batch-norm statistics, then the angles on the test split."""
         self.measure_batch_norm()
-        constant = self.data["constant_normal"]
+        constants = self.data["constant_normals"]
         return testing.run(
-            self.trainer.network, self.dataset, self.config, constant, self.stop
+            self.trainer.network, self.dataset, self.config, constants, self.stop
         )
 
     def save_predictions(self, results: Results) -> None:
@@ -58,8 +62,8 @@ class Nyuv2Normals(DenseEvaluation[Config, Results]):
             self.show(drawing.draw(self.folder, results.pictures))
 
     def report(self, results: Results) -> Report:
-        """Computes the five measures, and those of the constant normal."""
-        chance = results.chance.result()
+        """Computes the five measures, and those of the best constant normals."""
+        chance = {name: m.result()[name] for name, m in results.chance.items()}
         return Report(
             metrics=results.metrics.result(),
             chance={name.split("_")[-1]: value for name, value in chance.items()},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -42,14 +42,14 @@ class Results:
 
     Attributes:
       metrics: the angles, at the size of the truth.
-      chance: the angles of the constant normal.
+      chance: the angles of the best constant normal for each measure, by its name.
       keys: keys of the records, in order.
       normals: predictions at the resolution of the network, float16 [h, w, 3] each.
       pictures: test images to draw.
     """
 
     metrics: AngleMetrics = dataclasses.field(default_factory=AngleMetrics)
-    chance: AngleMetrics = dataclasses.field(default_factory=AngleMetrics)
+    chance: dict[str, AngleMetrics] = dataclasses.field(default_factory=dict)
     keys: list[str] = dataclasses.field(default_factory=list)
     normals: list[npt.NDArray[np.float16]] = dataclasses.field(default_factory=list)
     pictures: list[NormalsPrediction] = dataclasses.field(default_factory=list)
@@ -59,7 +59,7 @@ def run(
     network: Predictor,
     data: DepthDataset,
     config: Config,
-    constant: Sequence[float],
+    constants: Mapping[str, Sequence[float]],
     stop: StopSignals,
 ) -> Results:
     """Predicts and measures the normals of all test images.
@@ -68,16 +68,16 @@ def run(
       network: the trained network.
       data: the data.
       config: the hyperparameters.
-      constant: the constant prediction that defines chance, a unit vector.
+      constants: the constant prediction that defines the chance level of each measure,
+        unit vectors by name.
       stop: the signals that stop the pass, already entered as a context.
 
     Raises:
       UserError: when a shard is damaged.
       Stopped: when a signal arrives.
     """
-    results = Results()
+    results = Results(chance={name: AngleMetrics() for name in constants})
     drawn = spread(data.test.records, config.pictures)
-    guess = np.array(constant, np.float32)
     for row, normals in predicted_images(network, data, NAME, stop):
         height, width = row["size"]
         image = NormalsPrediction(
@@ -87,7 +87,9 @@ def run(
             predicted=resize(normals, (height, width)),
         )
         results.metrics.add(image.predicted, image.truth)
-        results.chance.add(guess, image.truth)
+        for name, constant in constants.items():
+            guess = np.array(constant, np.float32)
+            results.chance[name].add(guess, image.truth)
         if len(results.keys) in drawn:
             results.pictures.append(image)
         results.keys.append(image.key)

@@ -32,6 +32,10 @@ SMALL = {
         *("batch_size=4", "image_size=48", "statistics_images=8"),
         "augmented_views=0",
     ),
+    "few_labels": (
+        *("batch_size=4", "image_size=48", "batch_norm_images=8"),
+        *("shares=[0.1, 1]", "epochs=[1, 1]", "min_steps=1"),
+    ),
     "nyuv2_depth": _SMALL_MAPS,
     "nyuv2_normals": _SMALL_MAPS,
     "voc07_detection": (
@@ -61,6 +65,7 @@ def _write_objects(folder):
 
 DATA = {
     "imagenet_linear": _write_photos,
+    "few_labels": _write_photos,
     "nyuv2_depth": _write_depths,
     "nyuv2_normals": _write_depths,
     "voc07_detection": _write_objects,
