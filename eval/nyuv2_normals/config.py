@@ -23,10 +23,10 @@ class Config(depth.DenseConfig):
       fit_error: largest root mean squared residual of a fit, as a share of the depth.
     """
 
-    focal_x: float = 518.857901 / 640
-    focal_y: float = 519.469611 / 480
-    centre_x: float = 325.582449 / 640
-    centre_y: float = 253.736166 / 480
+    focal_x: float = 0.8107
+    focal_y: float = 1.0822
+    centre_x: float = 0.5087
+    centre_y: float = 0.5286
     fit_window: float = 0.03
     fit_known: float = 0.5
     fit_error: float = 0.01

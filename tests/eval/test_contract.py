@@ -34,7 +34,7 @@ SMALL = {
     ),
     "few_labels": (
         *("batch_size=4", "image_size=48", "batch_norm_images=8"),
-        *("shares=[0.1, 1]", "epochs=[1, 1]", "min_steps=1"),
+        *("shares=[0.1, 1]", "epochs=[1, 1]", "min_steps=100"),
     ),
     "nyuv2_depth": _SMALL_MAPS,
     "nyuv2_normals": _SMALL_MAPS,
