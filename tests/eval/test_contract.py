@@ -119,7 +119,17 @@ def test_every_evaluation_has_a_command_and_a_document(name):
     assert (ROOT / "docs" / "evaluations" / f"{name}.md").exists()
 
 
-@each_evaluation
+# Other quick tests run these.
+_RUN_ELSEWHERE = ("voc07_detection", "nyuv2_depth", "nyuv2_normals")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name in _RUN_ELSEWHERE))
+        for name in registry.EVALUATIONS
+    ],
+)
 def test_a_run_writes_its_files(name, tmp_path):
     made = _settings(name, tmp_path / "run", DATA[name](tmp_path / "data"))
     evaluation = registry.evaluation_class(name)

@@ -10,7 +10,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
 
 def test_the_page_holds_the_whole_file():
     page = (ROOT / "docs" / "adding_an_evaluation.md").read_text(encoding="utf-8")
-    source = (ROOT / "eval" / "few_labels" / "evaluation.py").read_text(encoding="utf-8")
+    source = (ROOT / "eval" / "few_labels" / "evaluation.py").read_text(
+        encoding="utf-8"
+    )
     blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     shown = [line for block in blocks for line in block.splitlines() if line]
     assert shown == [line for line in source.splitlines() if line], (
