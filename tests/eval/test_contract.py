@@ -120,7 +120,7 @@ def test_every_evaluation_has_a_command_and_a_document(name):
 
 
 # Other quick tests run these.
-_RUN_ELSEWHERE = ("voc07_detection", "nyuv2_depth", "nyuv2_normals")
+_RUN_ELSEWHERE = ("voc07_detection", "nyuv2_depth")
 
 
 @pytest.mark.parametrize(
