@@ -17,6 +17,8 @@ EVALUATIONS = {
     "imagenet_linear": "eval.imagenet_linear.evaluation:ImagenetLinear",
     "voc07_detection": "eval.voc07_detection.evaluation:Voc07Detection",
     "nyuv2_depth": "eval.nyuv2_depth.evaluation:Nyuv2Depth",
+    "few_labels": "eval.few_labels.evaluation:FewLabels",
+    "nyuv2_normals": "eval.nyuv2_normals.evaluation:Nyuv2Normals",
 }
 
 

@@ -173,6 +173,17 @@ def _from_run(
     return Pretrained(trunk, block4, description)
 
 
+def copy(trunk: Trunk) -> Trunk:
+    """Returns a new trunk with the same settings and weights."""
+    config = trunk.config
+    return _copy(
+        trunk,
+        _TrunkSettings(
+            output_stride=config.output_stride, mixed_precision=config.mixed_precision
+        ),
+    )
+
+
 def _copy(model: Model, settings: _TrunkSettings) -> Model:
     """A new model of the same class and weights with other settings."""
     config = dataclasses.replace(model.config, **settings)

@@ -8,8 +8,10 @@ import re
 
 import pytest
 
+from eval.few_labels import config as few_labels
 from eval.imagenet_linear import config as imagenet_linear
 from eval.nyuv2_depth import config as nyuv2_depth
+from eval.nyuv2_normals import config as nyuv2_normals
 from eval.voc07_detection import config as voc07_detection
 from selfsup import tasks
 from selfsup.hybrid.rmsprop import RMSPropConfig
@@ -34,6 +36,8 @@ EVALUATIONS = {
     "ImageNet with frozen weights": imagenet_linear,
     "PASCAL VOC 2007 detection": voc07_detection,
     "NYU V2 depth prediction": nyuv2_depth,
+    "NYU V2 surface normals": nyuv2_normals,
+    "Fine-tuning on few labels": few_labels,
 }
 EVALUATION_PRESETS = "{}, small and tiny"
 UNCHANGED = "-"

@@ -13,7 +13,7 @@ import math
 
 import tensorflow as tf
 
-from eval.nyuv2_depth.config import Config
+from eval.nyuv2_depth.config import DenseConfig
 from eval.nyuv2_depth.network import DEPTH_STRIDE
 from eval.trunk_features import trunk_input
 
@@ -35,7 +35,7 @@ class Views:
     centre: tf.Tensor
 
 
-def draw_views(count: int | tf.Tensor, config: Config, seed: tf.Tensor) -> Views:
+def draw_views(count: int | tf.Tensor, config: DenseConfig, seed: tf.Tensor) -> Views:
     """Draws random views whose crops, before rotation, lie inside the photos.
 
     Args:
@@ -82,8 +82,21 @@ def crop_depths(depths: tf.Tensor, views: Views, size: tuple[int, int]) -> tf.Te
     Returns:
       float32 [B, height / 2, width / 2], metres; 0 where unknown and beyond the photo.
     """
-    cropped = _warp(depths, views, size, DEPTH_STRIDE, "NEAREST", "CONSTANT")
-    return cropped[..., 0] / views.scale[:, None, None]
+    return crop_maps(depths, views, size)[..., 0] / views.scale[:, None, None]
+
+
+def crop_maps(maps: tf.Tensor, views: Views, size: tuple[int, int]) -> tf.Tensor:
+    """Crops maps in the same views as photos, at half the resolution, nearest pixels.
+
+    Args:
+      maps: float32 [B, H, W, C].
+      views: the views.
+      size: (height, width) of the crops of the photos.
+
+    Returns:
+      float32 [B, height / 2, width / 2, C]; 0 beyond the photo.
+    """
+    return _warp(maps, views, size, DEPTH_STRIDE, "NEAREST", "CONSTANT")
 
 
 def color(images: tf.Tensor, share: float, seed: tf.Tensor) -> tf.Tensor:
@@ -103,7 +116,7 @@ def color(images: tf.Tensor, share: float, seed: tf.Tensor) -> tf.Tensor:
 
 
 def augment(
-    images: tf.Tensor, depths: tf.Tensor, config: Config, seed: tf.Tensor
+    images: tf.Tensor, depths: tf.Tensor, config: DenseConfig, seed: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Makes a batch of training crops.
 
@@ -117,12 +130,30 @@ def augment(
       (images float32 [B, h, w, 3] in [0, 1], depths float32 [B, h / 2, w / 2]) for the
       config's crop size h x w, see `crop_depths`.
     """
+    cropped, views = crop_and_color(images, config, seed)
+    size = (config.crop_height, config.crop_width)
+    return cropped, crop_depths(depths, views, size)
+
+
+def crop_and_color(
+    images: tf.Tensor, config: DenseConfig, seed: tf.Tensor
+) -> tuple[tf.Tensor, Views]:
+    """Crops and recolours a batch of photos at random.
+
+    Args:
+      images: uint8 [B, H, W, 3], H and W as the config says.
+      config: the hyperparameters.
+      seed: int32 [2].
+
+    Returns:
+      (images float32 [B, h, w, 3] in [0, 1] for the config's crop size h x w, the views
+      in which they were cropped).
+    """
     view_seed, color_seed = tf.unstack(tf.random.split(seed))
     views = draw_views(tf.shape(images)[0], config, view_seed)
     size = (config.crop_height, config.crop_width)
     cropped = crop_images(trunk_input(images), views, size)
-    cropped = color(cropped, config.color_range, color_seed)
-    return cropped, crop_depths(depths, views, size)
+    return color(cropped, config.color_range, color_seed), views
 
 
 def _warp(

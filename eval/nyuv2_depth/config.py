@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TypeVar
 
 from eval import settings
 from eval.settings import Preset
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(settings.Config):
-    """Hyperparameters; the defaults are the paper's, or Laina et al.'s.
+class DenseConfig(settings.Config):
+    """Hyperparameters of evaluations that predict a map with the up-projections.
+
+    The defaults are the paper's, or Laina et al.'s.
 
     Attributes:
       steps: training steps; 0 derives them from `epochs` and the number of frames.
@@ -34,7 +37,6 @@ class Config(settings.Config):
       up_projection_1, up_projection_2, up_projection_3: channels.
       dropout: share of the last feature map that training drops before the last
         convolution.
-      berhu_share: c of the loss, as a share of the largest error of the batch.
       batch_norm_images: number of training images on which batch-norm statistics are
         measured after training.
       test_split: split to test on.
@@ -60,7 +62,6 @@ class Config(settings.Config):
     up_projection_2: int = 256
     up_projection_3: int = 128
     dropout: float = 0.5
-    berhu_share: float = 0.2
     batch_norm_images: int = 512
     test_split: str = "test"
     pictures: int = 8
@@ -78,14 +79,13 @@ class Config(settings.Config):
             pixels = getattr(self, side)
             self.require(side, pixels >= 16 and pixels % 16 == 0, "a multiple of 16")
         self.require("dropout", 0 <= self.dropout < 1, "0 to less than 1")
-        self.require("berhu_share", 0 < self.berhu_share <= 1, "more than 0, up to 1")
         splits = ("validation", "test")
         self.require("test_split", self.test_split in splits, " or ".join(splits))
         for side in ("height", "width"):
             crop, photo = getattr(self, f"crop_{side}"), getattr(self, side)
             self.require(f"crop_{side}", crop <= photo, f"at most {side}={photo}")
 
-    def with_steps(self, frames: int) -> Config:
+    def with_steps(self: DenseConfigT, frames: int) -> DenseConfigT:
         """Returns this config with the number of steps, at least 1.
 
         Args:
@@ -103,6 +103,24 @@ class Config(settings.Config):
     def channels(self) -> tuple[int, int, int]:
         """Channels of the three up-projections."""
         return (self.up_projection_1, self.up_projection_2, self.up_projection_3)
+
+
+DenseConfigT = TypeVar("DenseConfigT", bound=DenseConfig)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(DenseConfig):
+    """Hyperparameters of depth prediction.
+
+    Attributes:
+      berhu_share: c of the loss, as a share of the largest error of the batch.
+    """
+
+    berhu_share: float = 0.2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require("berhu_share", 0 < self.berhu_share <= 1, "more than 0, up to 1")
 
 
 PRESETS = {

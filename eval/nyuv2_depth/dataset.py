@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from eval import complete_pass
 from eval.json_types import JsonObject
-from eval.nyuv2_depth.config import Config
+from eval.nyuv2_depth.config import DenseConfig
 from eval.trunk_features import trunk_input
 from selfsup.common.errors import UserError
 from selfsup.data import manifest, pipeline, records
@@ -26,7 +26,7 @@ class Examples:
 
     features = (records.IMAGE, records.DEPTH)
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: DenseConfig) -> None:
         self._config = config
 
     def preprocess_example(
@@ -74,16 +74,19 @@ class DepthDataset:
       description: description for metrics.json.
     """
 
-    def __init__(self, folder: str, config: Config) -> None:
+    def __init__(
+        self, folder: str, config: DenseConfig, examples: Examples | None = None
+    ) -> None:
         """
         Args:
           folder: folder of the built sets, or a folder above them.
           config: the hyperparameters.
+          examples: preprocesses the records; None for photos and depth.
 
         Raises:
           UserError: when no set has depth, or a split is missing.
         """
-        self._examples = Examples(config)
+        self._examples = examples or Examples(config)
         self._config = config
         sets = pipeline.select_sets(Examples.features, manifest.find(folder))
         self.train = _split(sets, TRAIN)
@@ -117,12 +120,19 @@ class DepthDataset:
         return count, batches.map(lambda batch: trunk_input(batch["image"]))
 
     def test_batches(self) -> tf.data.Dataset:
-        """Returns the test split once, in file order, in batches of test examples.
+        """Returns the test split once, in batches of test examples; see `in_file_order`."""
+        return self.in_file_order(self.test)
 
-        The depth maps of a batch are padded with 0, "unknown", to the largest of them.
-        Iterate over the result inside `complete_pass.damage_explained`.
+    def in_file_order(self, split: pipeline.DatasetSplit) -> tf.data.Dataset:
+        """Reads a split once, in file order, in batches of test examples.
+
+        The maps of a batch are padded with 0, "unknown", to the largest of them. Iterate
+        over the result inside `complete_pass.damage_explained`.
+
+        Args:
+          split: `train` or `test`.
         """
-        stream = complete_pass.serialized_records(self.test).map(
+        stream = complete_pass.serialized_records(split).map(
             self._examples.test_example,
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,

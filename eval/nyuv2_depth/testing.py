@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from eval import complete_pass, predictions_file
-from eval.nyuv2_depth.config import Config
+from eval.nyuv2_depth.config import DenseConfig
 from eval.nyuv2_depth.dataset import DepthDataset
-from eval.nyuv2_depth.network import DepthNetwork
 from eval.nyuv2_depth.score.depth_metrics import DepthMetrics
 from eval.nyuv2_depth.score.scoring import resize
 from eval.trunk_features import trunk_input
 from eval.watched_batches import watched
 from selfsup.common.stop_signals import StopSignals
+
+
+class Predictor(Protocol):
+    """A network that predicts maps."""
+
+    def __call__(self, images: tf.Tensor, /) -> tf.Tensor:
+        """Maps images float32 [B, H, W, 3] in [0, 1] to float32 [B, h, w, ...]."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Results:
 
 
 def run(
-    network: DepthNetwork, data: DepthDataset, config: Config, stop: StopSignals
+    network: Predictor, data: DepthDataset, config: DenseConfig, stop: StopSignals
 ) -> Results:
     """Predicts and measures the depth of all test images.
 
@@ -69,24 +76,53 @@ def run(
       UserError: when a shard is damaged.
       Stopped: when a signal arrives.
     """
+    results = Results()
+    drawn = spread(data.test.records, config.pictures)
+    for row, depth in predicted_images(network, data, "nyuv2_depth", stop):
+        size = row["size"]
+        image = DepthPrediction(
+            key=row["key"].decode(),
+            image=row["image"],
+            truth=row["depth"][: size[0], : size[1]],
+            predicted=resize(depth, size),
+        )
+        results.metrics.add(image.predicted, image.truth, image.truth > 0)
+        if len(results.keys) in drawn:
+            results.pictures.append(image)
+        results.keys.append(image.key)
+        results.depths.append(depth)
+    return results
+
+
+def predicted_images(
+    network: Predictor, data: DepthDataset, name: str, stop: StopSignals
+) -> Iterator[tuple[dict[str, Any], npt.NDArray[np.float32]]]:
+    """Predicts the map of each image of the test split, in file order.
+
+    Args:
+      network: the trained network.
+      data: the data.
+      name: name of the evaluation, for the progress bar.
+      stop: the signals that stop the pass, already entered as a context.
+
+    Yields:
+      (the arrays of a test example by name, padded as in its batch; the prediction at the
+      resolution of the network, float32 [h, w, ...]).
+
+    Raises:
+      UserError: when a shard is damaged.
+      Stopped: when a signal arrives.
+    """
     predict = tf.function(
         lambda images: network(trunk_input(images)), reduce_retracing=True
     )
-    results = Results()
     count = data.test.records
-    drawn = _spread(count, config.pictures)
     with complete_pass.damage_explained(data.test):
-        for batch in watched(
-            data.test_batches(), "nyuv2_depth test images", count, stop
-        ):
-            depths = predict(batch["image"]).numpy()
-            for image, depth in zip(_test_images(batch, depths), depths):
-                results.metrics.add(image.predicted, image.truth, image.truth > 0)
-                if len(results.keys) in drawn:
-                    results.pictures.append(image)
-                results.keys.append(image.key)
-                results.depths.append(depth)
-    return results
+        for batch in watched(data.test_batches(), f"{name} test images", count, stop):
+            predicted = predict(batch["image"]).numpy()
+            arrays = {key: values.numpy() for key, values in batch.items()}
+            for row, prediction in enumerate(predicted):
+                yield {key: values[row] for key, values in arrays.items()}, prediction
 
 
 def save_predictions(
@@ -105,21 +141,7 @@ def save_predictions(
     predictions_file.write(output, {"keys": np.array(keys), "depths": np.stack(depths)})
 
 
-def _test_images(
-    batch: dict[str, tf.Tensor], depths: npt.NDArray[np.float32]
-) -> Iterator[DepthPrediction]:
-    """Yields the images of a batch, with each prediction at the size of its truth."""
-    arrays = {name: values.numpy() for name, values in batch.items()}
-    for row, size in enumerate(arrays["size"]):
-        yield DepthPrediction(
-            key=arrays["key"][row].decode(),
-            image=arrays["image"][row],
-            truth=arrays["depth"][row, : size[0], : size[1]],
-            predicted=resize(depths[row], size),
-        )
-
-
-def _spread(count: int, wanted: int) -> set[int]:
-    """`wanted` evenly spread indices below `count`."""
+def spread(count: int, wanted: int) -> set[int]:
+    """Returns `wanted` evenly spread indices below `count`."""
     chosen = np.linspace(0, count - 1, min(wanted, count))
     return {int(number) for number in chosen}

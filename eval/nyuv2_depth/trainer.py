@@ -1,28 +1,32 @@
-"""One training step of all weights for depth."""
+"""One training step of all weights for a predicted map."""
 
 from __future__ import annotations
+
+import abc
 
 import tensorflow as tf
 
 from eval.nyuv2_depth.augmentation import augment
 from eval.nyuv2_depth.berhu import berhu
-from eval.nyuv2_depth.config import Config
-from eval.nyuv2_depth.network import DepthNetwork
+from eval.nyuv2_depth.config import Config, DenseConfig
+from eval.nyuv2_depth.network import DenseNetwork, DepthNetwork
 from selfsup.keras import keras
 
 
-class DepthTrainer(tf.Module):
+class DenseTrainer(tf.Module, abc.ABC):
     """The network and its optimizer: all variables that a resumed run needs.
 
+    A subclass augments a batch and defines the loss.
+
     Attributes:
-      network: the depth network.
+      network: the network.
       optimizer: the optimizer of all its weights.
     """
 
-    def __init__(self, network: DepthNetwork, config: Config, seed: int) -> None:
+    def __init__(self, network: DenseNetwork, config: DenseConfig, seed: int) -> None:
         """
         Args:
-          network: the depth network.
+          network: the network.
           config: the hyperparameters.
           seed: seed of augmentation and dropout.
         """
@@ -35,6 +39,28 @@ class DepthTrainer(tf.Module):
         )
         self.optimizer.build(network.trained_variables())
 
+    @abc.abstractmethod
+    def augment(
+        self, examples: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Makes training crops.
+
+        Args:
+          examples: a batch of the training data.
+          seed: int32 [2].
+
+        Returns:
+          (images float32 [B, h, w, 3] in [0, 1], true map [B, h / 2, w / 2, ...]).
+        """
+
+    @abc.abstractmethod
+    def loss(self, predicted: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
+        """The loss of a batch, without penalties: float32 scalar."""
+
+    @abc.abstractmethod
+    def scores(self, predicted: tf.Tensor, truth: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Metrics of a training batch for the curves: float32 scalars by name."""
+
     @tf.function
     def step(
         self, examples: dict[str, tf.Tensor], number: tf.Tensor
@@ -42,25 +68,22 @@ class DepthTrainer(tf.Module):
         """Takes one training step.
 
         Args:
-          examples: "image" uint8 [B, H, W, 3] and "depth" float32 [B, H, W, 1], metres, 0
-            where unknown.
+          examples: a batch of the training data, with "image" uint8 [B, H, W, 3].
           number: number of the step, an int32 scalar.
 
         Returns:
-          the scalars "loss" and "under_1.25".
+          the scalar "loss" and those of `scores`.
         """
         seeds = tf.random.split(tf.stack([self._seed, number]))
-        images, depths = augment(
-            examples["image"], examples["depth"], self._config, seeds[0]
-        )
+        images, truth = self.augment(examples, seeds[0])
         variables = self.network.trained_variables()
         with tf.GradientTape() as tape:
             predicted = self.network(images, training=True, seed=seeds[1])
-            loss = berhu(predicted, depths, depths > 0, self._config.berhu_share)
+            loss = self.loss(predicted, truth)
             total = loss + self._penalty()
         gradients = tape.gradient(total, variables)
         self.optimizer.apply_gradients(zip(gradients, variables))
-        return {"loss": loss, "under_1.25": _share_under_ratio(predicted, depths)}
+        return {"loss": loss, **self.scores(predicted, truth)}
 
     def _penalty(self) -> tf.Tensor:
         """Weight decay, the same for every trunk, and the L1 norm of the lasso."""
@@ -68,8 +91,40 @@ class DepthTrainer(tf.Module):
         return self._config.weight_decay * decay + self.network.features.penalty()
 
 
+class DepthTrainer(DenseTrainer):
+    """Trains a network to predict depth."""
+
+    def __init__(self, network: DepthNetwork, config: Config, seed: int) -> None:
+        """
+        Args:
+          network, config, seed: see `DenseTrainer`.
+        """
+        super().__init__(network, config, seed)
+        self._depth_config = config
+
+    def augment(
+        self, examples: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Crops photos and depth, see `augmentation.augment`.
+
+        Args:
+          examples: "image" uint8 [B, H, W, 3] and "depth" float32 [B, H, W, 1], metres, 0
+            where unknown.
+          seed: int32 [2].
+        """
+        return augment(examples["image"], examples["depth"], self._config, seed)
+
+    def loss(self, predicted: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
+        """The reverse Huber loss over pixels of known depth."""
+        return berhu(predicted, truth, truth > 0, self._depth_config.berhu_share)
+
+    def scores(self, predicted: tf.Tensor, truth: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The headline metric, "under_1.25"."""
+        return {"under_1.25": _share_under_ratio(predicted, truth)}
+
+
 def learning_rate_schedule(
-    config: Config,
+    config: DenseConfig,
 ) -> float | keras.optimizers.schedules.LearningRateSchedule:
     """A learning rate that falls by a factor at equal intervals.
 

@@ -24,17 +24,23 @@ from selfsup.trunk.trunk import TrunkConfig
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
+_SMALL_MAPS = (
+    *("height=48", "width=64", "crop_height=48", "crop_width=48"),
+    *("up_projection_1=8", "up_projection_2=8", "up_projection_3=8"),
+    *("batch_size=2", "batch_norm_images=4"),
+)
 # Overrides that make the network of an evaluation small.
 SMALL = {
     "imagenet_linear": (
         *("batch_size=4", "image_size=48", "statistics_images=8"),
         "augmented_views=0",
     ),
-    "nyuv2_depth": (
-        *("height=48", "width=64", "crop_height=48", "crop_width=48"),
-        *("up_projection_1=8", "up_projection_2=8", "up_projection_3=8"),
-        *("batch_size=2", "batch_norm_images=4"),
+    "few_labels": (
+        *("batch_size=4", "image_size=48", "batch_norm_images=8"),
+        *("shares=[0.1, 1]", "epochs=[1, 1]", "min_steps=100"),
     ),
+    "nyuv2_depth": _SMALL_MAPS,
+    "nyuv2_normals": _SMALL_MAPS,
     "voc07_detection": (
         *("min_size=48", "max_size=48", "sizes=1", "test_size=48"),
         *("batch_size=2", "test_batch_size=2", "recalibration_images=4"),
@@ -62,7 +68,9 @@ def _write_objects(folder):
 
 DATA = {
     "imagenet_linear": _write_photos,
+    "few_labels": _write_photos,
     "nyuv2_depth": _write_depths,
+    "nyuv2_normals": _write_depths,
     "voc07_detection": _write_objects,
 }
 
@@ -111,7 +119,17 @@ def test_every_evaluation_has_a_command_and_a_document(name):
     assert (ROOT / "docs" / "evaluations" / f"{name}.md").exists()
 
 
-@each_evaluation
+# Other quick tests run these.
+_RUN_ELSEWHERE = ("voc07_detection", "nyuv2_depth")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name in _RUN_ELSEWHERE))
+        for name in registry.EVALUATIONS
+    ],
+)
 def test_a_run_writes_its_files(name, tmp_path):
     made = _settings(name, tmp_path / "run", DATA[name](tmp_path / "data"))
     evaluation = registry.evaluation_class(name)

@@ -33,7 +33,7 @@ _PARTS: Mapping[str, Sequence[tuple[ModuleType | type, str]]] = {
 def print_table() -> None:
     """Prints the medians over all windows, and each part's ratio to the flow."""
     milliseconds = _time_windows()
-    table = Table("part", "ms a frame pair", "of the two flows")
+    table = Table("part", "ms per frame pair", "of the two flows")
     for part, values in milliseconds.items():
         ratio = np.median(np.divide(values, milliseconds["flow"]))
         table.add(part, f"{np.median(values):.1f}", f"{ratio:.2f}")

@@ -1,0 +1,1 @@
+"""Surface normals on NYU v2 (paper section 7, "future work")."""
