@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from eval import registry
 from eval.few_labels import config as few_labels
 from eval.imagenet_linear import config as imagenet_linear
 from eval.nyuv2_depth import config as nyuv2_depth
@@ -118,6 +119,11 @@ def _changes(preset):
         if isinstance(value, (int, float)) and value != paper:
             changes[field.name] = value
     return changes
+
+
+def test_every_evaluation_is_compared():
+    compared = {module.__name__.split(".")[1] for module in EVALUATIONS.values()}
+    assert compared == set(registry.EVALUATIONS), "add a line to EVALUATIONS"
 
 
 @pytest.mark.parametrize("section", EVALUATIONS)
