@@ -62,8 +62,9 @@ class Cluster:
         """Describes the process that has a device, for messages.
 
         Example:
+          >>> cluster = Cluster({"worker": ("10.0.0.1:2222", "10.0.0.2:2222")}, "worker", 0)
           >>> cluster.describe("/job:worker/replica:0/task:1/device:CPU:0")
-          'worker 1 at 127.0.0.1:2223'
+          'worker 1 at 10.0.0.2:2222'
         """
         job, index = role_of(device)
         return f"{job} {index} at {self.addresses[job][index]}"
