@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from selfsup.data import records
 from selfsup.images import inception_augmentation, mosaic
-from selfsup.tasks import checks, heads
+from selfsup.tasks import checks, classification, heads
 from selfsup.tasks.task import Metric, Schedule, Task, TaskConfig
 from selfsup.trunk import REGISTRY, build_tail, trunk_class
 from selfsup.trunk.classifier import Classifier
@@ -55,25 +55,6 @@ class ImagenetLabelsConfig(TaskConfig):
     decay_epochs: float = 2.0
     label_smoothing: float = 0.0
     kind: str = "resnet_v2"
-
-
-def cross_entropy(
-    logits: tf.Tensor, labels: tf.Tensor, smoothing: float = 0.0
-) -> tf.Tensor:
-    """Returns the mean cross-entropy with smoothed one-hot targets, in nats.
-
-    Args:
-      logits: float32 [B, K].
-      labels: int32 [B] in [0, K).
-      smoothing: share of each target that is spread evenly over all K classes.
-
-    Returns:
-      float32 scalar.
-    """
-    log_probabilities = tf.nn.log_softmax(logits)
-    true_class = tf.gather(log_probabilities, labels, batch_dims=1)
-    mean = tf.reduce_mean(log_probabilities, axis=-1)
-    return -tf.reduce_mean((1.0 - smoothing) * true_class + smoothing * mean)
 
 
 class LabelsHead(heads.ConfiguredHead):
@@ -241,7 +222,9 @@ class ImagenetLabels(Task):
 
     def loss(self, outputs: tf.Tensor, targets: dict[str, tf.Tensor]) -> tf.Tensor:
         """Returns the mean cross-entropy with label smoothing, in nats."""
-        return cross_entropy(outputs, targets["labels"], self.config.label_smoothing)
+        return classification.cross_entropy(
+            outputs, targets["labels"], self.config.label_smoothing
+        )
 
     def metrics(
         self, outputs: tf.Tensor, targets: dict[str, tf.Tensor]
@@ -251,7 +234,7 @@ class ImagenetLabels(Task):
         return {
             "accuracy": _top_k_accuracy(outputs, labels, 1),
             "top5": _top_k_accuracy(outputs, labels, TOP),
-            "cross_entropy": cross_entropy(outputs, labels),
+            "cross_entropy": classification.cross_entropy(outputs, labels),
         }
 
     def chance(self, targets: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -24,7 +24,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from selfsup.images import color, down_up_sampling, mosaic, patches
-from selfsup.tasks import checks, heads
+from selfsup.tasks import checks, classification, heads
 from selfsup.tasks.patch_pairs import DIRECTIONS, adjacent_pairs, pair_picture
 from selfsup.tasks.task import Metric, Task, TaskConfig
 from selfsup.trunk.layers import BatchNorm
@@ -293,19 +293,14 @@ class RelativePosition(Task):
 
     def loss(self, outputs: tf.Tensor, targets: dict[str, tf.Tensor]) -> tf.Tensor:
         """Returns the mean cross-entropy over all pairs, in nats."""
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-            targets["labels"], outputs
-        )
-        return tf.reduce_mean(losses)
+        return classification.cross_entropy(outputs, targets["labels"])
 
     def metrics(
         self, outputs: tf.Tensor, targets: dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         """Returns accuracy and cross-entropy."""
-        predicted = tf.argmax(outputs, axis=-1, output_type=tf.int32)
-        correct = tf.cast(predicted == targets["labels"], tf.float32)
         return {
-            "accuracy": tf.reduce_mean(correct),
+            "accuracy": classification.accuracy(outputs, targets["labels"]),
             "cross_entropy": self.loss(outputs, targets),
         }
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from selfsup.images import device_resize, mosaic, square_crops
-from selfsup.tasks import checks, heads
+from selfsup.tasks import checks, classification, heads
 from selfsup.tasks.task import Metric, Task, TaskConfig
 from selfsup.trunk.layers import BatchNorm
 from selfsup.trunk.residual import ResidualUnit
@@ -121,19 +121,14 @@ class Rotation(Task):
 
     def loss(self, outputs: tf.Tensor, targets: dict[str, tf.Tensor]) -> tf.Tensor:
         """Returns the mean cross-entropy in nats."""
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-            targets["labels"], outputs
-        )
-        return tf.reduce_mean(losses)
+        return classification.cross_entropy(outputs, targets["labels"])
 
     def metrics(
         self, outputs: tf.Tensor, targets: dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         """Returns accuracy and cross-entropy."""
-        predicted = tf.argmax(outputs, axis=-1, output_type=tf.int32)
-        correct = tf.cast(predicted == targets["labels"], tf.float32)
         return {
-            "accuracy": tf.reduce_mean(correct),
+            "accuracy": classification.accuracy(outputs, targets["labels"]),
             "cross_entropy": self.loss(outputs, targets),
         }
 

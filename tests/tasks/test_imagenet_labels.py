@@ -8,10 +8,10 @@ import pytest
 import tensorflow as tf
 
 from selfsup.common.errors import UserError
+from selfsup.tasks.classification import cross_entropy
 from selfsup.tasks.imagenet_labels import (
     ImagenetLabels,
     ImagenetLabelsConfig,
-    cross_entropy,
 )
 from selfsup.trunk.block4 import Block4
 from selfsup.trunk.trunk import TrunkConfig
