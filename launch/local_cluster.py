@@ -40,10 +40,7 @@ def main(_: list[str]) -> int:
 
 def run() -> None:
     """Entry point of the console command."""
-    if "--" in sys.argv:
-        index = sys.argv.index("--")
-        _pretrain_flags[:] = sys.argv[index + 1 :]
-        del sys.argv[index:]
+    _pretrain_flags[:] = command.take_arguments_after_dashes()
     command.run(main, "launch.local_cluster")
 
 

@@ -81,6 +81,19 @@ def run(main: Main, module: str, positional: str | None = None) -> None:
         raise
 
 
+def take_arguments_after_dashes() -> list[str]:
+    """Removes the arguments after "--" from `sys.argv`, with it, and returns them.
+
+    For commands that pass them on to another command. Call it before `run`.
+    """
+    if "--" not in sys.argv:
+        return []
+    index = sys.argv.index("--")
+    taken = sys.argv[index + 1 :]
+    del sys.argv[index:]
+    return taken
+
+
 def _check_arguments(argv: list[str], positional: str | None) -> None:
     expected = 1 if positional is None else 2
     if len(argv) > expected:
