@@ -10,32 +10,10 @@ from __future__ import annotations
 
 from absl import flags
 
-from selfsup import tasks, trunk
+from launch import network_flags
 from selfsup.command_line import command
-from selfsup.pretraining import presets
 
-_TASKS = flags.DEFINE_list(
-    "tasks",
-    list(presets.DEFAULT_TASKS),
-    f"Tasks to count, of: {', '.join(tasks.REGISTRY)}.",
-)
-_PRESET = flags.DEFINE_enum(
-    "preset", "paper", list(presets.PRESETS), "Hyperparameters."
-)
-_TASK_SET = flags.DEFINE_multi_string(
-    "task_set",
-    [],
-    "TASK.KEY=VALUE: sets a field of a task's configuration; may be repeated.",
-)
-_TRUNK_SET = flags.DEFINE_multi_string(
-    "trunk_set",
-    [],
-    "KEY=VALUE: sets a field of the trunk's configuration; may be repeated. Kinds of "
-    f"trunks and their depths: {trunk.describe()}.",
-)
-_MIXED_PRECISION = flags.DEFINE_bool(
-    "mixed_precision", False, "Compute trunk and heads in bfloat16."
-)
+flags.adopt_module_key_flags(network_flags)
 _GIGABYTES = flags.DEFINE_list(
     "gigabytes", ["12", "24", "80"], "Memory sizes of devices, in GB."
 )
@@ -44,15 +22,9 @@ _GIGABYTES = flags.DEFINE_list(
 def main(_: list[str]) -> None:
     """Reads the flags and prints the tables."""
     from selfsup.common import overrides
-    from selfsup.pretraining import configuration, cost_tables
+    from selfsup.pretraining import cost_tables
 
-    config = configuration.resolve(
-        _PRESET.value,
-        _TASKS.value,
-        task_overrides=_TASK_SET.value,
-        trunk_overrides=_TRUNK_SET.value,
-        mixed_precision=_MIXED_PRECISION.value,
-    )
+    config = network_flags.resolve()
     sizes = [
         overrides.parse(text, float, f"--gigabytes={text}") for text in _GIGABYTES.value
     ]

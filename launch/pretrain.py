@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from selfsup import tasks, trunk
+from launch import network_flags
 from selfsup.command_line import command, path_flags
-from selfsup.pretraining import configuration, presets
+from selfsup.pretraining import configuration
 
 if TYPE_CHECKING:
     from selfsup.hybrid.assignment import Assignment
@@ -49,44 +49,17 @@ _MODEL_DIR = path_flags.define_path(
     "Folder of the run: checkpoints, curves, configuration.",
     required=True,
 )
-_TASKS = flags.DEFINE_list(
-    "tasks",
-    list(presets.DEFAULT_TASKS),
-    f"Tasks to train jointly, of: {', '.join(tasks.REGISTRY)}.",
-)
-_PRESET = flags.DEFINE_enum(
-    "preset",
-    "paper",
-    list(presets.PRESETS),
-    "Hyperparameters: "
-    + "; ".join(f"{name}: {each.description}" for name, each in presets.PRESETS.items())
-    + ".",
-)
+flags.adopt_module_key_flags(network_flags)
 _TASK_WEIGHTS = flags.DEFINE_list(
     "task_weights",
     [],
     "TASK=NUMBER,...: the steps of a task in proportion to the others; 1 if not given.",
-)
-_TASK_SET = flags.DEFINE_multi_string(
-    "task_set",
-    [],
-    "TASK.KEY=VALUE: sets a field of a task's configuration; may be repeated.",
-)
-_TRUNK_SET = flags.DEFINE_multi_string(
-    "trunk_set",
-    [],
-    "KEY=VALUE: sets a field of the trunk's configuration; may be repeated. Kinds of "
-    f"trunks and their depths: {trunk.describe()}. For example --trunk_set=depth=50; a "
-    "kind without a depth has that of the preset, or its first one.",
 )
 _HARMONIZE = flags.DEFINE_bool(
     "harmonize",
     False,
     "Harmonise inputs (paper section 3.3): relative position sees lightness only, as "
     "colorization does.",
-)
-_MIXED_PRECISION = flags.DEFINE_bool(
-    "mixed_precision", False, "Compute trunk and heads in bfloat16."
 )
 
 
@@ -168,14 +141,9 @@ def main(_: list[str]) -> None:
     from selfsup.pretraining import devices
     from selfsup.pretraining.pretraining_run import PretrainingRun
 
-    config = configuration.resolve(
-        _PRESET.value,
-        _TASKS.value,
-        task_overrides=_TASK_SET.value,
+    config = network_flags.resolve(
         weights=_TASK_WEIGHTS.value,
-        trunk_overrides=_TRUNK_SET.value,
         harmonize=_HARMONIZE.value,
-        mixed_precision=_MIXED_PRECISION.value,
         **{name: flag.value for name, flag in _OPTIONS.items()},
     )
     lost_device_log.keep_in(os.path.join(_MODEL_DIR.value, "lost_devices.log"))

@@ -184,6 +184,7 @@ def test_flags_are_for_mains():
         "data_prep.flags.builders",
         "data_prep.flags.photos",
         "eval.evaluation_flags",
+        "launch.network_flags",
     }
     assert library == {
         "selfsup.command_line.command",

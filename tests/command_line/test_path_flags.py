@@ -39,19 +39,16 @@ NOT_PATHS = {
         "competition": "name",
         "iou": "numbers",
     },
-    "launch.costs": {
-        "tasks": "names",
-        "task_set": "TASK.KEY=VALUE",
-        "trunk_set": "KEY=VALUE",
-        "gigabytes": "numbers",
-    },
+    "launch.costs": {"gigabytes": "numbers"},
     "launch.export": {"checkpoint": "name in a run"},
     "launch.import_keras": {"depth": "name"},
-    "launch.pretrain": {
+    "launch.network_flags": {
         "tasks": "names",
-        "task_weights": "TASK=NUMBER",
         "task_set": "TASK.KEY=VALUE",
         "trunk_set": "KEY=VALUE",
+    },
+    "launch.pretrain": {
+        "task_weights": "TASK=NUMBER",
         "rmsprop": "name",
         "groups": "TASK:NUMBER",
     },
