@@ -1,0 +1,1 @@
+"""Reports: pages about a study or a pretraining run, as HTML and Markdown."""

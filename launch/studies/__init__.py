@@ -1,0 +1,1 @@
+"""Studies: grids of pretrainings and evaluations that are compared at equal cost."""
