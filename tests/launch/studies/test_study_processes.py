@@ -11,6 +11,8 @@ import time
 
 import pytest
 
+from launch.studies import study_run
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SECONDS = 120
 
@@ -165,12 +167,14 @@ def test_signals_reach_the_commands_which_write_checkpoints(folder, number):
     folder.wait_for_start("run")
     process.send_signal(number)
     text, _ = process.communicate(timeout=SECONDS)
-    assert process.returncode == 1
+    assert process.returncode == study_run.STOPPED
     assert "stopped; run the same command again to resume" in text
     assert "FAILED" not in text
     if number == signal.SIGTERM:
         assert (folder.path / "results" / "run.checkpoint").exists()
     assert not folder.done("run") and not folder.starts("other")
+    (state,) = folder.path.glob("cells/run-*/state.json")
+    assert json.loads(state.read_text())["outcome"] == "stopped"
     folder.open("run")
     assert folder.run()[0] == 0 and folder.done("run")
 
