@@ -68,6 +68,8 @@ def _define(field: dataclasses.Field[Any], option: Option) -> flags.FlagHolder[A
     default = None if field.default is dataclasses.MISSING else field.default
     if option.choices:
         return flags.DEFINE_enum(field.name, default, option.choices, option.help)
+    if field.type == "bool":
+        return flags.DEFINE_bool(field.name, default, option.help)
     if field.type == "str":
         return flags.DEFINE_string(field.name, default, option.help)
     define = flags.DEFINE_integer if field.type == "int" else flags.DEFINE_float

@@ -114,9 +114,31 @@ class RunConfig:
     lasso: float = field(
         default=0.0,
         metadata=_option(
-            "Weight of the L1 penalty on alpha (paper section 3.2). 0: every head "
-            "receives the output of the trunk's last unit.",
+            "Weight of the L1 penalty on alpha (paper section 3.2). 0, and no "
+            "--group_lasso: every head receives the output of the trunk's last unit.",
             lower_bound=0.0,
+        ),
+    )
+    group_lasso: float = field(
+        default=0.0,
+        metadata=_option(
+            "Weight of the penalty on blocks of units of alpha (paper section 7), in "
+            "addition to --lasso or without it. 0: no such penalty.",
+            lower_bound=0.0,
+        ),
+    )
+    group_units: int = field(
+        default=4,
+        metadata=_option(
+            "With --group_lasso: consecutive units in a block, from the shallowest unit.",
+            lower_bound=1,
+        ),
+    )
+    augment: bool = field(
+        default=False,
+        metadata=_option(
+            "Augment the training batches of all tasks as in the exemplar task (paper "
+            "section 7); docs/extensions.md says which parts each task takes."
         ),
     )
     seed: int = field(
@@ -218,7 +240,7 @@ def resolve(
     trunk_overrides: Iterable[str] = (),
     harmonize: bool = False,
     mixed_precision: bool = False,
-    **given: int | float | str | None,
+    **given: bool | int | float | str | None,
 ) -> RunConfig:
     """Builds the configuration of a run from what a user gives.
 

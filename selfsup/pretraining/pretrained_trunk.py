@@ -71,7 +71,7 @@ def load(model_dir: str, checkpoint: str | None = None) -> PretrainedTrunk:
     network = _build(model_dir, config)
     state = store.restore(name, tf.train.Checkpoint(network=network), partial=True)
     rows = {}
-    if config["lasso"]:
+    if _has_combination(config):
         rows = dict(zip(config["tasks"], network.combination.alpha().numpy()))
     return PretrainedTrunk(
         network.trunk, rows, _exported_parts(network.heads), name, state
@@ -83,7 +83,7 @@ def _build(model_dir: str, config: _Json) -> tf.train.Checkpoint:
     try:
         trunk = build_trunk(TrunkConfig(**config["trunk"]))
         parts = {"trunk": trunk, "heads": _heads_with_exports(config["tasks"])}
-        if config["lasso"]:
+        if _has_combination(config):
             parts["combination"] = Combination(config["tasks"], trunk.num_units)
     except (KeyError, TypeError) as error:
         path = os.path.join(model_dir, config_file.FILE_NAME)
@@ -91,6 +91,11 @@ def _build(model_dir: str, config: _Json) -> tf.train.Checkpoint:
             f"{path}: not the configuration of a pretraining run: {error_reason(error)}"
         ) from error
     return tf.train.Checkpoint(**parts)
+
+
+def _has_combination(config: _Json) -> bool:
+    # Runs from before the group penalty do not have its field.
+    return bool(config["lasso"] or config.get("group_lasso"))
 
 
 def _heads_with_exports(

@@ -209,6 +209,11 @@ class ImagenetLabels(Task):
         images = inception_augmentation.random_color(images, color_seed)
         return images, {"labels": examples["label"]}
 
+    def augment_images(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Returns the images unchanged: the published baseline has its own."""
+        del seed
+        return images
+
     def build_head(self, dtype: str | None = None) -> LabelsHead:
         """Returns a new head; raises UserError if `config.classes` is 0."""
         checks.require(
