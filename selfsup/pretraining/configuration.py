@@ -12,7 +12,7 @@ from selfsup import tasks as task_registry
 from selfsup.common import config_file, overrides
 from selfsup.common.errors import UserError
 from selfsup.hybrid.assignment import AGGREGATIONS
-from selfsup.pretraining import presets, step_costs
+from selfsup.pretraining import presets, step_costs, weighting
 from selfsup.pretraining.presets import Preset
 
 if TYPE_CHECKING:
@@ -132,6 +132,14 @@ class RunConfig:
         metadata=_option(
             "With --group_lasso: consecutive units in a block, from the shallowest unit.",
             lower_bound=1,
+        ),
+    )
+    weighting: str = field(
+        default=weighting.NONE,
+        metadata=_option(
+            "How tasks are weighted during training (paper section 7), by factors of their "
+            f"learning rates with mean 1: {_explained(weighting.descriptions())}.",
+            choices=tuple(weighting.descriptions()),
         ),
     )
     augment: bool = field(
@@ -280,6 +288,7 @@ def resolve(
     overrides.look_up("--rmsprop", config.rmsprop, NAMED)
     overrides.look_up("--costs", config.costs, step_costs.COSTS)
     overrides.look_up("--aggregation", config.aggregation, AGGREGATIONS)
+    overrides.look_up("--weighting", config.weighting, weighting.descriptions())
     _check_costs(config)
     # A task checks its configuration when it is constructed.
     tasks = {
@@ -368,6 +377,12 @@ def _check_costs(config: RunConfig) -> None:
 def _check_synchronous(config: RunConfig, tasks: Mapping[str, Task]) -> None:
     if config.aggregation != "sync":
         return
+    if config.weighting != weighting.NONE:
+        raise UserError(
+            f"--weighting={config.weighting} changes the learning rate of each task, but "
+            "with --aggregation=sync all tasks take their steps together, with one "
+            "learning rate; use --aggregation=hybrid or --weighting=none"
+        )
     rates = {name: task.learning_rate_schedule() for name, task in tasks.items()}
     for flag, what, values in (
         ("--task_weights", "weight", config.weights),

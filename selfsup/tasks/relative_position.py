@@ -307,7 +307,10 @@ class RelativePosition(Task):
         toned = exemplar_augmentation.random_tone(flat, seed)
         toned = tf.cast(tf.round(toned * 255.0), tf.uint8)
         shape = [tf.shape(cut)[0], *cut.shape[1:]]
-        return {**examples, "patches": tf.ensure_shape(tf.reshape(toned, shape), cut.shape)}
+        return {
+            **examples,
+            "patches": tf.ensure_shape(tf.reshape(toned, shape), cut.shape),
+        }
 
     def augment_images(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Returns the images unchanged; see `augment_examples`."""

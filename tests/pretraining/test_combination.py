@@ -148,7 +148,7 @@ def test_negative_weight_is_refused():
 
 
 def test_an_empty_or_negative_group_is_refused():
-    with pytest.raises(UserError, match="blocks of 0 and weight 0.1"):
+    with pytest.raises(UserError, match=r"blocks of 0 and weight 0\.1"):
         Combination(TASKS, 5, group=0.1, group_units=0)
     with pytest.raises(UserError, match="blocks of 4 and weight -1"):
         Combination(TASKS, 5, group=-1.0)

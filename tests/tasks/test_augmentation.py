@@ -52,7 +52,9 @@ def test_relative_position_mixes_no_channels(harmonize, tiny, batch_of):
     task = tiny("relative_position", harmonize=harmonize)
     cut = batch_of(task)["patches"].numpy()
     cut[..., 1:] = 128
-    toned = task.augment_examples({"patches": tf.constant(cut)}, SEED)["patches"].numpy()
+    toned = task.augment_examples({"patches": tf.constant(cut)}, SEED)[
+        "patches"
+    ].numpy()
     assert toned.dtype == np.uint8
     np.testing.assert_array_equal(np.ptp(toned[..., 1:].astype(int), axis=(-2, -3)), 0)
     # Equal values of a patch stay equal in all channels, and larger values larger.
