@@ -278,10 +278,15 @@ def resolve(
     # Any: each of these fields has a type of its own.
     values: dict[str, Any] = {name: getattr(base, name) for name in _FROM_PRESET}
     values.update({name: value for name, value in given.items() if value is not None})
+    trunk = _trunk_config(base, trunk_overrides, mixed_precision)
+    task_configs = _task_configs(base, task_names, task_overrides, harmonize)
     config = RunConfig(
         preset=preset,
-        trunk=_trunk_config(base, trunk_overrides, mixed_precision),
-        tasks=_task_configs(base, task_names, task_overrides, harmonize),
+        trunk=trunk,
+        tasks={
+            name: task_registry.task_class(name).config_for_trunk(task, trunk)
+            for name, task in task_configs.items()
+        },
         weights=_weights(task_names, weights),
         **values,
     )

@@ -82,7 +82,8 @@ def _build(model_dir: str, config: _Json) -> tf.train.Checkpoint:
     """The parts of a `MultiTaskNetwork` to load, under the names that they have there."""
     try:
         trunk = build_trunk(TrunkConfig(**config["trunk"]))
-        parts = {"trunk": trunk, "heads": _heads_with_exports(config["tasks"])}
+        heads = _heads_with_exports(config["tasks"], trunk.config)
+        parts = {"trunk": trunk, "heads": heads}
         if _has_combination(config):
             parts["combination"] = Combination(config["tasks"], trunk.num_units)
     except (KeyError, TypeError) as error:
@@ -99,12 +100,12 @@ def _has_combination(config: _Json) -> bool:
 
 
 def _heads_with_exports(
-    configs: Mapping[str, _Json],
+    configs: Mapping[str, _Json], trunk: TrunkConfig
 ) -> dict[str, keras.layers.Layer]:
     """Builds the heads that have parts for an export, by task."""
     classes = {name: task_registry.task_class(name) for name in configs}
     return {
-        name: cls(cls.Config(**configs[name])).build_head()
+        name: cls(cls.config_for_trunk(cls.Config(**configs[name]), trunk)).build_head()
         for name, cls in classes.items()
         if cls.exported_parts
     }

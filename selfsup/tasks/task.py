@@ -199,6 +199,20 @@ class Task(abc.ABC):
         del sets
         return config
 
+    @classmethod
+    def config_for_trunk(cls, config: TaskConfig, trunk: TrunkConfig) -> TaskConfig:
+        """Fills in the hyperparameters that follow from the trunk; most tasks have none.
+
+        Args:
+          config: a `Config` of the task.
+          trunk: configuration of the trunk of the run.
+
+        Returns:
+          the complete `Config`.
+        """
+        del trunk
+        return config
+
     def check_trunk(self, trunk: TrunkConfig) -> None:
         """Raises UserError if the head does not support the features of a trunk."""
         del trunk
