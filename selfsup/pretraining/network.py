@@ -103,6 +103,7 @@ class MultiTaskNetwork(tf.Module):
         """
         task = self.tasks[name]
         images, targets = task.preprocess_batch(examples, seed)
+        images, targets = task.augment(images, targets, tf.random.fold_in(seed, 1))
         outputs = self(name, images, training=True)
         loss = task.loss(outputs, targets)
         return loss + self.penalty(name), batch_scalars(task, loss, outputs, targets)
