@@ -139,6 +139,14 @@ class RunConfig:
             upper_bound=1.0,
         ),
     )
+    stop_overfitting: int = field(
+        default=0,
+        metadata=_option(
+            "A task takes no more steps after this number of validations in a row "
+            "without a lower held-out loss; the other tasks continue. 0: never.",
+            lower_bound=0,
+        ),
+    )
     aggregation: str = field(
         default="hybrid",
         metadata=_option(
@@ -346,6 +354,12 @@ def _check_costs(config: RunConfig) -> None:
 def _check_synchronous(config: RunConfig, tasks: Mapping[str, Task]) -> None:
     if config.aggregation != "sync":
         return
+    if config.stop_overfitting:
+        raise UserError(
+            f"--stop_overfitting={config.stop_overfitting}: with --aggregation=sync all "
+            "tasks take their steps together, so none can stop before the others; "
+            "remove one of the two flags"
+        )
     rates = {name: task.learning_rate_schedule() for name, task in tasks.items()}
     for flag, what, values in (
         ("--task_weights", "weight", config.weights),
