@@ -15,7 +15,13 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from selfsup.data import records
-from selfsup.images import frame_augmentation, mosaic, resize, square_crops
+from selfsup.images import (
+    exemplar_augmentation,
+    frame_augmentation,
+    mosaic,
+    resize,
+    square_crops,
+)
 from selfsup.tasks import checks, heads
 from selfsup.tasks.task import Metric, Task, TaskConfig
 
@@ -33,6 +39,8 @@ class MotionSegmentationConfig(TaskConfig):
         contains the frame, and is gray around it.
       max_scale: greatest scale of these views; above 1 a view is an enlarged part of the
         frame. With both at 1 training steps see the whole frames.
+      color_jitter: whether training steps change the frames' colours as the exemplar task
+        does.
     """
 
     batch_size: int = 16
@@ -41,6 +49,7 @@ class MotionSegmentationConfig(TaskConfig):
     head_channels: int = 4096
     min_scale: float = 1.0
     max_scale: float = 1.0
+    color_jitter: bool = False
 
 
 def sigmoid_cross_entropy(
@@ -147,20 +156,23 @@ class MotionSegmentation(Task):
     def augment(
         self, images: tf.Tensor, targets: dict[str, tf.Tensor], seed: tf.Tensor
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """Replaces frames and masks by random views; see `frame_augmentation`.
+        """Replaces frames and masks by random views, and jitters the frames' colours.
 
-        Positions outside the frame are not valid.
+        See `frame_augmentation`; positions outside the frame are not valid.
         """
+        view_seed, color_seed = tf.unstack(tf.random.split(seed))
         scales = self.config.min_scale, self.config.max_scale
-        if scales == (1.0, 1.0):
-            return images, targets
-        masks = tf.stack([targets["labels"], targets["valid"]], axis=-1)
-        scale, corner = frame_augmentation.draw_views(
-            tf.shape(images)[0], (masks.shape[1], masks.shape[2]), scales, seed
-        )
-        images, masks = frame_augmentation.view(images, masks, scale, corner)
-        labels, valid = tf.unstack(masks, axis=-1)
-        return images, {"labels": labels, "valid": valid}
+        if scales != (1.0, 1.0):
+            masks = tf.stack([targets["labels"], targets["valid"]], axis=-1)
+            scale, corner = frame_augmentation.draw_views(
+                tf.shape(images)[0], (masks.shape[1], masks.shape[2]), scales, view_seed
+            )
+            images, masks = frame_augmentation.view(images, masks, scale, corner)
+            labels, valid = tf.unstack(masks, axis=-1)
+            targets = {"labels": labels, "valid": valid}
+        if self.config.color_jitter:
+            images = exemplar_augmentation.random_color(images, color_seed)
+        return images, targets
 
     def build_head(self, dtype: str | None = None) -> heads.DenseHead:
         """Returns a new head; its outputs are logits [B, height/8, width/8, 1]."""

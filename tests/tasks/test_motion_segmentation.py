@@ -201,6 +201,17 @@ def test_by_default_training_steps_see_whole_frames():
     np.testing.assert_array_equal(targets["labels"], same_targets["labels"])
 
 
+def test_colours_change_and_masks_do_not():
+    plain, targets = _augmented(MotionSegmentation(), [1, 2])
+    task = MotionSegmentation(MotionSegmentationConfig(color_jitter=True))
+    images, same = _augmented(task, [1, 2])
+    changed = np.abs(images.numpy() - plain.numpy()).mean(axis=(1, 2, 3))
+    assert (changed > 0.01).all() and len(set(changed)) == 4
+    assert images.numpy().min() >= 0 and images.numpy().max() <= 1
+    for name in targets:
+        np.testing.assert_array_equal(same[name], targets[name])
+
+
 def test_bad_scales_are_refused():
     expected = r"motion_segmentation\.min_scale=2.0: expected"
     with pytest.raises(UserError, match=expected):
