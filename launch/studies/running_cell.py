@@ -77,7 +77,9 @@ class RunningCell:
         elif self._signalled or status == 0:
             record = dataclasses.replace(record, outcome="stopped", reason="stopped")
         else:
-            outcome: Literal["failed", "stopped"] = "failed" if status > 0 else "stopped"
+            outcome: Literal["failed", "stopped"] = (
+                "failed" if status > 0 else "stopped"
+            )
             reason = f"{_how(status)}: {_last_line(self.folder.log)}"
             record = dataclasses.replace(record, outcome=outcome, reason=reason)
         self.folder.write(record)
