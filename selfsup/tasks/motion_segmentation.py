@@ -153,7 +153,7 @@ class MotionSegmentation(Task):
         }
         return frames, targets
 
-    def augment(
+    def random_views(
         self, images: tf.Tensor, targets: dict[str, tf.Tensor], seed: tf.Tensor
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Replaces frames and masks by random views, and jitters the frames' colours.

@@ -167,7 +167,7 @@ def _augmented(task, seed):
     images = np.repeat(np.repeat(labels, 8, axis=1), 8, axis=2)
     images = np.stack([images, 1 - images, images], axis=-1)
     targets = {"labels": tf.constant(labels), "valid": tf.constant(valid)}
-    return task.augment(tf.constant(images), targets, tf.constant(seed))
+    return task.random_views(tf.constant(images), targets, tf.constant(seed))
 
 
 def test_training_views_keep_the_masks_on_their_frames():
