@@ -133,9 +133,9 @@ def _has(study: Study, row: str) -> bool:
     return any(each.name == row for each in study.rows)
 
 
-# For CPUs: a pretraining to the second snapshot takes about two minutes of two cores.
+# For CPUs: a pretraining to the second snapshot takes some minutes of two cores.
 _TINY = {"preset": "tiny", "checkpoint_seconds": "60"}
-_SMALL_SNAPSHOT_COST = 8.0e-4
+_SMALL_SNAPSHOT_COST = 1.2e-3
 _SMALL_STEPS = {LINEAR: "100", DETECTION: "400", DEPTH: "200"}
 
 
