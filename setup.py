@@ -101,7 +101,7 @@ COMMANDS = {
     "selfsup-import-slim": "launch.import_slim",
     "selfsup-import-keras": "launch.import_keras",
     "selfsup-demo": "launch.demo",
-    "selfsup-demo-evaluations": "launch.demo_evaluations",
+    "selfsup-study": "launch.study",
     "selfsup-photos": "data_prep.photos",
     "selfsup-videos": "data_prep.videos",
     "selfsup-trajectories": "data_prep.trajectories.__main__",

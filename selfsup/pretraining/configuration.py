@@ -169,6 +169,14 @@ class RunConfig:
             upper_bound=1.0,
         ),
     )
+    stop_overfitting: int = field(
+        default=0,
+        metadata=_option(
+            "A task takes no more steps after this number of validations in a row "
+            "without a lower held-out loss; the other tasks continue. 0: never.",
+            lower_bound=0,
+        ),
+    )
     aggregation: str = field(
         default="hybrid",
         metadata=_option(
@@ -387,6 +395,12 @@ def _check_synchronous(config: RunConfig, tasks: Mapping[str, Task]) -> None:
             f"--weighting={config.weighting} changes the learning rate of each task, but "
             "with --aggregation=sync all tasks take their steps together, with one "
             "learning rate; use --aggregation=hybrid or --weighting=none"
+        )
+    if config.stop_overfitting:
+        raise UserError(
+            f"--stop_overfitting={config.stop_overfitting}: with --aggregation=sync all "
+            "tasks take their steps together, so none can stop before the others; "
+            "remove one of the two flags"
         )
     rates = {name: task.learning_rate_schedule() for name, task in tasks.items()}
     for flag, what, values in (

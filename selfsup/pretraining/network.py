@@ -109,6 +109,8 @@ class MultiTaskNetwork(tf.Module):
         """
         task = self.tasks[name]
         images, targets = self._preprocess_training(task, examples, seed)
+        view_seed = tf.random.fold_in(seed, 1)
+        images, targets = task.random_views(images, targets, view_seed)
         outputs = self(name, images, training=True)
         loss = task.loss(outputs, targets)
         return loss + self.penalty(name), batch_scalars(task, loss, outputs, targets)

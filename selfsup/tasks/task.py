@@ -5,6 +5,7 @@ these stages:
 
     record   --preprocess_example-->  example             tf.data, single, uint8
     examples --preprocess_batch-->    images, targets     training device, batched
+    images, targets --augment-->      images, targets     training steps only
     images   --trunk, combination-->  features            training device
     features --head-->                outputs             training device
     outputs, targets --loss, metrics, chance, pictures-->
@@ -286,6 +287,25 @@ class Task(abc.ABC):
         from selfsup.images import exemplar_augmentation
 
         return exemplar_augmentation.random_color_keeping_gray(images, seed)
+
+    def random_views(
+        self, images: tf.Tensor, targets: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Changes a preprocessed batch at random, in training steps only.
+
+        Held-out batches do not pass here, so their results do not depend on it. Most
+        tasks change nothing: their views of a photo are the task itself.
+
+        Args:
+          images: see `preprocess_batch`.
+          targets: see `preprocess_batch`.
+          seed: int32 [2], the only source of randomness (use stateless ops).
+
+        Returns:
+          images and targets of the same shapes.
+        """
+        del seed
+        return images, targets
 
     @abc.abstractmethod
     def build_head(self, dtype: str | None = None) -> Head:
