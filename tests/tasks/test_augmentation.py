@@ -82,3 +82,9 @@ def test_a_task_that_says_nothing_gets_colours_and_keeps_its_targets(
     np.testing.assert_array_equal(changed, expected)
     for key, value in targets.items():
         np.testing.assert_array_equal(changed_targets[key], value)
+
+
+def test_motion_segmentation_jitters_colours_once(tiny, batch_of):
+    task = tiny("motion_segmentation", color_jitter=True)
+    images, _ = task.preprocess_batch(batch_of(task), SEED)
+    np.testing.assert_array_equal(task.augment_images(images, SEED), images)
