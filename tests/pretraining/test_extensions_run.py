@@ -54,6 +54,7 @@ def _factors(folder):
     }
 
 
+@pytest.mark.slow
 def test_a_run_with_all_of_them_resumes_and_loads(data, tmp_path):
     before, after = INITIAL_STEPS + 1, INITIAL_STEPS + 4
     _run(data, tmp_path, before)
