@@ -16,13 +16,14 @@ EDGES := tests/test_stack.py tests/export/test_trunk_export.py tests/trunk tests
   tests/eval/voc07_detection/test_detection_run.py \
   tests/data_prep/sources/test_photo_conversion.py tests/data_prep/sources/test_video_builder.py
 
-.PHONY: demo demo-evaluations test test-slow test-edges test-all lint lock clean help
+.PHONY: demo demo-evaluations test test-slow test-edges test-onnx test-all lint lock clean help
 
 help:
 	@echo "make demo       pretrain, export and fine-tune on bundled data (minutes)"
 	@echo "make demo-evaluations  the three evaluations on a synthetic world (10 minutes)"
 	@echo "make test       the tests"
 	@echo "make test-slow  the tests marked slow"
+	@echo "make test-onnx  the test of --format=onnx, with the packages that it needs"
 	@echo "make test-all   all tests on both sets of packages (README: Which TensorFlow)"
 	@echo "make lint       ruff and mypy"
 	@echo "make lock       rewrite constraints.txt from setup.py (needs uv)"
@@ -43,6 +44,19 @@ test-slow: $(INSTALLED)
 test-edges: $(INSTALLED)
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile $(EDGES)
 
+test-onnx: $(VENV)/.onnx
+	$(PYTHON) -m pytest -q tests/export/test_onnx_export.py
+
+$(VENV)/.onnx: $(INSTALLED)
+	@if $(PYTHON) -m pip --version >/dev/null 2>&1; then \
+	  installer="$(PYTHON) -m pip --disable-pip-version-check install --use-pep517"; \
+	else \
+	  uv=$$(command -v uv || echo $(VENV)-uv/bin/uv); \
+	  installer="$$uv pip install --python $(PYTHON)"; \
+	fi; \
+	$$installer --quiet -c constraints.txt -e '.[onnx]'
+	@touch $@
+
 # Everything, on both sets of packages.
 test-all: test test-slow
 	$(MAKE) test test-slow STACK=current VENV=$(VENV)-current
@@ -54,7 +68,7 @@ lint: $(INSTALLED)
 
 lock:
 	uv pip compile --universal --python-version 3.9 --no-emit-index-url \
-	  --extra gpu --extra beam --extra demo --extra test setup.py \
+	  --extra gpu --extra beam --extra demo --extra test --extra onnx setup.py \
 	  --custom-compile-command "make lock" -o constraints.txt
 
 clean:
