@@ -71,12 +71,12 @@ class InProcess:
 
     def run(self, steps: int) -> Seconds:
         """Takes some steps and waits for the last result only."""
-        start = _clocks()
+        start = clocks()
         for _ in range(steps):
             result = self._step()
         if self._wait is not None:
             self._wait(result)
-        return _since(start)
+        return since(start, clocks())
 
 
 class OtherProcess:
@@ -225,9 +225,11 @@ def _steps(contestant: Contestant, seconds: float) -> int:
     return max(1, math.ceil(seconds / max(last.elapsed, 1e-6)))
 
 
-def _clocks() -> Seconds:
+def clocks() -> Seconds:
+    """Returns what both clocks show now."""
     return Seconds(time.perf_counter(), time.process_time())
 
 
-def _since(start: Seconds) -> Seconds:
-    return Seconds(*(now - before for now, before in zip(_clocks(), start)))
+def since(start: Seconds, end: Seconds) -> Seconds:
+    """Returns the seconds between two results of `clocks`."""
+    return Seconds(end.elapsed - start.elapsed, end.processor - start.processor)
