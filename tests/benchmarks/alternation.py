@@ -210,9 +210,9 @@ def measure(
     names = list(contestants)
     for number in range(rounds):
         # A contestant may profit from what the one before it left in the caches.
-        shift = number % len(names)
+        shift = number // 2 % len(names)
         order = names[shift:] + names[:shift]
-        for name in order if number % 2 else reversed(order):
+        for name in reversed(order) if number % 2 else order:
             total = contestants[name].run(numbers[name])
             times[name].append(Seconds(*(part / numbers[name] for part in total)))
     return Rounds(times)

@@ -11,13 +11,13 @@ import json
 import pathlib
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-# Number for the summary of an output: mean square root, and projection on random signs.
+# The summary of an output: root of the mean square, and projection on random signs.
 Digest = tuple[float, float]
 # The values of one argument that is stored, by its index.
 Stored = Mapping[int, Array]
@@ -143,7 +143,7 @@ def digest(values: npt.ArrayLike) -> Digest:
 
 
 def largest_difference(
-    digests: Sequence[Digest], expected: Sequence[Union[Digest, Sequence[float]]]
+    digests: Sequence[Digest], expected: Sequence[Sequence[float]]
 ) -> tuple[float, int]:
     """Compares digests.
 
