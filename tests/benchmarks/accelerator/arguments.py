@@ -23,7 +23,7 @@ Digest = tuple[float, float]
 Stored = Mapping[int, Array]
 
 # Outputs smaller than this share of the median output count as this large.
-_FLOOR = 1e-4
+_FLOOR = 1e-2
 
 NORMAL, UNIFORM, CONSTANT, STORED = "normal", "uniform", "constant", "stored"
 
