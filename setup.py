@@ -138,7 +138,10 @@ setup(
     ],
     python_requires=">=3.9,<3.14",
     packages=find_packages(include=["selfsup*", "data_prep*", "eval*", "launch*"]),
-    package_data={"selfsup.images": ["*.csv"]},
+    package_data={
+        "selfsup.images": ["*.csv"],
+        "launch.reports": ["style/*.css"],
+    },
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
     entry_points={
