@@ -9,8 +9,8 @@ from html import escape
 
 Points = Sequence[tuple[float, float]]
 
-_WIDTH, _HEIGHT = 440, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 10, 34, 34
+_WIDTH, _HEIGHT = 440, 260
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 10, 46, 34
 _TICKS = 5
 _FONT = 'font-family="system-ui, sans-serif" font-size="12"'
 
@@ -97,7 +97,7 @@ class _Plot:
             label = f"{step:,.0f}" if step == int(step) else ""
             parts.append(_text(self._x(step), _HEIGHT - 18, label, "middle"))
         parts.append(_text(_WIDTH - _RIGHT, _HEIGHT - 3, "steps", "end"))
-        parts.append(_text(_LEFT, _TOP - 4, scalar))
+        parts.append(_text(_LEFT, _TOP - 8, scalar))
         return parts
 
     def curve(self, curve: Curve, color: str) -> list[str]:

@@ -20,9 +20,9 @@ State = Literal["well", "trouble", "unknown"]
 # The exemplar task has collapsed if its loss is at least this share of the margin while
 # the mean distance of two photos is below this value (0 to 2).
 MARGIN_SHARE, COLLAPSED_DISTANCE = 0.98, 0.1
-# A task overfits if its held-out loss has risen by this share above its least value while
-# its training loss fell, or if its skill (`run_learning.skill`) is lower by this much on
-# held-out records than in training.
+# A task overfits if its held-out loss has risen by this share above its least value and
+# its training loss has not risen, or if its skill (`run_learning.skill`) is lower by this
+# much on held-out records than in training.
 LOSS_RISE, SKILL_GAP = 0.05, 0.3
 # Shares above which skipped steps, missing records and pauses are troubles.
 MANY_SKIPPED, MANY_REPLACED, LONG_PAUSES = 0.01, 0.001, 0.05
@@ -127,7 +127,7 @@ def _overfitting(record: RunRecord) -> Iterator[Finding]:
 
 
 def _risen_loss(record: RunRecord, task: str) -> str:
-    """Returns a text if the held-out loss rose while the training loss fell."""
+    """Returns a text if the held-out loss rose and the training loss did not."""
     rows = record.rows_of(task, "validation", "loss")
     trained = record.rows_of(task, "train", "loss")
     if len(rows) < 2 or not trained:
@@ -136,12 +136,12 @@ def _risen_loss(record: RunRecord, task: str) -> str:
     rise = last["loss"] / least["loss"] - 1.0 if least["loss"] > 0 else 0.0
     nearest = min(trained, key=lambda row: abs(row["step"] - least["step"]))
     final = record.training_mean(task, "loss")
-    if rise <= LOSS_RISE or final is None or final >= nearest["loss"]:
+    if rise <= LOSS_RISE or final is None or final > nearest["loss"]:
         return ""
     return (
         f"{title(task)}: since step {least['step']} the held-out loss has risen by "
         f"{rise:.0%}, from {least['loss']:.3f} to {last['loss']:.3f}, while the training "
-        f"loss fell from {nearest['loss']:.3f} to {final:.3f}."
+        f"loss did not rise ({nearest['loss']:.3f} then, {final:.3f} at the end)."
     )
 
 
@@ -254,7 +254,9 @@ def _skipped_steps(record: RunRecord) -> Iterator[Finding]:
             else "",
         )
     if not skipped:
-        yield Finding(subject, "well", "All gradients were finite: no step was skipped.")
+        yield Finding(
+            subject, "well", "All gradients were finite: no step was skipped."
+        )
 
 
 def _damaged_records(record: RunRecord) -> Iterator[Finding]:
@@ -304,8 +306,8 @@ def _few_records(record: RunRecord) -> Iterator[Finding]:
         yield Finding(
             "Held-out records",
             "trouble",
-            f"{title(task)}: there are only {number}. Small differences to chance may be "
-            "accidents.",
+            f"{title(task)}: there are only {number} held-out records. Small differences "
+            "to chance may be accidents.",
             "Build the set with more inputs, or with a larger --validation_fraction.",
         )
     if not few and numbers:
@@ -348,7 +350,9 @@ def _time_of_parts(record: RunRecord) -> Iterator[Finding]:
             for kind, seconds in parts.items()
             if kind != "step"
         }
-        long = {kind: shares[kind] for kind in advice if shares.get(kind, 0) > LONG_PART}
+        long = {
+            kind: shares[kind] for kind in advice if shares.get(kind, 0) > LONG_PART
+        }
         text = ", ".join(f"{kind} {share:.0%}" for kind, share in shares.items())
         yield Finding(
             "Time of a step",

@@ -48,12 +48,13 @@ class Learned:
         return _verdict(skill(self.metric, self.training, self.training_chance))
 
     def sentence(self) -> str:
-        """Returns the verdict with its numbers."""
-        name = title(self.task)
-        metric = self.metric.name.replace("_", " ")
-        numbers = f"{metric} {self.value:.3f} on held-out records, chance {self.chance:.3f}"
-        better = "higher" if self.metric.higher_is_better else "lower"
-        return f"{name}: {self.verdict}. {numbers} ({better} is better)."
+        """Returns the numbers of the verdict."""
+        name = self.metric.name.replace("_", " ")
+        direction = "more" if self.metric.higher_is_better else "less"
+        return (
+            f"On held-out records {name} ({self.metric.description}) is {self.value:.3f}; "
+            f"chance is {self.chance:.3f}, and {direction} is better."
+        )
 
     def advice(self) -> str:
         """Returns what to try; "" if the task has clearly learned."""

@@ -7,6 +7,7 @@ import os
 
 import numpy as np
 
+from launch.pipeline import state
 from launch.reports import run_curves, run_folder, run_health, run_learning, wording
 from launch.reports.document import (
     Block,
@@ -43,17 +44,22 @@ _SPLITS = (("train", "training"), ("validation", "held out"))
 
 
 def document(folder: str) -> Document:
-    """Makes the report on a pretraining run, finished or not.
+    """Makes the report on a pretraining run or a quickstart, finished or not.
 
     Args:
-      folder: folder of the run.
+      folder: folder of the run, or of the results of `launch.quickstart`.
 
     Raises:
       UserError: the folder holds no run, or a file of it cannot be read.
     """
+    current = state.read(folder)
+    if current is not None:
+        from launch.reports import pipeline_page
+
+        return pipeline_page.document(folder, current)
     record = run_folder.read(folder)
     return Document(
-        title=f"Pretraining run {os.path.basename(os.path.abspath(folder))}",
+        title=f"The pretraining in {os.path.basename(os.path.abspath(folder))}",
         summary=summary(record),
         sections=sections(record),
     )
@@ -63,7 +69,9 @@ def summary(record: RunRecord) -> str:
     """Says in two sentences how far the run is and which tasks have learned."""
     steps = max((counts["steps"] for counts in record.counts.values()), default=0)
     state = "The run is finished" if record.is_finished else "The run is not finished"
-    first = f"{state}: it took up to {steps:,} steps of each of {len(record.tasks)} tasks."
+    first = (
+        f"{state}: it took up to {steps:,} steps of each of {len(record.tasks)} tasks."
+    )
     results = run_learning.learned(record)
     if not results:
         return f"{first} No task has been measured on held-out records yet."
@@ -97,7 +105,7 @@ def _learning(record: RunRecord) -> tuple[Block, ...]:
     remarks = [
         Remark(
             f"{title(each.task)}: {each.verdict}",
-            _explained(each),
+            f"{each.sentence()} {each.advice()}".strip(),
             _TONES[each.verdict],
         )
         for each in results
@@ -113,16 +121,6 @@ def _learning(record: RunRecord) -> tuple[Block, ...]:
         Text(rule),
         Details("All metrics", (_all_metrics(record),)),
     )
-
-
-def _explained(each: Learned) -> str:
-    metric = each.metric.name.replace("_", " ")
-    direction = "more" if each.metric.higher_is_better else "less"
-    numbers = (
-        f"The {metric} on held-out records is {each.value:.3f}; chance is "
-        f"{each.chance:.3f}, and {direction} is better."
-    )
-    return f"{numbers} {each.advice()}".strip()
 
 
 def _headlines(record: RunRecord, results: tuple[Learned, ...]) -> Table:
@@ -292,7 +290,9 @@ def _provenance(record: RunRecord) -> tuple[Block, ...]:
         )
         blocks.append(Details("Later starts of the same run", (Code(lines),)))
     blocks += [Items(tuple(sets)), Items(tuple(facts)), *_speed(record)]
-    files = Text(f"The numbers are in {history.FILE_NAME} and {reporter.VALIDATION_FILE}.")
+    files = Text(
+        f"The numbers are in {history.FILE_NAME} and {reporter.VALIDATION_FILE}."
+    )
     return (*blocks, files)
 
 

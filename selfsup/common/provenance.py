@@ -93,11 +93,15 @@ def record_start(folder: str) -> None:
     start: Start = {
         "command": command_line(),
         "commit": source_commit(),
-        "started": datetime.datetime.now(datetime.timezone.utc).isoformat("T", "seconds"),
+        "started": datetime.datetime.now(datetime.timezone.utc).isoformat(
+            "T", "seconds"
+        ),
         "versions": versions.installed(_PACKAGES),
     }
     starts = [*read_starts(folder), start]
-    files.write_atomically(os.path.join(folder, FILE_NAME), json.dumps(starts, indent=1))
+    files.write_atomically(
+        os.path.join(folder, FILE_NAME), json.dumps(starts, indent=1)
+    )
 
 
 def read_starts(folder: str) -> list[Start]:
