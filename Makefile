@@ -19,7 +19,7 @@ EDGES := tests/test_stack.py tests/export/test_trunk_export.py tests/trunk tests
 .PHONY: demo demo-evaluations test test-slow test-edges test-all lint lock clean help
 
 help:
-	@echo "make demo       pretrain, export and fine-tune on bundled data (minutes)"
+	@echo "make demo       pretrain, export, fine-tune, report on bundled data (minutes)"
 	@echo "make demo-evaluations  the three evaluations on a synthetic world (10 minutes)"
 	@echo "make test       the tests"
 	@echo "make test-slow  the tests marked slow"

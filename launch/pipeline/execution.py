@@ -41,7 +41,9 @@ def run(settings: Settings, reason: str) -> None:
                 print(f"\n{heading}: done", flush=True)
                 continue
             print(f"\n{heading}", flush=True)
-            print(time_left(settings, stages[number - 1 :], current), flush=True)
+            left = time_left(settings, stages[number - 1 :], current)
+            if left:
+                print(left, flush=True)
             _run_stage(settings, stage, current)
 
 
@@ -87,12 +89,15 @@ def time_left(settings: Settings, stages: tuple[Stage, ...], current: State) -> 
       settings: what the pipeline does.
       stages: the remaining stages, the next one first.
       current: what has been done.
+
+    Returns:
+      a line; "" if the time of no stage is known yet.
     """
     known = {stage.name: estimate(settings, stage, current) for stage in stages}
     unknown = sum(seconds is None for seconds in known.values())
     total = sum(seconds for seconds in known.values() if seconds is not None)
     if unknown == len(stages):
-        return "time left: not known yet"
+        return ""
     stages_left = (
         f", and {unknown} stages whose time is not known yet" if unknown else ""
     )

@@ -128,20 +128,20 @@ def _data(settings: Settings) -> tuple[Stage, ...]:
 
 
 def _build(
-    settings: Settings, name: str, found: Input, folder: str, flags: Mapping[str, Value]
+    settings: Settings, name: str, given: Input, folder: str, flags: Mapping[str, Value]
 ) -> Stage:
     share = settings.held_out_share
     options: dict[str, Value] = {
-        "input": found.path,
+        "input": given.path,
         **flags,
         "output": settings.path(folder),
-        "validation_fraction": found.held_out_share if share is None else share,
+        "validation_fraction": given.held_out_share if share is None else share,
     }
     module = "data_prep.videos" if name == "videos" else "data_prep.photos"
     kind = {"videos": "videos", "photos": "photos", "labelled": "labelled photos"}[name]
     return Stage(
         name,
-        f"build the data set of {found.count:,} {kind}",
+        f"build the data set of {given.count:,} {kind}",
         Command(module, options),
         settings.path(folder, "manifest.json"),
     )

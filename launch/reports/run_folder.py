@@ -23,7 +23,7 @@ from selfsup.tasks.task import Metric
 TRACE = "trace.json"
 LOST_DEVICES = "lost_devices.log"
 # A line of the log of lost devices that begins a new text, with the name of the group.
-_LOST = re.compile(r"^\d{4}-\d\d-\d\d \S+ .*?: (?!left undone)", re.MULTILINE)
+_LOST = re.compile(r"^\d{4}-\d\d-\d\d \S+ [^:\n]*: (?!left undone)", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -51,7 +51,7 @@ class Finding:
 
 def findings(record: RunRecord) -> tuple[Finding, ...]:
     """Applies all rules to a run."""
-    found: list[Finding] = []
+    results: list[Finding] = []
     for rule in (
         _collapse,
         _overfitting,
@@ -64,8 +64,8 @@ def findings(record: RunRecord) -> tuple[Finding, ...]:
         _pauses,
         _time_of_parts,
     ):
-        found.extend(rule(record))
-    return tuple(found)
+        results.extend(rule(record))
+    return tuple(results)
 
 
 def _collapse(record: RunRecord) -> Iterator[Finding]:

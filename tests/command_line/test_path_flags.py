@@ -52,6 +52,7 @@ NOT_PATHS = {
         "rmsprop": "name",
         "groups": "TASK:NUMBER",
     },
+    "launch.quickstart": {"evaluations": "names"},
 }
 # Flags that only TensorFlow reads.
 READABLE = {("launch.features", "trunk"), ("launch.import_slim", "checkpoint")}
