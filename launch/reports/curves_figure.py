@@ -11,8 +11,10 @@ from launch.reports import svg
 from launch.reports.svg import Point
 
 _WIDTH, _HEIGHT = 470.0, 310.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 352.0, 34.0, 264.0
+_LEFT, _TOP, _BOTTOM = 46.0, 34.0, 264.0
 _LABEL_GAP = 14.0
+# Of a letter of a label, on average; and the most letters that are shown.
+_LETTER, _LETTERS = 6.2, 24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,71 +52,90 @@ def draw(
     Returns:
       an SVG document.
     """
-    costs = sorted({cost for curve in curves for cost, _ in curve.points})
-    numbers = [
-        value for curve in curves for _, values in curve.points for value in values
+    frame = _frame(curves, levels)
+    parts = [
+        svg.text(Point(_LEFT, 16), title, bold=True, size=13),
+        *_axes(frame, cost_label),
     ]
-    numbers += [level for _, level in levels]
-    # Axes begin at no cost, as in the paper, and end a little above the last snapshot.
-    horizontal, cost_ticks = _axis(0.0, max(costs), _LEFT, _RIGHT)
-    low, high = _padded(min(numbers), max(numbers))
-    vertical, ticks = _axis(low, high, _BOTTOM, _TOP)
-    parts = [svg.text(Point(_LEFT, 16), title, bold=True, size=13)]
-    for tick in ticks:
-        y = vertical(tick)
-        parts.append(svg.line([Point(_LEFT, y), Point(_RIGHT, y)], "var(--rule)"))
-        parts.append(
-            svg.text(
-                Point(_LEFT - 7, y + 4), f"{tick:g}", anchor="end", fill="var(--muted)"
-            )
-        )
-    for tick in cost_ticks:
-        x = horizontal(tick)
-        parts.append(
-            svg.line([Point(x, _BOTTOM), Point(x, _BOTTOM + 4)], "var(--muted)")
-        )
-        parts.append(
-            svg.text(
-                Point(x, _BOTTOM + 18),
-                f"{tick:,g}",
-                anchor="middle",
-                fill="var(--muted)",
-            )
-        )
-    parts.append(
-        svg.line([Point(_LEFT, _BOTTOM), Point(_RIGHT, _BOTTOM)], "var(--muted)")
-    )
-    parts.append(
-        svg.text(
-            Point((_LEFT + _RIGHT) / 2, _BOTTOM + 37),
-            cost_label,
-            anchor="middle",
-            fill="var(--muted)",
-        )
-    )
     for _, level in levels:
-        y = vertical(level)
-        parts.append(
-            svg.line([Point(_LEFT, y), Point(_RIGHT, y)], "var(--muted)", 1.4, "5 4")
-        )
+        y = frame.vertical(level)
+        ends = [Point(_LEFT, y), Point(frame.right, y)]
+        parts.append(svg.line(ends, "var(--muted)", 1.4, "5 4"))
     for index, curve in enumerate(curves):
-        parts.extend(_curve(index, curve, horizontal, vertical))
-    parts.extend(_labels(curves, levels, horizontal, vertical))
+        parts.extend(_curve(index, curve, frame))
+    parts.extend(_labels(curves, levels, frame))
     return svg.picture(_WIDTH, _HEIGHT, parts)
 
 
-_Scale = Callable[[float], float]
+@dataclasses.dataclass(frozen=True)
+class _Frame:
+    """The scales of a panel.
+
+    Attributes:
+      right: right end of the horizontal axis; labels are beyond it.
+      horizontal: position of a cost.
+      vertical: position of a number.
+      costs: ticks of the horizontal axis.
+      numbers: ticks of the vertical axis.
+    """
+
+    right: float
+    horizontal: Callable[[float], float]
+    vertical: Callable[[float], float]
+    costs: list[float]
+    numbers: list[float]
 
 
-def _axis(
-    low: float, high: float, start: float, end: float
-) -> tuple[_Scale, list[float]]:
-    """A linear scale to positions from `start` to `end`, and round ticks within it."""
+def _frame(curves: Sequence[Curve], levels: Sequence[tuple[str, float]]) -> _Frame:
+    labels = [
+        _short(label) for label in [*(one.label for one in curves), *dict(levels)]
+    ]
+    right = _WIDTH - 30 - _LETTER * max(map(len, labels))
+    shown = [value for one in curves for _, values in one.points for value in values]
+    shown += [level for _, level in levels]
+    low, high = _padded(min(shown), max(shown))
+    # The horizontal axis begins at no cost, as in the paper.
+    end = max(cost for curve in curves for cost, _ in curve.points) or 1.0
+    return _Frame(
+        right,
+        lambda cost: _LEFT + cost / end * (right - _LEFT),
+        lambda value: _BOTTOM - (value - low) / (high - low) * (_BOTTOM - _TOP),
+        _ticks(0.0, end),
+        _ticks(low, high),
+    )
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers within a range."""
     from matplotlib.ticker import MaxNLocator
 
     ticks = MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
-    shown = [float(tick) for tick in ticks if low - 1e-9 <= tick <= high + 1e-9]
-    return lambda value: start + (value - low) / (high - low) * (end - start), shown
+    slack = 1e-9 * (high - low)
+    return [float(tick) for tick in ticks if low - slack <= tick <= high + slack]
+
+
+def _axes(frame: _Frame, cost_label: str) -> list[str]:
+    parts = []
+    for tick in frame.numbers:
+        y = frame.vertical(tick)
+        parts.append(svg.line([Point(_LEFT, y), Point(frame.right, y)], "var(--rule)"))
+        at = Point(_LEFT - 7, y + 4)
+        parts.append(svg.text(at, f"{tick:g}", anchor="end", fill="var(--muted)"))
+    for tick in frame.costs:
+        x = frame.horizontal(tick)
+        ends = [Point(x, _BOTTOM), Point(x, _BOTTOM + 4)]
+        parts.append(svg.line(ends, "var(--muted)"))
+        at = Point(x, _BOTTOM + 18)
+        parts.append(svg.text(at, f"{tick:,g}", anchor="middle", fill="var(--muted)"))
+    ends = [Point(_LEFT, _BOTTOM), Point(frame.right, _BOTTOM)]
+    parts.append(svg.line(ends, "var(--muted)"))
+    at = Point((_LEFT + frame.right) / 2, _BOTTOM + 37)
+    parts.append(svg.text(at, cost_label, anchor="middle", fill="var(--muted)"))
+    return parts
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _LETTERS else f"{label[: _LETTERS - 1]}…"
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:
@@ -122,23 +143,22 @@ def _padded(low: float, high: float) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _curve(index: int, curve: Curve, horizontal: _Scale, vertical: _Scale) -> list[str]:
+def _curve(index: int, curve: Curve, frame: _Frame) -> list[str]:
+    colour = svg.colour(index)
+    xs = [frame.horizontal(cost) for cost, _ in curve.points]
+    middle = [Point(x, frame.vertical(mean)) for x, mean in zip(xs, curve.means)]
+    low, high = (
+        [
+            Point(x, frame.vertical(end(values)))
+            for x, (_, values) in zip(xs, curve.points)
+        ]
+        for end in (min, max)
+    )
     parts = []
-    xs = [horizontal(cost) for cost, _ in curve.points]
-    middle = [Point(x, vertical(mean)) for x, mean in zip(xs, curve.means)]
     if len(xs) > 1:
-        upper = [
-            Point(x, vertical(max(values))) for x, (_, values) in zip(xs, curve.points)
-        ]
-        lower = [
-            Point(x, vertical(min(values))) for x, (_, values) in zip(xs, curve.points)
-        ]
-        parts.append(svg.area([*upper, *reversed(lower)], svg.colour(index), 0.13))
-        parts.append(svg.line(middle, svg.colour(index), 2.0))
-    for x, (_, values) in zip(xs, curve.points):
-        if len(values) > 1:
-            ends = [Point(x, vertical(end)) for end in (min(values), max(values))]
-            parts.append(svg.line(ends, svg.colour(index), 1.2))
+        parts.append(svg.area([*high, *reversed(low)], colour, 0.13))
+        parts.append(svg.line(middle, colour, 2.0))
+    parts.extend(svg.line([top, bottom], colour, 1.2) for top, bottom in zip(high, low))
     for point, mean, (cost, values) in zip(middle, curve.means, curve.points):
         seeds = ", ".join(f"{value:.4g}" for value in values)
         title = f"{curve.label} at {cost:,g}: mean {mean:.4g} of {seeds}"
@@ -147,24 +167,30 @@ def _curve(index: int, curve: Curve, horizontal: _Scale, vertical: _Scale) -> li
 
 
 def _labels(
-    curves: Sequence[Curve],
-    levels: Sequence[tuple[str, float]],
-    horizontal: _Scale,
-    vertical: _Scale,
+    curves: Sequence[Curve], levels: Sequence[tuple[str, float]], frame: _Frame
 ) -> list[str]:
     """Names beside the ends of the lines, moved apart, with a thin line to each end."""
     ends: list[tuple[str, float, float, int | None]] = [
-        (curve.label, horizontal(curve.points[-1][0]), vertical(curve.means[-1]), index)
+        (
+            curve.label,
+            frame.horizontal(curve.points[-1][0]),
+            frame.vertical(curve.means[-1]),
+            index,
+        )
         for index, curve in enumerate(curves)
     ]
-    ends += [(label, _RIGHT, vertical(level), None) for label, level in levels]
+    ends += [
+        (label, frame.right, frame.vertical(level), None) for label, level in levels
+    ]
     placed = svg.apart([y for _, _, y, _ in ends], _LABEL_GAP, _TOP, _BOTTOM + 6)
     parts = []
     for (label, x, y, index), at in zip(ends, placed):
         colour = "var(--muted)" if index is None else svg.colour(index)
-        parts.append(svg.line([Point(x + 6, y), Point(_RIGHT + 12, at)], colour, 0.8))
+        start, end = Point(x + 6, y), Point(frame.right + 12, at)
+        parts.append(svg.line([start, end], colour, 0.8))
+        left = frame.right + 15
         if index is not None:
-            parts.append(svg.marker(index, Point(_RIGHT + 18, at), label, 0.8))
-        x_text = _RIGHT + (26 if index is not None else 15)
-        parts.append(svg.text(Point(x_text, at + 4), label, fill=colour, size=11))
+            parts.append(svg.marker(index, Point(frame.right + 18, at), label, 0.8))
+            left += 11
+        parts.append(svg.text(Point(left, at + 4), _short(label), fill=colour, size=11))
     return parts

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from launch.reports import cells, metrics, paper_tables, verdicts
-from launch.reports.document import Block, Heading, Table, Text
+from launch.reports.document import Block, Cell, Heading, Items, Table, Text
 from launch.reports.samples import Comparison, Numbers
 from launch.reports.verdicts import Verdict
 from launch.studies import rows
@@ -52,10 +52,15 @@ class Finding:
         """Returns the finding as a part of a document."""
         blocks: list[Block] = [
             Heading(f"{self.number} {self.claim}"),
-            self.verdict.remark("Overall"),
-            Text(self.rule),
+            self.verdict.remark("Verdict"),
         ]
-        blocks.extend(verdict.remark(name) for name, verdict in self.parts)
+        if self.parts:
+            sentences = (
+                f"{name}: {verdict.word}. {verdict.reason}"
+                for name, verdict in self.parts
+            )
+            blocks.append(Items(tuple(sentences)))
+        blocks.append(Text(self.rule))
         if self.remark:
             blocks.append(Text(self.remark))
         if self.comparisons:
@@ -77,11 +82,30 @@ class Finding:
             for row in self.comparisons
         )
         caption = (
-            f"Finding {self.number}: mean gain over seeds, its 95% interval by a paired t "
-            "test, the number of seeds n, and the paper's gain. Bold: the interval "
-            "excludes zero."
+            f"Finding {self.number}: mean gain over n seeds, its 95% interval by a paired "
+            "t test, and the paper's gain. Bold: the interval excludes zero."
         )
         return Table(caption, ("Comparison", *columns), body)
+
+
+def summary_table(found: Sequence[Finding]) -> Table:
+    """Returns the verdicts of all findings, without their numbers."""
+    body = tuple(
+        (
+            finding.number,
+            (
+                Cell(finding.claim),
+                Cell(finding.verdict.word, best=True),
+                Cell("\n".join(f"{name}: {part.word}" for name, part in finding.parts)),
+            ),
+        )
+        for finding in found
+    )
+    return Table(
+        "Verdicts of this study; the numbers follow.",
+        ("Finding", "Claim", "Verdict", "By evaluation"),
+        body,
+    )
 
 
 def all_findings(numbers: Numbers) -> tuple[Finding, ...]:
@@ -112,7 +136,7 @@ def _always(
         for subject, base in pairs
     )
     parts = tuple(
-        (metric.heading, judge([row[index] for row in table]))
+        (metric.label, judge([row[index] for row in table]))
         for index, metric in enumerate(numbers.headlines)
     )
     return table, parts, verdicts.together([verdict for _, verdict in parts])
@@ -161,7 +185,7 @@ def _gap(numbers: Numbers) -> Finding:
         margin = paper_tables.gain(rows.LABELS, rows.ALL_TASKS, metric)
         assert margin is not None, "table 2 has both rows"
         verdict = verdicts.gap_closed(behind, worth, margin)
-        parts.append((f"{metric.heading}, {word} closed", verdict))
+        parts.append((f"{metric.label}, {word} closed", verdict))
         row.append(behind)
     return Finding(
         "(iii)",

@@ -223,13 +223,21 @@ TABLES = (
 def gain(row: str, base: str, metric: Metric) -> float | None:
     """Returns how much better `row` is than `base` in the paper, or None.
 
-    The first table that has both numbers decides, so both are of the same table. A gain is
-    positive where `row` is better.
+    Both numbers are of the first table that has both. If none has, each is of the first
+    table that has it. A gain is positive where `row` is better.
     """
-    sign = 1.0 if metric.higher_is_better else -1.0
-    for table in TABLES:
-        number = table.printed_number(row, metric)
-        other = table.printed_number(base, metric)
-        if number and other:
-            return sign * (float(number) - float(other))
-    return None
+    printed = [
+        (table.printed_number(row, metric), table.printed_number(base, metric))
+        for table in TABLES
+    ]
+    number, other = next(
+        (pair for pair in printed if all(pair)),
+        (
+            next((number for number, _ in printed if number), ""),
+            next((other for _, other in printed if other), ""),
+        ),
+    )
+    if not (number and other):
+        return None
+    difference = float(number) - float(other)
+    return difference if metric.higher_is_better else -difference

@@ -26,7 +26,7 @@ _FIGURE_3 = ("RP", "Col", "Ex", "MS")
 _FIGURE_4 = ("RP", "RP+Col", "RP+Ex", "RP+MS", "RP+Col+Ex", rows.ALL_TASKS)
 _BAND = (
     "Markers and lines are means over seeds, bands reach from the lowest to the highest "
-    "seed. Dashed: trunks without pretraining, and chance where an evaluation has it."
+    "seed. Dashed: trunks without pretraining, and a chance level that is near."
 )
 
 
@@ -66,10 +66,13 @@ def _group(
         content = curves_figure.draw(
             metric.heading,
             found,
-            _levels(numbers, metric),
+            _levels(numbers, metric, found),
             f"cost of pretraining, {numbers.cost_unit}",
         )
         caption = f"{title}, {subject}: {metric.heading} over the cost of pretraining."
+        chance = numbers.chance(metric)
+        if chance is not None:
+            caption += f" The chance level is {chance:.{metric.digits}f}."
         panels.append(
             Figure(
                 caption,
@@ -101,7 +104,10 @@ def _curve(numbers: Numbers, name: str, metric: Metric) -> Curve:
     return Curve(name, tuple(points))
 
 
-def _levels(numbers: Numbers, metric: Metric) -> list[tuple[str, float]]:
+def _levels(
+    numbers: Numbers, metric: Metric, found: Sequence[Curve]
+) -> list[tuple[str, float]]:
+    """Random trunks, and chance where it does not squeeze the curves together."""
     levels = [
         (name, sample.mean)
         for name in numbers.rows
@@ -109,7 +115,12 @@ def _levels(numbers: Numbers, metric: Metric) -> list[tuple[str, float]]:
         if (sample := numbers.sample(name, metric, 0)).count
     ]
     chance = numbers.chance(metric)
-    return levels if chance is None else [*levels, ("chance", chance)]
+    if chance is None:
+        return levels
+    shown = [mean for curve in found for mean in curve.means]
+    shown += [level for _, level in levels]
+    near = abs(min(shown) - chance) <= max(shown) - min(shown)
+    return [*levels, ("chance", chance)] if near else levels
 
 
 def _in_words(found: Sequence[Curve], metric: Metric) -> str:
@@ -171,7 +182,7 @@ def _alpha_blocks(
 ) -> tuple[Block, ...]:
     tasks = {task.replace("_", " "): weights for task, weights in run.alpha.items()}
     evaluations = {}
-    sources = {task: (run.provenance,) for task in tasks}
+    sources = dict.fromkeys(tasks, (run.provenance,))
     for row in run.rows:
         for plan in numbers.results.study.evaluations:
             for one in numbers.measurements(row, plan.name, numbers.last):

@@ -1,4 +1,4 @@
-"""The report of a study, as a document: numbers, figures, findings, and how sure they are."""
+"""The report of a study, as a document: numbers, figures, findings and their spread."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ def _findings(numbers: Numbers, found: tuple[Finding, ...]) -> tuple[Block, ...]
         Text(
             "Each verdict follows from the numbers of this study by the rule that stands "
             "with it. Gains are positive where the first row is better."
-        )
+        ),
+        findings.summary_table(found),
     ]
     if compared and not any(one.interval for one in compared):
         blocks.append(

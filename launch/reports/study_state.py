@@ -23,7 +23,7 @@ _STATES: tuple[CellState, ...] = ("done", "running", "failed", "waiting")
 
 def progress(results: StudyResults) -> str:
     """Returns how many cells are in which state, a sentence."""
-    counts = {state: 0 for state in _STATES}
+    counts = dict.fromkeys(_STATES, 0)
     for cell in results.cells:
         counts[cell.state] += 1
     parts = ", ".join(f"{count} {state}" for state, count in counts.items() if count)

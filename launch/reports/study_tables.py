@@ -106,7 +106,7 @@ def _paper_table(numbers: Numbers, table: PaperTable) -> list[Block]:
         f"{title}. Ours after snapshot {numbers.last} of this study, the paper's after "
         "16.8K GPU hours."
     )
-    headings = ("Pre-training", *(_column_heading(metric) for metric in columns))
+    headings = ("Pre-training", *(metric.heading for metric in columns))
     blocks: list[Block] = [Heading(title), Table(caption, headings, tuple(body))]
     others = [name for name in table.rows if name != table.reference]
     blocks.append(_gains(numbers, columns, others, table.reference))
@@ -129,12 +129,6 @@ def _heading(numbers: Numbers, table: PaperTable, name: str) -> str:
     printed = table.printed.get(name)
     heading = f"{name} ({printed})" if printed else name
     return heading if name in numbers.rows else f"{heading}, not in this study"
-
-
-def _column_heading(metric: Metric) -> str:
-    return (
-        metric.heading if metric.higher_is_better else f"{metric.heading} (low: good)"
-    )
 
 
 def _previous(table: PaperTable, name: str, metric: Metric) -> str:

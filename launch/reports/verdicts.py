@@ -47,8 +47,8 @@ def always_better(comparisons: Sequence[Comparison]) -> Verdict:
     worse = sum(one.clearly_worse for one in comparisons)
     means = sum(one.mean is not None and one.mean > 0 for one in measured)
     reason = (
-        f"Of {_comparisons(len(comparisons))}, {better} clearly better, {worse} clearly "
-        f"worse; {means} of {len(measured)} measured means are above zero."
+        f"{_comparisons(len(comparisons))}: {better} clearly better, {worse} clearly "
+        f"worse; means above zero: {means} of {len(measured)}."
         f"{_remarks(comparisons)}"
     )
     if worse:
@@ -75,7 +75,7 @@ def within(comparisons: Sequence[Comparison], margin: float) -> Verdict:
     inside = sum(-margin <= low and high <= margin for low, high in intervals)
     outside = sum(high < -margin or low > margin for low, high in intervals)
     reason = (
-        f"Of {_comparisons(len(comparisons))}, {inside} certainly within ±{margin:.2f}, "
+        f"{_comparisons(len(comparisons))}: {inside} certainly within ±{margin:.2f}, "
         f"{outside} certainly outside.{_remarks(comparisons)}"
     )
     if outside:
@@ -130,7 +130,9 @@ def together(verdicts: Sequence[Verdict]) -> Verdict:
         return Verdict(UNMEASURED, "No evaluation has measured it.")
     counts = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
     absent = len(verdicts) - len(words)
-    reason = f"Evaluations: {counts}" + (f", {absent} not measured." if absent else ".")
+    reason = f"By evaluation: {counts}" + (
+        f", {absent} not measured." if absent else "."
+    )
     if CONTRADICTED in words:
         return Verdict(CONTRADICTED, reason)
     if set(words) == {SUPPORTED}:
