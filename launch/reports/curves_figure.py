@@ -10,11 +10,11 @@ import numpy as np
 from launch.reports import svg
 from launch.reports.svg import Point
 
-_WIDTH, _HEIGHT = 470.0, 310.0
+_WIDTH, _HEIGHT = 440.0, 310.0
 _LEFT, _TOP, _BOTTOM = 46.0, 34.0, 264.0
 _LABEL_GAP = 14.0
 # Of a letter of a label, on average; and the most letters that are shown.
-_LETTER, _LETTERS = 6.2, 24
+_LETTER, _LETTERS = 7.1, 22
 
 
 @dataclasses.dataclass(frozen=True)

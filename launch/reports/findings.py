@@ -96,14 +96,13 @@ def summary_table(found: Sequence[Finding]) -> Table:
             (
                 Cell(finding.claim),
                 Cell(finding.verdict.word, best=True),
-                Cell("\n".join(f"{name}: {part.word}" for name, part in finding.parts)),
             ),
         )
         for finding in found
     )
     return Table(
         "Verdicts of this study; the numbers follow.",
-        ("Finding", "Claim", "Verdict", "By evaluation"),
+        ("Finding", "Claim", "Verdict"),
         body,
     )
 

@@ -237,7 +237,7 @@ class Numbers:
     def _sources(self, one: Measurement, metric: Metric) -> Iterable[Provenance]:
         """The evaluation, and the pretraining whose trunk it measured."""
         cost = f"{one.cost:,.6g} {self.cost_unit}"
-        facts = {"made by": "evaluation", "seed": str(one.seed)}
+        facts = {"made by": "evaluation", "row": one.row, "seed": str(one.seed)}
         value = one.metrics[metric.name]
         facts[metric.name] = f"{value:.6g}"
         if not self.is_random(one.row):

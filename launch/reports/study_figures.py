@@ -41,7 +41,7 @@ def curves(numbers: Numbers) -> tuple[Block, ...]:
     # A panel has as many rows as there are colours and markers.
     for start in range(0, len(further), svg.SERIES):
         part = further[start : start + svg.SERIES]
-        groups.append(("Further rows", ", ".join(part), part))
+        groups.append(("Further rows", f"part {start // svg.SERIES + 1}", part))
     blocks: list[Block] = []
     for number, (title, subject, names) in enumerate(groups):
         # RP by itself is a part of figure 3.
@@ -119,7 +119,7 @@ def _levels(
         return levels
     shown = [mean for curve in found for mean in curve.means]
     shown += [level for _, level in levels]
-    near = abs(min(shown) - chance) <= max(shown) - min(shown)
+    near = abs(min(shown) - chance) <= 0.5 * (max(shown) - min(shown))
     return [*levels, ("chance", chance)] if near else levels
 
 

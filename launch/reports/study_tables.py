@@ -103,8 +103,8 @@ def _paper_table(numbers: Numbers, table: PaperTable) -> list[Block]:
     body.extend(_chance_row(numbers, columns))
     title = f"Table {table.number}: {table.title}"
     caption = (
-        f"{title}. Ours after snapshot {numbers.last} of this study, the paper's after "
-        "16.8K GPU hours."
+        f"Table {table.number}. Ours after snapshot {numbers.last} of this study, the "
+        "paper's after 16.8K GPU hours."
     )
     headings = ("Pre-training", *(metric.heading for metric in columns))
     blocks: list[Block] = [Heading(title), Table(caption, headings, tuple(body))]
