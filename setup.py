@@ -100,6 +100,7 @@ COMMANDS = {
     "selfsup-features": "launch.features",
     "selfsup-import-slim": "launch.import_slim",
     "selfsup-import-keras": "launch.import_keras",
+    "selfsup-quickstart": "launch.quickstart",
     "selfsup-demo": "launch.demo",
     "selfsup-demo-evaluations": "launch.demo_evaluations",
     "selfsup-photos": "data_prep.photos",

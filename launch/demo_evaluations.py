@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from launch.demonstration import command_runner
+from launch.pipeline import commands
 from selfsup.command_line import command, path_flags
 
 if TYPE_CHECKING:
@@ -72,25 +72,25 @@ def main(_: list[str]) -> None:
 
 
 def _build_data(world: str, data: str) -> None:
-    command_runner.run("data_prep.synthetic", output=world)
-    command_runner.run(
+    commands.run("data_prep.synthetic", output=world)
+    commands.run(
         "data_prep.imagenet",
         train=os.path.join(world, "imagenet", "train"),
         validation=os.path.join(world, "imagenet", "val"),
         output=os.path.join(data, "imagenet"),
     )
-    command_runner.run(
+    commands.run(
         "data_prep.videos",
         input=os.path.join(world, "videos"),
         output=os.path.join(data, "videos"),
     )
-    command_runner.run(
+    commands.run(
         "data_prep.voc07",
         input=os.path.join(world, "VOCdevkit"),
         classes="found",
         output=os.path.join(data, "voc07"),
     )
-    command_runner.run(
+    commands.run(
         "data_prep.nyuv2",
         labelled=os.path.join(world, "nyu", "nyu_depth_v2_labeled.mat"),
         splits=os.path.join(world, "nyu", "splits.mat"),
@@ -104,7 +104,7 @@ def _pretrain(output: str, data: str, steps: int, seed: int) -> str:
 
     model_dir = os.path.join(output, f"run-{seed}")
     trunk = os.path.join(output, f"trunk-{seed}")
-    command_runner.run(
+    commands.run(
         "launch.pretrain",
         data=data,
         model_dir=model_dir,
@@ -116,9 +116,7 @@ def _pretrain(output: str, data: str, steps: int, seed: int) -> str:
     )
     if not os.path.exists(os.path.join(model_dir, reporter.VALIDATION_FILE)):
         sys.exit("pretraining was stopped; run the same command again to resume")
-    command_runner.run(
-        "launch.export", model_dir=model_dir, output=trunk, overwrite=True
-    )
+    commands.run("launch.export", model_dir=model_dir, output=trunk, overwrite=True)
     return trunk
 
 
@@ -132,7 +130,7 @@ def _evaluate(
     from eval import metrics_file
 
     steps = {"steps": _SHORT_STEPS[name]} if short else {}
-    command_runner.run(
+    commands.run(
         f"eval.{name}",
         trunk=trunk,
         data=os.path.join(data, EVALUATIONS[name]),
