@@ -73,3 +73,21 @@ def svg_element(content: bytes) -> str:
     """Returns the svg element of an SVG document, without what stands before it."""
     text = content.decode("utf-8")
     return text[text.index("<svg") :].strip()
+
+
+def signed(number: float, digits: int) -> str:
+    """Returns a number with its sign.
+
+    >>> signed(-0.5, 2)
+    '−0.50'
+    """
+    return f"{number:+.{digits}f}".replace("-", "−")
+
+
+def counted(number: int, name: str) -> str:
+    """Returns a number with a noun, in the plural unless it is 1.
+
+    >>> counted(3, "seed")
+    '3 seeds'
+    """
+    return f"{number} {name}" if number == 1 else f"{number} {name}s"

@@ -50,6 +50,7 @@ class Measurement:
       chance: chance levels by metric, where an evaluation has them.
       alpha: the evaluation's row of alpha, shallowest unit first; None without the lasso.
       provenance: the evaluation's command.
+      headline: name of the metric that the paper's charts show.
     """
 
     row: str
@@ -61,6 +62,7 @@ class Measurement:
     chance: Mapping[str, float]
     alpha: tuple[float, ...] | None
     provenance: Provenance
+    headline: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,10 @@ class Pretraining:
       lasso: whether heads read combinations of block 3 units (paper section 3.2).
       trunk: overrides of the trunk's configuration, such as {"depth": "50"}; empty for
         the trunk of the study's preset.
-      flags: further flags of `launch.pretrain` by name, without the dashes.
+      flags: further flags of `launch.pretrain` by name, without the dashes; `task_set`
+        may hold several values, separated by blanks. `end_cost` 0 gives the pretraining
+        a schedule of its own, of `steps` steps: its trunk is evaluated once, at its end,
+        and its results stand at the last snapshot.
     """
 
     tasks: tuple[str, ...]
@@ -24,6 +27,11 @@ class Pretraining:
     lasso: bool = False
     trunk: Mapping[str, str] = dataclasses.field(default_factory=dict)
     flags: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def has_own_schedule(self) -> bool:
+        """Whether it ends by its own number of steps instead of the study's cost."""
+        return "end_cost" in self.flags and float(self.flags["end_cost"]) == 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +82,8 @@ class Study:
       evaluations: evaluations of every trunk.
       pretraining_flags: flags of every pretraining by name, without the dashes.
       lasso: weight of the L1 penalty on alpha, in pretrainings and evaluations with lasso.
+      world: flags of `data_prep.synthetic` by name, for a study that without --data
+        renders its own data; empty for a study that needs --data.
     """
 
     name: str
@@ -85,3 +95,4 @@ class Study:
     evaluations: tuple[EvaluationPlan, ...]
     pretraining_flags: Mapping[str, str] = dataclasses.field(default_factory=dict)
     lasso: float = 0.0
+    world: Mapping[str, str] = dataclasses.field(default_factory=dict)
