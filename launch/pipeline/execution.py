@@ -120,8 +120,7 @@ def pretraining_seconds(settings: Settings) -> float | None:
     """Estimates the rest of the pretraining from the durations of its last steps.
 
     Returns:
-      seconds for tasks that take turns on a device; None before every task has taken
-      steps.
+      seconds; None before every task has taken steps.
     """
     rows = {
         row["task"]: row
@@ -130,12 +129,11 @@ def pretraining_seconds(settings: Settings) -> float | None:
     }
     if set(rows) != set(settings.tasks):
         return None
-    return float(
-        sum(
-            max(0, settings.steps - row["step"]) * row["step_seconds"]
-            for row in rows.values()
-        )
-    )
+    seconds = [
+        max(0, settings.steps - row["step"]) * row["step_seconds"]
+        for row in rows.values()
+    ]
+    return float(sum(seconds) if settings.takes_turns else max(seconds))
 
 
 def duration(seconds: float) -> str:

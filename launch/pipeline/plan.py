@@ -31,6 +31,7 @@ class Settings:
       measures_speed: whether a first stage takes a few of these steps, to estimate how
         long they all take.
       visible_gpus: value of CUDA_VISIBLE_DEVICES for the pretraining; "" leaves it.
+      takes_turns: whether only one task at a time takes a step.
       held_out_share: share of photos and videos to hold out; None depends on their
         number.
       pretraining: further flags of `launch.pretrain`.
@@ -45,6 +46,7 @@ class Settings:
     steps: int
     measures_speed: bool
     visible_gpus: str = ""
+    takes_turns: bool = True
     held_out_share: float | None = None
     pretraining: Mapping[str, Value] = dataclasses.field(default_factory=dict)
     evaluations: Mapping[str, Mapping[str, Value]] = dataclasses.field(

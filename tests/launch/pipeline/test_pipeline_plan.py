@@ -192,6 +192,7 @@ def test_the_preset_fits_the_machine(described, preset, words, visible):
     assert choice.preset == preset
     assert words in choice.reason
     assert choice.visible_gpus == visible
+    assert choice.takes_turns == (described.usable_gpus < 4)
 
 
 def test_this_machine_is_described():
@@ -243,6 +244,8 @@ def test_the_time_left_follows_from_the_first_steps(folders):
     (folders / "out" / "run" / history.FILE_NAME).write_text(text)
     # 590 steps of four tasks, 2 s each.
     assert execution.pretraining_seconds(settings) == 4720.0
+    parallel = _settings(folders, takes_turns=False)
+    assert execution.pretraining_seconds(parallel) == 1180.0
     assert execution.time_left(settings, stages[4:], current) == (
         "time left: about 1 h 18 min, and 2 stages whose time is not known yet"
     )
