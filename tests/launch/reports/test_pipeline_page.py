@@ -77,6 +77,7 @@ def test_a_trunk_without_its_comparison_is_not_judged(folder):
     _evaluate(folder, "pretrained", 0.5)
     document = run_page.document(str(folder))
     assert "With your labels" not in document.summary
+    assert "The evaluations have not finished yet" in html.render(document)
 
 
 def test_the_data_sets_are_listed(folder):

@@ -138,10 +138,10 @@ def test_lost_devices_few_records_and_pauses():
     data = [{**record(rows).data[0], "records": {"train": 9, "validation": 2}}]
     troubles = _troubles(record(rows, lost_devices=2, data=data))
     assert [each.subject for each in troubles] == [
-        "Lost devices", "Held-out records", "Held-out records", "Checkpoints",
+        "Lost devices", "Held-out records", "Checkpoints",
     ]  # fmt: skip
     assert "A device was lost 2 times" in troubles[0].text
-    assert "only 2 held-out records" in troubles[1].text
+    assert "Relative position 2, Exemplar 2" in troubles[1].text
 
 
 def test_a_part_of_a_step_that_takes_long():
@@ -194,7 +194,10 @@ def test_verdicts(value, verdict, advice):
     learned = run_learning.learned(record(rows))[0]
     assert learned.verdict == verdict
     assert advice in learned.advice()
-    assert f"is {value:.3f}; chance is 0.167" in learned.sentence()
+    assert (
+        f"is {value:.3f} on held-out records, where chance is 0.167"
+        in learned.sentence()
+    )
 
 
 def test_a_task_that_has_not_learned_its_training_records_gets_other_advice():
@@ -205,3 +208,17 @@ def test_a_task_that_has_not_learned_its_training_records_gets_other_advice():
     learned = run_learning.learned(record(rows))[0]
     assert learned.verdict == learned.training_verdict == "at chance"
     assert "has not learned its training records either" in learned.advice()
+
+
+def test_tasks_on_images_are_measured_on_photos_if_there_are_any():
+    frames = {
+        "directory": "data/videos",
+        "kind": "video_frames",
+        "records": {"train": 100, "validation": 7},
+        "shards": {},
+    }
+    photos = record([]).data[0]
+    both = record([], data=(photos, frames))
+    assert both.held_out_records("exemplar") == 128
+    assert both.held_out_records("motion_segmentation") == 7
+    assert record([], data=(frames,)).held_out_records("exemplar") == 7
