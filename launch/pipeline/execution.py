@@ -98,9 +98,10 @@ def time_left(settings: Settings, stages: tuple[Stage, ...], current: State) -> 
     total = sum(seconds for seconds in known.values() if seconds is not None)
     if unknown == len(stages):
         return ""
-    stages_left = (
-        f", and {unknown} stages whose time is not known yet" if unknown else ""
-    )
+    stages_left = ""
+    if unknown:
+        noun = "stage" if unknown == 1 else "stages"
+        stages_left = f", and {unknown} {noun} whose time is not known yet"
     return f"time left: about {duration(total)}{stages_left}"
 
 
