@@ -28,7 +28,7 @@ ACCELERATOR_OUTPUT ?= accelerator-steps
   check-accelerator lint lock clean help
 
 help:
-	@echo "make demo       pretrain, export and fine-tune on bundled data (minutes)"
+	@echo "make demo       pretrain, export, fine-tune, report on bundled data (minutes)"
 	@echo "make demo-evaluations  the three evaluations on a synthetic world (a quarter of an hour)"
 	@echo "make test       the tests"
 	@echo "make test-slow  the tests marked slow"

@@ -109,6 +109,8 @@ COMMANDS = {
     "selfsup-features": "launch.features",
     "selfsup-import-slim": "launch.import_slim",
     "selfsup-import-keras": "launch.import_keras",
+    "selfsup-quickstart": "launch.quickstart",
+    "selfsup-report": "launch.report",
     "selfsup-demo": "launch.demo",
     "selfsup-study": "launch.study",
     "selfsup-photos": "data_prep.photos",
@@ -147,7 +149,10 @@ setup(
     ],
     python_requires=">=3.9,<3.14",
     packages=find_packages(include=["selfsup*", "data_prep*", "eval*", "launch*"]),
-    package_data={"selfsup.images": ["*.csv"]},
+    package_data={
+        "selfsup.images": ["*.csv"],
+        "launch.reports": ["style/*.css"],
+    },
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
     entry_points={

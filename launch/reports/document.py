@@ -3,9 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Union
+from typing import Literal, Union
 
 from launch.studies.results import Provenance
+
+# What a remark says about its subject: it is well, it is not, or nothing is known.
+Tone = Literal["good", "bad", "open"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Heading:
+    """A heading inside a section.
+
+    Attributes:
+      text: the heading.
+    """
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Remark:
+    """A conclusion that a reader should notice, such as a verdict.
+
+    Attributes:
+      label: the conclusion in a few words.
+      text: the sentences that explain it.
+      tone: chooses a colour and a sign; the label must say the same in words.
+    """
+
+    label: str
+    text: str
+    tone: Tone = "open"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,10 +68,10 @@ class Cell:
 
     Attributes:
       text: what the cell shows.
-      detail: a second, smaller line, such as a spread or the paper's number.
+      detail: smaller lines, such as a spread or the paper's number.
       missing: whether a number is missing here.
       best: whether to emphasise the number.
-      sources: where the number comes from, one for each seed.
+      sources: where the number comes from, such as one for each seed.
     """
 
     text: str
@@ -99,7 +128,7 @@ class Details:
     blocks: tuple[Block, ...]
 
 
-Block = Union[Text, Items, Code, Table, Figure, Details]
+Block = Union[Heading, Remark, Text, Items, Code, Table, Figure, Details]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,6 +23,7 @@ class Provenance:
       seconds: seconds that the command ran, over all its interruptions.
       started: time of the first start, ISO 8601 in UTC.
       versions: versions of this package and of the packages that it builds on.
+      facts: what else a report says beside the number, such as its seed and its cost.
     """
 
     command: str
@@ -32,6 +33,7 @@ class Provenance:
     seconds: float
     started: str
     versions: Mapping[str, str]
+    facts: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

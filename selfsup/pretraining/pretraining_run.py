@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from selfsup.common import files
+from selfsup.common import files, provenance
 from selfsup.common.errors import UserError, error_reason
 from selfsup.hybrid import aggregation
 from selfsup.hybrid.assignment import Assignment, taking_turns
@@ -165,6 +165,7 @@ class PretrainingRun:
         with self._locked():
             # Another process may have written to the folder since the constructor ran.
             self._save_descriptions()
+            provenance.record_start(self._model_dir)
             resumed = self.engine.resume()
             reporter = Reporter(
                 self._model_dir,

@@ -77,6 +77,7 @@ class Reporter:
         self._rows: dict[str, list[dict[str, float]]] = {
             name: [] for name in network.tasks
         }
+        self._durations: dict[str, list[float]] = {name: [] for name in network.tasks}
         self._validators = {
             name: Validator(
                 validation_network(),
@@ -137,19 +138,28 @@ class Reporter:
         self._steps[name] += 1
         self.display.update(name, self._steps[name], group.skipped, logs, seconds)
         self._check_damage(name, group)
+        self._durations[name].append(seconds)
         if np.all(np.isfinite(list(logs.values()))):
             self._rows[name].append(logs)
         if self._is_due(name, self._config.log_steps) and self._rows[name]:
             rows, self._rows[name] = self._rows[name], []
             mean = {key: float(np.mean([row[key] for row in rows])) for key in logs}
             counts = {"skipped": group.skipped, "stand_ins": group.num_replacements}
-            self._log(name, "train", {**mean, **counts})
+            self._log(name, "train", {**mean, **counts, **self._speed(name)})
             self._log_alpha(name)
         if self._health_is_due(name):
             self._update_validation_network()
             if self._is_due(name, self._config.validation_steps):
                 self._validate(name)
             self._log(name, "health", self._health.check(name))
+
+    def _speed(self, name: str) -> dict[str, float]:
+        """Returns the median duration of the steps since the last call.
+
+        The median does not count the first step, which traces the graph.
+        """
+        durations, self._durations[name] = self._durations[name], []
+        return {"step_seconds": float(np.median(durations))}
 
     def _check_damage(self, name: str, group: TaskProgress) -> None:
         """Prints the name of each damaged shard once; raises beyond the limit."""

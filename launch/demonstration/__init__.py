@@ -1,1 +1,0 @@
-"""What the demos need beside the commands that they run."""

@@ -1,0 +1,156 @@
+"""How measured comparisons become a verdict on a finding, by explicit rules."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from launch.reports import wording
+from launch.reports.document import Remark, Tone
+from launch.reports.samples import Comparison
+
+_TONES: dict[str, Tone] = {"supported": "good", "contradicted": "bad"}
+SUPPORTED, CONTRADICTED = "supported", "contradicted"
+UNDECIDED = "undecided within the spread"
+UNMEASURED = "not measured"
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What a study says about a claim.
+
+    Attributes:
+      word: "supported", "contradicted", "undecided within the spread" or "not measured".
+      reason: the counts or numbers that it follows from, a sentence.
+    """
+
+    word: str
+    reason: str
+
+    def remark(self, subject: str) -> Remark:
+        """Returns the verdict as a part of a document, with what it is about."""
+        return Remark(
+            f"{subject}: {self.word}", self.reason, _TONES.get(self.word, "open")
+        )
+
+
+def always_better(comparisons: Sequence[Comparison]) -> Verdict:
+    """Judges the claim that every comparison is a gain.
+
+    Supported if every 95% interval is above zero; contradicted if any is below zero;
+    otherwise undecided. A comparison with one seed or none has no interval.
+    """
+    measured = [one for one in comparisons if one.count]
+    if not measured:
+        return Verdict(UNMEASURED, "No pair of rows has been measured with one seed.")
+    better = sum(one.clearly_better for one in comparisons)
+    worse = sum(one.clearly_worse for one in comparisons)
+    means = sum(one.mean is not None and one.mean > 0 for one in measured)
+    reason = (
+        f"{_comparisons(len(comparisons))}: {better} clearly better, {worse} clearly "
+        f"worse; means above zero: {means} of {len(measured)}."
+        f"{_remarks(comparisons)}"
+    )
+    if worse:
+        return Verdict(CONTRADICTED, reason)
+    if better == len(comparisons):
+        return Verdict(SUPPORTED, reason)
+    return Verdict(UNDECIDED, reason)
+
+
+def within(comparisons: Sequence[Comparison], margin: float) -> Verdict:
+    """Judges the claim that no comparison differs from zero by more than a margin.
+
+    Supported if every 95% interval is within the margin on both sides; contradicted if any
+    is wholly outside of it; otherwise undecided.
+
+    Args:
+      comparisons: of any number of rows.
+      margin: greatest difference that the claim allows, in the unit of the metrics.
+    """
+    measured = [one for one in comparisons if one.count]
+    if not measured:
+        return Verdict(UNMEASURED, "No pair of rows has been measured with one seed.")
+    intervals = [one.interval for one in comparisons if one.interval is not None]
+    inside = sum(-margin <= low and high <= margin for low, high in intervals)
+    outside = sum(high < -margin or low > margin for low, high in intervals)
+    reason = (
+        f"{_comparisons(len(comparisons))}: {inside} certainly within ±{margin:.2f}, "
+        f"{outside} certainly outside.{_remarks(comparisons)}"
+    )
+    if outside:
+        return Verdict(CONTRADICTED, reason)
+    if inside == len(comparisons):
+        return Verdict(SUPPORTED, reason)
+    return Verdict(UNDECIDED, reason)
+
+
+def gap_closed(behind: Comparison, worth: Comparison | None, margin: float) -> Verdict:
+    """Judges the claim that a row has (nearly) reached the row of ImageNet labels.
+
+    Supported if the whole 95% interval of the gap is at most the margin; contradicted if
+    all of it is greater; otherwise undecided. Without a clear gain of labels over a random
+    trunk there is nothing to reach, and the claim stays undecided.
+
+    Args:
+      behind: gain of labels over the self-supervised row, which is the gap.
+      worth: gain of labels over the random trunk; None if the study has no random trunk.
+      margin: the paper's gap.
+    """
+    if not behind.count or behind.mean is None:
+        return Verdict(UNMEASURED, "The two rows have not been measured with one seed.")
+    number = wording.signed(behind.mean, behind.metric.digits)
+    reason = (
+        f"The gap is {number}; the paper's, which serves as the limit, is {margin:.2f}."
+    )
+    if behind.interval is None:
+        return Verdict(UNDECIDED, f"{reason}{_remarks([behind])}")
+    low, high = (wording.signed(end, behind.metric.digits) for end in behind.interval)
+    reason = f"{reason} Its 95% interval is {low} to {high}."
+    if worth is None or not worth.clearly_better:
+        return Verdict(
+            UNDECIDED,
+            f"{reason} The labels do not clearly beat a random trunk here, so there is "
+            "nothing to reach.",
+        )
+    if behind.interval[1] <= margin:
+        return Verdict(SUPPORTED, reason)
+    if behind.interval[0] > margin:
+        return Verdict(CONTRADICTED, reason)
+    return Verdict(UNDECIDED, reason)
+
+
+def together(verdicts: Sequence[Verdict]) -> Verdict:
+    """Joins the verdicts of several evaluations on a claim.
+
+    Contradicted if any is; supported if all that are measured are; otherwise undecided.
+    """
+    words = [one.word for one in verdicts if one.word != UNMEASURED]
+    if not words:
+        return Verdict(UNMEASURED, "No evaluation has measured it.")
+    counts = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
+    absent = len(verdicts) - len(words)
+    reason = f"By evaluation: {counts}" + (
+        f", {absent} not measured." if absent else "."
+    )
+    if CONTRADICTED in words:
+        return Verdict(CONTRADICTED, reason)
+    if set(words) == {SUPPORTED}:
+        return Verdict(SUPPORTED, reason)
+    return Verdict(UNDECIDED, reason)
+
+
+def _comparisons(count: int) -> str:
+    return wording.counted(count, "comparison")
+
+
+def _remarks(comparisons: Sequence[Comparison]) -> str:
+    """What limits a verdict: comparisons without seeds, and with a single seed."""
+    remarks = []
+    absent = sum(not one.count for one in comparisons)
+    single = sum(one.count == 1 for one in comparisons)
+    if absent:
+        remarks.append(f"{absent} not measured yet.")
+    if single:
+        remarks.append(f"{single} with one seed only, so their spread is unknown.")
+    return "".join(f" {remark}" for remark in remarks)
