@@ -52,6 +52,10 @@ NOT_PATHS = {
         "rmsprop": "name",
         "groups": "TASK:NUMBER",
     },
+    "launch.study": {
+        "study": "name, or a path that launch.studies.study_file expands",
+        "data_for": "USE=DIR; launch.studies.study_data expands DIR",
+    },
     "launch.quickstart": {"evaluations": "names"},
 }
 # Flags that only TensorFlow reads.
