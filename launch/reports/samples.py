@@ -227,8 +227,8 @@ class Numbers:
 
     def _headline(self, evaluation: str) -> Metric | None:
         for one in self.results.measurements:
-            if one.evaluation == evaluation and one.metrics:
-                headline = metrics.headline(evaluation, one.metrics)
+            if one.evaluation == evaluation:
+                headline = metrics.headline(evaluation, one.headline)
                 if headline is metrics.TOP5 and not self.top5_is_useful():
                     return metrics.TOP1
                 return headline
