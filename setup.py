@@ -101,6 +101,7 @@ COMMANDS = {
     "selfsup-import-slim": "launch.import_slim",
     "selfsup-import-keras": "launch.import_keras",
     "selfsup-quickstart": "launch.quickstart",
+    "selfsup-report": "launch.report",
     "selfsup-demo": "launch.demo",
     "selfsup-demo-evaluations": "launch.demo_evaluations",
     "selfsup-photos": "data_prep.photos",

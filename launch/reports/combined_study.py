@@ -40,9 +40,9 @@ def combine(parts: Sequence[StudyResults]) -> StudyResults:
         ),
     )
     measured = {
-        (one.row, one.seed, one.snapshot, one.evaluation): one
+        (each.row, each.seed, each.snapshot, each.evaluation): each
         for part in parts
-        for one in part.measurements
+        for each in part.measurements
     }
     pretrained: dict[str, PretrainingResult] = {}
     for run in (run for part in parts for run in part.pretrainings):

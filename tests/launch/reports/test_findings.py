@@ -107,7 +107,7 @@ def shifted(results, changes):
     for one in results.measurements:
         level = changes.get((one.row, one.snapshot), changes.get((one.row, None), 0.3))
         share = level + 0.001 * one.seed
-        values = {name: share for name in one.metrics}
+        values = dict.fromkeys(one.metrics, share)
         measured.append(dataclasses.replace(one, metrics=values))
     return dataclasses.replace(results, measurements=tuple(measured))
 
