@@ -20,7 +20,7 @@ EDGES := tests/test_stack.py tests/export/test_trunk_export.py tests/trunk tests
 
 help:
 	@echo "make demo       pretrain, export and fine-tune on bundled data (minutes)"
-	@echo "make demo-evaluations  the three evaluations on a synthetic world (10 minutes)"
+	@echo "make demo-evaluations  the three evaluations on a synthetic world (a quarter of an hour)"
 	@echo "make test       the tests"
 	@echo "make test-slow  the tests marked slow"
 	@echo "make test-all   all tests on both sets of packages (README: Which TensorFlow)"
@@ -31,7 +31,7 @@ demo: $(INSTALLED)
 	$(PYTHON) -m launch.demo --output=$(DEMO_OUTPUT)
 
 demo-evaluations: $(INSTALLED)
-	$(PYTHON) -m launch.demo_evaluations --output=$(EVALUATIONS_OUTPUT)
+	$(PYTHON) -m launch.study --study=demo --output=$(EVALUATIONS_OUTPUT)
 
 test: $(INSTALLED)
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile

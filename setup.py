@@ -103,7 +103,7 @@ COMMANDS = {
     "selfsup-quickstart": "launch.quickstart",
     "selfsup-report": "launch.report",
     "selfsup-demo": "launch.demo",
-    "selfsup-demo-evaluations": "launch.demo_evaluations",
+    "selfsup-study": "launch.study",
     "selfsup-photos": "data_prep.photos",
     "selfsup-videos": "data_prep.videos",
     "selfsup-trajectories": "data_prep.trajectories.__main__",

@@ -8,6 +8,7 @@ pictures. Run the same command again to resume from the newest checkpoint.
 Input and output:     --data --model_dir
 What is trained:      --tasks --task_weights --preset --task_set --trunk_set
 The paper's options:  --harmonize --lasso --rmsprop
+Its section 7:        --augment --weighting --group_lasso --group_units
 How long:             --steps --costs --end_cost --snapshot_cost --checkpoint_seconds
 How it is computed:   --mixed_precision --seed
 Where:                --groups --aggregation --logical_cpus --listen, and TF_CONFIG on a
@@ -68,6 +69,8 @@ def _define(field: dataclasses.Field[Any], option: Option) -> flags.FlagHolder[A
     default = None if field.default is dataclasses.MISSING else field.default
     if option.choices:
         return flags.DEFINE_enum(field.name, default, option.choices, option.help)
+    if field.type == "bool":
+        return flags.DEFINE_bool(field.name, default, option.help)
     if field.type == "str":
         return flags.DEFINE_string(field.name, default, option.help)
     define = flags.DEFINE_integer if field.type == "int" else flags.DEFINE_float

@@ -21,8 +21,9 @@ _STUDY = flags.DEFINE_string(
     "study",
     None,
     "Name of a study, or a JSON file that declares one (docs/studies.md). Names: table1 "
-    "to table8, figure3 to figure5, and paper for all of these; small and small_further, "
-    "the same questions for a machine without a GPU; demo, for minutes.",
+    "to table8, figure3 to figure5, and paper for all of these; small, small_further "
+    "and small_extensions, the same questions for a machine without a GPU; demo, for "
+    "minutes.",
     required=True,
 )
 _OUTPUT = path_flags.define_path(

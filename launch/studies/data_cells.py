@@ -37,9 +37,7 @@ def world_cells(
         "data synthetic world",
         "data_prep.synthetic",
         dict(world),
-        os.path.join(
-            "data", cell.with_fingerprint("world", cell.digest({"world": dict(world)}))
-        ),
+        os.path.join("data", name),
         output,
         _WORLD_FILE,
     )

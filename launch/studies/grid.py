@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from launch.studies import cell, data_cells, study_data
+from launch.studies import cell, data_cells, presets_content, study_data
 from launch.studies.cell import Cell
 from launch.studies.study import EvaluationPlan, Pretraining, Row, Study
 from launch.studies.study_data import PRETRAINING, StudyData
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _COLORIZATION = "colorization"
+# The default of the commands.
+_DEFAULT_PRESET = "paper"
 # The end cost ends a pretraining, never the number of steps.
 _NO_END = "100000000"
 # What may differ between a pretraining and a longer one that continues it.
@@ -110,6 +112,9 @@ class _Grid:
                 for name, value in flags.items()
                 if own or name not in _LENGTH
             },
+            "preset": presets_content.of_pretraining(
+                flags.get("preset", _DEFAULT_PRESET), pretraining.tasks
+            ),
             "data": source.content,
         }
         needs = source.needs
@@ -199,6 +204,9 @@ class _Grid:
         settings: dict[str, Any] = {
             "module": f"eval.{plan.name}",
             "flags": flags,
+            "preset": presets_content.of_evaluation(
+                plan.name, flags.get("preset", _DEFAULT_PRESET)
+            ),
             "data": source.content,
             "trunk": pretraining.fingerprint if pretraining else trunk,
         }

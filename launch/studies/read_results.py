@@ -127,7 +127,8 @@ def _last_checkpoint(folder: str) -> str:
 
 def _alpha(folder: str, checkpoint: str) -> dict[str, tuple[float, ...]]:
     """|alpha| by task; empty without the lasso, which is known without TensorFlow."""
-    if not config_file.read(folder)["lasso"]:
+    config = config_file.read(folder)
+    if not config["lasso"] and not config.get("group_lasso"):
         return {}
     from selfsup.pretraining import pretrained_trunk
 

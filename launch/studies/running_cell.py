@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
-from typing import IO
+from typing import IO, Literal
 
 from launch.studies import provenance
 from launch.studies.cell_state import CellFolder, Record
@@ -39,6 +39,7 @@ class RunningCell:
         self.environment = environment
         self._lock = lock
         self._start = time.monotonic()
+        self._signalled = False
         self._record = _new_record(folder)
         folder.write(self._record)
         target = os.path.join(folder.output, folder.cell.folder)
@@ -61,6 +62,7 @@ class RunningCell:
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal to the command, if it still runs."""
         if self._process.poll() is None:
+            self._signalled = True
             self._process.send_signal(number)
 
     def poll(self) -> Record | None:
@@ -70,17 +72,16 @@ class RunningCell:
             return None
         seconds = self._record.seconds + time.monotonic() - self._start
         record = dataclasses.replace(self._record, seconds=seconds)
-        if status > 0:
-            reason = f"exit status {status}: {_last_line(self.folder.log)}"
-            record = dataclasses.replace(record, outcome="failed", reason=reason)
-        elif status < 0:
-            name = signal.Signals(-status).name
-            reason = f"ended by {name}: {_last_line(self.folder.log)}"
-            record = dataclasses.replace(record, outcome="stopped", reason=reason)
-        elif self.folder.has_finished():
+        if self.folder.has_finished() and status == 0:
             record = dataclasses.replace(record, outcome="done")
-        else:
+        elif self._signalled or status == 0:
             record = dataclasses.replace(record, outcome="stopped", reason="stopped")
+        else:
+            outcome: Literal["failed", "stopped"] = (
+                "failed" if status > 0 else "stopped"
+            )
+            reason = f"{_how(status)}: {_last_line(self.folder.log)}"
+            record = dataclasses.replace(record, outcome=outcome, reason=reason)
         self.folder.write(record)
         self._lock.close()
         return record
@@ -114,6 +115,12 @@ def last_lines(path: str, count: int) -> list[str]:
     # A progress display returns to the start of its line.
     lines = [line.rsplit("\r", 1)[-1].strip() for line in text.split("\n")]
     return [line for line in lines if line][-count:]
+
+
+def _how(status: int) -> str:
+    if status > 0:
+        return f"exit status {status}"
+    return f"ended by {signal.Signals(-status).name}"
 
 
 def _last_line(path: str) -> str:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 
 from launch.studies.study import Study
-from selfsup.common import files
+from selfsup.common import files, paths
 from selfsup.common.errors import UserError
 from selfsup.data import manifest
 
@@ -76,7 +76,10 @@ def parse_overrides(texts: Iterable[str]) -> dict[str, str]:
                 f"--data_for={text}: expected USE=DIR, with USE one of: "
                 f"{', '.join(known)}"
             )
-        folders[use] = os.path.expanduser(folder)
+        try:
+            folders[use] = paths.local(folder)
+        except UserError as error:
+            raise UserError(f"--data_for={text}: {error}") from error
     return folders
 
 

@@ -13,6 +13,7 @@ from launch.studies.rows import ROWS
 from launch.studies.study import EvaluationPlan, Pretraining, Row, Study
 from launch.studies.study_data import FOLDERS
 from selfsup import tasks
+from selfsup.common import paths
 from selfsup.common.errors import UserError, error_reason
 
 T = TypeVar("T")
@@ -30,16 +31,20 @@ def load(name_or_file: str) -> Study:
       UserError: for an unknown name, or a file that declares no study; the message names
         the file and the field.
     """
-    if not os.path.isfile(name_or_file):
-        if name_or_file.endswith(".json") or os.sep in name_or_file:
-            raise UserError(f"--study={name_or_file}: there is no such file")
-        return named.named(name_or_file)
     try:
-        with open(name_or_file, encoding="utf-8") as file:
+        path = paths.local(name_or_file)
+    except UserError as error:
+        raise UserError(f"--study={name_or_file}: {error}") from error
+    if not os.path.isfile(path):
+        if path.endswith(".json") or os.sep in path:
+            raise UserError(f"--study={name_or_file}: there is no such file")
+        return named.named(path)
+    try:
+        with open(path, encoding="utf-8") as file:
             fields = json.load(file)
     except (OSError, ValueError) as error:
-        raise UserError(f"{name_or_file}: not JSON: {error_reason(error)}") from error
-    return from_json(fields, name_or_file)
+        raise UserError(f"{path}: not JSON: {error_reason(error)}") from error
+    return from_json(fields, path)
 
 
 def to_json(study: Study) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from launch.studies import machine, running_cell
+from launch.studies import data_check, machine, running_cell
 from launch.studies.cell import Cell
 from launch.studies.cell_state import CellFolder
 from launch.studies.scheduler import Scheduler
@@ -13,6 +13,8 @@ from selfsup.common.errors import UserError
 from selfsup.common.stop_signals import StopSignals
 
 _LOG_LINES = 8
+# EX_TEMPFAIL of sysexits.h: a cluster may start the same command again.
+STOPPED = 75
 
 
 def run_all(study: Study, cells: Sequence[Cell], output: str, jobs: int | None) -> int:
@@ -25,7 +27,7 @@ def run_all(study: Study, cells: Sequence[Cell], output: str, jobs: int | None) 
       jobs: number of cells at once; None for what suits the machine.
 
     Returns:
-      the exit status: 0, or 1 if a cell has failed or a signal stopped the study.
+      the exit status: 0; 1 if a cell has failed; `STOPPED` if a signal stopped the study.
     """
     from launch.studies import comparison, read_results
 
@@ -74,7 +76,11 @@ def run_cells(
 
     Returns:
       the exit status, see `run_all`.
+
+    Raises:
+      UserError: if data sets have changed since cells read them.
     """
+    data_check.require_same_data(cells, output)
     scheduler = Scheduler(cells, output, environments, _say)
     with StopSignals() as stop:
         finished = scheduler.run(stop, wanted)
@@ -85,7 +91,8 @@ def run_cells(
     left = [name for name in names if name not in scheduler.done]
     if not finished:
         print("stopped; run the same command again to resume")
-    elif left:
+        return STOPPED
+    if left:
         print(
             f"{len(scheduler.failed)} cells failed, and {len(left)} are not done; run the "
             "same command again to run these"

@@ -65,7 +65,7 @@ class Engine:
         self.clock = clock
         self.pause_seconds = 0.0
         self._weights = weights
-        self._limits = limits
+        self._limits = dict(limits)
         self._store = store
         self._trackable = trackable
         self._steppers = {stepper.name: stepper for stepper in steppers}
@@ -78,6 +78,10 @@ class Engine:
     def total_steps(self) -> int:
         """Returns the number of steps of all tasks, after which checkpoints are named."""
         return sum(self.steps().values())
+
+    def finish_task(self, name: str) -> None:
+        """Lets a task take no more steps; a step under way is still counted."""
+        self._limits[name] = min(self._limits[name], self.groups[name].steps)
 
     def resume(self) -> str | None:
         """Restores the newest checkpoint.

@@ -93,6 +93,11 @@ class ParallelEngine(Engine):
         # When to check again for the missing devices of a stepper, by its name.
         self._check_at: dict[str, float] = {}
 
+    def finish_task(self, name: str) -> None:
+        """See `Engine`; the task must not share a stepper with others."""
+        super().finish_task(name)
+        self._quotas[name].end()
+
     def run(
         self,
         stop: StopRequest,

@@ -40,6 +40,11 @@ class Quota:
         """Whether the task has reached its limit."""
         return self._counter.steps >= self._limit
 
+    def end(self) -> None:
+        """Hands out no more steps."""
+        with self._lock:
+            self._limit = min(self._limit, self._counter.steps)
+
     def take(self, taker: Hashable) -> bool:
         """Takes a step for `taker`; returns False if no step is left."""
         with self._lock:

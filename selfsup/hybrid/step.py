@@ -90,6 +90,7 @@ class SynchronousStep:
         self._variables = all_variables([each.workload for each in replica_sets])
         self._iterators: list[list[Iterator[Batch]]] | None = None
         self._recorder = replica_sets[0].workload.recorder
+        self._rate_factor = replica_sets[0].workload.rate_factor
         self._key = (" + ".join(self._tasks), self.devices)
         self._local = host_of(tf.zeros([]).device) if self.devices else None
         self._function = tf.function(self._traced)
@@ -106,6 +107,8 @@ class SynchronousStep:
           examples: number of examples that each task has taken before it, on which the
             learning rate may depend.
 
+        The learning rate is multiplied by the `Workload.rate_factor` of now.
+
         Returns:
           the result; None if the group has begun a new generation, in which case the
           step changed nothing.
@@ -119,6 +122,7 @@ class SynchronousStep:
             self._iterators,
             tf.constant(number, tf.int32),
             tf.constant(examples, tf.int64),
+            tf.constant(self._rate_factor() if self._rate_factor else 1.0),
             timed,
         )
         if not current:
@@ -156,12 +160,13 @@ class SynchronousStep:
         iterators: Sequence[Sequence[Iterator[Batch]]],
         number: tf.Tensor,
         examples: tf.Tensor,
+        factor: tf.Tensor,
         timed: bool,
     ) -> _Outputs:
         # TensorFlow may place operations without a device on any device of the cluster,
         # even on another group's.
         with tf.device(self._current.device if self.devices else None):
-            results = self._placed(iterators, number, examples, timed)
+            results = self._placed(iterators, number, examples, factor, timed)
         # Fetched with the step: a later fetch is a round trip to a server per tensor.
         with tf.device(self._local):
             return tf.nest.map_structure(tf.identity, results)
@@ -171,6 +176,7 @@ class SynchronousStep:
         iterators: Sequence[Sequence[Iterator[Batch]]],
         number: tf.Tensor,
         examples: tf.Tensor,
+        factor: tf.Tensor,
         timed: bool,
     ) -> _Outputs:
         parts = [
@@ -181,7 +187,7 @@ class SynchronousStep:
         # Read after all gradients have arrived: the step may have taken long until then.
         with tf.device(self._current.device), tf.control_dependencies([finite]):
             current = tf.equal(self._current.read_value(), self.generation)
-        rate = self._rate(number, examples)
+        rate = self._rate(number, examples, factor)
         self._apply(self._summed(parts), finite & current, rate)
         for each, part in zip(self.sets, parts):
             each.settle(part, finite & current)
@@ -211,11 +217,14 @@ class SynchronousStep:
             for variable in self._variables
         ]
 
-    def _rate(self, number: tf.Tensor, examples: tf.Tensor) -> tf.Tensor:
+    def _rate(
+        self, number: tf.Tensor, examples: tf.Tensor, factor: tf.Tensor
+    ) -> tf.Tensor:
         """Returns the learning rate, float32; all tasks of a step have the same."""
         with tf.device(self._current.device):
             rate = tf.cast(self.sets[0].workload.rate(examples[0]), tf.float32)
-            return rate * self._optimizer.config.warmup(number)
+            rate *= self._optimizer.config.warmup(number)
+            return rate * factor if self._rate_factor else rate
 
     def _with_rate(
         self, logs: dict[str, tf.Tensor], rate: tf.Tensor

@@ -125,6 +125,8 @@ class Workload:
         the master variables only.
       transfer: how values travel between the master variables and the replicas.
       recorder: decides which steps are timed, and stores their times; None for none.
+      rate_factor: returns what multiplies the learning rate of the next step. It is called
+        before each step, in the thread that takes the step. None for no factor.
     """
 
     name: str
@@ -134,6 +136,7 @@ class Workload:
     make_replica: Callable[[int, int], Replica] | None = None
     transfer: TransferOptions = dataclasses.field(default_factory=TransferOptions)
     recorder: Recorder | None = None
+    rate_factor: Callable[[], float] | None = None
 
     @property
     def batch_size(self) -> int:
@@ -143,10 +146,10 @@ class Workload:
     @property
     def has_schedule(self) -> bool:
         """Whether the learning rate changes during training."""
-        return callable(self.learning_rate)
+        return callable(self.learning_rate) or self.rate_factor is not None
 
     def rate(self, examples: int | tf.Tensor) -> float | tf.Tensor:
-        """Returns the learning rate after `examples` examples of the task."""
+        """Returns the learning rate after `examples` examples, without `rate_factor`."""
         if callable(self.learning_rate):
             return self.learning_rate(examples)
         return self.learning_rate

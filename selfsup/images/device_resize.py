@@ -61,3 +61,18 @@ def resize_canvases(examples: dict[str, tf.Tensor], size: int) -> tf.Tensor:
         [size, size],
     )
     return resized / 255.0
+
+
+def as_canvases(images: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Returns canvases that `resize_canvases` turns back into the same images.
+
+    Args:
+      images: float32 [B, s, s, 3] in [0, 1]; values are rounded to 255ths.
+
+    Returns:
+      a dict, see `resize_canvases`, whose canvases have the side s.
+    """
+    return {
+        "canvas": tf.cast(tf.round(images * 255.0), tf.uint8),
+        "extent": tf.fill([tf.shape(images)[0], 2], images.shape[1]),
+    }

@@ -1,6 +1,7 @@
 """Random transformations of the exemplar task, after Dosovitskiy et al. (NIPS 2014).
 
-The ranges are those of the publication. All random numbers come from stateless operations.
+With `--augment`, the other tasks use them too (paper section 7). The ranges are those of
+the publication. All random numbers come from stateless operations.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ _COMPONENTS = (
     (-0.5808, -0.0045, -0.8140),
     (-0.5836, -0.6948, 0.4203),
 )
+
+# Images are gray if their channels differ less, which is below half a gray level of 255.
+_GRAY_SPREAD = 1e-3
 
 # Rows of a warp that x and y of a point are multiplied by to move its origin.
 _X = (0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -133,6 +137,61 @@ def random_color(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """
     component_seed, hsv_seed = tf.unstack(tf.random.split(seed))
     return _random_hsv(_random_components(images, component_seed), hsv_seed)
+
+
+def random_views(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Moves, scales and rotates whole images around their centres; see `draw_warps`.
+
+    Args:
+      images: float32 [N, s, s, 3] with a static s.
+      seed: int32 [2].
+
+    Returns:
+      float32 [N, s, s, 3]. Beyond its border an image is continued by reflection.
+    """
+    size = images.shape[1]
+    centres = tf.fill([tf.shape(images)[0], 2], (size - 1) / 2.0)
+    return warp(images, draw_warps(centres, size, seed), size)
+
+
+def random_tone(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Jitters contrast and brightness with the same curve for all channels of an image.
+
+    The ranges are those of `random_color`. A value depends on the pixel's value in the
+    same channel and on the image's mean only, so colours are not mixed.
+
+    Args:
+      images: float32 [N, H, W, C] in [0, 1].
+      seed: int32 [2].
+
+    Returns:
+      float32 [N, H, W, C] in [0, 1].
+    """
+    seeds = tf.unstack(tf.random.split(seed, 4))
+    shape = [tf.shape(images)[0], 1, 1, 1]
+    mean = tf.reduce_mean(images, axis=[1, 2, 3], keepdims=True)
+    contrast = _log_uniform(shape, seeds[0], *COMPONENT_FACTOR)
+    images = tf.clip_by_value(mean + contrast * (images - mean), 0.0, 1.0)
+    images = images ** _log_uniform(shape, seeds[1], *POWER)
+    images *= _uniform(shape, seeds[2], *FACTOR)
+    return tf.clip_by_value(images + _uniform(shape, seeds[3], *OFFSET), 0.0, 1.0)
+
+
+def random_color_keeping_gray(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Like `random_color`, but gray images stay gray: only their tone changes.
+
+    Args:
+      images: float32 [N, H, W, 3] in [0, 1].
+      seed: int32 [2].
+
+    Returns:
+      float32 [N, H, W, 3] in [0, 1].
+    """
+    spread = tf.reduce_max(images, axis=-1) - tf.reduce_min(images, axis=-1)
+    gray = tf.reduce_max(spread, axis=[1, 2]) < _GRAY_SPREAD
+    return tf.where(
+        gray[:, None, None, None], random_tone(images, seed), random_color(images, seed)
+    )
 
 
 def _similarity(

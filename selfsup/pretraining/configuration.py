@@ -12,7 +12,7 @@ from selfsup import tasks as task_registry
 from selfsup.common import config_file, overrides
 from selfsup.common.errors import UserError
 from selfsup.hybrid.assignment import AGGREGATIONS
-from selfsup.pretraining import presets, step_costs
+from selfsup.pretraining import presets, step_costs, weighting
 from selfsup.pretraining.presets import Preset
 
 if TYPE_CHECKING:
@@ -114,9 +114,39 @@ class RunConfig:
     lasso: float = field(
         default=0.0,
         metadata=_option(
-            "Weight of the L1 penalty on alpha (paper section 3.2). 0: every head "
-            "receives the output of the trunk's last unit.",
+            "Weight of the L1 penalty on alpha (paper section 3.2). 0, and no "
+            "--group_lasso: every head receives the output of the trunk's last unit.",
             lower_bound=0.0,
+        ),
+    )
+    group_lasso: float = field(
+        default=0.0,
+        metadata=_option(
+            "Weight of the penalty on blocks of units of alpha (paper section 7), in "
+            "addition to --lasso or without it. 0: no such penalty.",
+            lower_bound=0.0,
+        ),
+    )
+    group_units: int = field(
+        default=4,
+        metadata=_option(
+            "With --group_lasso: consecutive units in a block, from the shallowest unit.",
+            lower_bound=1,
+        ),
+    )
+    weighting: str = field(
+        default=weighting.NONE,
+        metadata=_option(
+            "How tasks are weighted during training (paper section 7), by factors of their "
+            f"learning rates with mean 1: {_explained(weighting.descriptions())}.",
+            choices=tuple(weighting.descriptions()),
+        ),
+    )
+    augment: bool = field(
+        default=False,
+        metadata=_option(
+            "Augment the training batches of all tasks as in the exemplar task (paper "
+            "section 7); docs/extensions.md says which parts each task takes."
         ),
     )
     seed: int = field(
@@ -137,6 +167,14 @@ class RunConfig:
             "Other records replace the missing ones; above this share the run ends.",
             lower_bound=0.0,
             upper_bound=1.0,
+        ),
+    )
+    stop_overfitting: int = field(
+        default=0,
+        metadata=_option(
+            "A task takes no more steps after this number of validations in a row "
+            "without a lower held-out loss; the other tasks continue. 0: never.",
+            lower_bound=0,
         ),
     )
     aggregation: str = field(
@@ -218,7 +256,7 @@ def resolve(
     trunk_overrides: Iterable[str] = (),
     harmonize: bool = False,
     mixed_precision: bool = False,
-    **given: int | float | str | None,
+    **given: bool | int | float | str | None,
 ) -> RunConfig:
     """Builds the configuration of a run from what a user gives.
 
@@ -248,16 +286,22 @@ def resolve(
     # Any: each of these fields has a type of its own.
     values: dict[str, Any] = {name: getattr(base, name) for name in _FROM_PRESET}
     values.update({name: value for name, value in given.items() if value is not None})
+    trunk = _trunk_config(base, trunk_overrides, mixed_precision)
+    task_configs = _task_configs(base, task_names, task_overrides, harmonize)
     config = RunConfig(
         preset=preset,
-        trunk=_trunk_config(base, trunk_overrides, mixed_precision),
-        tasks=_task_configs(base, task_names, task_overrides, harmonize),
+        trunk=trunk,
+        tasks={
+            name: task_registry.task_class(name).config_for_trunk(task, trunk)
+            for name, task in task_configs.items()
+        },
         weights=_weights(task_names, weights),
         **values,
     )
     overrides.look_up("--rmsprop", config.rmsprop, NAMED)
     overrides.look_up("--costs", config.costs, step_costs.COSTS)
     overrides.look_up("--aggregation", config.aggregation, AGGREGATIONS)
+    overrides.look_up("--weighting", config.weighting, weighting.descriptions())
     _check_costs(config)
     # A task checks its configuration when it is constructed.
     tasks = {
@@ -346,6 +390,18 @@ def _check_costs(config: RunConfig) -> None:
 def _check_synchronous(config: RunConfig, tasks: Mapping[str, Task]) -> None:
     if config.aggregation != "sync":
         return
+    if config.weighting != weighting.NONE:
+        raise UserError(
+            f"--weighting={config.weighting} changes the learning rate of each task, but "
+            "with --aggregation=sync all tasks take their steps together, with one "
+            "learning rate; use --aggregation=hybrid or --weighting=none"
+        )
+    if config.stop_overfitting:
+        raise UserError(
+            f"--stop_overfitting={config.stop_overfitting}: with --aggregation=sync all "
+            "tasks take their steps together, so none can stop before the others; "
+            "remove one of the two flags"
+        )
     rates = {name: task.learning_rate_schedule() for name, task in tasks.items()}
     for flag, what, values in (
         ("--task_weights", "weight", config.weights),

@@ -12,6 +12,7 @@ from selfsup.common.errors import UserError
 from selfsup.data import pipeline
 from selfsup.keras import keras
 from selfsup.pretraining.combination import Combination
+from selfsup.tasks import augmentation
 from selfsup.trunk import build_trunk
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class MultiTaskNetwork(tf.Module):
         tasks: Mapping[str, Task],
         trunk: Trunk,
         combination: Combination | None = None,
+        augment: bool = False,
     ) -> None:
         """Builds a head for each task.
 
@@ -47,6 +49,7 @@ class MultiTaskNetwork(tf.Module):
           trunk: the shared trunk.
           combination: a layer with a row for each task; None to feed the last unit to
             every head.
+          augment: whether training batches are augmented as in the exemplar task.
 
         Raises:
           UserError: if `combination` is given and a task runs the trunk at a stride at
@@ -57,6 +60,9 @@ class MultiTaskNetwork(tf.Module):
         self.tasks = dict(tasks)
         self.trunk = trunk
         self.combination = combination
+        self._preprocess_training = (
+            augmentation.preprocess_augmented if augment else _preprocess
+        )
         if combination:
             _check_units_can_be_combined(self.tasks, trunk)
         for task in tasks.values():
@@ -102,13 +108,15 @@ class MultiTaskNetwork(tf.Module):
           `batch_scalars`, whose "loss" excludes regularisation.
         """
         task = self.tasks[name]
-        images, targets = task.preprocess_batch(examples, seed)
+        images, targets = self._preprocess_training(task, examples, seed)
+        view_seed = tf.random.fold_in(seed, 1)
+        images, targets = task.random_views(images, targets, view_seed)
         outputs = self(name, images, training=True)
         loss = task.loss(outputs, targets)
         return loss + self.penalty(name), batch_scalars(task, loss, outputs, targets)
 
     def penalty(self, name: str) -> tf.Tensor:
-        """Returns the weight decay of trunk and head plus the L1 penalty on alpha."""
+        """Returns the weight decay of trunk and head plus the penalty on alpha."""
         terms = self.trunk.losses + self.heads[name].losses
         if self.combination:
             terms = [*terms, self.combination.penalty(name)]
@@ -181,9 +189,15 @@ def build_network(
     }
     trunk = build_trunk(config.trunk)
     combination = None
-    if config.lasso:
-        combination = Combination(tuple(tasks), trunk.num_units, l1=config.lasso)
-    return MultiTaskNetwork(tasks, trunk, combination)
+    if config.lasso or config.group_lasso:
+        combination = Combination(
+            tuple(tasks),
+            trunk.num_units,
+            config.lasso,
+            config.group_lasso,
+            config.group_units,
+        )
+    return MultiTaskNetwork(tasks, trunk, combination, config.augment)
 
 
 def batch_scalars(
@@ -225,6 +239,12 @@ def tensor_specs(
     }
 
 
+def _preprocess(
+    task: Task, examples: dict[str, tf.Tensor], seed: tf.Tensor
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    return task.preprocess_batch(examples, seed)
+
+
 def _check_output_stride(task: Task, trunk: Trunk) -> None:
     if task.output_stride not in trunk.output_strides:
         raise UserError(
@@ -241,5 +261,5 @@ def _check_units_can_be_combined(tasks: Mapping[str, Task], trunk: Trunk) -> Non
                 f"--lasso: {name} runs the trunk at output stride "
                 f"{task.output_stride}. Only the last unit of the trunk has that stride, "
                 f"so its units cannot be combined. Remove {name} from --tasks, or "
-                "remove --lasso"
+                "remove --lasso and --group_lasso"
             )

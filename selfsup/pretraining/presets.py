@@ -65,7 +65,6 @@ PRESETS = {
             "relative_position": {"fc_bottleneck_channels": 256},
             "colorization": {"head_channels": 1024},
             "motion_segmentation": {"head_channels": 1024},
-            "imagenet_labels": {"depth": "50"},
         },
         steps=100_000,
     ),
@@ -116,7 +115,6 @@ PRESETS = {
                 "bottleneck_channels": 32,
             },
             "imagenet_labels": {
-                "depth": "tiny",
                 "batch_size": 16,
                 "learning_rate": 3e-4,
                 "image_size": 96,

@@ -71,7 +71,7 @@ def load(model_dir: str, checkpoint: str | None = None) -> PretrainedTrunk:
     network = _build(model_dir, config)
     state = store.restore(name, tf.train.Checkpoint(network=network), partial=True)
     rows = {}
-    if config["lasso"]:
+    if _has_combination(config):
         rows = dict(zip(config["tasks"], network.combination.alpha().numpy()))
     return PretrainedTrunk(
         network.trunk, rows, _exported_parts(network.heads), name, state
@@ -82,8 +82,9 @@ def _build(model_dir: str, config: _Json) -> tf.train.Checkpoint:
     """The parts of a `MultiTaskNetwork` to load, under the names that they have there."""
     try:
         trunk = build_trunk(TrunkConfig(**config["trunk"]))
-        parts = {"trunk": trunk, "heads": _heads_with_exports(config["tasks"])}
-        if config["lasso"]:
+        heads = _heads_with_exports(config["tasks"], trunk.config)
+        parts = {"trunk": trunk, "heads": heads}
+        if _has_combination(config):
             parts["combination"] = Combination(config["tasks"], trunk.num_units)
     except (KeyError, TypeError) as error:
         path = os.path.join(model_dir, config_file.FILE_NAME)
@@ -93,13 +94,18 @@ def _build(model_dir: str, config: _Json) -> tf.train.Checkpoint:
     return tf.train.Checkpoint(**parts)
 
 
+def _has_combination(config: _Json) -> bool:
+    # Runs from before the group penalty do not have its field.
+    return bool(config["lasso"] or config.get("group_lasso"))
+
+
 def _heads_with_exports(
-    configs: Mapping[str, _Json],
+    configs: Mapping[str, _Json], trunk: TrunkConfig
 ) -> dict[str, keras.layers.Layer]:
     """Builds the heads that have parts for an export, by task."""
     classes = {name: task_registry.task_class(name) for name in configs}
     return {
-        name: cls(cls.Config(**configs[name])).build_head()
+        name: cls(cls.config_for_trunk(cls.Config(**configs[name]), trunk)).build_head()
         for name, cls in classes.items()
         if cls.exported_parts
     }

@@ -16,16 +16,17 @@ from selfsup.hybrid import aggregation
 from selfsup.hybrid.assignment import Assignment, taking_turns
 from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.device_pool import DevicePool, LocalPool
-from selfsup.hybrid.engine import Engine, StopRequest
+from selfsup.hybrid.engine import AfterStep, Engine, StopRequest
 from selfsup.hybrid.parallel_engine import ParallelEngine
-from selfsup.hybrid.rmsprop import NAMED
+from selfsup.hybrid.rmsprop import NAMED, RMSProp
 from selfsup.hybrid.transfer import TransferOptions
-from selfsup.pretraining import configuration, step_costs, training_data
+from selfsup.pretraining import configuration, step_costs, training_data, weighting
 from selfsup.pretraining.configuration import RunConfig
 from selfsup.pretraining.network import MultiTaskNetwork, build_network
 from selfsup.pretraining.pretrained_trunk import checkpoint_store
 from selfsup.pretraining.reporter import Reporter
 from selfsup.pretraining.training_data import TrainingData, translate_data_errors
+from selfsup.pretraining.weighting.observer import observe_steps
 from selfsup.pretraining.workloads import WorkloadBuilder, on_servers
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class PretrainingRun:
         _make_folder(model_dir)
         with self._locked():
             self._save_descriptions()
+        self._weighting = weighting.build(config.weighting, self.network.tasks)
         builder = WorkloadBuilder(
             config,
             self.network,
@@ -93,6 +95,7 @@ class PretrainingRun:
             self._assignment,
             transfer or TransferOptions(),
             recorder,
+            self._weighting,
         )
         self.engine = self._build_engine(builder)
         self._examples = builder.examples
@@ -128,7 +131,7 @@ class PretrainingRun:
             config.planned_steps(),
             CostClock(dict(self.costs), config.snapshot_cost, config.end_cost),
             checkpoint_store(self._model_dir),
-            tf.train.Checkpoint(network=self.network, optimizers=aggregated.optimizers),
+            self._trackable(aggregated.optimizers),
         )
         if self._assignment.takes_turns:
             return Engine(*arguments, steppers=aggregated.steppers)
@@ -139,6 +142,13 @@ class PretrainingRun:
             step_seconds=self._step_seconds,
             say=_print_to_stderr,
         )
+
+    def _trackable(self, optimizers: dict[str, RMSProp]) -> tf.train.Checkpoint:
+        """Returns the object with all variables that a checkpoint contains."""
+        parts = {"network": self.network, "optimizers": optimizers}
+        if self._weighting is not None:
+            parts["weighting"] = self._weighting
+        return tf.train.Checkpoint(**parts)
 
     def run(self, stop: StopRequest) -> bool:
         """Trains until the run is finished, or until a signal asks to stop.
@@ -175,8 +185,13 @@ class PretrainingRun:
 
     def _train(self, stop: StopRequest, reporter: Reporter) -> None:
         start = time.monotonic()
+        after_step: AfterStep = reporter.after_step
+        if self._weighting is not None:
+            after_step = observe_steps(
+                self._weighting, self.network, self.engine.groups, after_step
+            )
         self.engine.run(
-            stop, self.config.checkpoint_seconds, reporter.after_step, reporter.flush
+            stop, self.config.checkpoint_seconds, after_step, reporter.flush
         )
         reporter.report_pauses(time.monotonic() - start)
 

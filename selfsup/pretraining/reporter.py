@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from selfsup.common import files
+from selfsup.common import files, history
 from selfsup.common.history import History
 from selfsup.common.png_file import save_png
 from selfsup.hybrid.engine import Engine, StopRequest
@@ -20,6 +20,7 @@ from selfsup.hybrid.step_counts import TaskProgress
 from selfsup.pretraining.combination import Combination
 from selfsup.pretraining.combination_figure import draw
 from selfsup.pretraining.configuration import RunConfig
+from selfsup.pretraining.early_stopping import OverfittingWatch
 from selfsup.pretraining.health_monitor import HealthMonitor
 from selfsup.pretraining.network import MultiTaskNetwork
 from selfsup.pretraining.pretrained_trunk import checkpoint_store
@@ -64,13 +65,14 @@ class Reporter:
         self._config = config
         self._network = network
         self._engine = engine
-        self._limits = expected_steps
+        self._limits = dict(expected_steps)
         self._damage_limits = data.damage_limits
         self._update_validation_network = validation_network
         # The steps reported so far; the groups may have taken more.
         self._steps = engine.steps()
         self.display = self._build_display()
         self._history = History(model_dir, engine.total_steps())
+        self._watch = OverfittingWatch(config.stop_overfitting, history.read(model_dir))
         self._tensorboard = TensorBoardLog(model_dir)
         self._rows: dict[str, list[dict[str, float]]] = {
             name: [] for name in network.tasks
@@ -117,6 +119,8 @@ class Reporter:
         for name in self._network.tasks:
             if name not in self._validators:
                 self.display.say(f"{name}: no held-out records, so no validation")
+        for name in self._watch.stopped():
+            self._finish_task(name)
         self.display.say("the first step of each task traces its graph: up to a minute")
 
     def after_step(self, name: str, logs: dict[str, float], seconds: float) -> None:
@@ -205,9 +209,28 @@ class Reporter:
     def _validate(self, name: str) -> None:
         if name not in self._validators:
             return
-        self._log(name, "validation", self._validators[name].measure())
+        values = self._validators[name].measure()
+        self._log(name, "validation", values)
+        if self._watch.add(name, self._steps[name], values["loss"]):
+            total = sum(self._steps.values())
+            stop = self._watch.stopped()[name]
+            self._history.add(name, "stopped", self._steps[name], total, stop)
+            self._finish_task(name)
         pictures = self._validators[name].pictures()
         self._tensorboard.pictures(name, self._steps[name], pictures)
+
+    def _finish_task(self, name: str) -> None:
+        """Ends the steps of a task that has stopped learning, and says so."""
+        stop = self._watch.stopped()[name]
+        self._engine.finish_task(name)
+        self._limits[name] = self._steps[name]
+        self.display.tasks[name].limit = self._steps[name]
+        self.display.say(
+            f"{name}: takes no more steps after step {stop['step']}: its lowest held-out "
+            f"loss, {stop['best_loss']:.4f}, was at step {stop['best_step']}, and "
+            f"{self._watch.patience} validations since have not lowered it "
+            "(--stop_overfitting)"
+        )
 
     def report_pauses(self, seconds: float) -> None:
         """Prints and logs how much of the training time checkpoints took.
@@ -264,7 +287,11 @@ class Reporter:
             save_png(os.path.join(folder, "alpha.png"), alpha)
         path = os.path.join(self._model_dir, VALIDATION_FILE)
         checkpoint = checkpoint_store(self._model_dir).latest()
-        content = {"checkpoint": checkpoint, "held_out": results}
+        content = {
+            "checkpoint": checkpoint,
+            "held_out": results,
+            "stopped": self._watch.stopped(),
+        }
         files.write_atomically(path, json.dumps(content, indent=1))
         self.flush()
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import zlib
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -22,6 +23,7 @@ from selfsup.pretraining import multiply_adds
 from selfsup.pretraining.configuration import RunConfig
 from selfsup.pretraining.network import MultiTaskNetwork, build_network
 from selfsup.pretraining.training_data import translate_data_errors
+from selfsup.pretraining.weighting.weighting import Weighting
 
 
 def on_servers(assignment: Assignment) -> AbstractContextManager[object]:
@@ -48,6 +50,7 @@ class WorkloadBuilder:
         assignment: Assignment,
         transfer: TransferOptions,
         recorder: Recorder | None = None,
+        weighting: Weighting | None = None,
     ) -> None:
         """
         Args:
@@ -57,6 +60,7 @@ class WorkloadBuilder:
           assignment: the devices of the replicas and of the master variables.
           transfer: how values travel between the master variables and the replicas.
           recorder: what measures where the time of a step goes; None for nothing.
+          weighting: factors of the learning rates; None for none.
         """
         self.examples: dict[str, dict[str, tf.Tensor]] = {}
         self.multiply_adds: dict[str, float] = {}
@@ -66,6 +70,7 @@ class WorkloadBuilder:
         self._assignment = assignment
         self._transfer = transfer
         self._recorder = recorder
+        self._weighting = weighting
 
     def build(self, name: str) -> Workload:
         """Builds the workload of one task and the variables of its head.
@@ -90,6 +95,8 @@ class WorkloadBuilder:
             else self._copier(name, seed),
             transfer=self._transfer,
             recorder=self._recorder,
+            rate_factor=self._weighting
+            and functools.partial(self._weighting.factor, name),
         )
 
     def _read_examples(

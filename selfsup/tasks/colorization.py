@@ -24,6 +24,7 @@ from selfsup.images import (
     ab_encoding,
     color,
     device_resize,
+    exemplar_augmentation,
     mosaic,
     square_crops,
 )
@@ -140,6 +141,18 @@ class Colorization(Task):
             "colorful": tf.cast(ab_encoding.is_colorful(ab), tf.float32),
         }
         return color.replicate_lightness(lab), targets
+
+    def augment_examples(
+        self, examples: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Moves, scales and rotates photos; the target colours move with them.
+
+        Colours themselves do not change: they are what the task predicts, and no gray
+        image shows how they were jittered. `augment_images` changes the lightness.
+        """
+        photos = device_resize.resize_canvases(examples, self.config.image_size)
+        views = exemplar_augmentation.random_views(photos, seed)
+        return {**examples, **device_resize.as_canvases(views)}
 
     def build_head(self, dtype: str | None = None) -> heads.DenseHead:
         """Returns a new head; its outputs are logits [B, s/8, s/8, bins]."""

@@ -257,6 +257,11 @@ class Exemplar(Task):
         shift = tf.random.stateless_uniform([count], negative_seed, 1, count, tf.int32)
         return images, {"negative": (tf.range(count) + shift) % count}
 
+    def augment_images(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Returns the images unchanged: they have this augmentation already."""
+        del seed
+        return images
+
     def build_head(self, dtype: str | None = None) -> ExemplarHead:
         """Returns a new head; see the base class."""
         return ExemplarHead(self.config, dtype=dtype)

@@ -39,22 +39,24 @@ class ImagenetLabelsConfig(TaskConfig):
     Attributes:
       image_size: side of the square to which the crop is resized, in pixels.
       min_crop_area: smallest share of the photo's area in the crop.
-      depth: depth of the trunk, which decides the shape of block 4.
+      depth: depth of the trunk, which decides the shape of block 4; empty for the depth
+        of the run's trunk.
       classes: number of classes of the data set; 0 to read it from the data set.
       decay_rate: factor of each decay of the learning rate.
       decay_epochs: epochs between two decays.
       label_smoothing: share of the target that is spread evenly over the classes.
-      kind: kind of the trunk, a key of `selfsup.trunk.REGISTRY`.
+      kind: kind of the trunk, a key of `selfsup.trunk.REGISTRY`; empty for the kind of the
+        run's trunk.
     """
 
     image_size: int = 224
     min_crop_area: float = inception_augmentation.MIN_AREA
-    depth: str = "101"
+    depth: str = ""
     classes: int = 0
     decay_rate: float = 0.94
     decay_epochs: float = 2.0
     label_smoothing: float = 0.0
-    kind: str = "resnet_v2"
+    kind: str = ""
 
 
 class LabelsHead(heads.ConfiguredHead):
@@ -108,11 +110,8 @@ class ImagenetLabels(Task):
     def __init__(self, config: ImagenetLabelsConfig | None = None) -> None:
         super().__init__(config)
         config = self.config
-        kinds = f"one of {', '.join(REGISTRY)}"
-        checks.require(config.kind in REGISTRY, self.name, "kind", config.kind, kinds)
-        depths = trunk_class(config.kind).depths
+        self._check_network()
         for field, valid, expected in (
-            ("depth", config.depth in depths, f"one of {', '.join(depths)}"),
             ("image_size", config.image_size >= 1, "1 or more"),
             ("min_crop_area", 0 < config.min_crop_area <= 1, "more than 0, up to 1"),
             ("classes", config.classes >= 0, "0 or more"),
@@ -121,6 +120,31 @@ class ImagenetLabels(Task):
             ("label_smoothing", 0 <= config.label_smoothing < 1, "0 to below 1"),
         ):
             checks.require(valid, self.name, field, getattr(config, field), expected)
+
+    def _check_network(self) -> None:
+        """Raises UserError unless kind and depth are empty or exist."""
+        kind, depth = self.config.kind, self.config.depth
+        kinds = f"one of {', '.join(REGISTRY)}, or empty for that of the trunk"
+        checks.require(not kind or kind in REGISTRY, self.name, "kind", kind, kinds)
+        depths = [
+            known
+            for name in ([kind] if kind else REGISTRY)
+            for known in trunk_class(name).depths
+        ]
+        expected = f"one of {', '.join(depths)}, or empty for that of the trunk"
+        checks.require(
+            not depth or depth in depths, self.name, "depth", depth, expected
+        )
+
+    @classmethod
+    def config_for_trunk(
+        cls, config: TaskConfig, trunk: TrunkConfig
+    ) -> ImagenetLabelsConfig:
+        """Fills in the kind and the depth of the trunk, unless they are given."""
+        assert isinstance(config, ImagenetLabelsConfig)
+        return dataclasses.replace(
+            config, kind=config.kind or trunk.kind, depth=config.depth or trunk.depth
+        )
 
     @classmethod
     def complete_config(
@@ -209,8 +233,17 @@ class ImagenetLabels(Task):
         images = inception_augmentation.random_color(images, color_seed)
         return images, {"labels": examples["label"]}
 
+    def augment_images(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Returns the images unchanged: the published baseline has its own."""
+        del seed
+        return images
+
     def build_head(self, dtype: str | None = None) -> LabelsHead:
-        """Returns a new head; raises UserError if `config.classes` is 0."""
+        """Returns a new head.
+
+        Raises:
+          UserError: if `classes` is 0, or `kind` or `depth` is empty.
+        """
         checks.require(
             self.config.classes > 0,
             self.name,
@@ -218,6 +251,10 @@ class ImagenetLabels(Task):
             self.config.classes,
             "the number of classes of the data set",
         )
+        for field in ("kind", "depth"):
+            value = getattr(self.config, field)
+            expected = f"the {field} of the trunk"
+            checks.require(bool(value), self.name, field, value, expected)
         return LabelsHead(self.config, dtype=dtype)
 
     def loss(self, outputs: tf.Tensor, targets: dict[str, tf.Tensor]) -> tf.Tensor:

@@ -15,7 +15,13 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from selfsup.data import records
-from selfsup.images import mosaic, resize, square_crops
+from selfsup.images import (
+    exemplar_augmentation,
+    frame_augmentation,
+    mosaic,
+    resize,
+    square_crops,
+)
 from selfsup.tasks import checks, heads
 from selfsup.tasks.task import Metric, Task, TaskConfig
 
@@ -29,12 +35,21 @@ class MotionSegmentationConfig(TaskConfig):
       height: height to which frames are resized, without keeping the aspect ratio.
       width: width to which frames are resized, without keeping the aspect ratio.
       head_channels: channels of the head's two hidden convolutions.
+      min_scale: least scale of the random views that training steps see; below 1 a view
+        contains the frame, and is gray around it.
+      max_scale: greatest scale of these views; above 1 a view is an enlarged part of the
+        frame. With both at 1 training steps see the whole frames.
+      color_jitter: whether training steps change the frames' colours as the exemplar task
+        does.
     """
 
     batch_size: int = 16
     height: int = 240
     width: int = 320
     head_channels: int = 4096
+    min_scale: float = 1.0
+    max_scale: float = 1.0
+    color_jitter: bool = False
 
 
 def sigmoid_cross_entropy(
@@ -98,6 +113,9 @@ class MotionSegmentation(Task):
         for field in ("height", "width"):
             value = getattr(self.config, field)
             checks.require_multiple(self.name, field, value, self.output_stride)
+        low, high = self.config.min_scale, self.config.max_scale
+        expected = "a number above 0 and at most max_scale"
+        checks.require(0 < low <= high, self.name, "min_scale", low, expected)
 
     def preprocess_example(
         self, record: dict[str, tf.Tensor], seed: tf.Tensor
@@ -134,6 +152,27 @@ class MotionSegmentation(Task):
             "valid": tf.cast(mask != records.MASK_IGNORE, tf.float32),
         }
         return frames, targets
+
+    def random_views(
+        self, images: tf.Tensor, targets: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Replaces frames and masks by random views, and jitters the frames' colours.
+
+        See `frame_augmentation`; positions outside the frame are not valid.
+        """
+        view_seed, color_seed = tf.unstack(tf.random.split(seed))
+        scales = self.config.min_scale, self.config.max_scale
+        if scales != (1.0, 1.0):
+            masks = tf.stack([targets["labels"], targets["valid"]], axis=-1)
+            scale, corner = frame_augmentation.draw_views(
+                tf.shape(images)[0], (masks.shape[1], masks.shape[2]), scales, view_seed
+            )
+            images, masks = frame_augmentation.view(images, masks, scale, corner)
+            labels, valid = tf.unstack(masks, axis=-1)
+            targets = {"labels": labels, "valid": valid}
+        if self.config.color_jitter:
+            images = exemplar_augmentation.random_color(images, color_seed)
+        return images, targets
 
     def build_head(self, dtype: str | None = None) -> heads.DenseHead:
         """Returns a new head; its outputs are logits [B, height/8, width/8, 1]."""

@@ -23,7 +23,13 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from selfsup.images import color, down_up_sampling, mosaic, patches
+from selfsup.images import (
+    color,
+    down_up_sampling,
+    exemplar_augmentation,
+    mosaic,
+    patches,
+)
 from selfsup.tasks import checks, classification, heads
 from selfsup.tasks.patch_pairs import DIRECTIONS, adjacent_pairs, pair_picture
 from selfsup.tasks.task import Metric, Task, TaskConfig
@@ -286,6 +292,30 @@ class RelativePosition(Task):
             images = patches.normalize(images)
         labels = tf.tile(self._labels[None], [tf.shape(cut)[0], self.config.grids])
         return images, {"labels": labels}
+
+    def augment_examples(
+        self, examples: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Jitters the tone of each patch by itself.
+
+        Colours are not mixed: a mixture of channels would show chromatic aberration in
+        the channel that is kept, which colour dropping prevents (paper section 3.3).
+        Patches are not moved either, because their positions are the answer.
+        """
+        cut = examples["patches"]
+        flat = tf.cast(tf.reshape(cut, [-1, *cut.shape[3:]]), tf.float32) / 255.0
+        toned = exemplar_augmentation.random_tone(flat, seed)
+        toned = tf.cast(tf.round(toned * 255.0), tf.uint8)
+        shape = [tf.shape(cut)[0], *cut.shape[1:]]
+        return {
+            **examples,
+            "patches": tf.ensure_shape(tf.reshape(toned, shape), cut.shape),
+        }
+
+    def augment_images(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Returns the images unchanged; see `augment_examples`."""
+        del seed
+        return images
 
     def build_head(self, dtype: str | None = None) -> RelativePositionHead:
         """Returns a new head; see the base class."""

@@ -5,6 +5,7 @@ these stages:
 
     record   --preprocess_example-->  example             tf.data, single, uint8
     examples --preprocess_batch-->    images, targets     training device, batched
+    images, targets --augment-->      images, targets     training steps only
     images   --trunk, combination-->  features            training device
     features --head-->                outputs             training device
     outputs, targets --loss, metrics, chance, pictures-->
@@ -199,6 +200,20 @@ class Task(abc.ABC):
         del sets
         return config
 
+    @classmethod
+    def config_for_trunk(cls, config: TaskConfig, trunk: TrunkConfig) -> TaskConfig:
+        """Fills in the hyperparameters that follow from the trunk; most tasks have none.
+
+        Args:
+          config: a `Config` of the task.
+          trunk: configuration of the trunk of the run.
+
+        Returns:
+          the complete `Config`.
+        """
+        del trunk
+        return config
+
     def check_trunk(self, trunk: TrunkConfig) -> None:
         """Raises UserError if the head does not support the features of a trunk."""
         del trunk
@@ -237,6 +252,60 @@ class Task(abc.ABC):
             B, for example with several patches per photo.
           targets: tensors by name for `loss`, `metrics`, `chance` and `pictures`.
         """
+
+    def augment_examples(
+        self, examples: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Augments examples before `preprocess_batch`, in training with `--augment`.
+
+        The place for what has to move or change the targets too. Not at all by default.
+
+        Args:
+          examples: see `preprocess_batch`.
+          seed: int32 [2], the only source of randomness (use stateless ops).
+
+        Returns:
+          examples that `preprocess_batch` accepts.
+        """
+        del seed
+        return examples
+
+    def augment_images(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Augments the trunk's images, in training with `--augment`.
+
+        By default like the exemplar task (paper section 7), without moving pixels, so
+        that targets stay valid: contrast, saturation, brightness and hue of each image
+        change. Gray images stay gray.
+
+        Args:
+          images: float32 [N, h, w, 3] in [0, 1], see `preprocess_batch`.
+          seed: int32 [2], the only source of randomness (use stateless ops).
+
+        Returns:
+          float32 [N, h, w, 3] in [0, 1].
+        """
+        from selfsup.images import exemplar_augmentation
+
+        return exemplar_augmentation.random_color_keeping_gray(images, seed)
+
+    def random_views(
+        self, images: tf.Tensor, targets: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Changes a preprocessed batch at random, in training steps only.
+
+        Held-out batches do not pass here, so their results do not depend on it. Most
+        tasks change nothing: their views of a photo are the task itself.
+
+        Args:
+          images: see `preprocess_batch`.
+          targets: see `preprocess_batch`.
+          seed: int32 [2], the only source of randomness (use stateless ops).
+
+        Returns:
+          images and targets of the same shapes.
+        """
+        del seed
+        return images, targets
 
     @abc.abstractmethod
     def build_head(self, dtype: str | None = None) -> Head:

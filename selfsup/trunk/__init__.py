@@ -27,7 +27,10 @@ class Kind(NamedTuple):
 
 
 REGISTRY = {
-    "resnet_v2": Kind("selfsup.trunk.resnet_v2:ResNetV2", ("101", "50", "152", "tiny")),
+    "resnet_v2": Kind(
+        "selfsup.trunk.resnet_v2:ResNetV2",
+        ("101", "50", "152", "tiny", "tiny_shallow"),
+    ),
     "vgg": Kind("selfsup.trunk.vgg:Vgg", ("16", "19", "tiny")),
     "densenet": Kind("selfsup.trunk.densenet:DenseNet", ("121", "169", "201", "tiny")),
 }

@@ -54,6 +54,8 @@ DEPTHS = {
     "50": Depth(root=64, units=(3, 4, 6, 3), bottlenecks=(64, 128, 256, 512)),
     "152": Depth(root=64, units=(3, 8, 36, 3), bottlenecks=(64, 128, 256, 512)),
     "tiny": Depth(root=24, units=(1, 2, 5, 1), bottlenecks=(12, 24, 48, 96)),
+    # Half the units of "tiny" at the same widths, to compare depths.
+    "tiny_shallow": Depth(root=24, units=(1, 1, 2, 1), bottlenecks=(12, 24, 48, 96)),
 }
 
 

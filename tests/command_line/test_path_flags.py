@@ -53,6 +53,10 @@ NOT_PATHS = {
         "rmsprop": "name",
         "groups": "TASK:NUMBER",
     },
+    "launch.study": {
+        "study": "name, or a path that launch.studies.study_file expands",
+        "data_for": "USE=DIR; launch.studies.study_data expands DIR",
+    },
 }
 # Flags that only TensorFlow reads.
 READABLE = {("launch.features", "trunk"), ("launch.import_slim", "checkpoint")}

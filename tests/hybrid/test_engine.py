@@ -33,6 +33,17 @@ def test_counters_add_up_and_the_loss_falls(tmp_path):
     assert np.mean(losses_of_task[-10:]) < 0.7 * np.mean(losses_of_task[:10])
 
 
+def test_a_finished_task_leaves_its_turns_to_the_others(tmp_path):
+    _, run = engine(tmp_path, {"a": 20, "bb": 10})
+
+    def finish_a(name, _logs, _seconds):
+        if run.steps()["a"] == 5:
+            run.finish_task("a")
+
+    run.run(StopSignals(), 1e9, finish_a)
+    assert run.steps() == {"a": 5, "bb": 10}
+
+
 def test_a_step_does_not_change_the_other_task():
     network = Network(("a", "bb"))
     made = groups(network)

@@ -69,6 +69,39 @@ def test_the_rate_is_the_one_applied(devices):
 
 
 @pytest.mark.parametrize("devices", [(), ("/CPU:1", "/CPU:2")])
+def test_a_factor_multiplies_the_rate_of_the_next_step(devices):
+    config = RMSPropConfig(momentum=0.0, warmup_steps=0)
+
+    def steps(factors):
+        network = Network(("a",))
+        left = iter(factors)
+        made = workload(network, "a", rate_factor=lambda: next(left))
+        group = Group(made, config, devices)
+        for _ in factors:
+            before = network.shared.numpy()
+            rate = group.step()["learning_rate"]
+            yield rate, network.shared.numpy() - before
+
+    ((_, full),) = steps([1.0])
+    (rate, half), (second_rate, nothing) = steps([0.5, 0.0])
+    assert (rate, second_rate) == pytest.approx((0.005, 0.0))
+    np.testing.assert_allclose(half, full / 2, rtol=1e-4, atol=1e-7)
+    np.testing.assert_array_equal(nothing, 0.0)
+
+
+@pytest.mark.parametrize("devices", [(), ("/CPU:1", "/CPU:2")])
+def test_a_factor_of_one_changes_no_bit(devices):
+    results = []
+    for factor in (None, lambda: 1.0):
+        network = Network(("a",))
+        group = Group(workload(network, "a", rate_factor=factor), devices=devices)
+        for _ in range(5):
+            group.step()
+        results.append(network.shared.numpy())
+    np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize("devices", [(), ("/CPU:1", "/CPU:2")])
 def test_the_first_steps_of_a_group_are_warmed_up(devices):
     """The first of four steps changes the weights by a quarter of the full change."""
     moves = []

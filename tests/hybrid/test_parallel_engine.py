@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from failing_devices import DEVICES, DeviceFaults, parallel_engine, run
 
+from selfsup.common.stop_signals import StopSignals
 from selfsup.hybrid.checkpoint import CheckpointStore
 from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.device_pool import LocalPool
@@ -19,6 +20,21 @@ def test_counters_add_up_and_the_loss_falls(tmp_path):
     assert [name for name, _ in taken].count("a") == 60 and len(taken) == 100
     losses_of_task = [loss for name, loss in taken if name == "a"]
     assert np.mean(losses_of_task[-10:]) < 0.7 * np.mean(losses_of_task[:10])
+
+
+def test_a_finished_task_stops_while_the_other_continues(tmp_path):
+    """Task a has two replicas; steps that were under way are still counted."""
+    _, engine, _ = parallel_engine(tmp_path, {"a": 1_000_000, "bb": 60})
+    reported = []
+
+    def finish_a(name, _logs, _seconds):
+        reported.append(name)
+        if reported.count("a") == 5:
+            engine.finish_task("a")
+
+    engine.run(StopSignals(), 1e9, finish_a)
+    steps = engine.steps()
+    assert steps["bb"] == 60 and 5 <= steps["a"] == reported.count("a") < 1_000_000
 
 
 def test_a_slow_group_does_not_slow_the_other(tmp_path):

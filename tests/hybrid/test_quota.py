@@ -32,3 +32,15 @@ def test_a_failed_step_is_left_to_another_taker():
     assert not quota.used_up
     quota.give_back("failed")
     assert quota.take("other")
+
+
+def test_an_ended_quota_hands_out_no_more_steps():
+    counters = types.SimpleNamespace(steps=3)
+    quota = Quota(counters, 10)
+    assert quota.take("under way")
+    quota.end()
+    assert quota.used_up and not quota.take("other")
+    quota.give_back("under way")
+    counters.steps += 1
+    quota.end()
+    assert quota.used_up and not quota.take("other")

@@ -53,3 +53,10 @@ def test_images_of_a_batch_have_their_own_sizes(everywhere):
     expected = [tf.image.resize(image, [SIZE, SIZE]) / 255 for image in images]
     resized = device_resize.resize_canvases(batch, SIZE)
     np.testing.assert_allclose(resized, tf.stack(expected), atol=1e-4)
+
+
+def test_canvases_of_resized_images_give_the_same_images():
+    images = np.random.default_rng(0).random((2, 24, 24, 3)).astype(np.float32)
+    examples = device_resize.as_canvases(tf.constant(images))
+    resized = device_resize.resize_canvases(examples, 24)
+    np.testing.assert_allclose(resized, images, atol=0.5 / 255 + 1e-5)

@@ -142,3 +142,50 @@ def test_hsv_jitter_by_loops(images, monkeypatch):
             min(0.9 * value**2 + 0.05, 1),
         )
         np.testing.assert_allclose(outputs[place], expected, atol=1e-4)
+
+
+def _tone_by_loops(image, contrast, power, factor, offset):
+    """The curve of `random_tone` for one image, pixel by pixel."""
+    mean = sum(float(value) for value in image.ravel()) / image.size
+    result = np.empty_like(image)
+    for index, value in np.ndenumerate(image):
+        net = min(max(mean + contrast * (value - mean), 0.0), 1.0)
+        result[index] = min(max(net**power * factor + offset, 0.0), 1.0)
+    return result
+
+
+def test_tone_is_one_curve_for_all_channels(rng, monkeypatch):
+    images = rng.random((2, 5, 4, 3)).astype(np.float32)
+    fixed = {
+        "COMPONENT_FACTOR": (1.5, 1.5 + 1e-6),
+        "POWER": (2.0, 2.0 + 1e-6),
+        "FACTOR": (0.9, 0.9 + 1e-6),
+        "OFFSET": (0.05, 0.05 + 1e-6),
+    }
+    for name, value in fixed.items():
+        monkeypatch.setattr(exemplar_augmentation, name, value)
+    toned = exemplar_augmentation.random_tone(images, tf.constant([1, 2]))
+    expected = [_tone_by_loops(image, 1.5, 2.0, 0.9, 0.05) for image in images]
+    np.testing.assert_allclose(toned, expected, atol=1e-5)
+
+
+def test_gray_images_stay_gray_and_colours_change(rng):
+    gray = np.repeat(rng.random((1, 8, 8, 1)), 3, axis=-1)
+    images = np.concatenate([gray, rng.random((1, 8, 8, 3))]).astype(np.float32)
+    changed = exemplar_augmentation.random_color_keeping_gray(
+        images, tf.constant([3, 4])
+    ).numpy()
+    np.testing.assert_array_equal(np.ptp(changed[0], axis=-1), 0.0)
+    assert np.all(np.abs(changed - images).max(axis=(1, 2, 3)) > 0.05)
+    colored = exemplar_augmentation.random_color(images, tf.constant([3, 4]))
+    np.testing.assert_array_equal(changed[1], colored[1])
+    assert changed.min() >= 0 and changed.max() <= 1
+
+
+def test_views_are_warps_around_the_centre(rng, monkeypatch):
+    images = _smooth_images(rng, 2, 32)
+    monkeypatch.setattr(exemplar_augmentation, "TRANSLATION", 0.0)
+    monkeypatch.setattr(exemplar_augmentation, "SCALE", (1.0, 1.0))
+    monkeypatch.setattr(exemplar_augmentation, "ROTATION", 0.0)
+    views = exemplar_augmentation.random_views(tf.constant(images), tf.constant([1, 2]))
+    np.testing.assert_allclose(views, images, atol=1e-5)

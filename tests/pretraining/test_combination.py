@@ -43,6 +43,63 @@ def test_penalty_is_the_l1_norm_of_only_that_row(layer):
     assert np.any(gradients[2])
 
 
+@pytest.mark.parametrize("units", [1, 2, 3, 5, 7])
+def test_group_penalty_adds_the_weighted_norms_of_the_blocks(units):
+    layer = Combination(TASKS, 5, l1=0.1, group=0.3, group_units=units)
+    raw = np.random.default_rng(1).normal(0, 3, 5)
+    layer.variable("exemplar").assign(raw)
+    row = raw / np.sqrt(sum(entry**2 for entry in raw))
+    expected = 0.1 * sum(abs(entry) for entry in row)
+    for first in range(0, 5, units):
+        block = [row[unit] for unit in range(first, min(first + units, 5))]
+        norm = sum(entry**2 for entry in block) ** 0.5
+        expected += 0.3 * len(block) ** 0.5 * norm
+    np.testing.assert_allclose(layer.penalty("exemplar"), expected, rtol=1e-5)
+
+
+def test_blocks_of_one_unit_are_the_l1_penalty(layer):
+    grouped = Combination(TASKS, 5, group=0.1, group_units=1)
+    grouped.set_weights(layer.get_weights())
+    for task in TASKS:
+        np.testing.assert_allclose(
+            grouped.penalty(task), layer.penalty(task), rtol=1e-5
+        )
+
+
+def test_an_empty_block_has_no_gradient():
+    layer = Combination(["task"], 4, group=1.0, group_units=2)
+    layer.variable("task").assign([3.0, 4.0, 0.0, 0.0])
+    with tf.GradientTape() as tape:
+        penalty = layer.penalty("task")
+    gradient = tape.gradient(penalty, layer.variable("task"))
+    np.testing.assert_allclose(gradient, np.zeros(4), atol=1e-6)
+
+
+def test_group_penalty_drops_whole_blocks():
+    """A target in the units of a single block of three: the other two blocks go."""
+    rng = np.random.default_rng(0)
+    units = rng.normal(size=(9, 60)).astype(np.float32)
+    target = (units[3] + units[4] + units[5]) / 3**0.5
+
+    def row(**penalties):
+        layer = Combination(["task"], 9, group_units=3, **penalties)
+        optimizer = keras.optimizers.SGD(0.02)
+        for _ in range(300):
+            with tf.GradientTape() as tape:
+                mixed = tf.linalg.matvec(units, layer.row("task"), transpose_a=True)
+                noisy = target + rng.normal(0, 2, 60)
+                loss = tf.reduce_mean((mixed - noisy) ** 2) + layer.penalty("task")
+            variables = layer.trainable_variables
+            optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
+        return np.abs(layer.row("task"))
+
+    grouped, plain = row(group=0.3), row()
+    others = [0, 1, 2, 6, 7, 8]
+    assert np.sum(grouped[others]) < 0.5 * np.sum(plain[others])
+    # Inside of the block that is kept, no unit is dropped.
+    assert np.all(grouped[3:6] > 0.4)
+
+
 def test_scale_of_the_raw_row_does_not_matter(layer):
     before = layer.row("exemplar").numpy()
     layer.variable("exemplar").assign(1000 * layer.variable("exemplar"))
@@ -88,6 +145,13 @@ def test_unknown_task_is_refused(layer):
 def test_negative_weight_is_refused():
     with pytest.raises(UserError, match="lasso weight of 0 or more"):
         Combination(TASKS, 5, l1=-1.0)
+
+
+def test_an_empty_or_negative_group_is_refused():
+    with pytest.raises(UserError, match=r"blocks of 0 and weight 0\.1"):
+        Combination(TASKS, 5, group=0.1, group_units=0)
+    with pytest.raises(UserError, match="blocks of 4 and weight -1"):
+        Combination(TASKS, 5, group=-1.0)
 
 
 def test_figure_scale_shows_a_tenth_as_middle_grey():

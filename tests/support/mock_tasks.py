@@ -88,6 +88,8 @@ def workload(
     poisoned: int | None = None,
     learning_rate: float | Callable[[tf.Tensor], tf.Tensor] = 0.01,
     own_batches: bool = False,
+    rate_factor: Callable[[], float] | None = None,
+    loss_scale: float = 1.0,
 ) -> Workload:
     """Makes the workload of a head.
 
@@ -101,6 +103,8 @@ def workload(
       learning_rate: see `Workload`.
       own_batches: whether each replica has different batches. Otherwise the replicas
         share each batch, and can be compared with the master on the whole batch.
+      rate_factor: see `Workload`.
+      loss_scale: multiplies the loss.
     """
 
     def replica(network: Network, index: int, count: int) -> Replica:
@@ -109,7 +113,8 @@ def workload(
         ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
             bad = tf.reduce_any(seed[1] == tf.constant([-1, *poisoned_steps]))
             bad &= poisoned in (None, index)
-            return network.objective(name, inputs, bad)
+            total, logs = network.objective(name, inputs, bad)
+            return total * loss_scale, {"loss": logs["loss"] * loss_scale}
 
         return Replica(
             model=Model(
@@ -132,6 +137,7 @@ def workload(
         learning_rate=learning_rate,
         seed=1,
         make_replica=lambda index, count: replica(Network([name]), index, count),
+        rate_factor=rate_factor,
     )
 
 

@@ -34,6 +34,7 @@ TINY = {
     "unit2_channels": 16,
     "bottleneck_channels": 8,
     "fc_bottleneck_channels": 32,
+    "kind": "resnet_v2",
     "depth": "tiny",
     "classes": 5,
 }

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from selfsup.common.errors import UserError
 from selfsup.data import records
-from selfsup.tasks import REGISTRY, task_class
+from selfsup.tasks import REGISTRY, augmentation, task_class
 from selfsup.tasks.task import Metric, TaskConfig
 
 
@@ -126,6 +126,32 @@ def test_batch_shapes_are_static(task, batch_of):
     images, targets = traced.structured_outputs
     for tensor in [images, *targets.values()]:
         assert tensor.shape.is_fully_defined()
+
+
+def test_augmented_batches_are_batches(task, batch_of):
+    """In the same format, decided by the seed, and with the same kind of targets."""
+    examples, seed = batch_of(task), tf.constant([3, 4])
+    images, targets = task.preprocess_batch(examples, seed)
+
+    @tf.function
+    def augmented(examples, seed):
+        return augmentation.preprocess_augmented(task, examples, seed)
+
+    traced = augmented.get_concrete_function(examples, tf.TensorSpec([2], tf.int32))
+    for tensor in tf.nest.flatten(traced.structured_outputs):
+        assert tensor.shape.is_fully_defined()
+    changed, changed_targets = augmented(examples, seed)
+    assert changed.dtype == tf.float32 and changed.shape == images.shape
+    assert tf.reduce_min(changed) >= 0 and tf.reduce_max(changed) <= 1
+    np.testing.assert_array_equal(changed, augmented(examples, seed)[0])
+    assert set(changed_targets) == set(targets)
+    for key, target in targets.items():
+        assert changed_targets[key].dtype == target.dtype
+        assert changed_targets[key].shape == target.shape
+    if task.name in ("exemplar", "imagenet_labels"):
+        np.testing.assert_allclose(changed, images, atol=1e-4)
+    else:
+        assert np.mean(np.abs(changed - images)) > 0.01
 
 
 def test_the_smallest_batch_gives_finite_losses(task, batch_of, features):

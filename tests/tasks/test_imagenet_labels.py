@@ -102,9 +102,29 @@ def test_the_head_is_block4_and_a_classifier_on_its_mean(tiny):
 
 
 def test_the_papers_head_is_as_large_as_slims(count_parameters):
-    head = ImagenetLabels(ImagenetLabelsConfig(classes=1000)).build_head()
+    config = ImagenetLabelsConfig(classes=1000, kind="resnet_v2", depth="101")
+    head = ImagenetLabels(config).build_head()
     trainable, _ = count_parameters(head, [1, 7, 7, 1024])
     assert trainable == pytest.approx(14.97e6 + 2048 * 1000 + 1000, rel=1e-3)
+
+
+def test_kind_and_depth_are_those_of_the_trunk_unless_given():
+    trunk = TrunkConfig("16", kind="vgg")
+    config = ImagenetLabels.config_for_trunk(ImagenetLabelsConfig(), trunk)
+    assert (config.kind, config.depth) == ("vgg", "16")
+    ImagenetLabels(config).check_trunk(trunk)
+    given = ImagenetLabelsConfig(kind="resnet_v2", depth="50")
+    assert ImagenetLabels.config_for_trunk(given, trunk) == given
+    with pytest.raises(
+        UserError, match=r"imagenet_labels\.kind=resnet_v2: expected vgg"
+    ):
+        ImagenetLabels(given).check_trunk(trunk)
+
+
+def test_a_head_needs_the_network_of_the_trunk():
+    task = ImagenetLabels(ImagenetLabelsConfig(classes=3))
+    with pytest.raises(UserError, match=r"\.kind=: expected the kind of the trunk"):
+        task.build_head()
 
 
 def test_a_trunk_of_another_depth_is_refused(tiny):

@@ -156,3 +156,63 @@ def test_bad_values_are_refused_by_name(key, value):
 def test_average_precision_without_foreground_is_zero():
     scores, labels, valid = tf.ones([4]), tf.zeros([4]), tf.ones([4])
     assert float(motion_segmentation.average_precision(scores, labels, valid)) == 0
+
+
+def _augmented(task, seed):
+    """Frames whose red is 1 at the foreground, with the frame's border ignored."""
+    rng = np.random.default_rng(0)
+    labels = (rng.random((4, 30, 40)) < 0.4).astype(np.float32)
+    valid = np.ones_like(labels)
+    valid[:, -2:], labels[:, -2:] = 0, 0
+    images = np.repeat(np.repeat(labels, 8, axis=1), 8, axis=2)
+    images = np.stack([images, 1 - images, images], axis=-1)
+    targets = {"labels": tf.constant(labels), "valid": tf.constant(valid)}
+    return task.random_views(tf.constant(images), targets, tf.constant(seed))
+
+
+def test_training_views_keep_the_masks_on_their_frames():
+    config = MotionSegmentationConfig(min_scale=0.7, max_scale=1.8)
+    images, targets = _augmented(MotionSegmentation(config), [1, 2])
+    # The middle of a cell is far enough from the next cell's colour.
+    middle = images.numpy()[:, 4::8, 4::8, 0]
+    labels, valid = targets["labels"].numpy(), targets["valid"].numpy()
+    certain = (valid == 1) & (np.abs(middle - 0.5) > 0.3)
+    assert np.mean(certain[valid == 1]) > 0.6
+    assert np.mean((middle > 0.5)[certain] == labels[certain]) > 0.95
+    assert set(np.unique(labels)) == set(np.unique(valid)) == {0, 1}
+    assert not labels[valid == 0].any()
+
+
+def test_training_views_are_gray_and_ignored_around_the_frame():
+    config = MotionSegmentationConfig(min_scale=0.5, max_scale=0.5)
+    images, targets = _augmented(MotionSegmentation(config), [1, 2])
+    gray = np.abs(images.numpy() - 0.5).max(axis=-1) < 1e-6
+    gray_cells = gray.reshape(4, 30, 8, 40, 8).all(axis=(2, 4))
+    # The frame is a quarter of the view.
+    assert 0.7 < np.mean(gray_cells) < 0.8
+    assert not targets["valid"].numpy()[gray_cells].any()
+
+
+def test_by_default_training_steps_see_whole_frames():
+    task = MotionSegmentation()
+    images, targets = _augmented(task, [1, 2])
+    again, same_targets = _augmented(task, [3, 4])
+    np.testing.assert_array_equal(images, again)
+    np.testing.assert_array_equal(targets["labels"], same_targets["labels"])
+
+
+def test_colours_change_and_masks_do_not():
+    plain, targets = _augmented(MotionSegmentation(), [1, 2])
+    task = MotionSegmentation(MotionSegmentationConfig(color_jitter=True))
+    images, same = _augmented(task, [1, 2])
+    changed = np.abs(images.numpy() - plain.numpy()).mean(axis=(1, 2, 3))
+    assert (changed > 0.01).all() and len(set(changed)) == 4
+    assert images.numpy().min() >= 0 and images.numpy().max() <= 1
+    for name in targets:
+        np.testing.assert_array_equal(same[name], targets[name])
+
+
+def test_bad_scales_are_refused():
+    expected = r"motion_segmentation\.min_scale=2.0: expected"
+    with pytest.raises(UserError, match=expected):
+        MotionSegmentation(MotionSegmentationConfig(min_scale=2.0, max_scale=1.0))
