@@ -247,12 +247,15 @@ def test_the_time_left_follows_from_the_first_steps(folders):
     text = "".join(json.dumps(row) + "\n" for row in rows)
     (folders / "out" / "run" / history.FILE_NAME).write_text(text)
     # 590 steps of four tasks, 2 s each.
-    assert execution.pretraining_seconds(settings) == 4720.0
+    assert execution.pretraining_seconds(settings, current) == 4720.0
     parallel = _settings(folders, takes_turns=False)
-    assert execution.pretraining_seconds(parallel) == 1180.0
+    assert execution.pretraining_seconds(parallel, current) == 1180.0
     assert execution.time_left(settings, stages[4:], current) == (
         "time left: about 1 h 18 min, and 2 stages whose time is not known yet"
     )
+    # Of 100 s, the first steps took 80 s, and starting and tracing the others.
+    current["seconds"]["speed"] = 100.0
+    assert execution.pretraining_seconds(settings, current) == 4740.0
 
 
 def test_an_evaluation_takes_as_long_as_that_of_the_trunk_before(folders):
