@@ -10,7 +10,7 @@ same command again to resume.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from absl import flags
 
@@ -47,7 +47,8 @@ _PRESET = flags.DEFINE_enum(
 _STEPS = flags.DEFINE_integer(
     "steps",
     None,
-    "Pretraining steps of each task. Default: the preset's.",
+    "Pretraining steps of each task. Default: the preset's. You may change them until the "
+    "pretraining has finished.",
     lower_bound=1,
 )
 _EVALUATIONS = flags.DEFINE_list(
@@ -110,13 +111,14 @@ def _settings() -> tuple[Settings, str]:
     elif stored is not None:
         # The results of a pipeline that resumes elsewhere must not mix presets.
         preset, reason = str(stored["settings"]["preset"]), stored["reason"]
+    planned = cast("int", stored["settings"]["steps"]) if stored is not None else None
     settings = Settings(
         output=output,
         photos=photos,
         videos=videos,
         labelled=labelled,
         preset=preset,
-        steps=_STEPS.value or presets.PRESETS[preset].steps,
+        steps=_STEPS.value or planned or presets.PRESETS[preset].steps,
         measures_speed=True,
         visible_gpus=choice.visible_gpus,
         takes_turns=choice.takes_turns,

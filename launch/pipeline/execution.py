@@ -108,7 +108,7 @@ def time_left(settings: Settings, stages: tuple[Stage, ...], current: State) -> 
 def estimate(settings: Settings, stage: Stage, current: State) -> float | None:
     """Returns how many seconds a stage will take; None if that is not known."""
     if stage.name == plan.PRETRAIN:
-        return pretraining_seconds(settings)
+        return pretraining_seconds(settings, current)
     same = [
         seconds
         for name, seconds in current["seconds"].items()
@@ -117,8 +117,15 @@ def estimate(settings: Settings, stage: Stage, current: State) -> float | None:
     return same[-1] if same else None
 
 
-def pretraining_seconds(settings: Settings) -> float | None:
+def pretraining_seconds(settings: Settings, current: State) -> float | None:
     """Estimates the rest of the pretraining from the durations of its last steps.
+
+    The rest of the time of the first steps' stage counts too: it is spent on starting,
+    tracing and validating.
+
+    Args:
+      settings: what the pipeline does.
+      current: what has been done.
 
     Returns:
       seconds; None before every task has taken steps.
@@ -130,11 +137,14 @@ def pretraining_seconds(settings: Settings) -> float | None:
     }
     if set(rows) != set(settings.tasks):
         return None
-    seconds = [
+    combine = sum if settings.takes_turns else max
+    left = combine(
         max(0, settings.steps - row["step"]) * row["step_seconds"]
         for row in rows.values()
-    ]
-    return float(sum(seconds) if settings.takes_turns else max(seconds))
+    )
+    first = combine(plan.SPEED_STEPS * row["step_seconds"] for row in rows.values())
+    overhead = max(0.0, current["seconds"].get(plan.SPEED, 0.0) - first)
+    return float(left + overhead)
 
 
 def duration(seconds: float) -> str:

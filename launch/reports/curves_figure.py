@@ -88,10 +88,10 @@ class _Frame:
 
 def _frame(curves: Sequence[Curve], levels: Sequence[tuple[str, float]]) -> _Frame:
     labels = [
-        _short(label) for label in [*(one.label for one in curves), *dict(levels)]
+        _short(label) for label in [*(each.label for each in curves), *dict(levels)]
     ]
     right = _WIDTH - 30 - _LETTER * max(map(len, labels))
-    shown = [value for one in curves for _, values in one.points for value in values]
+    shown = [value for each in curves for _, values in each.points for value in values]
     shown += [level for _, level in levels]
     low, high = _padded(min(shown), max(shown))
     # The horizontal axis begins at no cost, as in the paper.

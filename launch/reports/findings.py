@@ -68,15 +68,15 @@ class Finding:
         return tuple(blocks)
 
     def _table(self) -> Table:
-        columns = tuple(one.metric.heading for one in self.comparisons[0])
+        columns = tuple(each.metric.heading for each in self.comparisons[0])
         body = tuple(
             (
                 f"{row[0].subject} over {row[0].base}",
                 tuple(
                     cells.difference(
-                        one, paper_tables.gain(one.subject, one.base, one.metric)
+                        each, paper_tables.gain(each.subject, each.base, each.metric)
                     )
-                    for one in row
+                    for each in row
                 ),
             )
             for row in self.comparisons
@@ -88,7 +88,7 @@ class Finding:
         return Table(caption, ("Comparison", *columns), body)
 
 
-def summary_table(found: Sequence[Finding]) -> Table:
+def summary_table(judged: Sequence[Finding]) -> Table:
     """Returns the verdicts of all findings, without their numbers."""
     body = tuple(
         (
@@ -98,7 +98,7 @@ def summary_table(found: Sequence[Finding]) -> Table:
                 Cell(finding.verdict.word, best=True),
             ),
         )
-        for finding in found
+        for finding in judged
     )
     return Table(
         "Verdicts of this study; the numbers follow.",
@@ -133,6 +133,7 @@ def _always(
             for metric in numbers.headlines
         )
         for subject, base in pairs
+        if numbers.headlines
     )
     parts = tuple(
         (metric.label, judge([row[index] for row in table]))

@@ -133,8 +133,10 @@ class _Page:
         body = "".join(
             f'<tr><th scope="row">{escape(name)}</th>'
             + "".join(
-                self._cell(cell, is_number, f"{name}, {heading}")
-                for cell, is_number, heading in zip(cells, numeric, others)
+                self._cell(cell, is_number, subject)
+                for cell, is_number, subject in zip(
+                    cells, numeric, _subjects(name, cells, others)
+                )
             )
             + "</tr>\n"
             for name, cells in table.rows
@@ -178,6 +180,13 @@ class _Page:
             for content, name in self._popovers.items()
         )
         return f'<section class="sources"><h2>Sources</h2>{popovers}</section>'
+
+
+def _subjects(name: str, cells: tuple[Cell, ...], headings: list[str]) -> list[str]:
+    """What the sources of each cell are about; equal sources are about the row."""
+    if all(cell.sources == cells[0].sources for cell in cells):
+        return [name] * len(cells)
+    return [f"{name}, {heading}" for heading in headings]
 
 
 def _remark(block: Remark) -> str:

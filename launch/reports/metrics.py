@@ -67,17 +67,16 @@ HEADLINES = {
 }
 
 
-def headline(evaluation: str, metrics: Mapping[str, float]) -> Metric:
+def headline(evaluation: str, name: str) -> Metric:
     """Returns the headline of an evaluation, also of one that has no entry here.
 
     Args:
       evaluation: name of the evaluation.
-      metrics: numbers of a measurement of it, at least one.
+      name: name of its headline.
     """
     known = HEADLINES.get(evaluation)
-    if known is not None and known.name in metrics:
+    if known is not None and known.name == name:
         return known
-    name = next(iter(metrics))
     return Metric(
         evaluation, name, f"{evaluation.replace('_', ' ')} {name}", "", 1.0, 4
     )

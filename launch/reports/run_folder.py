@@ -73,7 +73,7 @@ class RunRecord:
 
         Args:
           task: name of the task.
-          split: "train", "validation" or "health".
+          split: "train", "validation", "health" or "stopped".
           key: name of a scalar that the rows must have; None for all rows.
         """
         return [

@@ -55,6 +55,7 @@ def findings(record: RunRecord) -> tuple[Finding, ...]:
     for rule in (
         _collapse,
         _overfitting,
+        _early_ends,
         _dead_units,
         _update_ratios,
         _skipped_steps,
@@ -102,8 +103,9 @@ def _overfitting(record: RunRecord) -> Iterator[Finding]:
                 subject,
                 "trouble",
                 trouble,
-                "More and more varied inputs help most. A shorter run (--steps), or a "
-                f"smaller share of the steps (--task_weights={task}=0.5), also helps.",
+                "More and more varied inputs help most. With --stop_overfitting=3 a task "
+                "ends when its held-out loss no longer falls; a smaller share of the steps "
+                f"(--task_weights={task}=0.5) also helps.",
             )
         elif record.rows_of(task, "validation", "loss"):
             well.append(title(task))
@@ -124,6 +126,19 @@ def _overfitting(record: RunRecord) -> Iterator[Finding]:
             "unknown",
             f"{', '.join(unknown)}: there is no validation yet, or no held-out record.",
         )
+
+
+def _early_ends(record: RunRecord) -> Iterator[Finding]:
+    """Tasks that --stop_overfitting has ended."""
+    for task in record.tasks:
+        for row in record.rows_of(task, "stopped", "best_step"):
+            yield Finding(
+                "Early end",
+                "well",
+                f"{title(task)} took no more steps after step {row['step']}: its lowest "
+                f"held-out loss, {row['best_loss']:.3f}, was at step "
+                f"{row['best_step']:g} (--stop_overfitting).",
+            )
 
 
 def _risen_loss(record: RunRecord, task: str) -> str:

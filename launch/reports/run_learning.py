@@ -67,7 +67,7 @@ class Learned:
                 "It learned its training records, but this does not carry over to other "
                 "records. Add more and more varied "
                 f"{'videos' if self.task == 'motion_segmentation' else 'photos'}; that "
-                "helps most. Or end the run earlier, with fewer --steps."
+                "helps most. --stop_overfitting=3 ends the task before it gets worse."
             )
         return (
             "It has not learned its training records either. Train for more steps, give "

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from launch.reports import metrics
 from launch.reports.metrics import Metric
-from launch.studies.results import Measurement, Provenance, StudyResults
+from launch.studies.results import (
+    Measurement,
+    PretrainingResult,
+    Provenance,
+    StudyResults,
+)
 from selfsup.pretraining import step_costs
 
 CONFIDENCE = 0.95
@@ -88,7 +93,7 @@ class Comparison:
 
 
 def compare(
-    subject: str, base: str, metric: Metric, ours: Sample, other: Sample
+    subject: str, base: str, metric: Metric, own: Sample, other: Sample
 ) -> Comparison:
     """Compares two rows over the seeds that both have.
 
@@ -96,12 +101,12 @@ def compare(
       subject: name of the row in question.
       base: name of the row that it is compared with.
       metric: the metric of both samples.
-      ours: sample of `subject`.
+      own: sample of `subject`.
       other: sample of `base`.
     """
     sign = 1.0 if metric.higher_is_better else -1.0
-    seeds = [seed for seed in ours.values if seed in other.values]
-    gains = [sign * (ours.values[seed] - other.values[seed]) for seed in seeds]
+    seeds = [seed for seed in own.values if seed in other.values]
+    gains = [sign * (own.values[seed] - other.values[seed]) for seed in seeds]
     return Comparison(
         subject=subject,
         base=base,
@@ -109,7 +114,7 @@ def compare(
         count=len(seeds),
         mean=float(np.mean(gains)) if gains else None,
         interval=t_interval(gains),
-        sources=ours.sources + other.sources if seeds else (),
+        sources=own.sources + other.sources if seeds else (),
     )
 
 
@@ -157,9 +162,9 @@ class Numbers:
         ]
         self._random = {row.name for row in study.rows if row.pretraining is None}
         self._measured: dict[tuple[str, str, int], dict[int, Measurement]] = {}
-        for one in results.measurements:
-            key = (one.row, one.evaluation, one.snapshot)
-            self._measured.setdefault(key, {})[one.seed] = one
+        for each in results.measurements:
+            key = (each.row, each.evaluation, each.snapshot)
+            self._measured.setdefault(key, {})[each.seed] = each
         self.headlines = tuple(
             headline
             for plan in study.evaluations
@@ -184,13 +189,13 @@ class Numbers:
     def sample(self, row: str, metric: Metric, snapshot: int) -> Sample:
         """Returns a row's numbers at a snapshot."""
         measured = [
-            one
-            for one in self.measurements(row, metric.evaluation, snapshot)
-            if metric.name in one.metrics
+            each
+            for each in self.measurements(row, metric.evaluation, snapshot)
+            if metric.name in each.metrics
         ]
         return Sample(
-            {one.seed: metric.scale * one.metrics[metric.name] for one in measured},
-            tuple(source for one in measured for source in self._sources(one, metric)),
+            {each.seed: metric.scale * each.metrics[metric.name] for each in measured},
+            tuple(source for each in measured for source in self.sources(each, metric)),
         )
 
     def compare(
@@ -208,9 +213,9 @@ class Numbers:
     def chance(self, metric: Metric) -> float | None:
         """Returns the scaled chance level; None if there is none, or if they differ."""
         levels = {
-            metric.chance(one.chance)
-            for one in self.results.measurements
-            if one.evaluation == metric.evaluation
+            metric.chance(each.chance)
+            for each in self.results.measurements
+            if each.evaluation == metric.evaluation
         }
         return levels.pop() if len(levels) == 1 else None
 
@@ -222,33 +227,56 @@ class Numbers:
     def costs(self, snapshot: int) -> list[float]:
         """Returns the different costs of all measurements at a snapshot, sorted."""
         return sorted(
-            {one.cost for one in self.results.measurements if one.snapshot == snapshot}
+            {
+                each.cost
+                for each in self.results.measurements
+                if each.snapshot == snapshot
+            }
         )
 
     def _headline(self, evaluation: str) -> Metric | None:
-        for one in self.results.measurements:
-            if one.evaluation == evaluation and one.metrics:
-                headline = metrics.headline(evaluation, one.metrics)
+        for each in self.results.measurements:
+            if each.evaluation == evaluation:
+                headline = metrics.headline(evaluation, each.headline)
                 if headline is metrics.TOP5 and not self.top5_is_useful():
                     return metrics.TOP1
                 return headline
         return None
 
-    def _sources(self, one: Measurement, metric: Metric) -> Iterable[Provenance]:
-        """The evaluation, and the pretraining whose trunk it measured."""
-        cost = f"{one.cost:,.6g} {self.cost_unit}"
-        facts = {"made by": "evaluation", "row": one.row, "seed": str(one.seed)}
-        value = one.metrics[metric.name]
-        facts[metric.name] = f"{value:.6g}"
-        if not self.is_random(one.row):
-            facts["snapshot"] = f"{one.snapshot}, at a cost of {cost}"
-        yield dataclasses.replace(
-            one.provenance, facts={**facts, **one.provenance.facts}
+    def sources(
+        self, each: Measurement, metric: Metric | None = None
+    ) -> tuple[Provenance, ...]:
+        """Returns the evaluation's source, and that of the pretraining it measured.
+
+        Args:
+          one: a measurement of the study.
+          metric: the metric whose number is shown, if it is a metric's.
+        """
+        facts = {"made by": "evaluation", "row": each.row, "seed": str(each.seed)}
+        if metric is not None:
+            facts[metric.name] = f"{each.metrics[metric.name]:.6g}"
+        if self.is_random(each.row):
+            facts["cost"] = "none, the trunk is random"
+        else:
+            cost = f"{each.cost:,.6g} {self.cost_unit}"
+            facts["snapshot"] = f"{each.snapshot}, at a cost of {cost}"
+        evaluation = dataclasses.replace(
+            each.provenance, facts={**facts, **each.provenance.facts}
         )
-        for run in self.results.pretrainings:
-            if one.row in run.rows and one.seed == run.seed:
-                facts = {"made by": "pretraining of this trunk", "seed": str(run.seed)}
-                facts["cost"] = f"{run.cost:,.6g} {self.cost_unit} up to its last state"
-                yield dataclasses.replace(
-                    run.provenance, facts={**facts, **run.provenance.facts}
-                )
+        runs = [
+            self.pretraining_source(run)
+            for run in self.results.pretrainings
+            if each.row in run.rows and each.seed == run.seed
+        ]
+        return (evaluation, *runs)
+
+    def pretraining_source(self, run: PretrainingResult) -> Provenance:
+        """Returns the source of a pretrained trunk."""
+        facts = {
+            "made by": "pretraining of this trunk",
+            "seed": str(run.seed),
+            "cost": f"{run.cost:,.6g} {self.cost_unit} up to its last state",
+        }
+        return dataclasses.replace(
+            run.provenance, facts={**facts, **run.provenance.facts}
+        )

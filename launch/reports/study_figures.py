@@ -20,7 +20,7 @@ from launch.reports.document import (
 from launch.reports.metrics import Metric
 from launch.reports.samples import Numbers
 from launch.studies import rows
-from launch.studies.results import PretrainingResult
+from launch.studies.results import PretrainingResult, Provenance
 
 _FIGURE_3 = ("RP", "Col", "Ex", "MS")
 _FIGURE_4 = ("RP", "RP+Col", "RP+Ex", "RP+MS", "RP+Col+Ex", rows.ALL_TASKS)
@@ -58,15 +58,15 @@ def _group(
     panels: list[Block] = []
     tables: list[Block] = []
     for metric in numbers.headlines:
-        found = [
+        drawn = [
             curve for name in names if (curve := _curve(numbers, name, metric)).points
         ]
-        if not found:
+        if not drawn:
             continue
         content = curves_figure.draw(
             metric.heading,
-            found,
-            _levels(numbers, metric, found),
+            drawn,
+            _levels(numbers, metric, drawn),
             f"cost of pretraining, {numbers.cost_unit}",
         )
         caption = f"{title}, {subject}: {metric.heading} over the cost of pretraining."
@@ -76,7 +76,7 @@ def _group(
         panels.append(
             Figure(
                 caption,
-                f"{caption} {_in_words(found, metric)} The table below has all numbers.",
+                f"{caption} {_in_words(drawn, metric)} The table below has all numbers.",
                 f"{stem}-{metric.evaluation}",
                 content,
                 is_svg=True,
@@ -99,13 +99,13 @@ def _curve(numbers: Numbers, name: str, metric: Metric) -> Curve:
         sample = numbers.sample(name, metric, snapshot)
         if sample.count:
             measured = numbers.measurements(name, metric.evaluation, snapshot)
-            cost = float(np.mean([one.cost for one in measured]))
+            cost = float(np.mean([each.cost for each in measured]))
             points.append((cost, tuple(sample.values.values())))
     return Curve(name, tuple(points))
 
 
 def _levels(
-    numbers: Numbers, metric: Metric, found: Sequence[Curve]
+    numbers: Numbers, metric: Metric, drawn: Sequence[Curve]
 ) -> list[tuple[str, float]]:
     """Random trunks, and chance where it does not squeeze the curves together."""
     levels = [
@@ -117,17 +117,17 @@ def _levels(
     chance = numbers.chance(metric)
     if chance is None:
         return levels
-    shown = [mean for curve in found for mean in curve.means]
+    shown = [mean for curve in drawn for mean in curve.means]
     shown += [level for _, level in levels]
     near = abs(min(shown) - chance) <= 0.5 * (max(shown) - min(shown))
     return [*levels, ("chance", chance)] if near else levels
 
 
-def _in_words(found: Sequence[Curve], metric: Metric) -> str:
+def _in_words(drawn: Sequence[Curve], metric: Metric) -> str:
     ends = ", ".join(
         f"{curve.label} from {curve.means[0]:.{metric.digits}f} to "
         f"{curve.means[-1]:.{metric.digits}f}"
-        for curve in found
+        for curve in drawn
     )
     return f"Means from the first to the last snapshot: {ends}."
 
@@ -182,14 +182,16 @@ def _alpha_blocks(
 ) -> tuple[Block, ...]:
     tasks = {task.replace("_", " "): weights for task, weights in run.alpha.items()}
     evaluations = {}
-    sources = dict.fromkeys(tasks, (run.provenance,))
+    sources: dict[str, tuple[Provenance, ...]] = dict.fromkeys(
+        tasks, (numbers.pretraining_source(run),)
+    )
     for row in run.rows:
         for plan in numbers.results.study.evaluations:
-            for one in numbers.measurements(row, plan.name, numbers.last):
-                if one.seed == run.seed and one.alpha is not None:
+            for each in numbers.measurements(row, plan.name, numbers.last):
+                if each.seed == run.seed and each.alpha is not None:
                     label = plan.name.replace("_", " ")
-                    evaluations[label] = one.alpha
-                    sources[label] = (one.provenance,)
+                    evaluations[label] = each.alpha
+                    sources[label] = numbers.sources(each)
     both = {**tasks, **evaluations}
     content = alpha_figure.draw(tasks, evaluations)
     peaks = ", ".join(

@@ -30,13 +30,13 @@ _INTERVALS = (
 def document(results: StudyResults) -> Document:
     """Returns the report of a study, as far as the study has come."""
     numbers = Numbers(results)
-    found = findings.all_findings(numbers)
+    judged = findings.all_findings(numbers)
     study = results.study
     return Document(
         title=f"Study {study.name}",
-        summary=_summary(results, found),
+        summary=_summary(results, judged),
         sections=(
-            Section("Findings of section 7", _findings(numbers, found)),
+            Section("Findings of section 7", _findings(numbers, judged)),
             Section("All rows", study_tables.overview(numbers)),
             Section("Curves over cost", study_figures.curves(numbers)),
             Section("Tables of the paper", study_tables.of_the_paper(numbers)),
@@ -48,37 +48,37 @@ def document(results: StudyResults) -> Document:
     )
 
 
-def _summary(results: StudyResults, found: tuple[Finding, ...]) -> str:
-    verdicts = "; ".join(f"{one.number} {one.verdict.word}" for one in found)
+def _summary(results: StudyResults, judged: tuple[Finding, ...]) -> str:
+    verdicts = "; ".join(f"{each.number} {each.verdict.word}" for each in judged)
     return (
         f"{results.study.description} {study_state.progress(results)} "
         f"The paper's findings here: {verdicts}."
     )
 
 
-def _findings(numbers: Numbers, found: tuple[Finding, ...]) -> tuple[Block, ...]:
+def _findings(numbers: Numbers, judged: tuple[Finding, ...]) -> tuple[Block, ...]:
     compared = [
-        one
-        for finding in found
+        each
+        for finding in judged
         for row in finding.comparisons
-        for one in row
-        if one.count
+        for each in row
+        if each.count
     ]
     blocks: list[Block] = [
         Text(
             "Each verdict follows from the numbers of this study by the rule that stands "
             "with it. Gains are positive where the first row is better."
         ),
-        findings.summary_table(found),
+        findings.summary_table(judged),
     ]
-    if compared and not any(one.interval for one in compared):
+    if compared and not any(each.interval for each in compared):
         blocks.append(
             Text(
                 "No two rows share two seeds yet, so nothing is decided by this study."
             )
         )
-    for finding in found:
+    for finding in judged:
         blocks.extend(finding.blocks())
-    if all(finding.verdict.word == UNMEASURED for finding in found):
+    if all(finding.verdict.word == UNMEASURED for finding in judged):
         blocks.insert(1, Text("No finding has been measured by this study."))
     return tuple(blocks)

@@ -80,8 +80,8 @@ def setting(numbers: Numbers) -> tuple[Block, ...]:
 
 def _run_on(results: StudyResults) -> list[Block]:
     sources = [
-        *(one.provenance for one in results.measurements),
-        *(one.provenance for one in results.pretrainings),
+        *(each.provenance for each in results.measurements),
+        *(each.provenance for each in results.pretrainings),
     ]
     if not sources:
         return []
@@ -128,7 +128,7 @@ def _disagreements(sources: list[Provenance]) -> list[Block]:
     for source in sources:
         for folder, checksum in source.data.items():
             checksums.setdefault(folder, set()).add(checksum)
-    changed = sorted(folder for folder, found in checksums.items() if len(found) > 1)
+    changed = sorted(folder for folder, sums in checksums.items() if len(sums) > 1)
     if changed:
         blocks.append(
             Remark(

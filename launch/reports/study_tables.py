@@ -146,20 +146,20 @@ def _gains(
         row = [
             numbers.compare(name, reference, metric, numbers.last) for metric in columns
         ]
-        compared.extend(one for one in row if one.count)
+        compared.extend(each for each in row if each.count)
         body.append(
             (
                 name,
                 tuple(
                     cells.difference(
-                        one, paper_tables.gain(name, reference, one.metric)
+                        each, paper_tables.gain(name, reference, each.metric)
                     )
-                    for one in row
+                    for each in row
                 ),
             )
         )
     headings = ("Row", *(metric.heading for metric in columns))
-    clear = sum(one.clearly_better or one.clearly_worse for one in compared)
+    clear = sum(each.clearly_better or each.clearly_worse for each in compared)
     summary = (
         f"How sure: gains over {reference}, {clear} of "
         f"{wording.counted(len(compared), 'measured difference')} clear of zero"

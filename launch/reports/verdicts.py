@@ -40,12 +40,12 @@ def always_better(comparisons: Sequence[Comparison]) -> Verdict:
     Supported if every 95% interval is above zero; contradicted if any is below zero;
     otherwise undecided. A comparison with one seed or none has no interval.
     """
-    measured = [one for one in comparisons if one.count]
+    measured = [each for each in comparisons if each.count]
     if not measured:
         return Verdict(UNMEASURED, "No pair of rows has been measured with one seed.")
-    better = sum(one.clearly_better for one in comparisons)
-    worse = sum(one.clearly_worse for one in comparisons)
-    means = sum(one.mean is not None and one.mean > 0 for one in measured)
+    better = sum(each.clearly_better for each in comparisons)
+    worse = sum(each.clearly_worse for each in comparisons)
+    means = sum(each.mean is not None and each.mean > 0 for each in measured)
     reason = (
         f"{_comparisons(len(comparisons))}: {better} clearly better, {worse} clearly "
         f"worse; means above zero: {means} of {len(measured)}."
@@ -68,10 +68,10 @@ def within(comparisons: Sequence[Comparison], margin: float) -> Verdict:
       comparisons: of any number of rows.
       margin: greatest difference that the claim allows, in the unit of the metrics.
     """
-    measured = [one for one in comparisons if one.count]
+    measured = [each for each in comparisons if each.count]
     if not measured:
         return Verdict(UNMEASURED, "No pair of rows has been measured with one seed.")
-    intervals = [one.interval for one in comparisons if one.interval is not None]
+    intervals = [each.interval for each in comparisons if each.interval is not None]
     inside = sum(-margin <= low and high <= margin for low, high in intervals)
     outside = sum(high < -margin or low > margin for low, high in intervals)
     reason = (
@@ -125,7 +125,7 @@ def together(verdicts: Sequence[Verdict]) -> Verdict:
 
     Contradicted if any is; supported if all that are measured are; otherwise undecided.
     """
-    words = [one.word for one in verdicts if one.word != UNMEASURED]
+    words = [each.word for each in verdicts if each.word != UNMEASURED]
     if not words:
         return Verdict(UNMEASURED, "No evaluation has measured it.")
     counts = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
@@ -147,8 +147,8 @@ def _comparisons(count: int) -> str:
 def _remarks(comparisons: Sequence[Comparison]) -> str:
     """What limits a verdict: comparisons without seeds, and with a single seed."""
     remarks = []
-    absent = sum(not one.count for one in comparisons)
-    single = sum(one.count == 1 for one in comparisons)
+    absent = sum(not each.count for each in comparisons)
+    single = sum(each.count == 1 for each in comparisons)
     if absent:
         remarks.append(f"{absent} not measured yet.")
     if single:

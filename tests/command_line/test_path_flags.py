@@ -47,6 +47,7 @@ NOT_PATHS = {
         "task_set": "TASK.KEY=VALUE",
         "trunk_set": "KEY=VALUE",
     },
+    "launch.report": {"study": "names"},
     "launch.pretrain": {
         "task_weights": "TASK=NUMBER",
         "rmsprop": "name",

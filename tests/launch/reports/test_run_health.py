@@ -111,6 +111,19 @@ def test_layers_and_updates_out_of_bounds(changes, subject, words):
     assert words in f"{trouble.text} {trouble.advice}"
 
 
+def test_an_early_end_is_explained():
+    rows = healthy_rows()
+    rows.append(row("exemplar", "stopped", 20, best_loss=0.25, best_step=10))
+    made = record(rows)
+    (ended,) = [
+        each for each in run_health.findings(made) if each.subject == "Early end"
+    ]
+    assert (
+        "after step 20: its lowest held-out loss, 0.250, was at step 10" in ended.text
+    )
+    assert _troubles(made) == []
+
+
 def _counts(**changes):
     counts = {"steps": 1000, "examples": 32_000, "skipped": 0, "stand_ins": 0}
     return {task: {**counts, **changes} for task in ("exemplar",)}
