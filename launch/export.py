@@ -23,6 +23,13 @@ _CHECKPOINT = flags.DEFINE_string(
     None,
     "Name of a checkpoint or snapshot of the run. Default: the newest checkpoint.",
 )
+_FORMAT = flags.DEFINE_enum(
+    "format",
+    "saved_model",
+    ["saved_model", "onnx"],
+    "saved_model: the SavedModel. onnx: the same, and the trunk as trunk.onnx beside it, "
+    "for ONNX Runtime; this needs the extra onnx (pip install -e '.[onnx]').",
+)
 _OUTPUT_STRIDE = flags.DEFINE_enum(
     "output_stride", "8", ["8", "16", "32"], "Input pixels per feature."
 )
@@ -50,6 +57,7 @@ def main(_: list[str]) -> None:
         recalibrate_on=_RECALIBRATE_BN.value,
         recalibration_images=_RECALIBRATION_IMAGES.value,
         overwrite=_OVERWRITE.value,
+        onnx=_FORMAT.value == "onnx",
     )
     print(f"exported: {_OUTPUT.value}")
 

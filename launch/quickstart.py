@@ -38,7 +38,11 @@ _OUTPUT = path_flags.define_path(
     "output", None, "Folder for all results.", required=True
 )
 _PRESET = flags.DEFINE_enum(
-    "preset", None, list(presets.PRESETS), "Default: the preset that fits this machine."
+    "preset",
+    None,
+    # The preset paper ends by its cost clock, after 16,800 GPU hours.
+    [name for name, each in presets.PRESETS.items() if not each.end_cost],
+    "Hyperparameters. Default: those that fit this machine.",
 )
 _STEPS = flags.DEFINE_integer(
     "steps",
@@ -115,6 +119,7 @@ def _settings() -> tuple[Settings, str]:
         steps=_STEPS.value or presets.PRESETS[preset].steps,
         measures_speed=True,
         visible_gpus=choice.visible_gpus,
+        takes_turns=choice.takes_turns,
         evaluations=evaluations if labelled else {},
     )
     return settings, reason

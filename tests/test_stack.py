@@ -60,7 +60,7 @@ def test_tensorflow_models_cut_anchors():
     [
         "eval.voc07_detection.trainer",
         "selfsup.images.exemplar_augmentation",
-        "launch.demonstration.finetuning",
+        "selfsup, tensorflow_hub",
     ],
 )
 def test_imports_warn_of_nothing(module):

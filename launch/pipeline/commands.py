@@ -85,7 +85,12 @@ def start(command: Command) -> int:
             signal.SIGINT if number == signal.SIGINT else signal.SIGTERM
         )
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    # A signal that this process ignores, as under nohup, stays ignored.
+    numbers = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) != signal.SIG_IGN
+    ]
     previous = [signal.signal(number, pass_on) for number in numbers]
     try:
         status = process.wait()

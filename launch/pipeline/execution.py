@@ -41,7 +41,9 @@ def run(settings: Settings, reason: str) -> None:
                 print(f"\n{heading}: done", flush=True)
                 continue
             print(f"\n{heading}", flush=True)
-            print(time_left(settings, stages[number - 1 :], current), flush=True)
+            left = time_left(settings, stages[number - 1 :], current)
+            if left:
+                print(left, flush=True)
             _run_stage(settings, stage, current)
 
 
@@ -87,15 +89,19 @@ def time_left(settings: Settings, stages: tuple[Stage, ...], current: State) -> 
       settings: what the pipeline does.
       stages: the remaining stages, the next one first.
       current: what has been done.
+
+    Returns:
+      a line; "" if the time of no stage is known yet.
     """
     known = {stage.name: estimate(settings, stage, current) for stage in stages}
     unknown = sum(seconds is None for seconds in known.values())
     total = sum(seconds for seconds in known.values() if seconds is not None)
     if unknown == len(stages):
-        return "time left: not known yet"
-    stages_left = (
-        f", and {unknown} stages whose time is not known yet" if unknown else ""
-    )
+        return ""
+    stages_left = ""
+    if unknown:
+        noun = "stage" if unknown == 1 else "stages"
+        stages_left = f", and {unknown} {noun} whose time is not known yet"
     return f"time left: about {duration(total)}{stages_left}"
 
 
@@ -115,8 +121,7 @@ def pretraining_seconds(settings: Settings) -> float | None:
     """Estimates the rest of the pretraining from the durations of its last steps.
 
     Returns:
-      seconds for tasks that take turns on a device; None before every task has taken
-      steps.
+      seconds; None before every task has taken steps.
     """
     rows = {
         row["task"]: row
@@ -125,12 +130,11 @@ def pretraining_seconds(settings: Settings) -> float | None:
     }
     if set(rows) != set(settings.tasks):
         return None
-    return float(
-        sum(
-            max(0, settings.steps - row["step"]) * row["step_seconds"]
-            for row in rows.values()
-        )
-    )
+    seconds = [
+        max(0, settings.steps - row["step"]) * row["step_seconds"]
+        for row in rows.values()
+    ]
+    return float(sum(seconds) if settings.takes_turns else max(seconds))
 
 
 def duration(seconds: float) -> str:

@@ -59,13 +59,13 @@ def find_photos(flag: str, path: str, output: str) -> Input:
     Raises:
       UserError: it is no folder, or has too few photos.
     """
-    found = _find(flag, path, output, photo_listing.find_photos)
-    if found.count < MIN_PHOTOS:
+    listed = _find(flag, path, output, photo_listing.find_photos)
+    if listed.count < MIN_PHOTOS:
         raise UserError(
-            f"{flag}={path}: has {found.count} photos; pretraining needs {MIN_PHOTOS} or "
+            f"{flag}={path}: has {listed.count} photos; pretraining needs {MIN_PHOTOS} or "
             "more, and learns from thousands"
         )
-    return found
+    return listed
 
 
 def find_videos(flag: str, path: str, output: str) -> Input:
@@ -74,13 +74,13 @@ def find_videos(flag: str, path: str, output: str) -> Input:
     Raises:
       UserError: it is no folder, or has fewer than two videos.
     """
-    found = _find(flag, path, output, video_listing.find_videos)
-    if found.count < 2:
+    listed = _find(flag, path, output, video_listing.find_videos)
+    if listed.count < 2:
         raise UserError(
             f"{flag}={path}: has one video; motion segmentation needs two or more, "
             f"because one is held out. Leave out {flag} to train without this task"
         )
-    return found
+    return listed
 
 
 def find_labelled(flag: str, path: str, output: str) -> Input:
@@ -89,14 +89,18 @@ def find_labelled(flag: str, path: str, output: str) -> Input:
     Raises:
       UserError: it is no folder, or has fewer than two folders with photos.
     """
-    found = _find(flag, path, output, photo_listing.find_photos)
-    names = photo_listing.find_class_names(path, output)
+    listed = _find(flag, path, output, photo_listing.find_photos)
+    paths = photo_listing.find_photos(path, output, quiet=True)
+    names = sorted({name.split(os.sep)[0] for name in paths if os.sep in name})
     if len(names) < 2:
-        raise UserError(
-            f"{flag}={path}: has photos in one folder only, {names[0]}; expected a "
-            "folder for each of two or more classes"
+        where = (
+            f"in one folder only, {names[0]}" if names else "but no folders with them"
         )
-    return found
+        raise UserError(
+            f"{flag}={path}: has photos {where}; expected a folder for each of two or "
+            "more classes"
+        )
+    return listed
 
 
 def _find(flag: str, path: str, output: str, finder: _Finder) -> Input:

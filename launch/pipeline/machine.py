@@ -38,11 +38,13 @@ class Choice:
       preset: name in `presets.PRESETS`.
       reason: a sentence that says why.
       visible_gpus: value of CUDA_VISIBLE_DEVICES for the pretraining; "" leaves it.
+      takes_turns: whether only one task at a time takes a step.
     """
 
     preset: str
     reason: str
     visible_gpus: str = ""
+    takes_turns: bool = True
 
 
 def look() -> Machine:
@@ -88,7 +90,8 @@ def choose(machine: Machine, num_tasks: int) -> Choice:
     text = (
         f"there {'is' if len(machine.gpus) == 1 else 'are'} {names} with {least:.0f} GB"
     )
-    return Choice("small", text + (shared if visible else ""), visible)
+    turns = machine.usable_gpus < num_tasks
+    return Choice("small", text + (shared if visible else ""), visible, turns)
 
 
 def _gpu_memory() -> tuple[float, ...]:

@@ -31,6 +31,7 @@ class Settings:
       measures_speed: whether a first stage takes a few of these steps, to estimate how
         long they all take.
       visible_gpus: value of CUDA_VISIBLE_DEVICES for the pretraining; "" leaves it.
+      takes_turns: whether only one task at a time takes a step.
       held_out_share: share of photos and videos to hold out; None depends on their
         number.
       pretraining: further flags of `launch.pretrain`.
@@ -45,6 +46,7 @@ class Settings:
     steps: int
     measures_speed: bool
     visible_gpus: str = ""
+    takes_turns: bool = True
     held_out_share: float | None = None
     pretraining: Mapping[str, Value] = dataclasses.field(default_factory=dict)
     evaluations: Mapping[str, Mapping[str, Value]] = dataclasses.field(
@@ -128,20 +130,20 @@ def _data(settings: Settings) -> tuple[Stage, ...]:
 
 
 def _build(
-    settings: Settings, name: str, found: Input, folder: str, flags: Mapping[str, Value]
+    settings: Settings, name: str, given: Input, folder: str, flags: Mapping[str, Value]
 ) -> Stage:
     share = settings.held_out_share
     options: dict[str, Value] = {
-        "input": found.path,
+        "input": given.path,
         **flags,
         "output": settings.path(folder),
-        "validation_fraction": found.held_out_share if share is None else share,
+        "validation_fraction": given.held_out_share if share is None else share,
     }
     module = "data_prep.videos" if name == "videos" else "data_prep.photos"
     kind = {"videos": "videos", "photos": "photos", "labelled": "labelled photos"}[name]
     return Stage(
         name,
-        f"build the data set of {found.count:,} {kind}",
+        f"build the data set of {given.count:,} {kind}",
         Command(module, options),
         settings.path(folder, "manifest.json"),
     )

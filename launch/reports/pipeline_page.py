@@ -143,6 +143,8 @@ def _evaluations(
     comparisons: tuple[Comparison, ...], current: State
 ) -> tuple[Block, ...]:
     if not comparisons:
+        if current["inputs"]["labelled"] is not None:
+            return (Text("The evaluations have not finished yet."),)
         return (
             Text(
                 "There are no labelled photos. With --labelled=DIR, a folder of photos "

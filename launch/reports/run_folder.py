@@ -15,6 +15,7 @@ from selfsup import tasks
 from selfsup.common import config_file, history, provenance
 from selfsup.common.errors import UserError
 from selfsup.common.history import Row
+from selfsup.data import manifest, records
 from selfsup.pretraining import reporter, training_data
 from selfsup.pretraining.pretrained_trunk import checkpoint_store
 from selfsup.pretraining.training_data import SetDescription
@@ -23,7 +24,7 @@ from selfsup.tasks.task import Metric
 TRACE = "trace.json"
 LOST_DEVICES = "lost_devices.log"
 # A line of the log of lost devices that begins a new text, with the name of the group.
-_LOST = re.compile(r"^\d{4}-\d\d-\d\d \S+ .*?: (?!left undone)", re.MULTILINE)
+_LOST = re.compile(r"^\d{4}-\d\d-\d\d \S+ [^:\n]*: (?!left undone)", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,11 +91,15 @@ class RunRecord:
 
     def held_out_records(self, task: str) -> int:
         """Returns the number of held-out records in the sets that a task reads."""
-        needs_mask = "motion_mask" in tasks.task_class(task).features
+        features = tasks.task_class(task).features
+        kind = manifest.VIDEO_FRAMES if records.MOTION_MASK in features else None
+        # Tasks on images read photos if there are any (`pipeline.select_sets`).
+        if kind is None and any(each["kind"] == manifest.PHOTOS for each in self.data):
+            kind = manifest.PHOTOS
         return sum(
             each["records"]["validation"]
             for each in self.data
-            if not needs_mask or each["kind"] == "video_frames"
+            if kind is None or each["kind"] == kind
         )
 
     @property

@@ -51,7 +51,7 @@ class Finding:
 
 def findings(record: RunRecord) -> tuple[Finding, ...]:
     """Applies all rules to a run."""
-    found: list[Finding] = []
+    results: list[Finding] = []
     for rule in (
         _collapse,
         _overfitting,
@@ -64,8 +64,8 @@ def findings(record: RunRecord) -> tuple[Finding, ...]:
         _pauses,
         _time_of_parts,
     ):
-        found.extend(rule(record))
-    return tuple(found)
+        results.extend(rule(record))
+    return tuple(results)
 
 
 def _collapse(record: RunRecord) -> Iterator[Finding]:
@@ -302,13 +302,13 @@ def _lost_devices(record: RunRecord) -> Iterator[Finding]:
 def _few_records(record: RunRecord) -> Iterator[Finding]:
     numbers = {task: record.held_out_records(task) for task in record.tasks}
     few = {task: number for task, number in numbers.items() if number < FEW_RECORDS}
-    for task, number in few.items():
+    if few:
+        counts = ", ".join(f"{title(task)} {number}" for task, number in few.items())
         yield Finding(
             "Held-out records",
             "trouble",
-            f"{title(task)}: there are only {number} held-out records. Small differences "
-            "to chance may be accidents.",
-            "Build the set with more inputs, or with a larger --validation_fraction.",
+            f"There are few: {counts}. Small differences to chance may be accidents.",
+            "Build the sets with more inputs, or with a larger --validation_fraction.",
         )
     if not few and numbers:
         yield Finding(

@@ -49,11 +49,11 @@ class Learned:
 
     def sentence(self) -> str:
         """Returns the numbers of the verdict."""
-        name = self.metric.name.replace("_", " ")
+        name = title(self.metric.name)
         direction = "more" if self.metric.higher_is_better else "less"
         return (
-            f"On held-out records {name} ({self.metric.description}) is {self.value:.3f}; "
-            f"chance is {self.chance:.3f}, and {direction} is better."
+            f"{name} ({self.metric.description}) is {self.value:.3f} on held-out records, "
+            f"where chance is {self.chance:.3f}; {direction} is better."
         )
 
     def advice(self) -> str:
@@ -78,7 +78,7 @@ class Learned:
 
 
 def title(task: str) -> str:
-    """Returns the name of a task or of a set as the start of a sentence."""
+    """Returns the name of a task or of a metric as the start of a sentence."""
     text = task.replace("_", " ")
     return text[:1].upper() + text[1:]
 

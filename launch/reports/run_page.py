@@ -245,12 +245,12 @@ def _pictures(record: RunRecord) -> tuple[Block, ...]:
 
 
 def _health(record: RunRecord) -> tuple[Block, ...]:
-    found = run_health.findings(record)
+    findings = run_health.findings(record)
     order: tuple[run_health.State, ...] = ("trouble", "unknown", "well")
     return tuple(
         Remark(each.subject, f"{each.text} {each.advice}".strip(), _STATES[each.state])
         for state in order
-        for each in found
+        for each in findings
         if each.state == state
     )
 

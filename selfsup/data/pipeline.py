@@ -31,7 +31,6 @@ from selfsup.data import manifest, records
 from selfsup.data.shard_reading import (
     REPLACED_SHARD,
     RecordSource,
-    in_file_order,
     native_paths,
     one_pass,
     shard_reader,
@@ -296,12 +295,14 @@ def split_replaced_shard(
 def validation_batches(
     task: ExampleMaker, source: RecordSource, seed: int, batch_size: int
 ) -> tf.data.Dataset:
-    """Makes batches of one pass over a held-out split, in file order.
+    """Makes batches of one pass over a held-out split, from its shards in turn.
 
-    The seeds are the same in each pass, so that the metrics of a run are comparable over
-    time. The first examples are repeated to complete the last batch. No batch contains an
-    example twice, because heads treat the other examples of a batch as different images;
-    the exception is a split with one record.
+    A shard may have the frames of a single clip, and a validation may read a few batches
+    only; in file order it would measure one clip. Order and seeds are the same in each
+    pass, so that the metrics of a run are comparable over time. The first examples are
+    repeated to complete the last batch. No batch contains an example twice, because heads
+    treat the other examples of a batch as different images; the exception is a split with
+    one record.
 
     Args:
       task: makes the examples.
@@ -313,9 +314,10 @@ def validation_batches(
       tf.data.Dataset; see `training_batches`.
     """
     batch_size = max(2, min(batch_size, source.records))
-    stream = in_file_order(source).repeat()
+    shards = tf.data.Dataset.range(len(source.files))
+    stream = shards.interleave(shard_reader(source), cycle_length=WINDOW_SHARDS)
     batches = -(-source.records // batch_size)
-    return _batched(task, stream.enumerate(), seed, batch_size).take(batches)
+    return _batched(task, stream.repeat().enumerate(), seed, batch_size).take(batches)
 
 
 def plain_images(source: RecordSource, size: int, batch_size: int) -> tf.data.Dataset:

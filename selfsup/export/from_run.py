@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfsup.common import config_file
 from selfsup.data import manifest, pipeline
-from selfsup.export import trunk_export
+from selfsup.export import onnx_model, trunk_export
 from selfsup.pretraining import pretrained_trunk, reporter, training_data
 from selfsup.trunk.batch_norm_recalibration import recalibrate_batch_norm
 
@@ -28,6 +28,7 @@ def export_run(
     recalibrate_on: str | None = None,
     recalibration_images: int = 1024,
     overwrite: bool = False,
+    onnx: bool = False,
 ) -> None:
     """Exports the trunk of a run, and block 4 and logits of the ImageNet baseline.
 
@@ -41,12 +42,16 @@ def export_run(
         recalibrated. None keeps the moving averages of training.
       recalibration_images: maximum number of these photos.
       overwrite: whether to replace an export in `output`.
+      onnx: whether to write the trunk as an ONNX model, too.
 
     Raises:
       UserError: if the run, the checkpoint or the data set does not exist or cannot be
-        read, or `trunk_export.check_output` refuses `output`.
+        read, `trunk_export.check_output` refuses `output`, or the packages that write
+        ONNX are not installed.
     """
     trunk_export.check_output(output, overwrite)
+    if onnx:
+        onnx_model.check_installed()
     pretrained = pretrained_trunk.load(model_dir, checkpoint)
     recalibration = None
     if recalibrate_on:
@@ -62,6 +67,7 @@ def export_run(
         card=card,
         output_stride=output_stride,
         overwrite=overwrite,
+        onnx=onnx,
     )
 
 

@@ -3,6 +3,7 @@
 An export is a folder:
 
     saved_model.pb, variables/, ...   SavedModel, see `saved_model`
+    trunk.onnx                        on request, see `onnx_model`
     keras/config.json                 configuration, unit weights, checksums
     keras/<part>.weights.h5           Keras weights of trunk, block4, logits
     model_card.json, MODEL_CARD.md    origin of the trunk, see `model_card`
@@ -22,7 +23,7 @@ import numpy as np
 
 from selfsup.common import files
 from selfsup.common.errors import UserError, error_reason
-from selfsup.export import model_card, saved_model
+from selfsup.export import model_card, onnx_model, saved_model
 from selfsup.trunk import build_tail, build_trunk
 from selfsup.trunk.classifier import Classifier
 from selfsup.trunk.trunk import TrunkConfig
@@ -52,6 +53,7 @@ def save(
     card: Mapping[str, Any],
     output_stride: int | None = None,
     overwrite: bool = False,
+    onnx: bool = False,
 ) -> None:
     """Writes an export. If this fails, `directory` stays as it was.
 
@@ -66,12 +68,16 @@ def save(
       card: JSON object of facts for the model card; see `model_card.complete`.
       output_stride: that of the SavedModel; None for the trunk's own.
       overwrite: whether to replace an export in `directory`.
+      onnx: whether to write the trunk as an ONNX model, too.
 
     Raises:
-      UserError: if `check_output` refuses `directory`.
+      UserError: if `check_output` refuses `directory`, or the packages that write ONNX
+        are not installed.
     """
     directory = os.path.abspath(directory)
     check_output(directory, overwrite)
+    if onnx:
+        onnx_model.check_installed()
     config = dataclasses.replace(
         trunk.config,
         output_stride=output_stride or trunk.config.output_stride,
@@ -89,6 +95,9 @@ def save(
     with files.replace_folder(directory) as partial:
         _write_keras(os.path.join(partial, _KERAS), parts, rows)
         saved_model.write(partial, **parts, unit_weights=rows)
+        if onnx:
+            path = os.path.join(partial, onnx_model.FILE_NAME)
+            onnx_model.write(path, parts["trunk"])
         _write_card(partial, model_card.complete(card, parts))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from selfsup.common import processor
 from selfsup.common.errors import UserError
 from selfsup.hybrid import assignment
 from selfsup.hybrid.assignment import Assignment
@@ -80,9 +81,23 @@ def _assign(
     )
 
 
+def _precision_notes(assigned: Assignment, config: RunConfig) -> list[str]:
+    """What to say of the precision where the run computes on this processor."""
+    import tensorflow as tf
+
+    devices = [device for group in assigned.groups.values() for device in group]
+    elsewhere = any("/job:worker" in device for device in devices)
+    gpus = tf.config.list_physical_devices("GPU")
+    if not config.trunk.mixed_precision or gpus or elsewhere:
+        return []
+    note = processor.bfloat16_note(processor.flags())
+    return [note] if note else []
+
+
 def describe(assigned: Assignment, config: RunConfig) -> str:
     """Describes for the user, in lines, the devices and the batch sizes of the tasks."""
     lines = ["the tasks take turns on one device"] if assigned.takes_turns else []
+    lines += _precision_notes(assigned, config)
     for task, devices in assigned.groups.items():
         size = config.tasks[task].batch_size
         place = f" on {', '.join(devices)}" if devices else ""

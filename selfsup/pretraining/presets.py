@@ -106,6 +106,9 @@ PRESETS = {
                 "batch_size": 8,
                 "learning_rate": 3e-4,
                 "head_channels": 128,
+                "min_scale": 0.7,
+                "max_scale": 2.0,
+                "color_jitter": True,
             },
             "rotation": {
                 "batch_size": 8,

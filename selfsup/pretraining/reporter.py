@@ -223,8 +223,9 @@ class Reporter:
         """Ends the steps of a task that has stopped learning, and says so."""
         stop = self._watch.stopped()[name]
         self._engine.finish_task(name)
-        self._limits[name] = self._steps[name]
-        self.display.tasks[name].limit = self._steps[name]
+        # A group of its own has taken steps during the validation.
+        steps = self._engine.groups[name].steps
+        self._limits[name] = self.display.tasks[name].limit = steps
         self.display.say(
             f"{name}: takes no more steps after step {stop['step']}: its lowest held-out "
             f"loss, {stop['best_loss']:.4f}, was at step {stop['best_step']}, and "

@@ -28,7 +28,8 @@ def preprocess_augmented(
     Returns:
       images, targets: see `Task.preprocess_batch`.
     """
-    before, after = (tf.random.fold_in(seed, number) for number in (1, 2))
+    # `Task.random_views` draws from number 1.
+    before, after = (tf.random.fold_in(seed, number) for number in (2, 3))
     examples = task.augment_examples(examples, before)
     images, targets = task.preprocess_batch(examples, seed)
     return task.augment_images(images, after), targets

@@ -174,6 +174,12 @@ class MotionSegmentation(Task):
             images = exemplar_augmentation.random_color(images, color_seed)
         return images, targets
 
+    def augment_images(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Jitters colours like other tasks, unless `color_jitter` does so already."""
+        if self.config.color_jitter:
+            return images
+        return super().augment_images(images, seed)
+
     def build_head(self, dtype: str | None = None) -> heads.DenseHead:
         """Returns a new head; its outputs are logits [B, height/8, width/8, 1]."""
         return heads.DenseHead(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -9,10 +11,12 @@ import tensorflow as tf
 from selfsup.keras import keras
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 BATCH_NORM_MOMENTUM = 0.997
 BATCH_NORM_EPSILON = 1e-5
+
+_native_dilation = contextvars.ContextVar("native_dilation", default=False)
 
 
 def build_sublayer(
@@ -35,12 +39,27 @@ class BatchNorm(keras.layers.BatchNormalization):
         super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
 
 
+@contextlib.contextmanager
+def native_dilation() -> Iterator[None]:
+    """Makes graphs that are traced inside compute atrous convolutions by dilation.
+
+    For graphs that are converted and run elsewhere: the dilated convolution is a single
+    operation there. It computes the same, but has no gradient on some devices.
+    """
+    token = _native_dilation.set(True)
+    try:
+        yield
+    finally:
+        _native_dilation.reset(token)
+
+
 def atrous_conv2d(inputs: tf.Tensor, kernel: tf.Tensor, rate: int) -> tf.Tensor:
     """Convolves with SAME padding and an atrous rate.
 
     TensorFlow's own dilated convolution has no gradient on CPUs without oneDNN.
     Therefore this function rearranges the padded input by space-to-batch and runs an
-    ordinary convolution. The result is exact for every size, static or dynamic.
+    ordinary convolution. The result is exact for every size, static or dynamic. Within
+    `native_dilation` it runs the dilated convolution.
 
     Args:
       inputs: floating [N, H, W, C].
@@ -53,6 +72,11 @@ def atrous_conv2d(inputs: tf.Tensor, kernel: tf.Tensor, rate: int) -> tf.Tensor:
     if rate == 1 or kernel.shape[0] == 1:
         return tf.nn.conv2d(inputs, kernel, 1, padding="SAME")
     margin = (kernel.shape[0] // 2) * rate
+    if _native_dilation.get():
+        # Padded here, because ONNX Runtime has no SAME padding of dilated convolutions.
+        sides = [margin, margin]
+        net = tf.pad(inputs, [[0, 0], sides, sides, [0, 0]])
+        return tf.nn.conv2d(net, kernel, 1, padding="VALID", dilations=rate)
     sizes = [
         tf.shape(inputs)[axis] if inputs.shape[axis] is None else inputs.shape[axis]
         for axis in (1, 2)

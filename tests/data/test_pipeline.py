@@ -80,6 +80,16 @@ def test_validation_is_one_pass_with_complete_batches(tmp_path, count, expected)
     assert keys == expected
 
 
+def test_validation_takes_its_shards_in_turn(tmp_path):
+    """Each shard stands for a clip; the training split has records 0 to 4."""
+    splits = ["train", "validation", "validation", "validation"]
+    made = write_set(str(tmp_path), [5, 4, 1, 3], splits=splits)
+    source = pipeline.DatasetSplit([made], "validation")
+    batches = pipeline.validation_batches(KeyTask(), source, 7, 4)
+    keys = [[key.decode() for key in batch["key"].numpy()] for batch in batches]
+    assert keys == [["5", "9", "10", "6"], ["11", "7", "12", "8"]]
+
+
 def test_a_missing_shard_is_named(tmp_path):
     made = write_set(str(tmp_path), [5])
     (tmp_path / made.shards[0].file).unlink()

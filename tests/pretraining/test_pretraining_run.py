@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from built_sets import write_set
+from hub_finetuning import finetune
 
 from launch import feature_extraction
-from launch.demonstration import finetuning, pictures
-from selfsup.common import files, history
+from launch.reports import html, run_page
+from selfsup.common import files, history, provenance
 from selfsup.common.errors import UserError
 from selfsup.common.stop_signals import StopSignals
 from selfsup.data import manifest
@@ -22,7 +23,6 @@ from selfsup.pretraining import (
     training_data,
 )
 from selfsup.pretraining.presets import DEFAULT_TASKS
-from selfsup.tasks import task_class
 
 _OVERRIDES = (
     "relative_position.batch_size=4",
@@ -258,7 +258,7 @@ def test_an_export_can_be_fine_tuned_on_labels(straight, data, tmp_path):
     output = str(tmp_path / "trunk")
     from_run.export_run(straight, output)
     folder = os.path.join(data, "photos")
-    result = finetuning.finetune(output, folder, steps=12)
+    result = finetune(output, folder, steps=12)
     assert result.losses[-1] < result.losses[0]
     # Keys 6, 7 and 8 have different labels.
     assert result.chance == pytest.approx(1 / 3)
@@ -276,14 +276,17 @@ def test_an_export_is_refused_before_the_work(straight, tmp_path):
     assert os.listdir(output) == ["mine.txt"]
 
 
-def test_curves_are_drawn_against_chance(straight, tmp_path):
-    rows = history.read(straight)
-    specs = {"colorization": task_class("colorization").metric_specs[0]}
-    path = str(tmp_path / "curves.png")
-    pictures.save_curves(path, rows, specs)
-    drawn = tf.io.decode_png(tf.io.read_file(path), channels=3).numpy()
-    pictures.save_curves(path, [row for row in rows if row["step"] == 1], specs)
-    assert np.any(drawn != tf.io.decode_png(tf.io.read_file(path), channels=3).numpy())
+def test_a_run_has_a_page(straight, tasks):
+    """With what it recorded itself: command, speed, curves and pictures."""
+    document = run_page.document(straight)
+    assert f"of each of {len(tasks)} tasks" in document.summary
+    page = html.render(document)
+    assert "python -m pytest" in page
+    assert "images a second" in page
+    assert page.count("<svg") >= len(tasks)
+    assert page.count("data:image/png;base64,") == len(tasks) + 1
+    (start,) = provenance.read_starts(straight)
+    assert start["versions"]["tensorflow"] == tf.__version__
 
 
 def test_an_unknown_checkpoint_is_explained(straight, tmp_path):

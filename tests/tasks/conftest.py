@@ -64,6 +64,20 @@ def mask_for(photo):
     return mask[..., None]
 
 
+def boxes_for(photo):
+    """The left half and the lower half: ymin, xmin, ymax, xmax in pixels."""
+    height, width = photo.shape[:2]
+    return [(0, 0, height, width // 2), (height // 2, 0, height, width)]
+
+
+def depth_for(photo):
+    """A floor that recedes upward, unknown on the left: uint16 [H, W, 1], in mm."""
+    height, width = photo.shape[:2]
+    depth = np.tile(np.linspace(4000, 1000, height)[:, None], [1, width])
+    depth[:, : width // 5] = 0
+    return depth.astype(np.uint16)[..., None]
+
+
 @pytest.fixture(scope="session")
 def serialized():
     """Serialized records of all photos, in the format of the builders."""
@@ -76,6 +90,11 @@ def serialized():
             label=index,
             frame=index,
             motion_mask=tf.io.encode_png(mask_for(photo)).numpy(),
+            boxes=boxes_for(photo),
+            classes=[0, 1],
+            difficult=[0, 0],
+            depth=tf.io.encode_png(depth_for(photo)).numpy(),
+            depth_unit=0.001,
         )
         for index, photo in enumerate(photos())
     ]

@@ -40,7 +40,13 @@ def test_name_and_docs(task):
     assert task_class(task.name) is type(task)
     docstring = sys.modules[type(task).__module__].__doc__
     assert re.search(r"\([A-Z][\w ]*\s(19|20)\d\d\)", docstring)
-    assert set(task.features) <= {records.IMAGE, records.LABEL, records.MOTION_MASK}
+    assert set(task.features) <= {
+        records.IMAGE,
+        records.LABEL,
+        records.MOTION_MASK,
+        records.BOXES,
+        records.DEPTH,
+    }
     assert task.output_stride in (8, 16, 32)
     names = [spec.name for spec in task.metric_specs]
     assert all(isinstance(spec, Metric) for spec in task.metric_specs)

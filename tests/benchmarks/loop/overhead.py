@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import statistics
 import tempfile
-import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
@@ -16,6 +15,9 @@ from selfsup.hybrid.cost_clock import CostClock
 from selfsup.hybrid.engine import Engine
 from selfsup.hybrid.group import Group
 from selfsup.hybrid.rmsprop import NAMED, RMSProp
+from selfsup.hybrid.workload import Workload
+from tests.benchmarks import alternation
+from tests.benchmarks.alternation import InProcess, Seconds
 from tests.benchmarks.loop import workloads
 
 if TYPE_CHECKING:
@@ -44,11 +46,6 @@ class Overhead:
     quartiles: tuple[float, float]
 
 
-class _Seconds(NamedTuple):
-    elapsed: float
-    cpu: float
-
-
 def measure(config: RunConfig, name: str, steps: int, rounds: int) -> Overhead:
     """Times bare steps and the loop's steps alternately, on TensorFlow's default device.
 
@@ -58,35 +55,20 @@ def measure(config: RunConfig, name: str, steps: int, rounds: int) -> Overhead:
       steps: steps per measurement.
       rounds: number of measurements of each.
     """
-    bare, loop = _Bare(config, name), _Loop(config, name)
-    bare.step_seconds(_WARM_UP)
-    loop.step_seconds(_WARM_UP)
-    times, ratios = [], []
-    for number in range(rounds):
-        # The order changes, because the second may profit from the first.
-        if number % 2:
-            bare_seconds = bare.step_seconds(steps)
-            loop_seconds = loop.step_seconds(steps)
-        else:
-            loop_seconds = loop.step_seconds(steps)
-            bare_seconds = bare.step_seconds(steps)
-        times.append(bare_seconds)
-        ratios.append([b / a for b, a in zip(bare_seconds, loop_seconds)])
-    elapsed, cpu = (statistics.median(column) for column in zip(*times))
-    ratio, cpu_ratio = (statistics.median(column) for column in zip(*ratios))
-    first, _, third = statistics.quantiles((row[1] for row in ratios), n=4)
-    return Overhead(elapsed, cpu, ratio, cpu_ratio, (first, third))
+    bare = Bare(config, name)
+    loop = Loop(config, {name: workloads.make(config, name)[0]})
+    measured = alternation.measure({"bare": bare, "loop": loop}, rounds, 0, steps)
+    speed = measured.processor_ratio("bare", "loop")
+    return Overhead(
+        measured.elapsed("bare"),
+        measured.processor("bare"),
+        measured.ratio("bare", "loop").median,
+        speed.median,
+        (speed.first, speed.third),
+    )
 
 
-def _clocks() -> _Seconds:
-    return _Seconds(time.perf_counter(), time.process_time())
-
-
-def _per_step(start: _Seconds, end: _Seconds, steps: int) -> _Seconds:
-    return _Seconds(*((b - a) / steps for a, b in zip(start, end)))
-
-
-class _Bare:
+class Bare:
     """Forward pass, backward pass and RMSProp in one function, and nothing else."""
 
     def __init__(self, config: RunConfig, name: str) -> None:
@@ -101,53 +83,55 @@ class _Bare:
 
         self._step = tf.function(step)
         self._numbers = itertools.count()
+        self._timed = InProcess(self._take, lambda total: total.numpy())
+        self._timed.run(_WARM_UP)
 
-    def step_seconds(self, steps: int) -> _Seconds:
-        """Takes some steps and returns the time per step.
+    def run(self, steps: int) -> Seconds:
+        """Takes steps and waits for the last loss only."""
+        return self._timed.run(steps)
 
-        It waits for the last loss only.
-        """
-        start = _clocks()
-        for _ in range(steps):
-            seed = tf.constant([1, next(self._numbers)])
-            total = self._step(self._examples, seed)
-        total.numpy()
-        return _per_step(start, _clocks(), steps)
+    def _take(self) -> tf.Tensor:
+        seed = tf.constant([1, next(self._numbers)])
+        return self._step(self._examples, seed)
 
 
-class _Loop:
-    """The engine with one group, as `launch.pretrain` runs it on one device."""
+class Loop:
+    """The engine, as `launch.pretrain` runs it on one device: the tasks take turns.
 
-    def __init__(self, config: RunConfig, name: str) -> None:
-        workload, _ = workloads.make(config, name)
-        self._name = name
-        self._group = Group(workload, NAMED[config.rmsprop])
-        self._limits = {name: 0}
+    Args:
+      config: configuration of the run.
+      made: the workloads of its tasks, which may share a network.
+    """
+
+    def __init__(self, config: RunConfig, made: Mapping[str, Workload]) -> None:
+        rmsprop = NAMED[config.rmsprop]
+        self._groups = {name: Group(each, rmsprop) for name, each in made.items()}
+        self._limits = dict.fromkeys(made, 0)
         self._folder = tempfile.TemporaryDirectory()
-        trackable = tf.train.Checkpoint(optimizer=self._group.optimizer)
+        optimizers = {name: each.optimizer for name, each in self._groups.items()}
         self._engine = Engine(
-            {name: self._group},
-            {name: 1.0},
+            self._groups,
+            dict.fromkeys(made, 1.0),
             self._limits,
             CostClock({}),
             CheckpointStore(self._folder.name),
-            trackable,
-            steppers=[self._group],
+            tf.train.Checkpoint(**optimizers),
+            steppers=list(self._groups.values()),
         )
+        self.run(_WARM_UP)
 
-    def step_seconds(self, steps: int) -> _Seconds:
-        """Takes one step, then some more, and returns the time per step of the latter.
+    def run(self, steps: int) -> Seconds:
+        """Takes a step of each task, then `steps` more of each, and times the latter.
 
         The checkpoint at the end of the run does not count.
         """
-        self._limits[self._name] = self._group.steps + steps + 1
-        ends: list[_Seconds] = []
+        for name, group in self._groups.items():
+            self._limits[name] = group.steps + steps + 1
+        ends: list[Seconds] = []
         self._engine.run(
-            _NeverStop(),
-            float("inf"),
-            lambda *_: ends.append(_clocks()),
+            _NeverStop(), float("inf"), lambda *_: ends.append(alternation.clocks())
         )
-        return _per_step(ends[0], ends[-1], steps)
+        return alternation.since(ends[len(self._groups) - 1], ends[-1])
 
 
 class _NeverStop:

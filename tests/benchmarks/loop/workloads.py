@@ -11,7 +11,7 @@ import tensorflow as tf
 from selfsup.data import pipeline, records
 from selfsup.hybrid.placement import local_cpu
 from selfsup.hybrid.workload import Model, Replica, Workload
-from selfsup.pretraining.network import build_network
+from selfsup.pretraining.network import MultiTaskNetwork, build_network
 
 if TYPE_CHECKING:
     from selfsup.pretraining.configuration import RunConfig
@@ -38,11 +38,11 @@ def make(
       (workload, batch).
     """
     size = config.tasks[name].batch_size
-    examples, master = _build(config, name)
+    examples, master = _build(config, name, build_network(config, [name]))
     make_replica = None
     if replicated:
         with tf.device(local_cpu()):
-            _, pattern = _build(config, name)
+            _, pattern = _build(config, name, build_network(config, [name]))
 
         def make_replica(_index: int, _count: int) -> Replica:
             return _replica(pattern, examples, size)
@@ -58,10 +58,26 @@ def make(
     return workload, examples
 
 
-def _build(config: RunConfig, name: str) -> tuple[Batch, Model]:
-    network = build_network(config, [name])
+def make_joint(config: RunConfig) -> dict[str, Workload]:
+    """Makes the workloads of all tasks of a run on one network, by task."""
+    network = build_network(config)
+    made = {}
+    for name, task in config.tasks.items():
+        examples, model = _build(config, name, network)
+        made[name] = Workload(
+            name=name,
+            master=_replica(model, examples, task.batch_size),
+            learning_rate=task.learning_rate,
+            seed=1,
+        )
+    return made
+
+
+def _build(
+    config: RunConfig, name: str, network: MultiTaskNetwork
+) -> tuple[Batch, Model]:
     task = network.tasks[name]
-    examples = _batch(task, config.tasks[name].batch_size)
+    examples = synthetic_batch(task, config.tasks[name].batch_size)
     network.build(name, examples)
 
     def objective(
@@ -81,7 +97,7 @@ def _replica(model: Model, examples: Batch, size: int) -> Replica:
     return Replica(model, batches, size)
 
 
-def _batch(task: Task, size: int) -> Batch:
+def synthetic_batch(task: Task, size: int) -> Batch:
     """A batch of what the task cuts out of a synthetic photo or frame."""
     record = pipeline.parse(_record(task.features), task.features)
     rows = [

@@ -1,0 +1,1 @@
+"""Programs of other environments that benchmarks compare with; see `alternation.serve`."""

@@ -1,0 +1,1 @@
+"""The tables of `python -m tests.benchmarks`, a module for each."""
