@@ -9,6 +9,7 @@ studies in one folder are joined on a page, or chosen by --study.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from absl import flags
@@ -53,14 +54,28 @@ def _document(folder: str, names: list[str]) -> Document:
 
     known = store.names(folder)
     if not known and not names:
-        from launch.reports import run_page
-
-        return run_page.document(folder)
+        return _run(folder)
     from launch.reports import combined_study, study_page
     from launch.studies import read_results
 
     parts = [read_results.read(folder, name) for name in names or known]
     return study_page.document(combined_study.combine(parts))
+
+
+def _run(folder: str) -> Document:
+    from launch.pipeline import state
+    from launch.reports import run_page
+    from selfsup.common import config_file
+    from selfsup.common.errors import UserError
+
+    is_run = os.path.isfile(os.path.join(folder, config_file.FILE_NAME))
+    if not is_run and state.read(folder) is None:
+        raise UserError(
+            f"--input={folder}: holds no study, no pretraining run and no quickstart; "
+            "expected an output folder of launch.study, launch.pretrain or "
+            "launch.quickstart"
+        )
+    return run_page.document(folder)
 
 
 def run() -> None:

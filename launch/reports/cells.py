@@ -38,7 +38,7 @@ def number(sample: Sample, metric: Metric, paper: str = "", extra: str = "") -> 
 def spread(sample: Sample, metric: Metric) -> str:
     """Returns the standard deviation over seeds, and how many seeds there are."""
     if sample.spread is None:
-        return "n = 1, spread unknown"
+        return "± unknown, n = 1"
     return f"± {sample.spread:.{metric.digits}f}, n = {sample.count}"
 
 
@@ -57,7 +57,7 @@ def difference(comparison: Comparison, paper: float | None = None) -> Cell:
         low, high = (wording.signed(end, digits) for end in comparison.interval)
         lines.append(f"[{low}, {high}], n = {comparison.count}")
     elif comparison.count:
-        lines.append("n = 1, spread unknown")
+        lines.append("interval unknown, n = 1")
     if paper is not None:
         lines.append(f"paper {wording.signed(paper, digits)}")
     detail = "\n".join(lines)

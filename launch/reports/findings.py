@@ -328,13 +328,15 @@ def _joint_row(study: Study) -> str | None:
 def _trunk(row: Row, study: Study) -> tuple[str, str]:
     """Kind and depth of a row's trunk: its own, the study's, or the preset's."""
     from selfsup.pretraining import presets
+    from selfsup.trunk import suitable_depth
 
     preset = presets.PRESETS[study.pretraining_flags.get("preset", "paper")].trunk
     flags = study.pretraining_flags.get("trunk_set", "").split()
     chosen = dict(flag.split("=", 1) for flag in flags if "=" in flag)
     own = row.pretraining.trunk if row.pretraining else row.trunk
     trunk = {"kind": "resnet_v2", "depth": "101", **preset, **chosen, **own}
-    return trunk["kind"], trunk["depth"]
+    # A kind without a depth has its default, as in `launch.pretrain`.
+    return trunk["kind"], suitable_depth(trunk["kind"], trunk["depth"])
 
 
 def _units(kind: str, depth: str) -> int:

@@ -73,6 +73,17 @@ def setting(numbers: Numbers) -> tuple[Block, ...]:
     costs += [
         f"Evaluation {plan.name}: {_flags(plan.flags)}." for plan in study.evaluations
     ]
+    own = [
+        row.name
+        for row in study.rows
+        if row.pretraining and row.pretraining.has_own_schedule
+    ]
+    if own:
+        costs.append(
+            f"Not at equal cost, with a schedule of their own: {', '.join(own)}."
+        )
+    if study.world:
+        costs.append(f"Data: a rendered synthetic world, {_flags(study.world)}.")
     if study.lasso:
         costs.append(f"Weight of the L1 penalty on alpha: {study.lasso:g}.")
     return (Items(tuple(costs)), *_run_on(numbers.results))

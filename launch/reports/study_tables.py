@@ -57,7 +57,7 @@ def overview(numbers: Numbers) -> tuple[Block, ...]:
         blocks.append(Text(f"Without any number so far at this snapshot: {names}."))
     if rows.RANDOM in shown and len(shown) > 1:
         others = [name for name in shown if name != rows.RANDOM]
-        blocks.append(_gains(numbers, numbers.headlines, others, rows.RANDOM))
+        blocks.extend(_gains(numbers, numbers.headlines, others, rows.RANDOM))
     return tuple(blocks)
 
 
@@ -109,9 +109,10 @@ def _paper_table(numbers: Numbers, table: PaperTable) -> list[Block]:
     headings = ("Pre-training", *(metric.heading for metric in columns))
     blocks: list[Block] = [Heading(title), Table(caption, headings, tuple(body))]
     others = [name for name in table.rows if name != table.reference]
-    blocks.append(_gains(numbers, columns, others, table.reference))
-    blocks.append(Details("Notes on the paper's numbers", (Items(table.notes),)))
-    return blocks if table.notes else blocks[:-1]
+    blocks.extend(_gains(numbers, columns, others, table.reference))
+    if table.notes:
+        blocks.append(Details("Notes on the paper's numbers", (Items(table.notes),)))
+    return blocks
 
 
 def _columns(numbers: Numbers, table: PaperTable) -> tuple[Metric, ...]:
@@ -138,8 +139,8 @@ def _previous(table: PaperTable, name: str, metric: Metric) -> str:
 
 def _gains(
     numbers: Numbers, columns: tuple[Metric, ...], names: list[str], reference: str
-) -> Details:
-    """The paired differences of rows from a reference."""
+) -> list[Details]:
+    """The paired differences of rows from a reference, if there are any."""
     compared: list[Comparison] = []
     body = []
     for name in names:
@@ -158,6 +159,8 @@ def _gains(
                 ),
             )
         )
+    if not compared:
+        return []
     headings = ("Row", *(metric.heading for metric in columns))
     clear = sum(each.clearly_better or each.clearly_worse for each in compared)
     summary = (
@@ -165,7 +168,7 @@ def _gains(
         f"{wording.counted(len(compared), 'measured difference')} clear of zero"
     )
     caption = _HOW_SURE.format(reference=reference)
-    return Details(summary, (Table(caption, headings, tuple(body)),))
+    return [Details(summary, (Table(caption, headings, tuple(body)),))]
 
 
 def _chance_row(

@@ -42,7 +42,7 @@ def always_better(comparisons: Sequence[Comparison]) -> Verdict:
     """
     measured = [each for each in comparisons if each.count]
     if not measured:
-        return Verdict(UNMEASURED, "No pair of rows has been measured with one seed.")
+        return Verdict(UNMEASURED, "No pair of rows has a measured seed in common.")
     better = sum(each.clearly_better for each in comparisons)
     worse = sum(each.clearly_worse for each in comparisons)
     means = sum(each.mean is not None and each.mean > 0 for each in measured)
@@ -70,7 +70,7 @@ def within(comparisons: Sequence[Comparison], margin: float) -> Verdict:
     """
     measured = [each for each in comparisons if each.count]
     if not measured:
-        return Verdict(UNMEASURED, "No pair of rows has been measured with one seed.")
+        return Verdict(UNMEASURED, "No pair of rows has a measured seed in common.")
     intervals = [each.interval for each in comparisons if each.interval is not None]
     inside = sum(-margin <= low and high <= margin for low, high in intervals)
     outside = sum(high < -margin or low > margin for low, high in intervals)
@@ -98,7 +98,7 @@ def gap_closed(behind: Comparison, worth: Comparison | None, margin: float) -> V
       margin: the paper's gap.
     """
     if not behind.count or behind.mean is None:
-        return Verdict(UNMEASURED, "The two rows have not been measured with one seed.")
+        return Verdict(UNMEASURED, "The two rows have no measured seed in common.")
     number = wording.signed(behind.mean, behind.metric.digits)
     reason = (
         f"The gap is {number}; the paper's, which serves as the limit, is {margin:.2f}."

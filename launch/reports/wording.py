@@ -60,11 +60,10 @@ def anchors(titles: Sequence[str]) -> list[str]:
 
 
 def numeric_columns(table: Table) -> list[bool]:
-    """Returns for each column after the first whether its cells are numbers."""
+    """Returns for each column after the first whether its cells are numbers or missing."""
     columns = zip(*(cells for _, cells in table.rows))
     return [
-        any(not cell.missing for cell in cells)
-        and all(cell.missing or bool(_NUMBER.match(cell.text)) for cell in cells)
+        all(cell.missing or bool(_NUMBER.match(cell.text)) for cell in cells)
         for cells in columns
     ] or [False] * (len(table.columns) - 1)
 

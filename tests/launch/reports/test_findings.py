@@ -180,7 +180,7 @@ def test_pairs_of_depth_have_the_deeper_row_first():
     )
     other_kind = Row(
         "RP, VGG",
-        Pretraining(("relative_position",), trunk={"kind": "vgg", "depth": "16"}),
+        Pretraining(("relative_position",), trunk={"kind": "vgg"}),
     )
     longer = dataclasses.replace(
         declared, rows=(*declared.rows, other_tasks, other_kind)

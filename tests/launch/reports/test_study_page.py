@@ -97,7 +97,7 @@ def test_few_classes_show_top1_as_well(monkeypatch):
 def test_one_seed_has_no_spread():
     numbers = Numbers(invented_study.results(invented_study.study(seeds=(0,))))
     found = cell(tables_of(numbers)["Table 3"], "RP", "PASCAL mAP")
-    assert "n = 1, spread unknown" in found.detail
+    assert "± unknown, n = 1" in found.detail
 
 
 def test_the_summary_has_progress_and_verdicts():
