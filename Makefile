@@ -16,11 +16,11 @@ EDGES := tests/test_stack.py tests/export/test_trunk_export.py tests/trunk tests
   tests/eval/voc07_detection/test_detection_run.py \
   tests/data_prep/sources/test_photo_conversion.py tests/data_prep/sources/test_video_builder.py
 
-# Programs that benchmarks compare with, each in an environment of its own. Where pip finds
-# no PyTorch for CPUs by itself: make bench PEERS_INDEX=https://download.pytorch.org/whl/cpu
+# Programs that benchmarks compare with, each in an environment of its own.
 PEERS := $(VENV)-peers
 JAX := $(VENV)-jax
 PEERS_INDEX ?=
+TORCH ?= torch==2.13.0+cpu
 BENCH_FLAGS ?=
 ACCELERATOR_OUTPUT ?= accelerator-steps
 
@@ -75,8 +75,11 @@ bench: $(VENV)/.onnx $(PEERS)/.installed
 $(PEERS)/.installed: $(INSTALLED)
 	$(PYTHON) -m venv --clear $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
-	  $(if $(PEERS_INDEX),--extra-index-url $(PEERS_INDEX)) torch==2.13.0+cpu timm==1.0.31 \
-	  safetensors huggingface_hub
+	  $(if $(PEERS_INDEX),--extra-index-url $(PEERS_INDEX)) $(TORCH) timm==1.0.31 \
+	  safetensors huggingface_hub || { \
+	  echo "pip found no $(TORCH): name an index with PyTorch for CPUs, as in make bench" \
+	    "PEERS_INDEX=https://download.pytorch.org/whl/cpu, or another build, as in" \
+	    "TORCH=torch. Without peers: $(PYTHON) -m tests.benchmarks" >&2; exit 1; }
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check numpy pillow \
 	  pyyaml typing_extensions sympy networkx jinja2 fsspec filelock
 	@touch $@

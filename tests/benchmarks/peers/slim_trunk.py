@@ -8,6 +8,7 @@ A process of its own, because TF-Slim changes classes of Keras.
 from __future__ import annotations
 
 import argparse
+import warnings
 
 import numpy as np
 import tensorflow as tf
@@ -25,6 +26,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, required=True)
     parser.add_argument("--training", action="store_true")
     flags = parser.parse_args()
+    # TF-Slim uses names that TensorFlow and Keras deprecate.
+    tf.get_logger().setLevel("ERROR")
+    warnings.simplefilter("ignore")
     images = np.random.default_rng(0).random(
         (flags.batch, flags.size, flags.size, 3), np.float32
     )

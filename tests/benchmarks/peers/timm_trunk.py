@@ -83,7 +83,7 @@ def main() -> None:
         model.zero_grad(set_to_none=True)
         loss = model.forward_features(2.0 * images - 1.0).square().mean()
         loss.backward()
-        return float(loss)
+        return float(loss.detach())
 
     @torch.inference_mode()
     def infer() -> float:
