@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import functools
-import os
-import subprocess
 from collections.abc import Iterable
 
 from launch.studies import study_data
-from selfsup.common import versions
+from selfsup.common import provenance, versions
 from selfsup.common.errors import UserError
 
-_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _PACKAGES = ("selfsup", "tensorflow", "tf-models-official", "numpy")
 
 
 @functools.lru_cache(maxsize=1)
 def commit() -> str:
-    """Returns the commit of this source, with "+" if it was changed; "" if unknown."""
-    head = _git("rev-parse", "HEAD")
-    if not head:
-        return ""
-    return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    """Returns the commit of the source when this process first asked for it."""
+    return provenance.source_commit()
 
 
 def package_versions() -> dict[str, str]:
@@ -38,20 +32,3 @@ def data_contents(folders: Iterable[str]) -> dict[str, str]:
         except UserError:
             contents[folder] = ""
     return contents
-
-
-def _git(*arguments: str) -> str:
-    # An installed package may lie inside a repository of something else.
-    if not os.path.exists(os.path.join(_ROOT, ".git")):
-        return ""
-    try:
-        done = subprocess.run(
-            ["git", "-C", _ROOT, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.strip()
