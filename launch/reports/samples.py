@@ -91,6 +91,23 @@ class Comparison:
         """Whether the whole interval is below zero."""
         return self.interval is not None and self.interval[1] < 0
 
+    def interval_among(self, number: int) -> tuple[float, float] | None:
+        """Returns the interval by Bonferroni's correction for several comparisons.
+
+        If no two rows differed, the intervals of all `number` comparisons would contain
+        zero in at least 95% of all studies.
+
+        Args:
+          number: of comparisons, this one included.
+        """
+        if self.interval is None:
+            return None
+        low, high = self.interval
+        middle, half = (low + high) / 2, (high - low) / 2
+        degrees = self.count - 1
+        wider = _quantile(degrees, number) / _quantile(degrees)
+        return middle - wider * half, middle + wider * half
+
 
 def compare(
     subject: str, base: str, metric: Metric, own: Sample, other: Sample
@@ -128,15 +145,20 @@ def t_interval(differences: list[float]) -> tuple[float, float] | None:
       lower and upper end, or None for fewer than two differences. Without any spread,
       both ends are the mean.
     """
-    from scipy import stats
-
     count = len(differences)
     if count < 2:
         return None
     mean = float(np.mean(differences))
     error = float(np.std(differences, ddof=1)) / count**0.5
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
+    half = _quantile(count - 1) * error
     return mean - half, mean + half
+
+
+def _quantile(degrees: int, comparisons: int = 1) -> float:
+    """Half the width of a two-sided interval, in standard errors."""
+    from scipy import stats
+
+    return float(stats.t.isf((1 - CONFIDENCE) / (2 * comparisons), degrees))
 
 
 class Numbers:
@@ -249,7 +271,7 @@ class Numbers:
         """Returns the evaluation's source, and that of the pretraining it measured.
 
         Args:
-          one: a measurement of the study.
+          each: a measurement of the study.
           metric: the metric whose number is shown, if it is a metric's.
         """
         facts = {"made by": "evaluation", "row": each.row, "seed": str(each.seed)}

@@ -21,9 +21,11 @@ _INTERVALS = (
     "rows are equal.",
     "Seeds vary the weights at the start and the order of data, not the data sets. What "
     "other data would change is not in the spread.",
-    "Intervals are not corrected for the number of comparisons. If no row differed from "
-    "any other, about 1 of 40 comparisons would still be called clearly better, and 1 of "
-    "40 clearly worse.",
+    "The intervals in tables are not corrected for the number of comparisons. If no row "
+    "differed from any other, about 1 of 40 comparisons would still be called clearly "
+    "better, and 1 of 40 clearly worse. So a verdict of contradicted, which a single "
+    "comparison can cause, rests on intervals that are corrected for all comparisons of "
+    "the finding (Bonferroni).",
 )
 
 

@@ -1,4 +1,9 @@
-"""How measured comparisons become a verdict on a finding, by explicit rules."""
+"""How measured comparisons become a verdict on a finding, by explicit rules.
+
+A claim about all comparisons is supported where each interval says so. No correction is
+needed, because all have to. But any comparison can contradict it, and of many some would by
+chance: so a contradiction needs an interval that is corrected for their number.
+"""
 
 from __future__ import annotations
 
@@ -34,38 +39,46 @@ class Verdict:
         )
 
 
-def always_better(comparisons: Sequence[Comparison]) -> Verdict:
+def always_better(comparisons: Sequence[Comparison], family: int) -> Verdict:
     """Judges the claim that every comparison is a gain.
 
-    Supported if every 95% interval is above zero; contradicted if any is below zero;
-    otherwise undecided. A comparison with one seed or none has no interval.
+    Supported if every 95% interval is above zero; contradicted if any is below zero when
+    corrected for the number of comparisons; otherwise undecided. A comparison with one
+    seed or none has no interval.
+
+    Args:
+      comparisons: of any number of rows.
+      family: number of all comparisons of the claim, also in other evaluations.
     """
     measured = [each for each in comparisons if each.count]
     if not measured:
         return Verdict(UNMEASURED, "No pair of rows has a measured seed in common.")
     better = sum(each.clearly_better for each in comparisons)
     worse = sum(each.clearly_worse for each in comparisons)
+    certainly_worse = sum(high < 0 for _, high in _corrected(comparisons, family))
     means = sum(each.mean is not None and each.mean > 0 for each in measured)
     reason = (
         f"{_comparisons(len(comparisons))}: {better} clearly better, {worse} clearly "
-        f"worse; means above zero: {means} of {len(measured)}."
-        f"{_remarks(comparisons)}"
+        f"worse ({certainly_worse} after the correction); means above zero: {means} of "
+        f"{len(measured)}.{_remarks(comparisons)}"
     )
-    if worse:
+    if certainly_worse:
         return Verdict(CONTRADICTED, reason)
     if better == len(comparisons):
         return Verdict(SUPPORTED, reason)
     return Verdict(UNDECIDED, reason)
 
 
-def within(comparisons: Sequence[Comparison], margin: float) -> Verdict:
+def within(comparisons: Sequence[Comparison], margin: float, family: int) -> Verdict:
     """Judges the claim that no comparison differs from zero by more than a margin.
 
     Supported if every 95% interval is within the margin on both sides; contradicted if any
-    is wholly outside of it; otherwise undecided.
+    is wholly outside of it when corrected for the number of comparisons; otherwise
+    undecided.
 
     Args:
       comparisons: of any number of rows.
+      family: number of all comparisons of the claim, also in other evaluations.
       margin: greatest difference that the claim allows, in the unit of the metrics.
     """
     measured = [each for each in comparisons if each.count]
@@ -73,10 +86,12 @@ def within(comparisons: Sequence[Comparison], margin: float) -> Verdict:
         return Verdict(UNMEASURED, "No pair of rows has a measured seed in common.")
     intervals = [each.interval for each in comparisons if each.interval is not None]
     inside = sum(-margin <= low and high <= margin for low, high in intervals)
-    outside = sum(high < -margin or low > margin for low, high in intervals)
+    outside = sum(
+        high < -margin or low > margin for low, high in _corrected(comparisons, family)
+    )
     reason = (
-        f"{_comparisons(len(comparisons))}: {inside} certainly within ±{margin:.2f}, "
-        f"{outside} certainly outside.{_remarks(comparisons)}"
+        f"{_comparisons(len(comparisons))}: {inside} clearly within ±{margin:.2f}, "
+        f"{outside} outside after the correction.{_remarks(comparisons)}"
     )
     if outside:
         return Verdict(CONTRADICTED, reason)
@@ -85,17 +100,21 @@ def within(comparisons: Sequence[Comparison], margin: float) -> Verdict:
     return Verdict(UNDECIDED, reason)
 
 
-def gap_closed(behind: Comparison, worth: Comparison | None, margin: float) -> Verdict:
+def gap_closed(
+    behind: Comparison, worth: Comparison | None, margin: float, family: int
+) -> Verdict:
     """Judges the claim that a row has (nearly) reached the row of ImageNet labels.
 
     Supported if the whole 95% interval of the gap is at most the margin; contradicted if
-    all of it is greater; otherwise undecided. Without a clear gain of labels over a random
-    trunk there is nothing to reach, and the claim stays undecided.
+    all of it is greater when corrected for the number of gaps; otherwise undecided.
+    Without a clear gain of labels over a random trunk there is nothing to reach, and the
+    claim stays undecided.
 
     Args:
       behind: gain of labels over the self-supervised row, which is the gap.
       worth: gain of labels over the random trunk; None if the study has no random trunk.
       margin: the paper's gap.
+      family: number of gaps of the claim.
     """
     if not behind.count or behind.mean is None:
         return Verdict(UNMEASURED, "The two rows have no measured seed in common.")
@@ -115,7 +134,7 @@ def gap_closed(behind: Comparison, worth: Comparison | None, margin: float) -> V
         )
     if behind.interval[1] <= margin:
         return Verdict(SUPPORTED, reason)
-    if behind.interval[0] > margin:
+    if any(low > margin for low, _ in _corrected([behind], family)):
         return Verdict(CONTRADICTED, reason)
     return Verdict(UNDECIDED, reason)
 
@@ -138,6 +157,14 @@ def together(verdicts: Sequence[Verdict]) -> Verdict:
     if set(words) == {SUPPORTED}:
         return Verdict(SUPPORTED, reason)
     return Verdict(UNDECIDED, reason)
+
+
+def _corrected(
+    comparisons: Sequence[Comparison], family: int
+) -> list[tuple[float, float]]:
+    """The intervals that are corrected for `family` comparisons, of those that have any."""
+    intervals = (each.interval_among(family) for each in comparisons)
+    return [interval for interval in intervals if interval is not None]
 
 
 def _comparisons(count: int) -> str:

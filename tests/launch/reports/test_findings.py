@@ -6,6 +6,7 @@ import invented_study
 import pytest
 
 from launch.reports import findings, paper_tables, verdicts
+from launch.reports.document import Table
 from launch.reports.metrics import NYU, PASCAL, TOP5
 from launch.reports.samples import Comparison, Numbers
 from launch.reports.verdicts import (
@@ -43,11 +44,22 @@ ONE_SEED, ABSENT = comparison(1, 3, count=1), comparison(0, 0, count=0)
     ],
 )
 def test_always_better(compared, word):
-    assert verdicts.always_better(compared).word == word
+    assert verdicts.always_better(compared, len(compared)).word == word
+
+
+def test_chance_in_many_comparisons_contradicts_nothing():
+    """Clearly worse by itself, but to be expected among 39 comparisons."""
+    compared = [*[BETTER] * 38, comparison(-7.0, -0.5)]
+    verdict = verdicts.always_better(compared, 39)
+    assert verdict.word == UNDECIDED
+    assert "1 clearly worse (0 after the correction)" in verdict.reason
+    outside = [*[OPEN] * 38, comparison(4.0, 6.0)]
+    assert verdicts.within(outside, 3.5, 39).word == UNDECIDED
+    assert verdicts.gap_closed(comparison(3.6, 9.0), BETTER, 3.5, 2).word == UNDECIDED
 
 
 def test_reasons_say_what_limits_a_verdict():
-    reason = verdicts.always_better([BETTER, ONE_SEED, ABSENT]).reason
+    reason = verdicts.always_better([BETTER, ONE_SEED, ABSENT], 3).reason
     assert "3 comparisons: 1 clearly better, 0 clearly worse" in reason
     assert "means above zero: 2 of 2" in reason
     assert "1 not measured yet" in reason
@@ -66,7 +78,7 @@ def test_reasons_say_what_limits_a_verdict():
     ],
 )
 def test_within_a_margin(compared, word):
-    assert verdicts.within(compared, 3.5).word == word
+    assert verdicts.within(compared, 3.5, len(compared)).word == word
 
 
 @pytest.mark.parametrize(
@@ -83,7 +95,7 @@ def test_within_a_margin(compared, word):
     ],
 )
 def test_a_closed_gap(behind, worth, word):
-    assert verdicts.gap_closed(behind, worth, 3.5).word == word
+    assert verdicts.gap_closed(behind, worth, 3.5, 2).word == word
 
 
 @pytest.mark.parametrize(
@@ -142,6 +154,21 @@ def test_a_world_where_the_paper_is_wrong():
     assert words(results) == dict.fromkeys(
         ("(i)", "(ii)", "(iii)", "(iv)", "(v)"), CONTRADICTED
     )
+
+
+def test_the_paper_has_no_numbers_for_faster_training():
+    judged = findings.all_findings(Numbers(invented_study.results()))
+    details = {
+        finding.number: " ".join(
+            cell.detail
+            for block in finding.blocks()
+            if isinstance(block, Table)
+            for _, cells in block.rows
+            for cell in cells
+        )
+        for finding in judged
+    }
+    assert "paper" in details["(ii)"] and "paper" not in details["(v)"]
 
 
 def test_faster_training_is_judged_at_the_first_snapshot():

@@ -26,6 +26,18 @@ def test_the_interval_of_two_is_the_loops():
     assert (low, high) == pytest.approx((2 - half, 2 + half))
 
 
+def test_a_corrected_interval_is_scipys_at_a_higher_confidence():
+    values = dict(enumerate([1.0, 2.5, 0.5, 3.0]))
+    compared = samples.compare(
+        "a", "b", TOP5, Sample(values), Sample(dict.fromkeys(values, 0.0))
+    )
+    expected = stats.ttest_1samp(list(values.values()), 0.0).confidence_interval(
+        1 - 0.05 / 39
+    )
+    assert compared.interval_among(39) == pytest.approx(tuple(expected))
+    assert compared.interval_among(1) == pytest.approx(compared.interval)
+
+
 @pytest.mark.parametrize("differences", [[], [2.0]])
 def test_without_two_differences_nothing_is_known(differences):
     assert samples.t_interval(differences) is None
