@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 from launch.studies.results import PretrainingResult, StudyResults
-from launch.studies.study import Study
 from selfsup.common.errors import UserError
 
 # What has to be equal for rows of two studies to be comparable.
@@ -20,14 +20,13 @@ def combine(parts: Sequence[StudyResults]) -> StudyResults:
       parts: results of at least one study; the first decides the order of rows.
 
     Raises:
-      UserError: if two studies differ in what makes rows comparable, or give a row of the
-        same name another meaning.
+      UserError: if two studies differ in what makes rows comparable, such as their data,
+        or give a row of the same name another meaning.
     """
-    first, *others = (part.study for part in parts)
-    for number, other in enumerate(others, start=1):
-        for earlier in parts[:number]:
-            _require_comparable(earlier.study, other)
+    for earlier, later in itertools.combinations(parts, 2):
+        _require_comparable(earlier, later)
     studies = [part.study for part in parts]
+    first = studies[0]
     study = dataclasses.replace(
         first,
         name=" and ".join(each.name for each in studies),
@@ -58,7 +57,8 @@ def combine(parts: Sequence[StudyResults]) -> StudyResults:
     )
 
 
-def _require_comparable(first: Study, other: Study) -> None:
+def _require_comparable(first_results: StudyResults, results: StudyResults) -> None:
+    first, other = first_results.study, results.study
     differences = [
         name.replace("_", " ")
         for name in _SHARED
@@ -74,8 +74,26 @@ def _require_comparable(first: Study, other: Study) -> None:
         for plan in other.evaluations
         if plans.get(plan.name, plan) != plan
     ]
+    known = _data(first_results)
+    differences += [
+        f"data of {use}"
+        for use, checksums in _data(results).items()
+        if known.get(use, checksums) != checksums
+    ]
     if differences:
         raise UserError(
             f"the studies {first.name} and {other.name} cannot be joined, because they "
             f"differ in: {', '.join(differences)}; choose one of them by --study"
         )
+
+
+def _data(results: StudyResults) -> dict[str, set[str]]:
+    """The checksums of the data sets that each use of data has read."""
+    uses: dict[str, set[str]] = {}
+    sources = [(each.evaluation, each.provenance) for each in results.measurements]
+    sources += [("pretraining", each.provenance) for each in results.pretrainings]
+    for use, source in sources:
+        checksums = set(filter(None, source.data.values()))
+        if checksums:
+            uses.setdefault(use, set()).update(checksums)
+    return uses

@@ -169,7 +169,7 @@ def _curve(index: int, curve: Curve, frame: _Frame) -> list[str]:
 def _labels(
     curves: Sequence[Curve], levels: Sequence[tuple[str, float]], frame: _Frame
 ) -> list[str]:
-    """Names beside the ends of the lines, moved apart, with a thin line to each end."""
+    """Names beside the ends of the lines, moved apart, with a dotted line to each end."""
     ends: list[tuple[str, float, float, int | None]] = [
         (
             curve.label,
@@ -187,7 +187,8 @@ def _labels(
     for (label, x, y, index), at in zip(ends, placed):
         colour = "var(--muted)" if index is None else svg.colour(index)
         start, end = Point(x + 6, y), Point(frame.right + 12, at)
-        parts.append(svg.line([start, end], colour, 0.8))
+        # Dotted, so that it is not taken for a part of a curve that ends early.
+        parts.append(svg.line([start, end], "var(--muted)", 0.8, "1 3"))
         left = frame.right + 15
         if index is not None:
             parts.append(svg.marker(index, Point(frame.right + 18, at), label, 0.8))

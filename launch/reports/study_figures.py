@@ -124,9 +124,13 @@ def _levels(
 
 
 def _in_words(drawn: Sequence[Curve], metric: Metric) -> str:
+    def number(mean: float) -> str:
+        return f"{mean:.{metric.digits}f}"
+
     ends = ", ".join(
-        f"{curve.label} from {curve.means[0]:.{metric.digits}f} to "
-        f"{curve.means[-1]:.{metric.digits}f}"
+        f"{curve.label} from {number(curve.means[0])} to {number(curve.means[-1])}"
+        if len(curve.points) > 1
+        else f"{curve.label} {number(curve.means[0])} at one snapshot"
         for curve in drawn
     )
     return f"Means from the first to the last snapshot: {ends}."

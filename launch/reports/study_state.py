@@ -18,6 +18,7 @@ from launch.reports.document import (
 from launch.reports.samples import Numbers
 from launch.studies.results import CellState, CellStatus, Provenance, StudyResults
 
+_RENDERS = " data_prep.synthetic "
 _STATES: tuple[CellState, ...] = ("done", "running", "failed", "waiting")
 
 
@@ -82,7 +83,8 @@ def setting(numbers: Numbers) -> tuple[Block, ...]:
         costs.append(
             f"Not at equal cost, with a schedule of their own: {', '.join(own)}."
         )
-    if study.world:
+    # With --data, a study that can render a world reads the given sets instead.
+    if any(_RENDERS in cell.command for cell in numbers.results.cells):
         costs.append(f"Data: a rendered synthetic world, {_flags(study.world)}.")
     if study.lasso:
         costs.append(f"Weight of the L1 penalty on alpha: {study.lasso:g}.")

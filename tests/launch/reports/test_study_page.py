@@ -89,7 +89,10 @@ def test_rows_of_the_paper_that_a_study_lacks_are_named():
 def test_few_classes_show_top1_as_well(monkeypatch):
     levels = {"top1": 0.15, "top5": 0.7}
     monkeypatch.setitem(invented_study.CHANCE, "imagenet_linear", levels)
-    table = tables_of(Numbers(invented_study.results()))["Table 3"]
+    numbers = Numbers(invented_study.results())
+    remark, *_ = study_tables.of_the_paper(numbers)
+    assert isinstance(remark, Remark) and "15.00% here and 0.1%" in remark.text
+    table = tables_of(numbers)["Table 3"]
     assert table.columns[1:3] == ("ImageNet top-1, %", "ImageNet top-5, %")
     assert cell(table, "Chance level", "ImageNet top-5").text == "70.00"
 
@@ -191,6 +194,34 @@ def test_studies_that_are_not_comparable_are_refused(change, difference):
         UserError, match=rf"other cannot be joined.*{difference}.*--study"
     ):
         combined_study.combine([results, other])
+
+
+def test_studies_of_other_data_are_refused():
+    results = invented_study.results()
+    measured = tuple(
+        dataclasses.replace(
+            each,
+            provenance=dataclasses.replace(
+                each.provenance, data={"data/b": "sha256:1"}
+            ),
+        )
+        for each in results.measurements
+    )
+    declared = dataclasses.replace(results.study, name="other")
+    other = dataclasses.replace(results, study=declared, measurements=measured)
+    with pytest.raises(UserError, match="data of imagenet_linear"):
+        combined_study.combine([results, other])
+
+
+@pytest.mark.parametrize("renders", [True, False])
+def test_a_world_is_named_only_if_it_was_rendered(renders):
+    results = invented_study.results()
+    declared = dataclasses.replace(results.study, world={"scale": "tiny"})
+    command = "python -m data_prep.synthetic --scale=tiny --output=o"
+    cells = (CellStatus("data synthetic world", "done", command),) if renders else ()
+    results = dataclasses.replace(results, study=declared, cells=cells)
+    (items, *_) = blocks_of(study_page.document(results), "Setting and data")
+    assert any("synthetic world" in line for line in items.items) == renders
 
 
 def test_details_and_items_are_not_empty():
