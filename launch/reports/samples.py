@@ -297,7 +297,7 @@ class Numbers:
         facts = {
             "made by": "pretraining of this trunk",
             "seed": str(run.seed),
-            "cost": f"{run.cost:,.6g} {self.cost_unit} up to its last state",
+            "cost": f"{run.cost:,.6g} {self.cost_unit}",
         }
         return dataclasses.replace(
             run.provenance, facts={**facts, **run.provenance.facts}

@@ -133,11 +133,12 @@ class CellFolder:
 
     def is_taken(self) -> bool:
         """Whether a process runs the cell now, on any machine."""
-        lock = self._open_lock("r+b")
+        lock = self._open_lock("rb")
         if lock is None:
             return False
         with lock:
-            # Shared, so that two processes that look do not see each other.
+            # Shared, so that two processes that look do not see each other, and that a
+            # report can be made of a folder that only others may write.
             return not _try_lock(lock, fcntl.LOCK_SH)
 
     def state(self) -> tuple[CellState, str]:
@@ -156,10 +157,10 @@ class CellFolder:
             return "done", ""
         return "waiting", ""
 
-    def _open_lock(self, mode: Literal["ab", "r+b"]) -> IO[bytes] | None:
+    def _open_lock(self, mode: Literal["ab", "rb"]) -> IO[bytes] | None:
         path = os.path.join(self.path, _LOCK)
         try:
-            # Locks of NFS need a file that is open for writing.
+            # On NFS an exclusive lock needs a file that is open for writing.
             return open(path, mode)
         except FileNotFoundError:
             return None

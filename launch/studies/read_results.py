@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Sequence
@@ -37,7 +38,7 @@ def read(output: str, name: str | None = None) -> StudyResults:
     return StudyResults(
         study=study,
         measurements=measurements(cells, output),
-        pretrainings=_pretrainings(cells, output),
+        pretrainings=_pretrainings(cells, output, max(study.snapshots)),
         cells=tuple(_status(each, output) for each in cells),
     )
 
@@ -88,41 +89,48 @@ def _measurements(cell: Cell, output: str) -> list[Measurement]:
     ]
 
 
-def _pretrainings(cells: Sequence[Cell], output: str) -> tuple[PretrainingResult, ...]:
+def _pretrainings(
+    cells: Sequence[Cell], output: str, last: int
+) -> tuple[PretrainingResult, ...]:
+    """The pretrainings that have a state; `last` is the number of the last snapshot."""
     results = []
     for each in cells:
         folder = os.path.join(output, each.folder)
-        checkpoint = _last_checkpoint(folder) if each.kind == "pretraining" else ""
-        if not checkpoint:
+        state = _state(folder, last) if each.kind == "pretraining" else None
+        if state is None:
             continue
-        with open(os.path.join(checkpoint, _STATE), encoding="utf-8") as file:
-            cost = float(json.load(file)["cost"])
+        name, cost = state
         results.append(
             PretrainingResult(
                 rows=each.rows,
                 seed=each.seed,
                 folder=each.folder,
                 cost=cost,
-                alpha=_alpha(folder, os.path.basename(checkpoint)),
+                alpha=_alpha(folder, name),
                 provenance=_provenance(each, output),
             )
         )
     return tuple(results)
 
 
-def _last_checkpoint(folder: str) -> str:
-    """The folder of the newest checkpoint of a run; "" if there is none."""
+def _state(folder: str, last: int) -> tuple[str, float] | None:
+    """Name and cost of the state of a run that a report shows; None if there is none.
+
+    It is the study's last snapshot, which another study may have gone beyond. A run that
+    has not reached it, or keeps no snapshots, has the newest checkpoint.
+    """
     root = os.path.join(folder, _CHECKPOINTS)
-    if not os.path.isdir(root):
-        return ""
-    names = [
-        name
-        for name in os.listdir(root)
-        if name.startswith("checkpoint-") and name[len("checkpoint-") :].isdigit()
-    ]
-    if not names:
-        return ""
-    return os.path.join(root, max(names, key=lambda name: int(name.split("-")[1])))
+    names = os.listdir(root) if os.path.isdir(root) else []
+    numbers = [name.split("-")[1] for name in names if name.startswith("checkpoint-")]
+    newest = sorted((int(number), number) for number in numbers if number.isdigit())
+    candidates = [f"snapshot-{last:03d}"]
+    candidates += [f"checkpoint-{number}" for _, number in reversed(newest)]
+    for name in candidates:
+        # The run may remove an old checkpoint at any time.
+        path = os.path.join(root, name, _STATE)
+        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+            return name, float(json.load(file)["cost"])
+    return None
 
 
 def _alpha(folder: str, checkpoint: str) -> dict[str, tuple[float, ...]]:

@@ -73,8 +73,9 @@ class PretrainingResult:
       rows: names of the study's rows that evaluate its trunk.
       seed: its seed.
       folder: folder of the run, relative to the folder of the study.
-      cost: cost up to its last checkpoint.
-      alpha: |alpha| by task, shallowest unit first; empty without the lasso.
+      cost: cost up to the study's last snapshot, or up to the newest checkpoint of a run
+        that has not reached it.
+      alpha: |alpha| in this state by task, shallowest unit first; empty without the lasso.
       provenance: the pretraining's command.
     """
 

@@ -10,6 +10,7 @@ import yaml
 
 from eval import metrics_file
 from launch.studies import (
+    cell_state,
     comparison,
     data_check,
     grid,
@@ -104,6 +105,44 @@ def test_finished_evaluations_become_measurements(output, cells):
     states = {each.name: each.state for each in results.cells}
     assert states.pop("imagenet_linear RP snapshot 1 seed 1") == "done"
     assert set(states.values()) == {"waiting"}
+
+
+def write_state(run, name, cost):
+    folder = run / "checkpoints" / name
+    folder.mkdir(parents=True)
+    (folder / "state.json").write_text(json.dumps({"cost": cost}))
+
+
+def test_a_pretraining_is_shown_at_the_last_snapshot_of_the_study(output, cells):
+    run = pathlib.Path(output) / cells[1].folder
+    run.mkdir(parents=True)
+    (run / "config.json").write_text('{"lasso": 0.0}')
+    assert read_results.read(output).pretrainings == ()
+    for name, cost in (("checkpoint-9", 0.9), ("checkpoint-10", 1.0)):
+        write_state(run, name, cost)
+    # A checkpoint that is being written or removed.
+    (run / "checkpoints" / "checkpoint-11").mkdir()
+    assert [each.cost for each in read_results.read(output).pretrainings] == [1.0]
+    # A longer study continues the run.
+    write_state(run, "snapshot-001", 2.0)
+    write_state(run, "checkpoint-40", 4.0)
+    assert [each.cost for each in read_results.read(output).pretrainings] == [2.0]
+
+
+def test_a_folder_that_only_others_may_write_is_read(output, cells, monkeypatch):
+    state = CellFolder(output, cells[1])
+    record(output, cells[1], outcome="failed", reason="exit status 1")
+    state.take().close()
+
+    def refuse_writing(path, mode="r", **options):
+        if mode.strip("rb"):
+            raise PermissionError(13, "Permission denied", path)
+        return open(path, mode, **options)
+
+    monkeypatch.setattr(cell_state, "open", refuse_writing, raising=False)
+    assert state.state() == ("failed", "exit status 1")
+    with pytest.raises(UserError, match="lock: cannot be opened: Permission denied"):
+        state.take()
 
 
 def test_states_of_cells(output, cells):
