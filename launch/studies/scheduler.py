@@ -11,11 +11,15 @@ from launch.studies import durations, running_cell
 from launch.studies.cell import Cell
 from launch.studies.cell_state import CellFolder, Record
 from launch.studies.running_cell import RunningCell
+from selfsup.common.errors import UserError, error_reason
 from selfsup.common.stop_signals import StopSignals
 
 _POLL_SECONDS = 0.2
 # How often to look whether a cell that another process runs has finished.
 _ELSEWHERE_SECONDS = 5.0
+# How long a cell that others have to run may stay failed before it counts as failed: a
+# cluster that was given all cells again may not have started it yet.
+_PATIENCE_SECONDS = 600.0
 # A command that a signal ended, such as the system's when memory is short, is started
 # again: it resumes from its checkpoint.
 _STARTS = 3
@@ -70,6 +74,7 @@ class Scheduler:
         self._say = say
         self._running: dict[str, RunningCell] = {}
         self._began = time.time()
+        self._others: set[str] = set()
         self._durations = durations.Durations()
         self._progress = _Progress(set(), {}, {}, {}, {})
 
@@ -94,10 +99,15 @@ class Scheduler:
 
         Returns:
           whether it was not stopped by a signal.
+
+        Raises:
+          UserError: if states cannot be written, such as on a full disk. The commands that
+            run continue, as when this process is killed.
         """
-        self._read_states()
         names = list(self._folders if wanted is None else wanted)
+        self._others = set(self._folders).difference(names)
         try:
+            self._read_states()
             while not stop.received:
                 self._collect()
                 self._start_cells(names)
@@ -108,6 +118,12 @@ class Scheduler:
         except KeyboardInterrupt:
             # The second signal: the commands end at once.
             self._stop_commands(signal.SIGTERM)
+        except OSError as error:
+            raise UserError(
+                f"{error.filename or 'the state of a cell'}: cannot be written: "
+                f"{error_reason(error)}. Commands that run now continue. Mend this and run "
+                "the same command again"
+            ) from error
         return False
 
     def _read_states(self) -> None:
@@ -174,12 +190,14 @@ class Scheduler:
         if record and state == "done":
             self._finish(name, record)
         elif record and state == "failed":
-            self._notice_failure(name, record)
+            waited = time.time() - self._began
+            given_up = name in self._others and waited > _PATIENCE_SECONDS
+            self._notice_failure(name, record, 0.0 if given_up else self._began)
         return name in known.done
 
-    def _notice_failure(self, name: str, record: Record) -> bool:
-        """Whether a cell has failed elsewhere since this process began."""
-        if record.outcome != "failed" or record.ended < self._began:
+    def _notice_failure(self, name: str, record: Record, since: float) -> bool:
+        """Whether a cell has failed elsewhere since a moment; records that."""
+        if record.outcome != "failed" or record.ended < since:
             return False
         self._progress.failed[name] = record.reason
         self._report(f"FAILED  {name}: {record.reason}")
@@ -200,7 +218,7 @@ class Scheduler:
             lock.close()
             self._finish(name, record)
             return
-        if record and self._notice_failure(name, record):
+        if record and self._notice_failure(name, record, self._began):
             lock.close()
             return
         self._progress.starts[name] = self._progress.starts.get(name, 0) + 1

@@ -18,18 +18,18 @@ FOLDER = "studies"
 def save(study: Study, cells: Sequence[Cell], output: str) -> None:
     """Writes OUTPUT/studies/NAME.json; several studies may share a folder and cells."""
     folder = os.path.join(output, FOLDER)
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"--output={output}: cannot be created: {error_reason(error)}"
-        ) from error
     content = {
         "study": study_file.to_json(study),
         "cells": [each.to_json() for each in cells],
     }
     path = os.path.join(folder, f"{cell.file_name(study.name)}.json")
-    files.write_atomically(path, json.dumps(content, indent=1))
+    try:
+        os.makedirs(folder, exist_ok=True)
+        files.write_atomically(path, json.dumps(content, indent=1))
+    except OSError as error:
+        raise UserError(
+            f"--output={output}: cannot be written: {error_reason(error)}"
+        ) from error
 
 
 def names(output: str) -> list[str]:

@@ -22,6 +22,11 @@ _Json = Mapping[str, Any]
 
 _ROW_FIELDS = ("name", "pretraining", "evaluation_lasso", "trunk")
 _PRETRAINING_FIELDS = ("tasks", "harmonize", "lasso", "trunk", "flags")
+# Flags that a study sets itself. Given by a file, they would send results of several cells
+# to one folder, or end pretrainings at different costs.
+_SCHEDULE = ("steps", "end_cost")
+_PRETRAINING_OWN = ("data", "model_dir", "tasks", "seed", "snapshot_cost")
+_EVALUATION_OWN = ("trunk", "data", "output", "checkpoint", "seed")
 
 
 def load(name_or_file: str) -> Study:
@@ -72,7 +77,9 @@ def from_json(fields: object, source: str) -> Study:
         snapshot_cost=reader.number("snapshot_cost", 0.0),
         snapshots=reader.numbers("snapshots", least=1, default=(1,)),
         evaluations=reader.items("evaluations", _evaluation),
-        pretraining_flags=reader.texts("pretraining_flags"),
+        pretraining_flags=reader.texts(
+            "pretraining_flags", refused=(*_PRETRAINING_OWN, *_SCHEDULE)
+        ),
         lasso=reader.number("lasso", 0.0),
         world=reader.texts("world"),
     )
@@ -127,13 +134,31 @@ def _row(reader: _Reader) -> Row:
 
 def _pretraining(reader: _Reader) -> Pretraining:
     reader.allow(_PRETRAINING_FIELDS)
+    names = reader.items("tasks", _task)
+    if len(set(names)) < len(names):
+        raise reader.error("tasks", f"a task is listed twice: {', '.join(names)}")
+    flags = reader.texts("flags", refused=_PRETRAINING_OWN)
+    schedule = {name: flags[name] for name in _SCHEDULE if name in flags}
+    if schedule and ("steps" not in schedule or not _is_zero(flags.get("end_cost"))):
+        raise reader.error(
+            "flags",
+            f"expected steps together with end_cost 0, or neither; found {schedule}",
+        )
     return Pretraining(
-        tasks=reader.items("tasks", _task),
+        # In the order of the registry, so that an order in the file is no other cell.
+        tasks=tuple(name for name in tasks.REGISTRY if name in names),
         harmonize=reader.flag("harmonize"),
         lasso=reader.flag("lasso"),
         trunk=reader.texts("trunk"),
-        flags=reader.texts("flags"),
+        flags=flags,
     )
+
+
+def _is_zero(text: str | None) -> bool:
+    try:
+        return text is not None and float(text) == 0
+    except ValueError:
+        return False
 
 
 def _task(reader: _Reader) -> str:
@@ -145,7 +170,8 @@ def _evaluation(reader: _Reader) -> EvaluationPlan:
         return EvaluationPlan(reader.choice(tuple(FOLDERS)))
     reader.allow(("name", "flags"))
     name = _Reader(reader.source, f"{reader.place}.name", reader.text("name"))
-    return EvaluationPlan(name.choice(tuple(FOLDERS)), reader.texts("flags"))
+    flags = reader.texts("flags", refused=_EVALUATION_OWN)
+    return EvaluationPlan(name.choice(tuple(FOLDERS)), flags)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,8 +248,16 @@ class _Reader:
             )
         return tuple(values)
 
-    def texts(self, name: str, allowed: Sequence[str] = ()) -> dict[str, str]:
-        """Returns an object of texts; numbers, true and false become texts."""
+    def texts(
+        self, name: str, allowed: Sequence[str] = (), refused: Sequence[str] = ()
+    ) -> dict[str, str]:
+        """Returns an object of texts; numbers, true and false become texts.
+
+        Args:
+          name: of the field.
+          allowed: the only keys, if any are given.
+          refused: flags that a study sets itself.
+        """
         values = self.fields.get(name, {})
         if not isinstance(values, dict):
             raise self.error(name, f"expected an object, found {values!r}")
@@ -232,6 +266,10 @@ class _Reader:
             if allowed and key not in allowed:
                 raise self.error(
                     f"{name}.{key}", f"unknown; expected {', '.join(allowed)}"
+                )
+            if key in refused:
+                raise self.error(
+                    f"{name}.{key}", "the study sets this flag itself; remove it"
                 )
             if isinstance(value, bool):
                 value = str(value).lower()

@@ -93,9 +93,10 @@ def run_cells(
         print("stopped; run the same command again to resume")
         return STOPPED
     if left:
+        failed = len(scheduler.failed)
         print(
-            f"{len(scheduler.failed)} cells failed, and {len(left)} are not done; run the "
-            "same command again to run these"
+            f"{failed} cell{'' if failed == 1 else 's'} failed, {len(left)} not done; run "
+            "the same command again to run these"
         )
     return int(bool(left))
 

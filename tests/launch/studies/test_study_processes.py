@@ -9,9 +9,13 @@ import subprocess
 import sys
 import time
 
+import mock_study
 import pytest
 
-from launch.studies import study_run
+from launch.studies import scheduler, study_run
+from launch.studies.cell_state import CellFolder, Record
+from selfsup.common.errors import UserError
+from selfsup.common.stop_signals import StopSignals
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SECONDS = 120
@@ -103,7 +107,7 @@ def test_a_study_continues_past_a_failed_cell_and_says_so_at_the_end(folder):
     assert folder.done("other") and not folder.done("after")
     end = text[text.index("\nFAILED: bad: exit status 3") :]
     assert "the disk is full" in end and "mock_cell" in end
-    assert "1 cells failed, and 2 are not done" in end
+    assert "1 cell failed, 2 not done" in end
     # The next run tries again.
     folder.declare({"name": "bad"}, *rest)
     assert folder.run()[0] == 0
@@ -211,3 +215,44 @@ def test_one_cell_ends_when_one_that_it_needs_fails(folder):
     text, _ = last.communicate(timeout=SECONDS)
     assert last.returncode == 1 and "FAILED: run" in text
     assert not folder.starts("after")
+
+
+@pytest.mark.parametrize("patience", [0.0, 600.0])
+def test_one_cell_gives_up_waiting_for_one_that_failed_before(
+    folder, monkeypatch, patience
+):
+    monkeypatch.setattr(scheduler, "_PATIENCE_SECONDS", patience)
+    folder.declare({"name": "run"}, {"name": "after", "needs": ["run"]})
+    cells = mock_study.cells(folder.path)
+    state = CellFolder(str(folder.path), cells[0])
+    state.take().close()
+    state.write(Record("failed", cells[0].fingerprint, "", reason="full"))
+    lines = []
+    stop = StopSignals()
+
+    def say(line):
+        lines.append(line)
+
+    def wait(seconds):
+        # Nobody starts the cell.
+        stop.received = "SIGTERM"
+
+    own = scheduler.Scheduler(cells, str(folder.path), [{}], say)
+    monkeypatch.setattr(scheduler.time, "sleep", wait)
+    ended = own.run(stop, ["after"])
+    assert ended == (patience == 0.0) == ("run" in own.failed)
+
+
+def test_a_full_disk_is_an_error_with_the_name_of_the_file(folder, monkeypatch):
+    folder.declare({"name": "run"})
+    cells = mock_study.cells(folder.path)
+
+    def full(path, text):
+        raise OSError(28, "No space left on device", path)
+
+    monkeypatch.setattr("selfsup.common.files.write_atomically", full)
+    own = scheduler.Scheduler(cells, str(folder.path), [{}])
+    with pytest.raises(
+        UserError, match=r"state\.json: cannot be written: No space left"
+    ):
+        own.run(StopSignals())
