@@ -15,8 +15,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from data_prep.build import worker_pool
 from data_prep.build.shards import ShardJob, ShardWriter, read_result
+from selfsup.common import processor
 from selfsup.common.errors import UserError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _parse(options: str, workers: int) -> PipelineOptions:
     except ValueError as error:
         raise UserError(f"Beam options {options!r}: {error}") from error
     if not any(argument.startswith("--runner") for argument in arguments):
-        workers = workers or worker_pool.available_cpus()
+        workers = workers or processor.cores()
         arguments = [*_LOCAL_ENGINE, f"--direct_num_workers={workers}", *arguments]
     parsed = pipeline_options.PipelineOptions(arguments)
     try:

@@ -19,6 +19,8 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union
 
+from selfsup.common import processor
+
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
 
@@ -135,7 +137,7 @@ def run(
     """
     is_kept = kept_workers is not None
     pool = [] if kept_workers is None else kept_workers
-    workers = workers or available_cpus()
+    workers = workers or processor.cores()
     try:
         while jobs or _has_busy(pool):
             _assign(work, jobs, pool, workers)
@@ -163,13 +165,6 @@ def stop_workers(pool: list[Worker[Job]]) -> None:
     for worker in pool:
         worker.process.join()
     pool.clear()
-
-
-def available_cpus() -> int:
-    """Number of CPUs that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def describe_exit(exitcode: int | None) -> str:

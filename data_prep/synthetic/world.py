@@ -19,7 +19,7 @@ from data_prep.synthetic.nyu_layout import NyuLayout
 from data_prep.synthetic.options import Options
 from data_prep.synthetic.videos_layout import VideosLayout
 from data_prep.synthetic.voc_layout import VocLayout
-from selfsup.common import files
+from selfsup.common import files, processor
 from selfsup.common.errors import UserError
 from selfsup.common.progress import ProgressBar
 
@@ -124,7 +124,7 @@ def _fill(folder: str, options: Options, workers: int) -> None:
         jobs.extend(layout.jobs(options))
     total, done = sum(job.images for job in jobs), 0
     work = functools.partial(_work, folder, options)
-    events = worker_pool.run(work, jobs, workers or worker_pool.available_cpus())
+    events = worker_pool.run(work, jobs, workers or processor.cores())
     with contextlib.closing(events), ProgressBar("pictures", total) as progress:
         for event in events:
             if isinstance(event, worker_pool.WorkerDeath):

@@ -30,38 +30,27 @@ class Command:
     options: Mapping[str, Value]
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
-    def arguments(self) -> list[str]:
-        """Returns the flags as arguments."""
-        return [
+    @property
+    def _words(self) -> list[str]:
+        options = [
             f"--{name}={value}"
             for name, values in self.options.items()
             for value in ([values] if isinstance(values, (str, int, float)) else values)
         ]
+        return ["-m", self.module, *options]
 
     def text(self) -> str:
         """Returns the command line as a person would type it."""
         variables = [f"{name}={value}" for name, value in self.environment.items()]
-        words = ["python", "-m", self.module, *self.arguments()]
-        return " ".join([*variables, shlex.join(words)])
+        return " ".join([*variables, shlex.join(["python", *self._words])])
+
+    def process_arguments(self) -> list[str]:
+        """Returns the arguments that start the command with this Python."""
+        return [sys.executable, *self._words]
 
 
 class Stopped(Exception):
     """A signal stopped a command, which has kept what it needs to resume."""
-
-
-def run(module: str, **options: Value) -> None:
-    """Prints a command and runs it; if it fails, this process exits too.
-
-    Args:
-      module: dotted name of the command's module.
-      **options: values of the command's flags by name.
-    """
-    try:
-        status = start(Command(module, options))
-    except Stopped:
-        sys.exit("interrupted; run the same command again to resume")
-    if status:
-        sys.exit(status)
 
 
 def start(command: Command) -> int:
@@ -73,7 +62,7 @@ def start(command: Command) -> int:
     print(f"\n$ {command.text()}", flush=True)
     # In a session of its own, so that Ctrl-C reaches it only once, through `pass_on`.
     process = subprocess.Popen(
-        [sys.executable, "-m", command.module, *command.arguments()],
+        command.process_arguments(),
         env={**os.environ, **command.environment},
         start_new_session=True,
     )

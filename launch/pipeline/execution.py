@@ -9,7 +9,7 @@ import time
 from launch.pipeline import commands, plan, state
 from launch.pipeline.plan import Settings, Stage
 from launch.pipeline.state import State
-from selfsup.common import files, history
+from selfsup.common import durations, files, history
 from selfsup.common.errors import UserError
 
 _LOCK = ".lock"
@@ -102,7 +102,7 @@ def time_left(settings: Settings, stages: tuple[Stage, ...], current: State) -> 
     if unknown:
         noun = "stage" if unknown == 1 else "stages"
         stages_left = f", and {unknown} {noun} whose time is not known yet"
-    return f"time left: about {duration(total)}{stages_left}"
+    return f"time left: about {durations.text(total)}{stages_left}"
 
 
 def estimate(settings: Settings, stage: Stage, current: State) -> float | None:
@@ -145,19 +145,3 @@ def pretraining_seconds(settings: Settings, current: State) -> float | None:
     first = combine(plan.SPEED_STEPS * row["step_seconds"] for row in rows.values())
     overhead = max(0.0, current["seconds"].get(plan.SPEED, 0.0) - first)
     return float(left + overhead)
-
-
-def duration(seconds: float) -> str:
-    """Returns a duration as a person would say it.
-
-    >>> duration(5400)
-    '1 h 30 min'
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

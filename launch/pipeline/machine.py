@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 
+from selfsup.common import processor
+
 # GB of memory that the batches of the preset small need, with the room that
 # `python -m launch.costs --preset=small --gigabytes=8` leaves to workspaces.
 SMALL_GIGABYTES = 8.0
@@ -51,7 +53,7 @@ def look() -> Machine:
     """Finds out what this machine has, without occupying a GPU."""
     gpus = _gpu_memory()
     return Machine(
-        processors=len(os.sched_getaffinity(0)),
+        processors=processor.cores(),
         gpus=gpus,
         usable_gpus=_usable_gpus() if gpus else 0,
     )

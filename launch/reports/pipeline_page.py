@@ -25,6 +25,7 @@ from launch.reports.document import (
     Tone,
 )
 from launch.studies.results import Provenance
+from selfsup.common import durations
 from selfsup.data import manifest
 
 Verdict = Literal["better", "no clear difference", "worse"]
@@ -235,7 +236,7 @@ def _stages(current: State) -> Code:
     lines = [f"# Preset {current['settings']['preset']}: {current['reason']}."]
     for name, command in current["commands"].items():
         seconds = current["seconds"].get(name)
-        took = "" if seconds is None else f"  # {execution.duration(seconds)}"
+        took = "" if seconds is None else f"  # {durations.text(seconds)}"
         lines.append(f"{command}{took}")
     return Code("\n".join(lines))
 

@@ -17,6 +17,7 @@ from launch.reports.document import (
 )
 from launch.reports.samples import Numbers
 from launch.studies.results import CellState, CellStatus, Provenance, StudyResults
+from selfsup.common import durations
 
 _RENDERS = " data_prep.synthetic "
 _STATES: tuple[CellState, ...] = ("done", "running", "failed", "waiting")
@@ -114,7 +115,7 @@ def _run_on(results: StudyResults) -> list[Block]:
             (
                 f"Commit: {', '.join(commits)}. A + marks a changed source tree.",
                 f"Packages: {', '.join(versions)}.",
-                f"Time: {wording.duration(seconds)}, added over all commands that the "
+                f"Time: {durations.text(seconds)}, added over all commands that the "
                 "page shows.",
             )
         )

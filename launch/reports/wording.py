@@ -7,22 +7,10 @@ from collections.abc import Sequence
 
 from launch.reports.document import Table
 from launch.studies.results import Provenance
+from selfsup.common import durations
 
 MISSING = "–"
 _NUMBER = re.compile(r"[+−-]?\d")
-_PERIODS = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
-
-
-def duration(seconds: float) -> str:
-    """Returns a duration in words.
-
-    >>> duration(5400)
-    '1.5 hours'
-    """
-    for length, name in _PERIODS:
-        if seconds >= length:
-            return f"{seconds / length:.1f} {name}"
-    return f"{seconds:.1f} seconds"
 
 
 def facts(source: Provenance) -> dict[str, str]:
@@ -33,7 +21,7 @@ def facts(source: Provenance) -> dict[str, str]:
         "commit": source.commit or "unknown",
         **{f"data {folder}": checksum for folder, checksum in source.data.items()},
         "started": source.started,
-        "ran for": duration(source.seconds),
+        "ran for": durations.text(source.seconds),
         "versions": ", ".join(
             f"{package} {version}" for package, version in source.versions.items()
         ),

@@ -6,10 +6,10 @@ import dataclasses
 import hashlib
 import json
 import re
-import shlex
-import sys
 from collections.abc import Mapping
 from typing import Literal
+
+from launch.pipeline.commands import Command
 
 Kind = Literal["data", "pretraining", "evaluation"]
 
@@ -66,18 +66,20 @@ class Cell:
     @property
     def command(self) -> str:
         """The command line that a person would type."""
-        return shlex.join(["python", "-m", self.module, *self._arguments()])
+        return self._command().text()
 
     def process_arguments(self) -> list[str]:
         """Returns the arguments that start the command with this Python."""
-        return [sys.executable, "-m", self.module, *self._arguments()]
+        return self._command().process_arguments()
 
-    def _arguments(self) -> list[str]:
-        arguments = []
-        for name, value in self.flags.items():
-            values = value.split() if name in _REPEATED else [value]
-            arguments += [f"--{name}={each}" for each in values]
-        return arguments
+    def _command(self) -> Command:
+        return Command(
+            self.module,
+            {
+                name: value.split() if name in _REPEATED else value
+                for name, value in self.flags.items()
+            },
+        )
 
     def to_json(self) -> dict[str, object]:
         """Returns the cell as JSON types."""

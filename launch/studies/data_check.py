@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from launch.studies import provenance
+from launch.studies import study_data
 from launch.studies.cell import Cell
 from launch.studies.cell_state import CellFolder
 from selfsup.common.errors import UserError
@@ -29,7 +29,7 @@ def require_same_data(cells: Sequence[Cell], output: str) -> None:
         record = CellFolder(output, each).read() if each.reads else None
         for folder, content in record.data.items() if record else ():
             if folder not in now:
-                now.update(provenance.data_contents([folder]))
+                now.update(study_data.contents([folder]))
             if content and now[folder] and content != now[folder]:
                 raise UserError(
                     f"{folder}: these data sets have changed since the cell "

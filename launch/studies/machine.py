@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 
+from selfsup.common import processor
+
 
 def gpus() -> tuple[str, ...]:
     """Returns the GPUs as CUDA_VISIBLE_DEVICES names them; none without NVIDIA's driver."""
@@ -23,13 +25,6 @@ def gpus() -> tuple[str, ...]:
     except (OSError, subprocess.SubprocessError):
         return ()
     return tuple(listed.stdout.split())
-
-
-def cores() -> int:
-    """Returns the number of CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def environments(jobs: int | None) -> list[dict[str, str]]:
@@ -51,9 +46,9 @@ def environments(jobs: int | None) -> list[dict[str, str]]:
             {"CUDA_VISIBLE_DEVICES": devices[slot % len(devices)]}
             for slot in range(count)
         ]
-    count = jobs or max(1, cores() // 2)
+    count = jobs or max(1, processor.cores() // 2)
     if count == 1:
         return [{}]
-    threads = str(max(1, cores() // count))
+    threads = str(max(1, processor.cores() // count))
     names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
     return [dict.fromkeys(names, threads) for _ in range(count)]

@@ -11,8 +11,9 @@ import time
 from collections.abc import Mapping
 from typing import IO, Literal
 
-from launch.studies import provenance
+from launch.studies import study_data
 from launch.studies.cell_state import CellFolder, Record
+from selfsup.common import provenance
 
 _LOG_TAIL_BYTES = 4000
 
@@ -134,8 +135,9 @@ def _new_record(folder: CellFolder) -> Record:
         outcome="started",
         fingerprint=cell.fingerprint,
         command=cell.command,
-        commit=provenance.commit(),
-        data=provenance.data_contents(cell.reads),
+        # Of the files that the command will import, not of those that the study has.
+        commit=provenance.source_commit(),
+        data=study_data.contents(cell.reads),
         seconds=before.seconds if before else 0.0,
         started=before.started if before else _now(),
         versions=provenance.package_versions(),

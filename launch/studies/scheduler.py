@@ -7,10 +7,12 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from launch.studies import durations, running_cell
+from launch.studies import running_cell
 from launch.studies.cell import Cell
 from launch.studies.cell_state import CellFolder, Record
 from launch.studies.running_cell import RunningCell
+from launch.studies.time_left import Durations
+from selfsup.common import durations
 from selfsup.common.errors import UserError, error_reason
 from selfsup.common.stop_signals import StopSignals
 
@@ -75,7 +77,7 @@ class Scheduler:
         self._running: dict[str, RunningCell] = {}
         self._began = time.time()
         self._others: set[str] = set()
-        self._durations = durations.Durations()
+        self._durations = Durations()
         self._progress = _Progress(set(), {}, {}, {}, {})
 
     @property

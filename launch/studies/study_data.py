@@ -120,6 +120,17 @@ def content(folder: str) -> str:
     return manifest.fingerprint(sets, splits)
 
 
+def contents(folders: Iterable[str]) -> dict[str, str]:
+    """Returns `content` of each folder; "" where there is none."""
+    checksums = {}
+    for folder in folders:
+        try:
+            checksums[folder] = content(folder)
+        except UserError:
+            checksums[folder] = ""
+    return checksums
+
+
 def prior_content(path: str) -> str:
     """Returns a checksum of a colour prior."""
     return files.sha256(path)

@@ -1,13 +1,21 @@
-"""What the instructions of this machine's processor can do."""
+"""This machine's processor: its cores, and what its instructions can do."""
 
 from __future__ import annotations
 
+import os
 import pathlib
 from collections.abc import Collection
 
 # Dot products in bfloat16: of AMD and Intel, of Intel's matrix units, of Arm.
 _BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")
 _CPU_INFO = "/proc/cpuinfo"
+
+
+def cores() -> int:
+    """Returns the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def flags(cpu_info: str = _CPU_INFO) -> frozenset[str] | None:

@@ -14,7 +14,7 @@ from selfsup.common import files, versions
 
 FILE_NAME = "provenance.json"
 
-_PACKAGES = ("selfsup", "tensorflow", "numpy")
+_PACKAGES = ("selfsup", "tensorflow", "tf-models-official", "numpy")
 _GIT_SECONDS = 10.0
 
 
@@ -40,13 +40,13 @@ def command_line() -> str:
     if spec is None:
         words = [os.path.basename(sys.argv[0]), *sys.argv[1:]]
     else:
-        module = spec.name[: -len(".__main__")] if _is_package(spec.name) else spec.name
-        words = ["python", "-m", module, *sys.argv[1:]]
+        words = ["python", "-m", spec.name.removesuffix(".__main__"), *sys.argv[1:]]
     return shlex.join(words)
 
 
-def _is_package(name: str) -> bool:
-    return name.endswith(".__main__")
+def package_versions() -> dict[str, str]:
+    """Returns the versions of this package and of those that it builds on."""
+    return versions.installed(_PACKAGES)
 
 
 def source_commit() -> str:
@@ -96,7 +96,7 @@ def record_start(folder: str) -> None:
         "started": datetime.datetime.now(datetime.timezone.utc).isoformat(
             "T", "seconds"
         ),
-        "versions": versions.installed(_PACKAGES),
+        "versions": package_versions(),
     }
     starts = [*read_starts(folder), start]
     files.write_atomically(

@@ -17,12 +17,11 @@ def describe(packages: Iterable[str]) -> str:
       packages: names of packages; those that are not installed are left out.
     """
     bfloat16 = "with" if processor.has_bfloat16(processor.flags()) else "without"
-    cores = len(os.sched_getaffinity(0))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     installed = ", ".join(f"{k} {v}" for k, v in versions.installed(packages).items())
     return (
-        f"{_model()}, {cores} cores, {bfloat16} bfloat16 instructions, {memory:.0f} GiB, "
-        f"{platform.system()}; load {os.getloadavg()[0]:.1f}; {installed}"
+        f"{_model()}, {processor.cores()} cores, {bfloat16} bfloat16 instructions, "
+        f"{memory:.0f} GiB, {platform.system()}; load {os.getloadavg()[0]:.1f}; {installed}"
     )
 
 

@@ -43,12 +43,6 @@ def test_a_command_gets_its_flags_and_variables(child, capfd):
     assert "$ NAME=x python -m child_of_test --to=" in capfd.readouterr().out
 
 
-def test_a_failure_ends_this_process_too(child):
-    with pytest.raises(SystemExit) as exit_info:
-        commands.run("child_of_test", to=child, fails=1)
-    assert exit_info.value.code == 3
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_reaches_the_command_and_stops_the_pipeline(child, number):
     path = pathlib.Path(child)

@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from launch.studies.cell import Cell
-
-
-def text(seconds: float) -> str:
-    """Returns a duration such as "45 s", "3 min" or "2 h 10 min"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 90:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
+from selfsup.common import durations
 
 
 class Durations:
@@ -43,7 +34,7 @@ class Durations:
             return ""
         seconds = sum(self._mean(cell.module) for cell in known) / jobs
         word = "about" if len(known) == len(cells) else "at least"
-        return f"{word} {text(seconds)} left"
+        return f"{word} {durations.text(seconds)} left"
 
     def _mean(self, module: str) -> float:
         seconds = self._seconds[module]
