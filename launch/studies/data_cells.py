@@ -43,7 +43,32 @@ def world_cells(
     )
     root = rendered.folder
     source = os.path.join(output, root)
-    sets = {
+    built = root.replace("world", "built", 1)
+    cells = {
+        name: _cell(
+            f"data {name}",
+            module,
+            flags,
+            os.path.join(built, above, name),
+            output,
+            manifest.FILE_NAME,
+            (rendered,),
+        )
+        for name, (module, flags, above) in _builders(source).items()
+    }
+    return (rendered, *cells.values()), StudyData(_sources(cells, built, output))
+
+
+def _builders(source: str) -> dict[str, tuple[str, dict[str, str], str]]:
+    """How each data set is built from a rendered world.
+
+    Args:
+      source: folder of the world.
+
+    Returns:
+      by name of the set: (module, flags, folder above the set's folder, "" for none).
+    """
+    return {
         "imagenet": (
             "data_prep.imagenet",
             {
@@ -71,20 +96,6 @@ def world_cells(
             "",
         ),
     }
-    built = root.replace("world", "built", 1)
-    cells = {
-        name: _cell(
-            f"data {name}",
-            module,
-            flags,
-            os.path.join(built, above, name),
-            output,
-            manifest.FILE_NAME,
-            (rendered,),
-        )
-        for name, (module, flags, above) in sets.items()
-    }
-    return (rendered, *cells.values()), StudyData(_sources(cells, built, output))
 
 
 def _sources(
