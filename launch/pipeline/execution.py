@@ -10,7 +10,7 @@ from launch.pipeline import commands, plan, state
 from launch.pipeline.plan import Settings, Stage
 from launch.pipeline.state import State
 from selfsup.common import durations, files, history
-from selfsup.common.errors import UserError
+from selfsup.common.errors import UserError, error_reason
 
 _LOCK = ".lock"
 HOW_TO_USE = """\
@@ -28,23 +28,33 @@ def run(settings: Settings, reason: str) -> None:
 
     Raises:
       UserError: the folder holds results of something else, another process works in it,
-        or a command failed.
+        it cannot be written, or a command failed.
       SystemExit: a signal stopped a command; the pipeline can be resumed.
     """
-    stages = plan.stages(settings)
-    current = state.begin(settings, reason)
     busy = f"--output={settings.output}: another process works there"
-    with files.locked(settings.path(_LOCK), busy):
-        for number, stage in enumerate(stages, start=1):
-            heading = f"[{number}/{len(stages)}] {stage.title}"
-            if is_done(stage, current):
-                print(f"\n{heading}: done", flush=True)
-                continue
-            print(f"\n{heading}", flush=True)
-            left = time_left(settings, stages[number - 1 :], current)
-            if left:
-                print(left, flush=True)
-            _run_stage(settings, stage, current)
+    try:
+        os.makedirs(settings.output, exist_ok=True)
+        with files.locked(settings.path(_LOCK), busy):
+            _run_stages(settings, state.begin(settings, reason))
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or settings.output}: {error_reason(error)}. Mend this and "
+            "run the same command again"
+        ) from error
+
+
+def _run_stages(settings: Settings, current: State) -> None:
+    stages = plan.stages(settings)
+    for number, stage in enumerate(stages, start=1):
+        heading = f"[{number}/{len(stages)}] {stage.title}"
+        if is_done(stage, current):
+            print(f"\n{heading}: done", flush=True)
+            continue
+        print(f"\n{heading}", flush=True)
+        left = time_left(settings, stages[number - 1 :], current)
+        if left:
+            print(left, flush=True)
+        _run_stage(settings, stage, current)
 
 
 def results(settings: Settings) -> str:

@@ -161,7 +161,8 @@ def _evaluations(
                 f"{each.photos:,} photos were classified. The pretrained trunk is right "
                 f"on {pretrained:.1%} of them, a random trunk with the same settings on "
                 f"{random:.1%}. A difference counts from {CLEAR_ERRORS:g} standard "
-                "errors on.",
+                "errors of these photos on. Both trunks have one seed; what another seed "
+                "would change is not in the standard error.",
                 _TONES[each.verdict],
             ),
             _table(each, current),

@@ -57,10 +57,11 @@ def always_better(comparisons: Sequence[Comparison], family: int) -> Verdict:
     worse = sum(each.clearly_worse for each in comparisons)
     certainly_worse = sum(high < 0 for _, high in _corrected(comparisons, family))
     means = sum(each.mean is not None and each.mean > 0 for each in measured)
+    corrected = f" ({certainly_worse} after the correction)" if worse else ""
     reason = (
         f"{_comparisons(len(comparisons))}: {better} clearly better, {worse} clearly "
-        f"worse ({certainly_worse} after the correction); means above zero: {means} of "
-        f"{len(measured)}.{_remarks(comparisons)}"
+        f"worse{corrected}; means above zero: {means} of {len(measured)}."
+        f"{_remarks(comparisons)}"
     )
     if certainly_worse:
         return Verdict(CONTRADICTED, reason)
