@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from launch.studies.results import Provenance
+from launch.studies.results import COMMITS, Provenance
 from selfsup import tasks
 from selfsup.common import config_file, history, provenance
 from selfsup.common.errors import UserError
@@ -113,7 +113,11 @@ class RunRecord:
         return Provenance(
             command=first["command"] if first else "not recorded",
             folder=self.folder,
-            commit=first["commit"] if first else "",
+            commit=COMMITS.join(
+                dict.fromkeys(
+                    start["commit"] for start in self.starts if start["commit"]
+                )
+            ),
             data={each["directory"]: _checksum(each) for each in self.data},
             seconds=self.seconds,
             started=first["started"] if first else "",

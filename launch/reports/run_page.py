@@ -286,7 +286,8 @@ def _provenance(record: RunRecord) -> tuple[Block, ...]:
     ]
     if len(record.starts) > 1:
         lines = "\n".join(
-            f"{start['started']}  {start['command']}" for start in record.starts[1:]
+            f"{start['started']}  {start['commit'] or 'unknown commit'}  {start['command']}"
+            for start in record.starts[1:]
         )
         blocks.append(Details("Later starts of the same run", (Code(lines),)))
     blocks += [Items(tuple(sets)), Items(tuple(facts)), *_speed(record)]

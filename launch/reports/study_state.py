@@ -16,7 +16,13 @@ from launch.reports.document import (
     Text,
 )
 from launch.reports.samples import Numbers
-from launch.studies.results import CellState, CellStatus, Provenance, StudyResults
+from launch.studies.results import (
+    COMMITS,
+    CellState,
+    CellStatus,
+    Provenance,
+    StudyResults,
+)
 from selfsup.common import durations
 
 _RENDERS = " data_prep.synthetic "
@@ -101,7 +107,7 @@ def _run_on(results: StudyResults) -> list[Block]:
         return []
     blocks: list[Block] = []
     blocks.extend(_disagreements(sources))
-    commits = sorted({source.commit or "unknown" for source in sources})
+    commits = sorted(_commits(sources))
     versions = sorted(
         {
             f"{package} {version}"
@@ -127,10 +133,18 @@ def _run_on(results: StudyResults) -> list[Block]:
     return blocks
 
 
+def _commits(sources: list[Provenance]) -> set[str]:
+    return {
+        commit or "unknown"
+        for source in sources
+        for commit in source.commit.split(COMMITS)
+    }
+
+
 def _disagreements(sources: list[Provenance]) -> list[Block]:
     """Remarks where numbers of the page do not come from the same code or data."""
     blocks: list[Block] = []
-    commits = {source.commit for source in sources}
+    commits = _commits(sources)
     if len(commits) > 1:
         blocks.append(
             Remark(

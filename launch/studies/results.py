@@ -8,6 +8,9 @@ from typing import Literal
 
 from launch.studies.study import Study
 
+# Between the commits of a command that was resumed with other source code.
+COMMITS = ", "
+
 CellState = Literal["done", "failed", "running", "waiting"]
 
 
@@ -18,7 +21,8 @@ class Provenance:
     Attributes:
       command: the command line that made it, as a person would type it.
       folder: output folder of that command, relative to the folder of the study.
-      commit: commit of this package's source, with "+" if it was changed; "" if unknown.
+      commit: commit of this package's source, with "+" if it was changed; "" if unknown;
+        several, joined by `COMMITS`, if the command was resumed with other source code.
       data: checksum of each data set that was read, by folder.
       seconds: seconds that the command ran, over all its interruptions.
       started: time of the first start, ISO 8601 in UTC.

@@ -13,6 +13,7 @@ from typing import IO, Literal
 
 from launch.studies import study_data
 from launch.studies.cell_state import CellFolder, Record
+from launch.studies.results import COMMITS
 from selfsup.common import provenance
 
 _LOG_TAIL_BYTES = 4000
@@ -131,12 +132,17 @@ def _last_line(path: str) -> str:
 def _new_record(folder: CellFolder) -> Record:
     cell = folder.cell
     before = folder.read()
+    if before and before.outcome == "done":
+        # Its files have been removed, so the command begins again.
+        before = None
+    # Of the files that the command will import, not of those that the study has.
+    commits = [before.commit if before else "", provenance.source_commit()]
+    known = [each for text in commits for each in text.split(COMMITS) if each]
     return Record(
         outcome="started",
         fingerprint=cell.fingerprint,
         command=cell.command,
-        # Of the files that the command will import, not of those that the study has.
-        commit=provenance.source_commit(),
+        commit=COMMITS.join(dict.fromkeys(known)),
         data=study_data.contents(cell.reads),
         seconds=before.seconds if before else 0.0,
         started=before.started if before else _now(),

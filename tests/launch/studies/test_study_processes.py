@@ -256,3 +256,23 @@ def test_a_full_disk_is_an_error_with_the_name_of_the_file(folder, monkeypatch):
         UserError, match=r"state\.json: cannot be written: No space left"
     ):
         own.run(StopSignals())
+
+
+@pytest.mark.parametrize(
+    ("outcome", "commit"), [("stopped", "abc, def"), ("done", "def")]
+)
+def test_a_resumed_cell_has_the_commits_of_all_its_starts(
+    folder, monkeypatch, outcome, commit
+):
+    folder.declare({"name": "run"})
+    (cell,) = mock_study.cells(folder.path)
+    state = CellFolder(str(folder.path), cell)
+    state.take().close()
+    state.write(Record(outcome, cell.fingerprint, "", commit="abc", seconds=1000.0))
+    monkeypatch.setattr("selfsup.common.provenance.source_commit", lambda: "def")
+    monkeypatch.chdir(ROOT)
+    own = scheduler.Scheduler([cell], str(folder.path), [{}], lambda line: None)
+    assert own.run(StopSignals())
+    record = state.read()
+    assert record.commit == commit
+    assert (record.seconds > 1000.0) == (outcome == "stopped")
