@@ -247,12 +247,20 @@ class Numbers:
         return chance is None or chance <= metrics.TOP5.scale * _USEFUL_CHANCE
 
     def costs(self, snapshot: int) -> list[float]:
-        """Returns the different costs of all measurements at a snapshot, sorted."""
+        """Returns the different costs of trunks at a snapshot, sorted.
+
+        Rows with a schedule of their own are left out: they are not at equal cost.
+        """
+        own = {
+            row.name
+            for row in self.results.study.rows
+            if row.pretraining and row.pretraining.has_own_schedule
+        }
         return sorted(
             {
                 each.cost
                 for each in self.results.measurements
-                if each.snapshot == snapshot
+                if each.snapshot == snapshot and each.row not in own
             }
         )
 

@@ -74,6 +74,7 @@ def setting(numbers: Numbers) -> tuple[Block, ...]:
     costs = [
         f"Snapshots: {', '.join(map(str, study.snapshots))}, each after a multiple of "
         f"{study.snapshot_cost:,.6g} {numbers.cost_unit}.",
+        *_reached_costs(numbers),
         f"Seeds: {', '.join(map(str, study.seeds))}. A seed serves the pretraining, a "
         "random trunk and the evaluations.",
         f"Pretraining: {_flags(study.pretraining_flags)}.",
@@ -96,6 +97,21 @@ def setting(numbers: Numbers) -> tuple[Block, ...]:
     if study.lasso:
         costs.append(f"Weight of the L1 penalty on alpha: {study.lasso:g}.")
     return (Items(tuple(costs)), *_run_on(numbers.results))
+
+
+def _reached_costs(numbers: Numbers) -> list[str]:
+    """A line for each measured snapshot: how equal the costs of the rows are."""
+    lines = []
+    for snapshot in numbers.results.study.snapshots:
+        costs = numbers.costs(snapshot)
+        if costs and costs[0] > 0:
+            low, high = costs[0], costs[-1]
+            lines.append(
+                f"Snapshot {snapshot} was taken after {low:,.6g} to {high:,.6g} "
+                f"{numbers.cost_unit}: its trunks differ by {high / low - 1:.1%} or less, "
+                "because the first step that reaches the cost is the last."
+            )
+    return lines
 
 
 def _run_on(results: StudyResults) -> list[Block]:

@@ -213,6 +213,20 @@ def test_studies_of_other_data_are_refused():
         combined_study.combine([results, other])
 
 
+def test_the_costs_that_were_reached_are_compared():
+    results = invented_study.results()
+    measured = tuple(
+        dataclasses.replace(each, cost=1.01 * each.cost)
+        if each.row == "RP" and each.snapshot == 7
+        else each
+        for each in results.measurements
+    )
+    results = dataclasses.replace(results, measurements=measured)
+    (items, *_) = blocks_of(study_page.document(results), "Setting and data")
+    (line,) = (line for line in items.items if line.startswith("Snapshot 7"))
+    assert "16,800 to 16,968 K40 hours" in line and "differ by 1.0% or less" in line
+
+
 @pytest.mark.parametrize("renders", [True, False])
 def test_a_world_is_named_only_if_it_was_rendered(renders):
     results = invented_study.results()
