@@ -51,7 +51,10 @@ def main(_: list[str]) -> None:
 def _document(folder: str, names: list[str]) -> Document:
     """The report of what the folder holds: studies, otherwise a run."""
     from launch.studies import store
+    from selfsup.common.errors import UserError
 
+    if not os.path.isdir(folder):
+        raise UserError(f"--input={folder}: there is no such folder")
     known = store.names(folder)
     if not known and not names:
         return _run(folder)

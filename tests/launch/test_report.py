@@ -54,3 +54,12 @@ def test_a_folder_without_results_is_refused(tmp_path):
     assert errors.startswith(f"error: --input={tmp_path}: holds no study")
     assert "launch.quickstart" in errors and "Traceback" not in errors
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("flags", [(), ("--study=first",)])
+def test_a_missing_folder_is_named(tmp_path, flags):
+    status, _, errors = report(
+        f"--input={tmp_path}/none", f"--output={tmp_path}", *flags
+    )
+    assert status == 1
+    assert errors == f"error: --input={tmp_path}/none: there is no such folder\n"
