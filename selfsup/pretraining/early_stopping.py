@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from selfsup.common.history import Row
@@ -43,7 +44,9 @@ class OverfittingWatch:
         Returns:
           whether the task stops now. It does so once.
         """
-        if task not in self._best or loss < self._best[task][1]:
+        _, best = self._best.get(task, (step, math.nan))
+        is_lower = loss < best or (math.isnan(best) and not math.isnan(loss))
+        if task not in self._best or is_lower:
             self._best[task] = step, loss
             self._waited[task] = 0
             return False
