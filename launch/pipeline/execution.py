@@ -33,7 +33,7 @@ def run(settings: Settings, reason: str) -> None:
     """
     stages = plan.stages(settings)
     current = state.begin(settings, reason)
-    busy = f"--output={settings.output}: another process works there"
+    busy = f"{settings.output}: another process works there"
     with files.locked(settings.path(_LOCK), busy):
         for number, stage in enumerate(stages, start=1):
             heading = f"[{number}/{len(stages)}] {stage.title}"

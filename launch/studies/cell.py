@@ -11,6 +11,8 @@ import sys
 from collections.abc import Mapping
 from typing import Literal
 
+from launch.pipeline.commands import option
+
 Kind = Literal["data", "pretraining", "evaluation"]
 
 # Flags whose values are several, separated by blanks: the flag is repeated.
@@ -76,7 +78,7 @@ class Cell:
         arguments = []
         for name, value in self.flags.items():
             values = value.split() if name in _REPEATED else [value]
-            arguments += [f"--{name}={each}" for each in values]
+            arguments += [option(name, each) for each in values]
         return arguments
 
     def to_json(self) -> dict[str, object]:

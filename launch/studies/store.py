@@ -10,7 +10,7 @@ from launch.studies import cell, study_file
 from launch.studies.cell import Cell
 from launch.studies.study import Study
 from selfsup.common import files
-from selfsup.common.errors import UserError, error_reason
+from selfsup.common.errors import SettingError, UserError, error_reason
 
 FOLDER = "studies"
 
@@ -21,8 +21,8 @@ def save(study: Study, cells: Sequence[Cell], output: str) -> None:
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
-        raise UserError(
-            f"--output={output}: cannot be created: {error_reason(error)}"
+        raise SettingError(
+            f"output={output}", f"cannot be created: {error_reason(error)}"
         ) from error
     content = {
         "study": study_file.to_json(study),
@@ -58,8 +58,8 @@ def read(output: str, name: str | None = None) -> tuple[Study, tuple[Cell, ...]]
     known = names(output)
     if not known:
         raise UserError(
-            f"{output}: no study here; expected a folder that python -m launch.study "
-            "--output has written"
+            f"{output}: no study here; expected the output folder of python -m "
+            "launch.study"
         )
     if name is None and len(known) > 1:
         raise UserError(
