@@ -206,6 +206,10 @@ def test_flags_are_for_mains():
     }
 
 
+def _strings(nodes):
+    return [node.value for node in nodes if isinstance(node, ast.Constant)]
+
+
 @functools.cache
 def _defined_flags():
     """Names of the flags that any module defines by `DEFINE_...` or `path_flags`."""
@@ -214,10 +218,10 @@ def _defined_flags():
         for node in ast.walk(_tree(name)):
             function = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
             if re.match(r"(flags\.DEFINE_|path_flags\.define_)", function):
-                names.add(getattr(node.args[0], "value", None))
-    # `launch.pretrain` and `launch.network_flags` define these in a loop.
+                names.update(_strings(node.args[:1]))
+    # `launch.pretrain` defines these in a loop.
     names.update(configuration.options())
-    return frozenset(names - {None})
+    return frozenset(names)
 
 
 def _texts(tree):
@@ -231,9 +235,8 @@ def _texts(tree):
                 node.lineno,
                 "".join(part if isinstance(part, str) else "{}" for part in parts),
             )
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if id(node) not in inside:
-                yield node.lineno, node.value
+        elif isinstance(getattr(node, "value", None), str) and id(node) not in inside:
+            yield node.lineno, node.value
 
 
 def _written_flags(text):
@@ -264,12 +267,11 @@ def test_libraries_write_no_flags(name):
 
 def test_advised_options_are_flags():
     names = {
-        node.args[0].value
+        option
         for name in MODULES
         for node in ast.walk(_tree(name))
-        if isinstance(node, ast.Call)
-        and ast.unparse(node.func) == "option"
-        and isinstance(node.args[0], ast.Constant)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "option"
+        for option in _strings(node.args[:1])
     }
     assert names
     assert names <= _defined_flags()

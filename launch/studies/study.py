@@ -76,14 +76,15 @@ class Study:
       description: a sentence for `--help` and for the report.
       rows: rows, in the order of the tables.
       seeds: seeds; a seed serves the pretraining, a random trunk and the evaluations.
-      snapshot_cost: cost between two snapshots, in the unit of `launch.pretrain --costs`.
+      snapshot_cost: cost between two snapshots, in the unit of the option
+        costs of `launch.pretrain`.
       snapshots: numbers of the snapshots to evaluate, each a multiple of `snapshot_cost`;
         the greatest ends the pretraining. Random trunks have snapshot 0.
       evaluations: evaluations of every trunk.
       pretraining_flags: flags of every pretraining by name, without the dashes.
       lasso: weight of the L1 penalty on alpha, in pretrainings and evaluations with lasso.
-      world: flags of `data_prep.synthetic` by name, for a study that without --data
-        renders its own data; empty for a study that needs --data.
+      world: flags of `data_prep.synthetic` by name, for a study that without `data`
+        renders its own data; empty for a study that needs `data`.
     """
 
     name: str

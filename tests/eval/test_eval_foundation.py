@@ -69,7 +69,7 @@ def test_bad_settings_are_named(preset, texts, message):
 def test_the_depth_of_a_random_trunk_may_be_given():
     made = resolve(Config, PRESETS, preset="tiny", depth="50", output="o", **COMMON)
     assert made.depth == "50"
-    with pytest.raises(UserError, match="--depth: unknown '34'; known: 101, 152, 50"):
+    with pytest.raises(UserError, match=r"^depth: unknown '34'; known: 101, 152, 50"):
         resolve(Config, PRESETS, preset="tiny", depth="34", output="o", **COMMON)
 
 
@@ -161,9 +161,9 @@ def test_random_trunks_follow_from_the_seed():
 
 
 def test_a_folder_without_a_trunk_is_refused(tmp_path, exported):
-    with pytest.raises(UserError, match=f"--trunk={tmp_path}: expected the folder"):
+    with pytest.raises(UserError, match=f"^trunk={tmp_path}: expected the folder"):
         _load(str(tmp_path))
-    with pytest.raises(UserError, match="--checkpoint=snapshot-001: only pretraining"):
+    with pytest.raises(UserError, match=r"^checkpoint=snapshot-001: only pretraining"):
         _load(exported[0], checkpoint="snapshot-001")
 
 

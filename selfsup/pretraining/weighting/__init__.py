@@ -43,7 +43,7 @@ REGISTRY = {
 
 
 def descriptions() -> dict[str, str]:
-    """Returns a line for each value of `--weighting`."""
+    """Returns a line for each value of `RunConfig.weighting`."""
     methods = {name: method.description for name, method in REGISTRY.items()}
     return {NONE: "constant rates", **methods}
 
