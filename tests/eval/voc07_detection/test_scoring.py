@@ -122,7 +122,7 @@ BOMB = b"""<!DOCTYPE annotation [<!ENTITY a "ha">]><annotation>&a;</annotation>"
 @pytest.mark.parametrize(
     ("file", "content", "options", "message"),
     [
-        ("", b"", {"year": "2012"}, "--year=VOC2012: is not in .* has VOC2007"),
+        ("", b"", {"year": "2012"}, "^year=VOC2012: is not in .* has VOC2007"),
         ("", b"", {"set_name": "val"}, "val.txt: no such list; .* one of test, train"),
         ("ImageSets/Main/test.txt", b"\n", {}, "test.txt: lists no image"),
         ("ImageSets/Main/test.txt", b"a\0\n", {}, "test.txt: cannot be read"),
