@@ -125,8 +125,8 @@ def load_photo(path: str, size: int) -> tf.Tensor:
 def nearest(features: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.int64]:
     """Finds the nearest other rows, by the cosine of standardised features.
 
-    The outputs of block 3 are sums that no layer has normalised. Without standardising
-    them, the channels of large variance would decide.
+    The outputs of a ResNet are sums that no layer has normalised. Without
+    standardising them, the channels of large variance would decide.
 
     Args:
       features: [N, C].

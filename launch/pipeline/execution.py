@@ -16,7 +16,7 @@ _LOCK = ".lock"
 HOW_TO_USE = """\
 import tensorflow_hub as hub
 trunk = hub.KerasLayer({trunk}, trainable=True)
-features = trunk(images)  # [B, H, W, 3] in [0, 1] -> block 3"""
+features = trunk(images)  # [B, H, W, 3] in [0, 1] -> [B, h, w, C]"""
 
 
 def run(settings: Settings, reason: str) -> None:

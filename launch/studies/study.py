@@ -13,7 +13,7 @@ class Pretraining:
     Attributes:
       tasks: names of tasks in `selfsup.tasks`, in the order of that registry.
       harmonize: whether inputs are harmonised (paper section 3.3).
-      lasso: whether heads read combinations of block 3 units (paper section 3.2).
+      lasso: whether heads read combinations of the trunk's units (paper section 3.2).
       trunk: overrides of the trunk's configuration, such as {"depth": "50"}; empty for
         the trunk of the study's preset.
       flags: further flags of `launch.pretrain` by name, without the dashes; `task_set`
