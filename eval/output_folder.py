@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from eval.settings import Config, Settings
 from selfsup.common import config_file, files
-from selfsup.common.errors import UserError, error_reason
+from selfsup.common.errors import SettingError, error_reason
 
 _LOCK = ".lock"
 
@@ -28,10 +28,10 @@ def opened(settings: Settings[Config]) -> Iterator[str]:
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
-        raise UserError(
-            f"--output={folder}: cannot be made: {error_reason(error)}"
+        raise SettingError(
+            f"output={folder}", f"cannot be made: {error_reason(error)}"
         ) from error
-    busy = f"--output={folder}: another process is running an evaluation there"
+    busy = f"{folder}: another process is running an evaluation there"
     with files.locked(os.path.join(folder, _LOCK), busy):
-        config_file.save_or_compare(settings, folder, "--output", settings.may_change)
+        config_file.save_or_compare(settings, folder, "output", settings.may_change)
         yield folder

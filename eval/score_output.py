@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from eval.json_types import JsonObject
 from selfsup.common import files
-from selfsup.common.errors import UserError, error_reason
+from selfsup.common.errors import SettingError, error_reason
 
 
 def publish(
@@ -32,4 +32,4 @@ def publish(
         try:
             files.write_atomically(output, json.dumps(report, indent=1))
         except OSError as error:
-            raise UserError(f"--output={output}: {error_reason(error)}") from error
+            raise SettingError(f"output={output}", error_reason(error)) from error

@@ -135,14 +135,14 @@ def resolve(
       UserError: for an unknown name, with the list of known names, and for a value of
         the wrong type or out of range.
     """
-    chosen = override_texts.look_up("--preset", preset, presets)
+    chosen = override_texts.look_up("preset", preset, presets)
     config = dataclasses.replace(config_class(), **chosen.config)
-    config = override_texts.apply(config, overrides, "--set")
+    config = override_texts.apply(config, overrides, "set")
     if steps is not None:
         config = dataclasses.replace(config, steps=steps)
-    override_texts.look_up("--trunk_kind", trunk_kind, REGISTRY)
+    override_texts.look_up("trunk_kind", trunk_kind, REGISTRY)
     depth = depth or suitable_depth(trunk_kind, chosen.depth)
-    override_texts.look_up("--depth", depth, trunk_class(trunk_kind).depths)
+    override_texts.look_up("depth", depth, trunk_class(trunk_kind).depths)
     return Settings(
         preset=preset, depth=depth, config=config, trunk_kind=trunk_kind, **common
     )

@@ -94,9 +94,8 @@ class Training:
     def _check_same_data(self, stored: JsonObject) -> None:
         if stored["checksum"] != self.notes["data"]["checksum"]:
             raise UserError(
-                f"{self._folder}: this run was started on other data than --data has "
-                f"now. Then: {stored}; now: {self.notes['data']}. Use another --output, "
-                "or the same data"
+                f"{self._folder}: this run was started on other data. Then: {stored}; "
+                f"now: {self.notes['data']}. Use another output, or the same data"
             )
 
     def run(self, stop: StopSignals) -> bool:
@@ -156,7 +155,7 @@ class Training:
         if not np.isfinite(means["loss"]):
             raise UserError(
                 f"{self._name}: the loss was not finite at or before step "
-                f"{self.number}; try a lower learning rate (--set)"
+                f"{self.number}; try a lower learning rate (option set)"
             )
         history.add(self._name, "train", self.number, self.number, means)
         history.flush()

@@ -11,7 +11,7 @@ import tensorflow as tf
 from eval.json_types import JsonObject
 from eval.settings import Config, Settings
 from selfsup.common import config_file, processor
-from selfsup.common.errors import UserError
+from selfsup.common.errors import SettingError
 from selfsup.export import model_card, trunk_export
 from selfsup.keras import keras
 from selfsup.pretraining import pretrained_trunk
@@ -75,11 +75,13 @@ def load_for(settings: Settings[Config], output_stride: int) -> Pretrained:
     config = pretrained.trunk.config
     if (config.kind, config.depth) != (settings.trunk_kind, settings.depth):
         kind = (
-            "" if config.kind == settings.trunk_kind else f" --trunk_kind={config.kind}"
+            ""
+            if config.kind == settings.trunk_kind
+            else f"trunk_kind={config.kind} and "
         )
         print(
-            f"--trunk={settings.trunk}: has depth {config.depth}; to compare it with a "
-            f"random trunk, run the random trunk with{kind} --depth={config.depth}"
+            f"trunk={settings.trunk}: has depth {config.depth}; to compare it with a "
+            f"random trunk, run the random trunk with {kind}depth={config.depth}"
         )
     return pretrained
 
@@ -118,15 +120,17 @@ def load(
     elif os.path.isfile(os.path.join(source, config_file.FILE_NAME)):
         return _from_run(source, checkpoint, settings)
     else:
-        raise UserError(
-            f"--trunk={source}: expected the folder of an exported trunk (with "
+        raise SettingError(
+            f"trunk={source}",
+            "expected the folder of an exported trunk (with "
             f"{model_card.JSON_NAME}), of a pretraining run (with "
-            f"{config_file.FILE_NAME}), or {RANDOM!r}"
+            f"{config_file.FILE_NAME}), or {RANDOM!r}",
         )
     if checkpoint:
-        raise UserError(
-            f"--checkpoint={checkpoint}: only pretraining runs have checkpoints, and "
-            f"--trunk={source} is not a pretraining run"
+        raise SettingError(
+            f"checkpoint={checkpoint}",
+            "only pretraining runs have checkpoints, and "
+            f"trunk={source} is not a pretraining run",
         )
     return pretrained
 

@@ -26,7 +26,7 @@ def main(_: list[str]) -> None:
 
     config = network_flags.resolve()
     sizes = [
-        overrides.parse(text, float, f"--gigabytes={text}") for text in _GIGABYTES.value
+        overrides.parse(text, float, f"gigabytes={text}") for text in _GIGABYTES.value
     ]
     rows = []
     for name in config.tasks:

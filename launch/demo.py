@@ -34,11 +34,11 @@ def main(_: list[str]) -> None:
     output = _OUTPUT.value
     samples = os.path.join(output, "samples")
     _write_samples(samples)
-    photos = inputs.find_labelled("--photos", os.path.join(samples, "photos"), output)
+    photos = inputs.find_labelled("photos", os.path.join(samples, "photos"), output)
     settings = Settings(
         output=output,
         photos=photos,
-        videos=inputs.find_videos("--videos", os.path.join(samples, "videos"), output),
+        videos=inputs.find_videos("videos", os.path.join(samples, "videos"), output),
         labelled=photos,
         preset="tiny",
         steps=_STEPS.value,

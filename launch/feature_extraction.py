@@ -15,7 +15,7 @@ import tensorflow as tf
 from data_prep.build.shards import SetAside
 from data_prep.sources import photo_conversion, photo_listing
 from selfsup.common import files
-from selfsup.common.errors import UserError, error_reason
+from selfsup.common.errors import SettingError, error_reason
 from selfsup.common.png_file import save_png
 from selfsup.common.progress import ProgressBar
 from selfsup.data import pipeline
@@ -53,7 +53,7 @@ def extract(
         features.append(tf.reduce_mean(maps, [1, 2]).numpy())
         keys.extend(key for key, _ in batch)
     if not keys:
-        raise UserError(f"--input={folder}: no readable photo")
+        raise SettingError(f"input={folder}", "no readable photo")
     content = io.BytesIO()
     np.savez(content, features=np.concatenate(features), keys=np.array(keys))
     files.write_atomically(output, content.getvalue())
@@ -82,8 +82,8 @@ def _make_folder(folder: str) -> None:
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
-        raise UserError(
-            f"--output: {folder} cannot be created: {error_reason(error)}"
+        raise SettingError(
+            "output", f"{folder} cannot be created: {error_reason(error)}"
         ) from error
 
 
@@ -98,9 +98,11 @@ def load_trunk(directory: str) -> Callable[..., tf.Tensor]:
     except UnicodeEncodeError:
         raise  # About the name of the folder; `command.run` explains it.
     except (OSError, ValueError, tf.errors.OpError) as error:
-        raise UserError(f"--trunk={directory}: not a SavedModel: {error}") from error
+        raise SettingError(
+            f"trunk={directory}", f"not a SavedModel: {error}"
+        ) from error
     if not callable(loaded):
-        raise UserError(f"--trunk={directory}: this SavedModel cannot be called")
+        raise SettingError(f"trunk={directory}", "this SavedModel cannot be called")
     return loaded
 
 
@@ -123,8 +125,8 @@ def load_photo(path: str, size: int) -> tf.Tensor:
 def nearest(features: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.int64]:
     """Finds the nearest other rows, by the cosine of standardised features.
 
-    The outputs of block 3 are sums that no layer has normalised. Without standardising
-    them, the channels of large variance would decide.
+    The outputs of a ResNet are sums that no layer has normalised. Without
+    standardising them, the channels of large variance would decide.
 
     Args:
       features: [N, C].

@@ -2,9 +2,9 @@
 
   python -m launch.features --trunk=DIR --input=DIR --output=FILE.npz
 
-The file has `features`, float32 [N, C], the mean of block 3 over all positions, and
-`keys` [N], paths relative to the folder. The picture FILE.png has a photo in each row, on
-the left, followed by its nearest neighbours, the nearest first.
+The file has `features`, float32 [N, C], the mean of the trunk's output over all
+positions, and `keys` [N], paths relative to the folder. The picture FILE.png has a photo
+in each row, on the left, followed by its nearest neighbours, the nearest first.
 """
 
 from __future__ import annotations

@@ -88,18 +88,18 @@ def _settings() -> tuple[Settings, str]:
     from selfsup.common import overrides
 
     output = _OUTPUT.value
-    photos = inputs.find_photos("--photos", _PHOTOS.value, output)
+    photos = inputs.find_photos("photos", _PHOTOS.value, output)
     videos = labelled = None
     if _VIDEOS.value:
-        videos = inputs.find_videos("--videos", _VIDEOS.value, output)
+        videos = inputs.find_videos("videos", _VIDEOS.value, output)
     if _LABELLED.value:
-        labelled = inputs.find_labelled("--labelled", _LABELLED.value, output)
+        labelled = inputs.find_labelled("labelled", _LABELLED.value, output)
     steps = (
         {} if _EVALUATION_STEPS.value is None else {"steps": _EVALUATION_STEPS.value}
     )
     known = dict.fromkeys(("imagenet_linear", "few_labels"), steps)
     evaluations = {
-        name: overrides.look_up("--evaluations", name, known)
+        name: overrides.look_up("evaluations", name, known)
         for name in _EVALUATIONS.value
     }
     number = len([name for name in presets.DEFAULT_TASKS if videos or name != MOTION])

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from selfsup.pretraining import configuration
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGES = ("selfsup", "data_prep", "eval", "launch")
 
@@ -68,6 +70,23 @@ ONE_IMPORTER = {
     "tensorflow_io": "selfsup.images.color",
     "tf_keras": "selfsup.keras",
 }
+# Modules beside the mains that define flags; the mains that share the flags read them.
+FLAG_MODULES = {
+    "data_prep.flags.builders",
+    "data_prep.flags.photos",
+    "eval.evaluation_flags",
+    "launch.network_flags",
+}
+# Modules beside these whose texts have flags, and why.
+WRITES_FLAGS = {
+    "data_prep.build.beam_runner": "options of Beam",
+    "launch.pipeline.commands": "composes command lines",
+    "launch.pipeline.machine": "options of nvidia-smi",
+    "launch.studies.machine": "options of nvidia-smi",
+    "selfsup.command_line.command": "prints errors of libraries for users of a command",
+}
+# A command in a text, which its reader is to type.
+COMMAND_LINE = re.compile(r"python -m [\w.]+( --\S+| [A-Z]+\b)*")
 SLOW_TO_IMPORT = ("tensorflow", "av", "cv2", "scipy", "sklearn", "matplotlib")
 
 
@@ -180,17 +199,82 @@ def test_opencv_opens_no_file(function):
 def test_flags_are_for_mains():
     users = {name for name in MODULES if _within("absl.flags", _imports(name))}
     library = {name for name in users if not _is_main(name)}
-    shared = {
-        "data_prep.flags.builders",
-        "data_prep.flags.photos",
-        "eval.evaluation_flags",
-        "launch.network_flags",
-    }
     assert library == {
         "selfsup.command_line.command",
         "selfsup.command_line.path_flags",
-        *shared,
+        *FLAG_MODULES,
     }
+
+
+def _strings(nodes):
+    return [node.value for node in nodes if isinstance(node, ast.Constant)]
+
+
+@functools.cache
+def _defined_flags():
+    """Names of the flags that any module defines by `DEFINE_...` or `path_flags`."""
+    names = set()
+    for name in MODULES:
+        for node in ast.walk(_tree(name)):
+            function = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if re.match(r"(flags\.DEFINE_|path_flags\.define_)", function):
+                names.update(_strings(node.args[:1]))
+    # `launch.pretrain` defines these in a loop.
+    names.update(configuration.options())
+    return frozenset(names)
+
+
+def _texts(tree):
+    """(line, text) of each string; the values in an f-string are {}."""
+    inside = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            inside.update(map(id, node.values))
+            parts = (getattr(part, "value", "{}") for part in node.values)
+            yield (
+                node.lineno,
+                "".join(part if isinstance(part, str) else "{}" for part in parts),
+            )
+        elif isinstance(getattr(node, "value", None), str) and id(node) not in inside:
+            yield node.lineno, node.value
+
+
+def _written_flags(text):
+    """Flags that a text writes, without those of command lines and of arrows `--x-->`."""
+    found = re.findall(r"(?<![\w-])--(\w+|\{)(?!.*-->)", COMMAND_LINE.sub("", text))
+    return {name for name in found if name == "{" or name in _defined_flags()}
+
+
+def test_written_flags_are_found():
+    assert _written_flags("give --tasks or --seed=1") == {"tasks", "seed"}
+    assert _written_flags("no --{}") == {"{"}
+    others = "run python -m data_prep.inspect DIR --verify; var(--muted); x --data--> y"
+    assert not _written_flags(others)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_libraries_write_no_flags(name):
+    """A library names the field; `command.run` adds the dashes to a `SettingError`."""
+    if name in FLAG_MODULES or name in WRITES_FLAGS or _is_main(name):
+        return
+    found = [
+        (line, flags)
+        for line, text in _texts(_tree(name))
+        if (flags := _written_flags(text))
+    ]
+    assert not found, "name the field, or use launch.pipeline.commands.option"
+
+
+def test_advised_options_are_flags():
+    names = {
+        option
+        for name in MODULES
+        for node in ast.walk(_tree(name))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "option"
+        for option in _strings(node.args[:1])
+    }
+    assert names
+    assert names <= _defined_flags()
 
 
 def test_every_main_is_a_console_command():

@@ -13,7 +13,7 @@ from selfsup.trunk.layers import BatchNorm, build_sublayer
 
 
 class Classifier(tf.Module):
-    """Block 3, batch normalisation, ReLU, the mean over all positions, a linear layer.
+    """Features, batch normalisation, ReLU, the mean over all positions, a linear layer.
 
     The linear layer starts at 0.
 

@@ -1,1 +1,1 @@
-"""ImageNet with frozen weights (paper section 5): a linear layer on block 3."""
+"""ImageNet with frozen weights (paper section 5): a linear layer on a trunk."""

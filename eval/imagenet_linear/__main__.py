@@ -1,4 +1,4 @@
-"""Trains linear layers on block 3 of a frozen trunk and tests them (paper section 5).
+"""Trains linear layers on the last unit of a frozen trunk and tests them (paper section 5).
 
   python -m eval.imagenet_linear --trunk=DIR --data=DIR --output=DIR [--preset=tiny]
 
@@ -7,7 +7,7 @@ with --labels=folders). The command trains one layer per learning rate on the sp
 train, chooses the learning rate on held-out training photos, and tests on one centre crop
 of each photo of the split validation (or test, if the set has no validation). It reports
 top-1 and top-5 accuracy, the accuracy of nearest neighbours on the same features, and,
-with --set=probe_units=true, the accuracy of a linear layer on each unit of block 3.
+with --set=probe_units=true, the accuracy of a linear layer on each unit of the trunk.
 Run the same command again to resume an interrupted evaluation.
 docs/evaluations/imagenet_linear.md has the details.
 

@@ -1,4 +1,4 @@
-"""The lasso's combinations of block 3 units, standardised for every value of alpha."""
+"""The lasso's combinations of units, standardised for every value of alpha."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Combinations(tf.Module):
         """
         Args:
           count: number of combinations.
-          units: M, number of units of block 3.
+          units: M, the trunk's number of units.
           channels: C, their channels.
           l1: weight of the penalty on each row of alpha.
           cells: side of the grid that combinations are max-pooled to.

@@ -30,7 +30,7 @@ class Config(settings.Config):
       weight_decay: factor of half the squared norm of the weights of each layer.
       image_size: side of the square images that the trunk sees, in pixels.
       output_stride: output stride of the trunk, 8 or 16.
-      pool_size: side of the grid that block 3 is max-pooled to.
+      pool_size: side of the grid that features are max-pooled to.
       augment: whether training uses random crops and colours; if not, centre crops.
       augmented_views: number of views of each photo whose features are computed once, so
         that training can repeat them. With 0, with the lasso (whose features change), or
@@ -43,7 +43,7 @@ class Config(settings.Config):
       saturation, contrast: the factors are between 1 minus and 1 plus this value.
       hue: largest rotation of the hue in either direction, as a share of the circle.
       statistics_images: largest number of training photos for measuring statistics.
-      probe_units: whether every unit of block 3 has softmax layers of its own.
+      probe_units: whether every unit of the trunk has softmax layers of its own.
       neighbours: number of neighbours of the nearest-neighbour classifier; 0 disables it.
       neighbour_images: largest number of training photos that neighbours are chosen from.
       cache_features: whether the features of all training photos are computed once and

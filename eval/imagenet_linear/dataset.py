@@ -11,7 +11,7 @@ import tensorflow as tf
 from eval import complete_pass
 from eval.imagenet_linear.held_out import is_held_out
 from eval.json_types import JsonObject
-from selfsup.common.errors import UserError
+from selfsup.common.errors import SettingError, UserError
 from selfsup.common.progress import ProgressBar
 from selfsup.data import manifest, pipeline, records
 
@@ -74,10 +74,11 @@ def find(data: str) -> LabelledPhotos:
             f"{built.directory} ({built.kind}, {len(built.labels)} classes)"
             for built in built_sets
         )
-        raise UserError(
-            f"--data={data}: expected one labelled set of photos (python -m "
-            "data_prep.imagenet, or data_prep.photos --labels=folders), but found "
-            f"{len(labelled)} among: {descriptions}"
+        raise SettingError(
+            f"data={data}",
+            "expected one labelled set of photos (built by python -m data_prep.imagenet "
+            "or python -m data_prep.photos --labels=folders), but found "
+            f"{len(labelled)} among: {descriptions}",
         )
     return _open(labelled[0])
 
@@ -140,8 +141,8 @@ def count_labels(photos: LabelledPhotos, held_out_share: float) -> LabelCounts:
         raise UserError(
             f"{photos.directory}: none of the {photos.train.records} training photos is "
             f"held out at held_out_share={held_out_share:g}, so the learning rate cannot "
-            "be chosen. Use a larger --set=held_out_share, or a single learning rate in "
-            "--set=learning_rates=[...] with held_out_share=0"
+            "be chosen. Use a larger set=held_out_share, or a single learning rate "
+            "(set=learning_rates=[...]) with set=held_out_share=0"
         )
     return LabelCounts(trained, held_out, tested)
 
@@ -158,7 +159,7 @@ def _check_trained(
         all_held_out = names[tested * (trained == 0) * held_out > 0]
         advice = (
             f" (all photos of {', '.join(all_held_out[:5])} are held out: use a lower "
-            "--set=held_out_share, or more photos)"
+            "set=held_out_share, or more photos)"
             if len(all_held_out)
             else ""
         )

@@ -78,7 +78,7 @@ def _title(results: Results, index: int, class_names: Sequence[str]) -> str:
 def save_probe(
     output: str, names: Sequence[str], results: Results, chance: Mapping[str, float]
 ) -> str:
-    """Draws accuracy by block 3 unit, and that of the lasso's combination as a line.
+    """Draws accuracy by unit, and that of the lasso's combination as a line.
 
     Args:
       output: output folder of the evaluation.

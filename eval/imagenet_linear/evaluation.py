@@ -51,7 +51,7 @@ class LadderResults:
 
 
 class ImagenetLinear(Evaluation[Config, LadderResults]):
-    """Trains linear layers on a frozen trunk's block 3.
+    """Trains linear layers on a frozen trunk's last unit.
 
     Attributes:
       model: the trunk and its layers, after `build`.

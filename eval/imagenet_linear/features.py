@@ -1,4 +1,4 @@
-"""Features for linear layers: block 3, max-pooled and standardised (paper section 5)."""
+"""Features for linear layers: max-pooled and standardised (paper section 5)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from selfsup.trunk.trunk import Trunk
 class FrozenFeatures(tf.Module):
     """Rows of features of a frozen trunk, for linear layers.
 
-    The last row belongs to the evaluation: the last unit of block 3, or the lasso's
-    combination of all units. With probes, the rows before it are the units of block 3, so
+    The last row belongs to the evaluation: the trunk's last unit, or the lasso's
+    combination of all units. With probes, the rows before it are the trunk's units, so
     that row m is unit m with and without the lasso. A combination has one row of alpha
     per learning rate, and so one group of features per learning rate.
 
-    Block 3 ends in an un-normalised sum, whose scale differs by orders of magnitude
+    A ResNet ends in an un-normalised sum, whose scale differs by orders of magnitude
     between trunks. So each channel is standardised by moments that are measured on
     training photos. A linear layer can express the same functions with and without, but
     only with standardised features one ladder of learning rates suits all trunks.

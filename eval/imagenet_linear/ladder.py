@@ -61,7 +61,7 @@ def choose(scores: Scores) -> npt.NDArray[np.int64]:
     if not np.all(np.any(finite, axis=1)):
         raise UserError(
             "imagenet_linear: no learning rate of the ladder gave a finite loss on the "
-            "held-out photos; set lower rates with --set=learning_rates=[...]"
+            "held-out photos; set lower rates with set=learning_rates=[...]"
         )
     return np.argmin(np.where(finite, scores.cross_entropy, np.inf), axis=1)
 
@@ -86,7 +86,7 @@ def remarks(
         end = "lowest" if best == 0 else "highest"
         sentences.append(
             f"this is the {end} learning rate of the ladder, so a better rate may lie "
-            "outside; --set=learning_rates=[...] widens the ladder"
+            "outside; set=learning_rates=[...] widens the ladder"
         )
     return sentences
 

@@ -3,7 +3,7 @@
   python -m eval.nyuv2_depth --trunk=DIR --data=DIR --output=DIR --preset=tiny
 
 The data is a built set with depth (python -m data_prep.nyuv2). The command trains the
-trunk and up-projections on block 3 on the split train and tests on the split test. It
+trunk and up-projections on its last unit on the split train and tests on the split test. It
 writes metrics.json with the five measures of appendix A, predictions.npz, pictures,
 curves and checkpoints. Run the same command again to resume an interrupted evaluation.
 

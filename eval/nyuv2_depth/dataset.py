@@ -145,9 +145,7 @@ def _split(sets: Sequence[manifest.Manifest], split: str) -> pipeline.DatasetSpl
         available = "; ".join(f"{built.directory}: {_splits(built)}" for built in sets)
         advice = "Build the set with its official splits"
         if split != TRAIN:
-            advice += (
-                ", or choose the split to test on with --set=test_split=validation"
-            )
+            advice += ", or choose the split to test on with set=test_split=validation"
         raise UserError(
             f"no photos with depth in the split {split!r}; the splits are: {available}. "
             f"{advice}"

@@ -22,7 +22,7 @@ DEPTH_STRIDE = 2
 
 
 class DenseDecoder(keras.layers.Layer):
-    """Maps block 3 features, raw sums [N, h, w, C], to a map [N, 8h, 8w, D].
+    """Maps trunk features [N, h, w, C] to a map [N, 8h, 8w, D].
 
     A subclass makes the last convolution, to D channels, in its constructor.
 
@@ -99,7 +99,7 @@ class DenseDecoder(keras.layers.Layer):
 
 
 class DepthDecoder(DenseDecoder):
-    """Maps block 3 features to depth [N, 8h, 8w, 1] in metres.
+    """Maps trunk features to depth [N, 8h, 8w, 1] in metres.
 
     Args:
       channels, dropout: see `DenseDecoder`.

@@ -4,7 +4,7 @@
 
 The data is a built set with depth (python -m data_prep.nyuv2, best with --depth=raw), from
 which the true normals are computed by fitting planes. The command trains the trunk and
-up-projections on block 3 on the split train and tests on the split test. It writes
+up-projections on its last unit on the split train and tests on the split test. It writes
 metrics.json with the mean and median angle and the shares of pixels within 11.25, 22.5 and
 30 degrees, predictions.npz, pictures, curves and checkpoints. Run the same command again
 to resume an interrupted evaluation. docs/evaluations/nyuv2_normals.md has the details.

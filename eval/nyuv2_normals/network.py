@@ -14,7 +14,7 @@ from selfsup.trunk.layers import Conv2D
 
 
 class NormalsDecoder(DenseDecoder):
-    """Maps block 3 features to vectors [N, 8h, 8w, 3] of any length.
+    """Maps trunk features to vectors [N, 8h, 8w, 3] of any length.
 
     Args:
       channels, dropout: see `DenseDecoder`.

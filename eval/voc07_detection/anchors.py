@@ -19,7 +19,8 @@ except ImportError:  # tf-models 2.16 renamed the class.
         AnchorGeneratorv1 as AnchorGenerator,
     )
 
-# The name of block 3 in tf-models: the binary logarithm of the pixels per feature.
+# The name of the trunk's features in tf-models: the binary logarithm of the pixels per
+# feature.
 LEVEL = "4"
 _IGNORED = -1
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from eval import complete_pass
 from eval.json_types import JsonObject
-from selfsup.common.errors import UserError
+from selfsup.common.errors import SettingError, UserError
 from selfsup.data import manifest, pipeline, records
 
 TEST = "test"
@@ -67,10 +67,10 @@ def find(folder: str) -> Dataset:
         descriptions = ", ".join(
             f"{built.directory} ({built.kind})" for built in built_sets
         )
-        raise UserError(
-            f"--data={folder}: expected one set with boxes (built by python -m "
-            f"data_prep.voc07) there or below, found {len(with_boxes)}; sets: "
-            f"{descriptions}"
+        raise SettingError(
+            f"data={folder}",
+            "expected one set with boxes (built by python -m data_prep.voc07) there or "
+            f"below, found {len(with_boxes)}; sets: {descriptions}",
         )
     return _open(with_boxes[0])
 

@@ -1,4 +1,4 @@
-"""Faster R-CNN on block 3, built from tf-models (paper section 5; Ren et al., 2015)."""
+"""Faster R-CNN on a trunk, built from tf-models (paper section 5; Ren et al., 2015)."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _LEVEL_NUMBER = int(LEVEL)
 class ProposalNetwork(tf.Module):
     """Computes scores and offsets of anchors, and selects proposals.
 
-    Block 3 ends in a raw sum, so its features are normalised and rectified before the
+    A ResNet ends in a raw sum, so the features are normalised and rectified before the
     first convolution, as TF-Slim's `postnorm` does. The convolution is not tf-models'
     head, because that head would normalise after the convolution as well, by statistics
     that nothing measures here.
@@ -28,7 +28,7 @@ class ProposalNetwork(tf.Module):
     def __init__(self, channels: int, config: Config) -> None:
         """
         Args:
-          channels: channels of block 3.
+          channels: channels of the trunk's last unit.
           config: the hyperparameters.
         """
         super().__init__(name="proposal_network")
@@ -67,7 +67,7 @@ class ProposalNetwork(tf.Module):
         """Computes the hidden layer.
 
         Args:
-          features: float32 [B, h, w, channels], raw sums of block 3.
+          features: float32 [B, h, w, channels], outputs of the trunk's last unit.
           training: whether batch normalisation uses the statistics of the batch.
 
         Returns:

@@ -16,6 +16,15 @@ from typing import Union
 Value = Union[str, int, float, Sequence[str]]
 
 
+def option(name: str, value: str | int | float | None = None) -> str:
+    """Returns an option of a command as a person would type it.
+
+    >>> option("preset", "tiny")
+    '--preset=tiny'
+    """
+    return f"--{name}" if value is None else f"--{name}={value}"
+
+
 @dataclasses.dataclass(frozen=True)
 class Command:
     """A command line `NAME=VALUE python -m module --name=value ...`.
@@ -33,7 +42,7 @@ class Command:
     @property
     def _words(self) -> list[str]:
         options = [
-            f"--{name}={value}"
+            option(name, value)
             for name, values in self.options.items()
             for value in ([values] if isinstance(values, (str, int, float)) else values)
         ]

@@ -16,7 +16,7 @@ _LOCK = ".lock"
 HOW_TO_USE = """\
 import tensorflow_hub as hub
 trunk = hub.KerasLayer({trunk}, trainable=True)
-features = trunk(images)  # [B, H, W, 3] in [0, 1] -> block 3"""
+features = trunk(images)  # [B, H, W, 3] in [0, 1] -> [B, h, w, C]"""
 
 
 def run(settings: Settings, reason: str) -> None:
@@ -31,7 +31,7 @@ def run(settings: Settings, reason: str) -> None:
         it cannot be written, or a command failed.
       SystemExit: a signal stopped a command; the pipeline can be resumed.
     """
-    busy = f"--output={settings.output}: another process works there"
+    busy = f"{settings.output}: another process works there"
     try:
         os.makedirs(settings.output, exist_ok=True)
         with files.locked(settings.path(_LOCK), busy):

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 
 from data_prep.sources import photo_listing, video_listing
-from selfsup.common.errors import UserError
+from selfsup.common.errors import SettingError, UserError
 
 # Fewer photos than this do not fill the batches of a run.
 MIN_PHOTOS = 32
@@ -48,68 +48,70 @@ class Input:
         }
 
 
-def find_photos(flag: str, path: str, output: str) -> Input:
+def find_photos(setting: str, path: str, output: str) -> Input:
     """Lists the photos below a folder.
 
     Args:
-      flag: name of the flag that gave the folder, for errors.
+      setting: name of the setting that gives the folder, for errors.
       path: the folder.
       output: the folder of the results, which is passed over.
 
     Raises:
       UserError: it is no folder, or has too few photos.
     """
-    listed = _find(flag, path, output, photo_listing.find_photos)
+    listed = _find(setting, path, output, photo_listing.find_photos)
     if listed.count < MIN_PHOTOS:
-        raise UserError(
-            f"{flag}={path}: has {listed.count} photos; pretraining needs {MIN_PHOTOS} or "
-            "more, and learns from thousands"
+        raise SettingError(
+            f"{setting}={path}",
+            f"has {listed.count} photos; pretraining needs {MIN_PHOTOS} or more, and "
+            "learns from thousands",
         )
     return listed
 
 
-def find_videos(flag: str, path: str, output: str) -> Input:
+def find_videos(setting: str, path: str, output: str) -> Input:
     """Lists the videos below a folder; see `find_photos`.
 
     Raises:
       UserError: it is no folder, or has fewer than two videos.
     """
-    listed = _find(flag, path, output, video_listing.find_videos)
+    listed = _find(setting, path, output, video_listing.find_videos)
     if listed.count < 2:
-        raise UserError(
-            f"{flag}={path}: has one video; motion segmentation needs two or more, "
-            f"because one is held out. Leave out {flag} to train without this task"
+        raise SettingError(
+            f"{setting}={path}",
+            "has one video; motion segmentation needs two or more, because one is held "
+            f"out. Leave out {setting} to train without this task",
         )
     return listed
 
 
-def find_labelled(flag: str, path: str, output: str) -> Input:
+def find_labelled(setting: str, path: str, output: str) -> Input:
     """Lists photos in folders that name their classes; see `find_photos`.
 
     Raises:
       UserError: it is no folder, or has fewer than two folders with photos.
     """
-    listed = _find(flag, path, output, photo_listing.find_photos)
+    listed = _find(setting, path, output, photo_listing.find_photos)
     paths = photo_listing.find_photos(path, output, quiet=True)
     names = sorted({name.split(os.sep)[0] for name in paths if os.sep in name})
     if len(names) < 2:
         where = (
             f"in one folder only, {names[0]}" if names else "but no folders with them"
         )
-        raise UserError(
-            f"{flag}={path}: has photos {where}; expected a folder for each of two or "
-            "more classes"
+        raise SettingError(
+            f"{setting}={path}",
+            f"has photos {where}; expected a folder for each of two or more classes",
         )
     return listed
 
 
-def _find(flag: str, path: str, output: str, finder: _Finder) -> Input:
+def _find(setting: str, path: str, output: str, finder: _Finder) -> Input:
     if not os.path.isdir(path):
-        raise UserError(f"{flag}={path}: is not a folder")
+        raise SettingError(f"{setting}={path}", "is not a folder")
     try:
         names = sorted(finder(path, output, True))
     except UserError as error:
-        raise UserError(f"{flag}: {error}") from error
+        raise SettingError(setting, str(error)) from error
     digest = hashlib.sha256()
     for name in names:
         size = os.stat(os.path.join(path, name)).st_size

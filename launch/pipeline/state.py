@@ -10,7 +10,7 @@ from typing import TypedDict, cast
 from launch.pipeline.inputs import Input
 from launch.pipeline.plan import PRETRAIN, Settings, stages
 from selfsup.common import files
-from selfsup.common.errors import UserError, error_reason
+from selfsup.common.errors import SettingError, UserError, error_reason
 
 FILE_NAME = "pipeline.json"
 # What a pipeline writes; a folder that has one of these but no state is of other origin.
@@ -68,8 +68,8 @@ def begin(settings: Settings, reason: str) -> State:
         os.makedirs(settings.output, exist_ok=True)
         save(settings.output, state)
     except OSError as error:
-        raise UserError(
-            f"--output={settings.output}: cannot be written: {error_reason(error)}"
+        raise SettingError(
+            f"output={settings.output}", f"cannot be written: {error_reason(error)}"
         ) from error
     return state
 
@@ -88,7 +88,7 @@ def read(output: str) -> State | None:
             return cast(State, json.load(file))
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{path}: cannot be read: {error_reason(error)}. Give another --output"
+            f"{path}: cannot be read: {error_reason(error)}. Give another output folder"
         ) from error
 
 
@@ -126,9 +126,10 @@ def _settings(settings: Settings) -> dict[str, object]:
 def _refuse_other_files(output: str) -> None:
     present = [name for name in _FOLDERS if os.path.exists(os.path.join(output, name))]
     if present:
-        raise UserError(
-            f"--output={output}: already holds {', '.join(present)}, but no {FILE_NAME}, "
-            "so something else wrote them. Give another --output, or delete the folder"
+        raise SettingError(
+            f"output={output}",
+            f"already holds {', '.join(present)}, but no {FILE_NAME}, so something else "
+            "wrote them. Give another folder, or delete this folder",
         )
 
 
@@ -147,10 +148,10 @@ def _refuse_differences(output: str, stored: State, now: State) -> None:
                 f"{name} was {stored['settings'].get(name)!r}, now {value!r}"
             )
     if differences:
-        raise UserError(
-            f"--output={output}: holds results of other inputs or settings: "
-            f"{'; '.join(differences)}. Give another --output, or the same inputs and "
-            "settings to resume"
+        raise SettingError(
+            f"output={output}",
+            f"holds results of other inputs or settings: {'; '.join(differences)}. Give "
+            "another folder, or the same inputs and settings to resume",
         )
 
 
@@ -161,9 +162,9 @@ def _changed_input(
 ) -> str:
     if before is None or now is None:
         was = "was not given" if before is None else f"was {before['path']}"
-        return f"--{name} {was}, now {'not given' if now is None else now['path']}"
+        return f"{name} {was}, now {'not given' if now is None else now['path']}"
     if before["path"] != now["path"]:
-        return f"--{name} was {before['path']}, now {now['path']}"
+        return f"{name} was {before['path']}, now {now['path']}"
     return (
         f"the files in {now['path']} have changed: {before['files']} then, "
         f"{now['files']} now, with other names or sizes"

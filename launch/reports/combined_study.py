@@ -83,7 +83,8 @@ def _require_comparable(first_results: StudyResults, results: StudyResults) -> N
     if differences:
         raise UserError(
             f"the studies {first.name} and {other.name} cannot be joined, because they "
-            f"differ in: {', '.join(differences)}; choose one of them by --study"
+            f"differ in: {', '.join(differences)}; choose one of them by the option "
+            "study"
         )
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 from eval import metrics_file
 from eval.metrics_file import MetricsFile
 from launch.pipeline import execution, plan
+from launch.pipeline.commands import option
 from launch.pipeline.state import State
 from launch.reports import run_folder, run_page, wording
 from launch.reports.document import (
@@ -148,8 +149,9 @@ def _evaluations(
             return (Text("The evaluations have not finished yet."),)
         return (
             Text(
-                "There are no labelled photos. With --labelled=DIR, a folder of photos "
-                "for each class, the quickstart compares the trunk with a random one."
+                "There are no labelled photos. With "
+                f"{option('labelled', 'DIR')}, a folder of photos for each class, the "
+                "quickstart compares the trunk with a random one."
             ),
         )
     blocks: list[Block] = []

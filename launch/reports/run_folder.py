@@ -136,7 +136,7 @@ def read(folder: str) -> RunRecord:
     if "tasks" not in config or "trunk" not in config:
         raise UserError(
             f"{folder}: holds no pretraining run: its {config_file.FILE_NAME} has no "
-            "tasks and no trunk. Give the --model_dir of launch.pretrain"
+            "tasks and no trunk. Give the model_dir of launch.pretrain"
         )
     rows = tuple(history.read(folder))
     measured = _read_json(folder, reporter.VALIDATION_FILE)

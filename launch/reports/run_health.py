@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from launch.pipeline.commands import option
 from launch.reports.run_folder import RunRecord
 from launch.reports.run_learning import skill, title
 from selfsup.pretraining.health import MANY_DEAD, MAX_UPDATE_RATIO, MIN_UPDATE_RATIO
@@ -87,11 +88,16 @@ def _collapse(record: RunRecord) -> Iterator[Finding]:
                 subject,
                 "trouble",
                 f"{numbers} All patches have nearly the same features.",
-                f"Lower --task_set={task}.learning_rate, or give it larger batches "
-                f"(--task_set={task}.batch_size), and start again.",
+                f"Lower {_rate_of(task)}, or give it larger batches "
+                f"({option('task_set', task + '.batch_size')}), and start again.",
             )
         else:
             yield Finding(subject, "well", f"{numbers} It has not collapsed.")
+
+
+def _rate_of(task: str) -> str:
+    """Returns the option that sets the learning rate of a task."""
+    return option("task_set", f"{task}.learning_rate")
 
 
 def _overfitting(record: RunRecord) -> Iterator[Finding]:
@@ -103,9 +109,10 @@ def _overfitting(record: RunRecord) -> Iterator[Finding]:
                 subject,
                 "trouble",
                 trouble,
-                "More and more varied inputs help most. With --stop_overfitting=3 a task "
-                "ends when its held-out loss no longer falls; a smaller share of the steps "
-                f"(--task_weights={task}=0.5) also helps.",
+                "More and more varied inputs help most. With "
+                f"{option('stop_overfitting', 3)} a task ends when its held-out loss no "
+                "longer falls; a smaller share of the steps "
+                f"({option('task_weights', task + '=0.5')}) also helps.",
             )
         elif record.rows_of(task, "validation", "loss"):
             well.append(title(task))
@@ -129,7 +136,7 @@ def _overfitting(record: RunRecord) -> Iterator[Finding]:
 
 
 def _early_ends(record: RunRecord) -> Iterator[Finding]:
-    """Tasks that --stop_overfitting has ended."""
+    """Tasks that early stopping has ended."""
     for task in record.tasks:
         for row in record.rows_of(task, "stopped", "best_step"):
             yield Finding(
@@ -137,7 +144,7 @@ def _early_ends(record: RunRecord) -> Iterator[Finding]:
                 "well",
                 f"{title(task)} took no more steps after step {row['step']}: its lowest "
                 f"held-out loss, {row['best_loss']:.3f}, was at step "
-                f"{row['best_step']:g} (--stop_overfitting).",
+                f"{row['best_step']:g} ({option('stop_overfitting')}).",
             )
 
 
@@ -203,7 +210,7 @@ def _dead_units(record: RunRecord) -> Iterator[Finding]:
                 f"{title(task)}: {layers[layer]:.0%} of the units of {layer} are zero at "
                 "every position of a held-out batch.",
                 "Dead units rarely recover. Start again with a lower "
-                f"--task_set={task}.learning_rate.",
+                f"{_rate_of(task)}.",
             )
     if not worst:
         yield Finding(subject, "unknown", "They have not been counted yet.")
@@ -232,7 +239,7 @@ def _update_ratios(record: RunRecord) -> Iterator[Finding]:
                 "trouble",
                 f"{title(task)}: its last step changed the weights of the {part} by "
                 f"{ratio:.2g} of their norm; about 0.001 is usual.",
-                f"Try a {direction} --task_set={task}.learning_rate.",
+                f"Try a {direction} {_rate_of(task)}.",
             )
     if not ratios:
         yield Finding(subject, "unknown", "They have not been measured yet.")
@@ -263,8 +270,8 @@ def _skipped_steps(record: RunRecord) -> Iterator[Finding]:
             "trouble" if is_trouble else "well",
             f"{title(task)}: {number} of {steps} steps were skipped, because their "
             "gradients were not finite.",
-            f"Lower --task_set={task}.learning_rate; without --mixed_precision numbers "
-            "overflow less often."
+            f"Lower {_rate_of(task)}; without {option('mixed_precision')} numbers overflow "
+            "less often."
             if is_trouble
             else "",
         )
@@ -323,7 +330,8 @@ def _few_records(record: RunRecord) -> Iterator[Finding]:
             "Held-out records",
             "trouble",
             f"There are few: {counts}. Small differences to chance may be accidents.",
-            "Build the sets with more inputs, or with a larger --validation_fraction.",
+            "Build the sets with more inputs, or with a larger "
+            f"{option('validation_fraction')}.",
         )
     if not few and numbers:
         yield Finding(
@@ -343,17 +351,23 @@ def _pauses(record: RunRecord) -> Iterator[Finding]:
         "Checkpoints",
         "trouble" if is_long else "well",
         f"Writing checkpoints took {share:.1%} of the time.",
-        "Write them less often: raise --checkpoint_seconds." if is_long else "",
+        f"Write them less often: raise {option('checkpoint_seconds')}."
+        if is_long
+        else "",
     )
 
 
 def _time_of_parts(record: RunRecord) -> Iterator[Finding]:
-    """Judges the parts of a step, which only a run with --trace_steps has recorded."""
+    """Judges the parts of a step, which only a run that traces its steps has recorded."""
+    less_traffic = (
+        f"Use {option('wire', 'bfloat16')} or {option('sum_in_host')}, or a faster "
+        "network."
+    )
     advice = {
-        "input": "The input is too slow: build the sets with smaller photos (--max_side) "
-        "or use more processors.",
-        "pull": "Use --wire=bfloat16 or --sum_in_host, or a faster network.",
-        "push": "Use --wire=bfloat16 or --sum_in_host, or a faster network.",
+        "input": "The input is too slow: build the sets with smaller photos "
+        f"({option('max_side')}) or use more processors.",
+        "pull": less_traffic,
+        "push": less_traffic,
         "wait": "A replica is slower than the others of its task: use equal devices.",
     }
     for task, parts in record.parts.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
+from launch.pipeline.commands import option
 from launch.reports.run_folder import RunRecord
 from selfsup.tasks.task import Metric
 
@@ -67,13 +68,15 @@ class Learned:
                 "It learned its training records, but this does not carry over to other "
                 "records. Add more and more varied "
                 f"{'videos' if self.task == 'motion_segmentation' else 'photos'}; that "
-                "helps most. --stop_overfitting=3 ends the task before it gets worse."
+                "helps most. "
+                f"{option('stop_overfitting', 3)} ends the task before it gets worse."
             )
         return (
             "It has not learned its training records either. Train for more steps, give "
-            f"the task a larger share of them (--task_weights={self.task}=2), or change "
-            f"its rate (--task_set={self.task}.learning_rate=RATE). Look at its pictures: "
-            "can a person solve it on your data?"
+            "the task a larger share of them "
+            f"({option('task_weights', self.task + '=2')}), or change its rate "
+            f"({option('task_set', self.task + '.learning_rate=RATE')}). Look at its "
+            "pictures: can a person solve it on your data?"
         )
 
 

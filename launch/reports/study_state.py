@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from launch.pipeline.commands import option
 from launch.reports import wording
 from launch.reports.document import (
     Block,
@@ -193,5 +194,5 @@ def _table(caption: str, listed: list[CellStatus]) -> Table:
 
 
 def _flags(flags: Mapping[str, str]) -> str:
-    given = " ".join(f"--{name}={value}" for name, value in flags.items())
+    given = " ".join(option(name, value) for name, value in flags.items())
     return given or "default flags"

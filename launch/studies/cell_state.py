@@ -178,6 +178,6 @@ def _try_lock(lock: IO[bytes], kind: int) -> bool:
             return False
         raise UserError(
             f"{lock.name}: this file system has no file locks: {error_reason(error)}. "
-            "Give an --output on another one, or mount it with locks (docs/studies.md)"
+            "Give an output folder on another one, or mount it with locks (docs/studies.md)"
         ) from error
     return True

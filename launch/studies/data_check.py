@@ -34,5 +34,5 @@ def require_same_data(cells: Sequence[Cell], output: str) -> None:
                 raise UserError(
                     f"{folder}: these data sets have changed since the cell "
                     f"{each.name!r} read them (checksum {content[:12]}, now "
-                    f"{now[folder][:12]}). Restore them, or give another --output"
+                    f"{now[folder][:12]}). Restore them, or give another output folder"
                 )

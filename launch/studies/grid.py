@@ -11,7 +11,7 @@ from launch.studies import cell, data_cells, presets_content, study_data
 from launch.studies.cell import Cell
 from launch.studies.study import EvaluationPlan, Pretraining, Row, Study
 from launch.studies.study_data import PRETRAINING, StudyData
-from selfsup.common.errors import UserError
+from selfsup.common.errors import SettingError, UserError
 
 if TYPE_CHECKING:
     from typing import Any
@@ -44,7 +44,9 @@ def expand(study: Study, output: str, data: StudyData | None) -> tuple[Cell, ...
     cells: list[Cell] = []
     if data is None:
         if not study.world:
-            raise UserError(f"study {study.name}: give its built data sets by --data")
+            raise SettingError(
+                "data", f"give the built data sets of study {study.name}"
+            )
         made, data = data_cells.world_cells(study.world, output)
         used = {
             name for use in study_data.uses(study) for name in data.sources[use].needs

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from launch.studies import rows
 from launch.studies.rows import ALL_TASKS, LABELS, RANDOM, ROWS
 from launch.studies.study import EvaluationPlan, Pretraining, Row, Study
-from selfsup.common.errors import UserError
+from selfsup.common.errors import SettingError
 from selfsup.pretraining import presets
 
 LINEAR = "imagenet_linear"
@@ -42,9 +42,9 @@ def named(name: str) -> Study:
       UserError: for an unknown name; the message lists the names.
     """
     if name not in STUDIES:
-        raise UserError(
-            f"--study={name}: no file and no named study; named studies are: "
-            f"{', '.join(STUDIES)}"
+        raise SettingError(
+            f"study={name}",
+            f"no file and no named study; named studies are: {', '.join(STUDIES)}",
         )
     return STUDIES[name]
 

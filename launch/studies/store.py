@@ -58,8 +58,8 @@ def read(output: str, name: str | None = None) -> tuple[Study, tuple[Cell, ...]]
     known = names(output)
     if not known:
         raise UserError(
-            f"{output}: no study here; expected a folder that python -m launch.study "
-            "--output has written"
+            f"{output}: no study here; expected the output folder of python -m "
+            "launch.study"
         )
     if name is None and len(known) > 1:
         raise UserError(

@@ -13,7 +13,7 @@ class Pretraining:
     Attributes:
       tasks: names of tasks in `selfsup.tasks`, in the order of that registry.
       harmonize: whether inputs are harmonised (paper section 3.3).
-      lasso: whether heads read combinations of block 3 units (paper section 3.2).
+      lasso: whether heads read combinations of the trunk's units (paper section 3.2).
       trunk: overrides of the trunk's configuration, such as {"depth": "50"}; empty for
         the trunk of the study's preset.
       flags: further flags of `launch.pretrain` by name, without the dashes; `task_set`
@@ -76,14 +76,15 @@ class Study:
       description: a sentence for `--help` and for the report.
       rows: rows, in the order of the tables.
       seeds: seeds; a seed serves the pretraining, a random trunk and the evaluations.
-      snapshot_cost: cost between two snapshots, in the unit of `launch.pretrain --costs`.
+      snapshot_cost: cost between two snapshots, in the unit of the option
+        costs of `launch.pretrain`.
       snapshots: numbers of the snapshots to evaluate, each a multiple of `snapshot_cost`;
         the greatest ends the pretraining. Random trunks have snapshot 0.
       evaluations: evaluations of every trunk.
       pretraining_flags: flags of every pretraining by name, without the dashes.
       lasso: weight of the L1 penalty on alpha, in pretrainings and evaluations with lasso.
-      world: flags of `data_prep.synthetic` by name, for a study that without --data
-        renders its own data; empty for a study that needs --data.
+      world: flags of `data_prep.synthetic` by name, for a study that without `data`
+        renders its own data; empty for a study that needs `data`.
     """
 
     name: str

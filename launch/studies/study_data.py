@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 
 from launch.studies.study import Study
 from selfsup.common import files, paths
-from selfsup.common.errors import UserError
+from selfsup.common.errors import SettingError, UserError
 from selfsup.data import manifest
 
 PRETRAINING = "pretraining"
 COLOR_PRIOR = "color_prior.csv"
-# The folder of the data set of each evaluation, below --data.
+# The folder of the data set of each evaluation, below `data`.
 FOLDERS = {
     "imagenet_linear": "imagenet",
     "few_labels": "imagenet",
@@ -59,7 +59,7 @@ def uses(study: Study) -> tuple[str, ...]:
 
 
 def parse_overrides(texts: Iterable[str]) -> dict[str, str]:
-    """Returns the folders of --data_for by use.
+    """Returns the folders of `data_for` by use.
 
     Args:
       texts: strings "USE=DIR".
@@ -72,14 +72,14 @@ def parse_overrides(texts: Iterable[str]) -> dict[str, str]:
     for text in texts:
         use, equals, folder = text.partition("=")
         if not equals or not folder or use not in known:
-            raise UserError(
-                f"--data_for={text}: expected USE=DIR, with USE one of: "
-                f"{', '.join(known)}"
+            raise SettingError(
+                f"data_for={text}",
+                f"expected USE=DIR, with USE one of: {', '.join(known)}",
             )
         try:
             folders[use] = paths.local(folder)
         except UserError as error:
-            raise UserError(f"--data_for={text}: {error}") from error
+            raise SettingError(f"data_for={text}", str(error)) from error
     return folders
 
 
@@ -88,7 +88,7 @@ def find(study: Study, data: str | None, overrides: Mapping[str, str]) -> StudyD
 
     Args:
       study: the study.
-      data: the folder of --data; None if each use has a folder of its own.
+      data: the folder of `data`; None if each use has a folder of its own.
       overrides: folders by use, which replace those below `data`.
 
     Raises:
@@ -104,7 +104,7 @@ def find(study: Study, data: str | None, overrides: Mapping[str, str]) -> StudyD
     if missing:
         raise UserError(
             f"study {study.name}: data sets are missing. {'; '.join(missing)}. Build them "
-            "(docs/data.md), or name other folders by --data_for=USE=DIR"
+            "(docs/data.md), or name other folders by data_for=USE=DIR"
         )
     return StudyData(sources, _color_prior(sources.get(PRETRAINING), data))
 
@@ -138,9 +138,10 @@ def prior_content(path: str) -> str:
 
 def _default_folder(use: str, data: str | None) -> str:
     if data is None:
-        raise UserError(
-            f"--data: this study needs built data sets; give the folder that holds them, "
-            f"or --data_for={use}=DIR for each use"
+        raise SettingError(
+            "data",
+            "this study needs built data sets; give the folder that holds them, or "
+            f"data_for={use}=DIR for each use",
         )
     if use != PRETRAINING:
         return os.path.join(data, FOLDERS[use])

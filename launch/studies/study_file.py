@@ -14,7 +14,7 @@ from launch.studies.study import EvaluationPlan, Pretraining, Row, Study
 from launch.studies.study_data import FOLDERS
 from selfsup import tasks
 from selfsup.common import paths
-from selfsup.common.errors import UserError, error_reason
+from selfsup.common.errors import SettingError, UserError, error_reason
 
 T = TypeVar("T")
 # A JSON object.
@@ -39,10 +39,10 @@ def load(name_or_file: str) -> Study:
     try:
         path = paths.local(name_or_file)
     except UserError as error:
-        raise UserError(f"--study={name_or_file}: {error}") from error
+        raise SettingError(f"study={name_or_file}", str(error)) from error
     if not os.path.isfile(path):
         if path.endswith(".json") or os.sep in path:
-            raise UserError(f"--study={name_or_file}: there is no such file")
+            raise SettingError(f"study={name_or_file}", "there is no such file")
         return named.named(path)
     try:
         with open(path, encoding="utf-8") as file:

@@ -9,7 +9,7 @@ from launch.studies.cell import Cell
 from launch.studies.cell_state import CellFolder
 from launch.studies.scheduler import Scheduler
 from launch.studies.study import Study
-from selfsup.common.errors import UserError
+from selfsup.common.errors import SettingError
 from selfsup.common.stop_signals import StopSignals
 
 _LOG_LINES = 8
@@ -53,7 +53,7 @@ def run_cell(cells: Sequence[Cell], output: str, number: int) -> int:
       UserError: if there is no cell of this number.
     """
     if number >= len(cells):
-        raise UserError(f"--cell={number}: expected 0 to {len(cells) - 1}")
+        raise SettingError(f"cell={number}", f"expected 0 to {len(cells) - 1}")
     chosen = cells[number]
     states = {each.name: CellFolder(output, each).state()[0] for each in cells}
     missing = [

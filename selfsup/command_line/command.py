@@ -10,7 +10,7 @@ from typing import cast
 
 from absl import app, flags, logging
 
-from selfsup.common.errors import UserError
+from selfsup.common.errors import SettingError, UserError
 
 # Silences TensorFlow's start-up messages and a Google library's warning about this
 # Python. Both are environment variables, so that worker processes inherit them, and are
@@ -49,7 +49,7 @@ def run(main: Main, module: str, positional: str | None = None) -> None:
         try:
             return main(argv)
         except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {_with_dashes(error)}", file=sys.stderr)
             return 1
         except UnicodeEncodeError as error:
             if not _is_file_name(error):
@@ -100,6 +100,12 @@ def _check_arguments(argv: list[str], positional: str | None) -> None:
         raise app.UsageError(f"unexpected arguments: {' '.join(argv[expected:])}")
     if len(argv) < expected:
         raise app.UsageError(f"{positional} is missing")
+
+
+def _with_dashes(error: UserError) -> str:
+    """Returns the message; a setting that is a flag of this command looks like it."""
+    is_flag = isinstance(error, SettingError) and error.name in flags.FLAGS
+    return f"--{error}" if is_flag else str(error)
 
 
 def _is_file_name(error: UnicodeEncodeError) -> bool:

@@ -1,7 +1,7 @@
-"""Checks of configuration values; all raise `UserError` in the same words.
+"""Checks of configuration values; all raise `SettingError` in the same words.
 
 A message reads "name=value: expected ...". Dataclasses call these functions from
-`__post_init__`; commands add the flag's name.
+`__post_init__`.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Union
 
-from selfsup.common.errors import UserError
+from selfsup.common.errors import SettingError
 
 Number = Union[int, float]
 
 
 def require(condition: bool, name: str, value: object, expected: str) -> None:
-    """Raises a `UserError` that names the field, its value and what was expected.
+    """Raises a `SettingError` that names the field, its value and what was expected.
 
     Args:
       condition: whether the value is valid.
@@ -24,7 +24,7 @@ def require(condition: bool, name: str, value: object, expected: str) -> None:
       expected: what the value has to be, such as "an even number".
     """
     if not condition:
-        raise UserError(f"{name}={value}: expected {expected}")
+        raise SettingError(f"{name}={value}", f"expected {expected}")
 
 
 def require_range(
@@ -50,7 +50,7 @@ def require_range(
       >>> require_range("momentum", 1.5, minimum=0, below=1)
       Traceback (most recent call last):
         ...
-      selfsup.common.errors.UserError: momentum=1.5: expected 0 to less than 1
+      selfsup.common.errors.SettingError: momentum=1.5: expected 0 to less than 1
     """
     # Written so that comparisons with NaN fail.
     valid = (

@@ -20,7 +20,7 @@ FILE_NAME = "config.json"
 def save_or_compare(
     config: DataclassInstance,
     folder: str,
-    flag: str,
+    setting: str,
     may_change: Collection[str] = (),
 ) -> None:
     """Writes the configuration of a run, or compares it with the stored configuration.
@@ -28,7 +28,7 @@ def save_or_compare(
     Args:
       config: a dataclass whose fields are JSON types, dataclasses or dicts of these.
       folder: of the run.
-      flag: name of the flag that names the folder, for errors.
+      setting: name of the setting that gives the folder, for errors.
       may_change: names of the fields that may change when a run resumes, such as "seed"
         or, for a nested field, "config.steps".
 
@@ -41,7 +41,7 @@ def save_or_compare(
     new = json.loads(json.dumps(dataclasses.asdict(config)))
     if os.path.exists(path):
         old = _with_defaults(read(folder), config)
-        _refuse_differences(path, old, new, flag, may_change)
+        _refuse_differences(path, old, new, setting, may_change)
     files.write_atomically(path, json.dumps(new, indent=1))
 
 
@@ -94,7 +94,7 @@ def _refuse_differences(
     path: str,
     old: dict[str, Any],
     new: dict[str, Any],
-    flag: str,
+    setting: str,
     may_change: Collection[str],
 ) -> None:
     old, new = _flatten(old), _flatten(new)
@@ -106,7 +106,7 @@ def _refuse_differences(
     if differences:
         raise UserError(
             f"{path}: this folder holds a run of another configuration: "
-            f"{'; '.join(differences)}. Give another {flag}, or the same flags"
+            f"{'; '.join(differences)}. Give another {setting}, or the same settings"
         )
 
 

@@ -1,4 +1,6 @@
-"""The error that a command reports to its user."""
+"""The errors that a command reports to its user."""
+
+from __future__ import annotations
 
 
 class UserError(ValueError):
@@ -7,6 +9,31 @@ class UserError(ValueError):
     The message names the file, the field or the value, and says what was expected.
     Commands print the message without a traceback and exit with status 1.
     """
+
+
+class SettingError(UserError):
+    """A value of a field or argument that cannot be used.
+
+    The message is "SETTING: REASON". A command that has a flag of the setting's name
+    prints the message with the dashes of the flag; libraries know no flags.
+
+    Attributes:
+      setting: what cannot be used, "NAME" or "NAME=VALUE".
+      reason: why, and what was expected.
+    """
+
+    def __init__(self, setting: str, reason: str) -> None:
+        super().__init__(setting, reason)
+        self.setting = setting
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.setting}: {self.reason}"
+
+    @property
+    def name(self) -> str:
+        """The setting without its value, such as "batch_size"."""
+        return self.setting.partition("=")[0]
 
 
 def error_reason(error: Exception) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from selfsup.common import paths
-from selfsup.common.errors import UserError
+from selfsup.common.errors import SettingError, UserError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -21,13 +21,13 @@ _Value = TypeVar("_Value")
 _Config = TypeVar("_Config", bound="DataclassInstance")
 
 
-def apply(config: _Config, assignments: Iterable[str], flag: str) -> _Config:
+def apply(config: _Config, assignments: Iterable[str], setting: str) -> _Config:
     """Returns `config` with the fields that `assignments` override, all at once.
 
     Args:
       config: a frozen dataclass.
       assignments: strings "KEY=VALUE"; the last for a key counts.
-      flag: name of the flag that the strings come from, for errors.
+      setting: name of the argument or flag that the strings come from, for errors.
 
     Raises:
       UserError: a key is unknown, a value does not have the type of the field's default,
@@ -36,50 +36,52 @@ def apply(config: _Config, assignments: Iterable[str], flag: str) -> _Config:
     assignments = tuple(assignments)
     values: dict[str, object] = {}
     for text in assignments:
-        key, value = split(text, "=", flag, "KEY=VALUE")
-        values[key] = _read(config, key, value, f"{flag}={text}")
-    return _replace(config, values, ", ".join(f"{flag}={text}" for text in assignments))
+        key, value = split(text, "=", setting, "KEY=VALUE")
+        values[key] = _read(config, key, value, f"{setting}={text}")
+    return _replace(
+        config, values, ", ".join(f"{setting}={text}" for text in assignments)
+    )
 
 
-def override(config: _Config, key: str, value: str, flag: str) -> _Config:
+def override(config: _Config, key: str, value: str, setting: str) -> _Config:
     """Returns `config` with the field `key` read from the string `value`.
 
     Args:
       config: a frozen dataclass.
       key: name of a field.
       value: the new value as a string.
-      flag: name of the flag with its value, for errors.
+      setting: name of the argument or flag with its value, for errors.
 
     Raises:
       UserError: see `apply`.
     """
-    return _replace(config, {key: _read(config, key, value, flag)}, flag)
+    return _replace(config, {key: _read(config, key, value, setting)}, setting)
 
 
-def _read(config: DataclassInstance, key: str, value: str, flag: str) -> object:
+def _read(config: DataclassInstance, key: str, value: str, setting: str) -> object:
     fields = {field.name: field for field in dataclasses.fields(config)}
-    field = look_up(flag, key, fields)
-    parsed: object = parse(value, type(getattr(config, key)), flag)
+    field = look_up(setting, key, fields)
+    parsed: object = parse(value, type(getattr(config, key)), setting)
     if not field.metadata.get(PATH):
         return parsed
     try:
         return paths.local(cast(str, parsed))
     except UserError as error:
-        raise UserError(f"{flag}: {error}") from error
+        raise SettingError(setting, str(error)) from error
 
 
-def _replace(config: _Config, values: dict[str, Any], flag: str) -> _Config:
+def _replace(config: _Config, values: dict[str, Any], setting: str) -> _Config:
     try:
         return dataclasses.replace(config, **values)
     except UserError as error:
-        raise UserError(f"{flag}: {error}") from error
+        raise SettingError(setting, str(error)) from error
 
 
-def look_up(flag: str, name: str, table: Mapping[str, _Value]) -> _Value:
+def look_up(setting: str, name: str, table: Mapping[str, _Value]) -> _Value:
     """Returns `table[name]`.
 
     Args:
-      flag: name of the flag or field that holds the name, for errors.
+      setting: the argument, flag or field that holds the name, for errors.
       name: the key.
       table: the known names with their values.
 
@@ -87,17 +89,19 @@ def look_up(flag: str, name: str, table: Mapping[str, _Value]) -> _Value:
       UserError: the name is unknown; the message lists the known names.
     """
     if name not in table:
-        raise UserError(f"{flag}: unknown {name!r}; known: {', '.join(sorted(table))}")
+        raise SettingError(
+            setting, f"unknown {name!r}; known: {', '.join(sorted(table))}"
+        )
     return table[name]
 
 
-def split(text: str, separator: str, flag: str, form: str) -> tuple[str, str]:
+def split(text: str, separator: str, setting: str, form: str) -> tuple[str, str]:
     """Returns the two parts of `text` at the first `separator`.
 
     Args:
       text: such as "KEY=VALUE".
       separator: such as "=".
-      flag: name of the flag that the text comes from, for errors.
+      setting: the argument or flag that the text comes from, for errors.
       form: what the text should look like, for errors.
 
     Raises:
@@ -105,18 +109,18 @@ def split(text: str, separator: str, flag: str, form: str) -> tuple[str, str]:
     """
     left, middle, right = text.partition(separator)
     if not (middle and left and right):
-        raise UserError(f"{flag}={text}: expected {form}")
+        raise SettingError(f"{setting}={text}", f"expected {form}")
     return left, right
 
 
-def parse(text: str, kind: type[_Value], flag: str) -> _Value:
+def parse(text: str, kind: type[_Value], setting: str) -> _Value:
     """Reads `text` as a value of the type `kind`.
 
     Args:
       text: "true", "false", "1" or "0" for bool; a decimal number for int and float;
         any text for str; JSON for other types.
       kind: the type.
-      flag: name of the flag that the text comes from, for errors.
+      setting: the argument or flag that the text comes from, for errors.
 
     Raises:
       UserError: the text does not denote such a value; a float has to be finite.
@@ -124,7 +128,9 @@ def parse(text: str, kind: type[_Value], flag: str) -> _Value:
     try:
         return cast(_Value, _parse(text, kind))
     except (TypeError, ValueError, KeyError) as error:
-        raise UserError(f"{flag}: expected {kind.__name__}, got {text!r}") from error
+        raise SettingError(
+            setting, f"expected {kind.__name__}, got {text!r}"
+        ) from error
 
 
 def _parse(text: str, kind: type) -> object:

@@ -48,7 +48,7 @@ def has_bfloat16(instruction_sets: Collection[str] | None) -> bool:
 
 
 def bfloat16_note(instruction_sets: Collection[str] | None) -> str | None:
-    """Returns what to tell the user of --mixed_precision on this processor.
+    """Returns what to tell the user of mixed precision on this processor.
 
     Args:
       instruction_sets: result of `flags`.
@@ -59,7 +59,7 @@ def bfloat16_note(instruction_sets: Collection[str] | None) -> str | None:
     if instruction_sets is None or has_bfloat16(instruction_sets):
         return None
     return (
-        "--mixed_precision: this processor has no bfloat16 instructions (avx512_bf16 or "
+        "mixed_precision: this processor has no bfloat16 instructions (avx512_bf16 or "
         "amx_bf16), so that bfloat16 is slower here than float32; continuing in bfloat16. "
-        "Leave the flag out unless memory is too small for float32"
+        "Leave mixed precision out unless memory is too small for float32"
     )

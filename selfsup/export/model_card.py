@@ -26,9 +26,9 @@ _PACKAGES = ("selfsup", "tensorflow")
 _LOADING = """\
 ## How to load the trunk
 
-With TensorFlow Hub, frozen or fine-tuned. Block 3 ends in a sum that is not normalised.
-If the next layer is a convolution or a mean, normalise and rectify the features first, as
-in the last line:
+With TensorFlow Hub, frozen or fine-tuned. The last unit of a ResNet is a sum that is not
+normalised. If the next layer is a convolution or a mean, normalise and rectify the
+features first, as in the last line:
 
 ```python
 import tensorflow as tf

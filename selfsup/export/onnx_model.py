@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from selfsup.common.errors import UserError
+from selfsup.common.errors import SettingError
 from selfsup.trunk.layers import native_dilation
 
 if TYPE_CHECKING:
@@ -43,10 +43,11 @@ def check_installed() -> None:
     """
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
-        raise UserError(
-            f"--format=onnx needs {' and '.join(missing)}, which is not installed; run "
+        raise SettingError(
+            "format=onnx",
+            f"needs {' and '.join(missing)}, which is not installed; run "
             "pip install --use-pep517 -c constraints.txt -e '.[onnx]' in the folder of "
-            "the project (Python 3.10 or newer)"
+            "the project (Python 3.10 or newer)",
         )
 
 

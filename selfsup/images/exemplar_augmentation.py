@@ -1,7 +1,7 @@
 """Random transformations of the exemplar task, after Dosovitskiy et al. (NIPS 2014).
 
-With `--augment`, the other tasks use them too (paper section 7). The ranges are those of
-the publication. All random numbers come from stateless operations.
+With `RunConfig.augment`, the other tasks use them too (paper section 7). The ranges
+are those of the publication. All random numbers come from stateless operations.
 """
 
 from __future__ import annotations

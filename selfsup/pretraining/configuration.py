@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfsup import tasks as task_registry
 from selfsup.common import config_file, overrides
-from selfsup.common.errors import UserError
+from selfsup.common.errors import SettingError
 from selfsup.hybrid.assignment import AGGREGATIONS
 from selfsup.pretraining import presets, step_costs, weighting
 from selfsup.pretraining.presets import Preset
@@ -99,15 +99,15 @@ class RunConfig:
     snapshot_cost: float = field(
         metadata=_option(
             "Keep a snapshot at each multiple of this cost. The cost is the sum over the "
-            "steps of all tasks and replicas, in the unit of --costs. 0: no snapshots. "
-            "Default: set by the preset.",
+            "steps of all tasks and replicas, in the unit that the option "
+            "costs chooses. 0: no snapshots. Default: set by the preset.",
             lower_bound=0.0,
         )
     )
     end_cost: float = field(
         metadata=_option(
-            "Cost at which the run ends. 0: only --steps ends it. Default: set by the "
-            "preset.",
+            "Cost at which the run ends. 0: only the option steps ends it. Default: set "
+            "by the preset.",
             lower_bound=0.0,
         )
     )
@@ -115,7 +115,7 @@ class RunConfig:
         default=0.0,
         metadata=_option(
             "Weight of the L1 penalty on alpha (paper section 3.2). 0, and no "
-            "--group_lasso: every head receives the output of the trunk's last unit.",
+            "group_lasso: every head receives the output of the trunk's last unit.",
             lower_bound=0.0,
         ),
     )
@@ -123,14 +123,15 @@ class RunConfig:
         default=0.0,
         metadata=_option(
             "Weight of the penalty on blocks of units of alpha (paper section 7), in "
-            "addition to --lasso or without it. 0: no such penalty.",
+            "addition to the option lasso or without it. 0: no such penalty.",
             lower_bound=0.0,
         ),
     )
     group_units: int = field(
         default=4,
         metadata=_option(
-            "With --group_lasso: consecutive units in a block, from the shallowest unit.",
+            "With the option group_lasso: consecutive units in a block, from the "
+            "shallowest unit.",
             lower_bound=1,
         ),
     )
@@ -277,12 +278,12 @@ def resolve(
     """
     from selfsup.hybrid.rmsprop import NAMED
 
-    base = overrides.look_up("--preset", preset, presets.PRESETS)
+    base = overrides.look_up("preset", preset, presets.PRESETS)
     if not task_names:
-        raise UserError("--tasks: give at least one task")
+        raise SettingError("tasks", "give at least one task")
     for name in task_names:
         if task_names.count(name) > 1:
-            raise UserError(f"--tasks: {name} is listed twice")
+            raise SettingError("tasks", f"{name} is listed twice")
     # Any: each of these fields has a type of its own.
     values: dict[str, Any] = {name: getattr(base, name) for name in _FROM_PRESET}
     values.update({name: value for name, value in given.items() if value is not None})
@@ -298,10 +299,10 @@ def resolve(
         weights=_weights(task_names, weights),
         **values,
     )
-    overrides.look_up("--rmsprop", config.rmsprop, NAMED)
-    overrides.look_up("--costs", config.costs, step_costs.COSTS)
-    overrides.look_up("--aggregation", config.aggregation, AGGREGATIONS)
-    overrides.look_up("--weighting", config.weighting, weighting.descriptions())
+    overrides.look_up("rmsprop", config.rmsprop, NAMED)
+    overrides.look_up("costs", config.costs, step_costs.COSTS)
+    overrides.look_up("aggregation", config.aggregation, AGGREGATIONS)
+    overrides.look_up("weighting", config.weighting, weighting.descriptions())
     _check_costs(config)
     # A task checks its configuration when it is constructed.
     tasks = {
@@ -320,24 +321,25 @@ def _trunk_config(
 
     assignments = tuple(assignments)
     given = dict(
-        overrides.split(text, "=", "--trunk_set", "KEY=VALUE") for text in assignments
+        overrides.split(text, "=", "trunk_set", "KEY=VALUE") for text in assignments
     )
     if "output_stride" in given:
-        raise UserError(
-            f"--trunk_set=output_stride={given['output_stride']}: each task has its own "
-            "output stride; the output stride of an export is a flag of launch.export"
+        raise SettingError(
+            f"trunk_set=output_stride={given['output_stride']}",
+            "each task has its own output stride; the output stride of an export is an "
+            "option of launch.export",
         )
     values = dict(preset.trunk)
     if "kind" in given:
         kind = given["kind"]
-        overrides.look_up("--trunk_set=kind", kind, REGISTRY)
+        overrides.look_up("trunk_set=kind", kind, REGISTRY)
         values = {
             **values,
             "kind": kind,
             "depth": suitable_depth(kind, values["depth"]),
         }
     config = TrunkConfig(**values, mixed_precision=mixed_precision)
-    return overrides.apply(config, assignments, "--trunk_set")
+    return overrides.apply(config, assignments, "trunk_set")
 
 
 def _task_configs(
@@ -354,23 +356,23 @@ def _task_configs(
             values["harmonize"] = True
         configs[name] = config_class(**values)
     if harmonize and not any(hasattr(each, "harmonize") for each in configs.values()):
-        raise UserError(f"--harmonize: none of {', '.join(configs)} has this option")
+        raise SettingError("harmonize", f"none of {', '.join(configs)} has this option")
     for text in assignments:
-        path, value = overrides.split(text, "=", "--task_set", "TASK.KEY=VALUE")
-        name, key = overrides.split(path, ".", "--task_set", "TASK.KEY=VALUE")
-        config = overrides.look_up("--task_set", name, configs)
-        configs[name] = overrides.override(config, key, value, f"--task_set={text}")
+        path, value = overrides.split(text, "=", "task_set", "TASK.KEY=VALUE")
+        name, key = overrides.split(path, ".", "task_set", "TASK.KEY=VALUE")
+        config = overrides.look_up("task_set", name, configs)
+        configs[name] = overrides.override(config, key, value, f"task_set={text}")
     return configs
 
 
 def _weights(task_names: Iterable[str], assignments: Iterable[str]) -> dict[str, float]:
     weights = dict.fromkeys(task_names, 1.0)
     for text in assignments:
-        name, value = overrides.split(text, "=", "--task_weights", "TASK=NUMBER")
-        overrides.look_up("--task_weights", name, weights)
-        weights[name] = overrides.parse(value, float, f"--task_weights={text}")
+        name, value = overrides.split(text, "=", "task_weights", "TASK=NUMBER")
+        overrides.look_up("task_weights", name, weights)
+        weights[name] = overrides.parse(value, float, f"task_weights={text}")
         if not weights[name] > 0:
-            raise UserError(f"--task_weights={text}: expected a number above 0")
+            raise SettingError(f"task_weights={text}", "expected a number above 0")
     return weights
 
 
@@ -380,10 +382,11 @@ def _check_costs(config: RunConfig) -> None:
         return
     missing = [name for name, task in config.tasks.items() if not task.step_cost]
     if missing and len(missing) < len(config.tasks):
-        raise UserError(
-            "--costs=measured: step_cost is given for some tasks but not for "
+        raise SettingError(
+            "costs=measured",
+            "step_cost is given for some tasks but not for "
             f"{', '.join(missing)}. Measured costs are in seconds and cannot be added "
-            f"to given costs; give --task_set={missing[0]}.step_cost=SECONDS too"
+            f"to given costs; give task_set={missing[0]}.step_cost=SECONDS too",
         )
 
 
@@ -391,27 +394,29 @@ def _check_synchronous(config: RunConfig, tasks: Mapping[str, Task]) -> None:
     if config.aggregation != "sync":
         return
     if config.weighting != weighting.NONE:
-        raise UserError(
-            f"--weighting={config.weighting} changes the learning rate of each task, but "
-            "with --aggregation=sync all tasks take their steps together, with one "
-            "learning rate; use --aggregation=hybrid or --weighting=none"
+        raise SettingError(
+            f"weighting={config.weighting}",
+            "changes the learning rate of each task, but with aggregation=sync all tasks "
+            "take their steps together, with one learning rate; use aggregation=hybrid or "
+            "weighting=none",
         )
     if config.stop_overfitting:
-        raise UserError(
-            f"--stop_overfitting={config.stop_overfitting}: with --aggregation=sync all "
-            "tasks take their steps together, so none can stop before the others; "
-            "remove one of the two flags"
+        raise SettingError(
+            f"stop_overfitting={config.stop_overfitting}",
+            "with aggregation=sync all tasks take their steps together, so none can stop "
+            "before the others; remove one of the two",
         )
     rates = {name: task.learning_rate_schedule() for name, task in tasks.items()}
-    for flag, what, values in (
-        ("--task_weights", "weight", config.weights),
-        ("--task_set=TASK.learning_rate", "learning rate", rates),
+    for setting, what, values in (
+        ("task_weights", "weight", config.weights),
+        ("task_set=TASK.learning_rate", "learning rate", rates),
     ):
         if len(set(values.values())) > 1:
             text = ", ".join(f"{name} {value}" for name, value in values.items())
-            raise UserError(
-                f"--aggregation=sync: all tasks take their steps together, so they need "
-                f"the same {what}; {flag} gives {text}"
+            raise SettingError(
+                "aggregation=sync",
+                "all tasks take their steps together, so they need the same "
+                f"{what}; {setting} gives {text}",
             )
 
 
@@ -439,4 +444,4 @@ def save_or_compare(config: RunConfig, model_dir: str) -> None:
       UserError: if the folder holds a run with another configuration; the message lists
         the differences.
     """
-    config_file.save_or_compare(config, model_dir, "--model_dir", _MAY_CHANGE)
+    config_file.save_or_compare(config, model_dir, "model_dir", _MAY_CHANGE)

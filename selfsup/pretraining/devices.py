@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from selfsup.common import processor
-from selfsup.common.errors import UserError
+from selfsup.common.errors import SettingError, UserError
 from selfsup.hybrid import assignment
 from selfsup.hybrid.assignment import Assignment
 from selfsup.pretraining.configuration import RunConfig
@@ -127,5 +127,5 @@ def _split_cpu(count: int) -> tuple[str, ...]:
     try:
         tf.config.set_logical_device_configuration(cpu, parts)
     except RuntimeError as error:
-        raise UserError(f"--logical_cpus={count}: {error}") from error
+        raise SettingError(f"logical_cpus={count}", str(error)) from error
     return tuple(f"/CPU:{index}" for index in range(count))

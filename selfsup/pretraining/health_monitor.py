@@ -49,7 +49,7 @@ class HealthMonitor:
         updates = self._groups[name].last_updates()
         result = health.examine(self._network, name, dead, updates)
         rate = self._network.tasks[name].config.learning_rate
-        warnings = result.warnings(f"--task_set={name}.learning_rate (now {rate:g})")
+        warnings = result.warnings(f"task_set={name}.learning_rate (now {rate:g})")
         for problem, text in warnings.items():
             if problem not in self._warned[name]:
                 self._say(f"{name}: {text}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from selfsup import tasks as task_registry
-from selfsup.common.errors import UserError
+from selfsup.common.errors import SettingError, UserError
 from selfsup.data import pipeline
 from selfsup.keras import keras
 from selfsup.pretraining.combination import Combination
@@ -257,9 +257,10 @@ def _check_output_stride(task: Task, trunk: Trunk) -> None:
 def _check_units_can_be_combined(tasks: Mapping[str, Task], trunk: Trunk) -> None:
     for name, task in tasks.items():
         if task.output_stride not in trunk.combined_strides:
-            raise UserError(
-                f"--lasso: {name} runs the trunk at output stride "
+            raise SettingError(
+                "lasso",
+                f"{name} runs the trunk at output stride "
                 f"{task.output_stride}. Only the last unit of the trunk has that stride, "
-                f"so its units cannot be combined. Remove {name} from --tasks, or "
-                "remove --lasso and --group_lasso"
+                f"so its units cannot be combined. Remove {name} from tasks, or "
+                "set lasso and group_lasso to 0",
             )

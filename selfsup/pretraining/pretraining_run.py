@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from selfsup.common import files, provenance
-from selfsup.common.errors import UserError, error_reason
+from selfsup.common.errors import SettingError, error_reason
 from selfsup.hybrid import aggregation
 from selfsup.hybrid.assignment import Assignment, taking_turns
 from selfsup.hybrid.cost_clock import CostClock
@@ -221,6 +221,6 @@ def _make_folder(model_dir: str) -> None:
     try:
         os.makedirs(model_dir, exist_ok=True)
     except OSError as error:
-        raise UserError(
-            f"--model_dir={model_dir}: cannot be created: {error_reason(error)}"
+        raise SettingError(
+            f"model_dir={model_dir}", f"cannot be created: {error_reason(error)}"
         ) from error

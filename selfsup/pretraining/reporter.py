@@ -230,7 +230,7 @@ class Reporter:
             f"{name}: takes no more steps after step {stop['step']}: its lowest held-out "
             f"loss, {stop['best_loss']:.4f}, was at step {stop['best_step']}, and "
             f"{self._watch.patience} validations since have not lowered it "
-            "(--stop_overfitting)"
+            "(stop_overfitting)"
         )
 
     def report_pauses(self, seconds: float) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from selfsup.common.errors import UserError
+from selfsup.common.errors import SettingError
 
 # The ways to get the cost of a step: name -> explanation.
 COSTS = {
@@ -64,10 +64,11 @@ def paper_example_cost(task: str) -> float:
       UserError: if the paper gives no hours for the task.
     """
     if task not in _PAPER_EPOCHS:
-        raise UserError(
-            f"--costs=paper: the paper does not give the GPU hours of {task}, only of "
-            f"{', '.join(_PAPER_EPOCHS)}; use --costs={DEFAULT}, or give "
-            f"--task_set={task}.step_cost=HOURS"
+        raise SettingError(
+            "costs=paper",
+            f"the paper does not give the GPU hours of {task}, only of "
+            f"{', '.join(_PAPER_EPOCHS)}; use costs={DEFAULT}, or give "
+            f"task_set={task}.step_cost=HOURS",
         )
     hours, examples = _PAPER_EPOCHS[task]
     return hours / examples

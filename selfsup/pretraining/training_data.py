@@ -44,7 +44,7 @@ def _sets_for(name: str, all_sets: list[Manifest]) -> list[Manifest]:
     try:
         return pipeline.select_sets(task_registry.task_class(name).features, all_sets)
     except UserError as error:
-        raise UserError(f"{name}: {error}; or remove it from --tasks") from error
+        raise UserError(f"{name}: {error}; or remove this task") from error
 
 
 class SetDescription(TypedDict):
@@ -143,7 +143,7 @@ def _refuse_other_data(path: str, sets: Sequence[SetDescription]) -> None:
     if _digests(stored) != _digests(sets):
         raise UserError(
             f"{path}: {_difference(stored, sets)}. Restore the data, or give another "
-            "--model_dir"
+            "model_dir"
         )
 
 

@@ -256,7 +256,7 @@ class Task(abc.ABC):
     def augment_examples(
         self, examples: dict[str, tf.Tensor], seed: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """Augments examples before `preprocess_batch`, in training with `--augment`.
+        """Augments examples before `preprocess_batch`, in training with `augment`.
 
         The place for what has to move or change the targets too. Not at all by default.
 
@@ -271,7 +271,7 @@ class Task(abc.ABC):
         return examples
 
     def augment_images(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Augments the trunk's images, in training with `--augment`.
+        """Augments the trunk's images, in training with `augment`.
 
         By default like the exemplar task (paper section 7), without moving pixels, so
         that targets stay valid: contrast, saturation, brightness and hue of each image

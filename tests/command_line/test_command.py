@@ -11,7 +11,7 @@ A second line of help.
 from absl import flags
 
 from selfsup.command_line import command
-from selfsup.common.errors import UserError
+from selfsup.common.errors import SettingError, UserError
 
 _NAME = flags.DEFINE_string("greeted", "world", "Who is greeted.")
 
@@ -19,6 +19,14 @@ _NAME = flags.DEFINE_string("greeted", "world", "Who is greeted.")
 def main(argv):
     if _NAME.value == "nobody":
         raise UserError("--greeted=nobody: expected somebody")
+    if _NAME.value == "anybody":
+        raise SettingError("greeted=anybody", "expected a single person")
+    if _NAME.value == "pair":
+        raise SettingError("greeted", "expected a single person")
+    if _NAME.value == "file":
+        raise UserError("greeted: no such file")
+    if _NAME.value == "other":
+        raise SettingError("batch_size=0", "expected a positive number")
     if _NAME.value == "bug":
         raise KeyError("bug")
     print(f"hello, {_NAME.value}")
@@ -73,6 +81,19 @@ def test_user_errors_are_printed_without_a_traceback(greet):
     done = greet("--greeted=nobody")
     assert done.returncode == 1
     assert done.stderr == "error: --greeted=nobody: expected somebody\n"
+
+
+@pytest.mark.parametrize(
+    "name, line",
+    [
+        ("anybody", "--greeted=anybody: expected a single person"),
+        ("pair", "--greeted: expected a single person"),
+        ("file", "greeted: no such file"),
+        ("other", "batch_size=0: expected a positive number"),
+    ],
+)
+def test_settings_that_are_flags_get_their_dashes(greet, name, line):
+    assert greet(f"--greeted={name}").stderr == f"error: {line}\n"
 
 
 def test_bugs_are_printed_with_a_traceback(greet):

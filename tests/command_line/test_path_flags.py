@@ -296,7 +296,7 @@ def test_features_read_a_trunk_by_tensorflows_file_system(tmp_path):
         extract("ram://features/trunk", "remote.npz"), expected
     )
     with pytest.raises(
-        UserError, match="--trunk=ram://features/none: not a SavedModel"
+        UserError, match=r"^trunk=ram://features/none: not a SavedModel"
     ):
         feature_extraction.extract(
             "ram://features/none", str(tmp_path), str(tmp_path / "new" / "x.npz"), 64, 1

@@ -119,5 +119,5 @@ def test_the_command_says_what_to_install(tmp_path: pathlib.Path) -> None:
         cwd=ROOT,
     )
     assert done.returncode == 1
-    assert "error: --format=onnx needs" in done.stderr
+    assert "error: --format=onnx: needs" in done.stderr
     assert "Traceback" not in done.stderr

@@ -42,7 +42,7 @@ def test_an_unknown_mode_is_refused_with_the_known_modes():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"weights": ["rotation=2"]}, "the same weight; --task_weights gives rot"),
+        ({"weights": ["rotation=2"]}, "the same weight; task_weights gives rot"),
         (
             {"task_overrides": ["rotation.learning_rate=0.5"]},
             "the same learning rate; .* rotation 0.5, colorization 0.0003",
@@ -50,7 +50,7 @@ def test_an_unknown_mode_is_refused_with_the_known_modes():
     ],
 )
 def test_a_joint_step_needs_equal_weights_and_learning_rates(options, message):
-    with pytest.raises(UserError, match=f"--aggregation=sync: all tasks .* {message}"):
+    with pytest.raises(UserError, match=f"^aggregation=sync: all tasks .* {message}"):
         _config("sync", **options)
     assert _config("hybrid", **options).aggregation == "hybrid"
 

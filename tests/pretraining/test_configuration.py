@@ -67,8 +67,8 @@ def test_harmonize_reaches_the_tasks_that_have_it():
         ({"weights": ["rotation=0"]}, "above 0"),
         (
             {"task_overrides": ["rotation.step_cost=2"], "costs": "measured"},
-            "--costs=measured: .* not for colorization. .* give "
-            "--task_set=colorization.step_cost=SECONDS too$",
+            "^costs=measured: .* not for colorization. .* give "
+            "task_set=colorization.step_cost=SECONDS too$",
         ),
         ({"costs": "free"}, "unknown 'free'; known: measured, multiply_adds, paper"),
         ({"rmsprop": "adam"}, "unknown 'adam'; known: scale_invariant, slim"),
@@ -81,7 +81,7 @@ def test_bad_flags_say_what_was_expected(options, message):
 
 @pytest.mark.parametrize("names", [[], ["rotation", "rotation"]])
 def test_tasks_are_distinct_and_at_least_one(names):
-    message = r"--tasks: (give at least one|rotation is listed twice)"
+    message = r"^tasks: (give at least one|rotation is listed twice)"
     with pytest.raises(UserError, match=message):
         configuration.resolve("tiny", names)
 

@@ -111,5 +111,5 @@ def test_a_run_stops_a_task_says_so_and_keeps_to_it_when_resumed(
 
 
 def test_synchronous_tasks_cannot_stop_apart():
-    with pytest.raises(UserError, match=r"--stop_overfitting=3: .*--aggregation=sync"):
+    with pytest.raises(UserError, match=r"^stop_overfitting=3: .* aggregation=sync"):
         configuration.resolve("tiny", [_TASK], aggregation="sync", stop_overfitting=3)

@@ -153,7 +153,7 @@ def test_trunk_and_head_are_summed_up():
     ],
 )
 def test_a_warning_names_the_problem_and_a_remedy(health, sign, text):
-    setting = "--task_set=a.learning_rate (now 0.1)"
+    setting = "task_set=a.learning_rate (now 0.1)"
     ((problem, warning),) = health.warnings(setting).items()
     assert problem == sign
     assert setting in warning

@@ -76,7 +76,7 @@ def test_dead_units_are_counted_and_warned_about_once(results):
     warned = [line for line in printed.splitlines() if "are dead" in line]
     (line,) = warned
     assert line.startswith("colorization: 75% of the 8 units of head/conv1")
-    assert "--task_set=colorization.learning_rate (now 0.0003)" in line
+    assert " task_set=colorization.learning_rate (now 0.0003)" in line
 
 
 def test_without_held_out_records_updates_are_still_measured(training, results):

@@ -123,7 +123,7 @@ def test_recalibration_covers_block4(run, data):
 
 
 def test_the_lasso_is_refused(data, tmp_path):
-    with pytest.raises(UserError, match="--lasso: imagenet_labels runs the trunk at"):
+    with pytest.raises(UserError, match=r"^lasso: imagenet_labels runs the trunk at"):
         pretraining_run.PretrainingRun(_config(lasso=0.1), data, str(tmp_path))
 
 

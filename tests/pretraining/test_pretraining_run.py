@@ -210,7 +210,9 @@ def test_held_out_numbers_belong_to_the_last_checkpoint_of_a_finished_run(
 
 
 def test_the_wrong_data_is_explained(data, tmp_path):
-    with pytest.raises(UserError, match=r"motion_segmentation: no data set .* --tasks"):
+    with pytest.raises(
+        UserError, match=r"motion_segmentation: no data set .* remove this"
+    ):
         folder = os.path.join(data, "photos")
         pretraining_run.PretrainingRun(
             _config(_TWO_TASKS), folder, str(tmp_path / "run")

@@ -112,7 +112,7 @@ def test_the_papers_hours_are_for_the_papers_tasks():
         epoch = step_costs.IMAGENET_PHOTOS * step_costs.paper_example_cost(name)
         assert epoch == pytest.approx(hours)
     given, sizes = {"rotation": 0.0}, {"rotation": 2}
-    with pytest.raises(UserError, match=r"--costs=paper: .* rotation.*step_cost=HOURS"):
+    with pytest.raises(UserError, match=r"^costs=paper: .* rotation.*step_cost=HOURS"):
         step_costs.step_costs("paper", given, sizes, {"rotation": 1.0})
 
 

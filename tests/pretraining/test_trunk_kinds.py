@@ -85,9 +85,9 @@ def test_kinds_and_depths_are_chosen_by_overrides(preset, given, kind, depth):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["kind=x"], "--trunk_set=kind: unknown 'x'; known: densenet, "),
+        (["kind=x"], "trunk_set=kind: unknown 'x'; known: densenet, "),
         (["kind=vgg", "depth=50"], "depth=50: expected one of 16, 19, tiny"),
-        (["depth=16"], "--trunk_set=depth=16: depth=16: expected one of 101, 50"),
+        (["depth=16"], "trunk_set=depth=16: depth=16: expected one of 101, 50"),
     ],
 )
 def test_unknown_names_are_refused_with_the_list(given, message):

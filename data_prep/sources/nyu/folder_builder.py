@@ -53,9 +53,7 @@ def build_folders(
     from data_prep.sources.photo_conversion import JPEG_QUALITY
 
     pairs = folder_listing.find_pairs(rgb, depth_images, output)
-    splits = None
-    if split_list:
-        splits = folder_listing.read_split_list(split_list, pairs)
+    splits = folder_listing.read_split_list(split_list, pairs) if split_list else None
     return dataset_build.build(
         output=output,
         kind=manifests.RGBD,

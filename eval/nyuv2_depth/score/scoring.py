@@ -17,7 +17,7 @@ from eval.nyuv2_depth.score.depth_metrics import (
     DepthMetrics,
 )
 from selfsup.common import overrides
-from selfsup.common.errors import UserError
+from selfsup.common.errors import SettingError, UserError
 
 FORMAT = "selfsup-depth-score"
 VERSION = 1
@@ -58,12 +58,14 @@ def score(
     Raises:
       UserError: for files that cannot be read or do not match each other.
     """
-    window = overrides.look_up("--crop", crop, CROPS)
+    window = overrides.look_up("crop", crop, CROPS)
     predicted = depth_files.read(predictions)
     true = depth_files.read(truth)
     size = true.depths.shape[1:]
     if crop != "none" and size != _CROPPED_SIZE:
-        raise UserError(f"--crop={crop}: is for 480x640, the truth has {_text(size)}")
+        raise SettingError(
+            f"crop={crop}", f"is for 480x640, the truth has {_text(size)}"
+        )
     order, notes = _match(predicted, true)
     predicted_size = predicted.depths.shape[1:]
     if predicted_size != size:

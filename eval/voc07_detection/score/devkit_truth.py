@@ -10,7 +10,7 @@ import numpy as np
 
 from eval.voc07_detection.score.average_precision import ImageObjects, TrueObjects
 from selfsup.common import files
-from selfsup.common.errors import UserError, error_reason
+from selfsup.common.errors import SettingError, UserError, error_reason
 from selfsup.formats import voc_annotations, voc_lists
 
 _ANNOTATIONS = "Annotations"
@@ -69,7 +69,7 @@ def read(devkit: str, set_name: str, year: str = "") -> Truth:
 def _year_folder(devkit: str, year: str) -> str:
     devkit = os.path.abspath(devkit)
     if not os.path.isdir(devkit):
-        raise UserError(f"--devkit={devkit}: no such folder")
+        raise SettingError(f"devkit={devkit}", "no such folder")
     wanted = f"VOC{year}" if year.isdigit() else year
     years = {
         name: os.path.join(devkit, name)
@@ -79,17 +79,18 @@ def _year_folder(devkit: str, year: str) -> str:
     if os.path.isdir(os.path.join(devkit, _ANNOTATIONS)):
         years = {os.path.basename(devkit): devkit}
     if not years:
-        raise UserError(
-            f"--devkit={devkit}: expected VOCdevkit, or the folder of a year in it, with "
-            f"{_ANNOTATIONS} and {_LISTS}"
+        raise SettingError(
+            f"devkit={devkit}",
+            "expected VOCdevkit, or the folder of a year in it, with "
+            f"{_ANNOTATIONS} and {_LISTS}",
         )
     known = ", ".join(years)
     if wanted and wanted not in years:
-        raise UserError(
-            f"--year={wanted}: is not in --devkit={devkit}, which has {known}"
+        raise SettingError(
+            f"year={wanted}", f"is not in devkit={devkit}, which has {known}"
         )
     if not wanted and len(years) > 1:
-        raise UserError(f"--year: is required, because --devkit={devkit} has {known}")
+        raise SettingError("year", f"is required, because devkit={devkit} has {known}")
     return years[wanted or known]
 
 
@@ -100,7 +101,7 @@ def _image_ids(path: str, folder: str) -> dict[str, str]:
             names = voc_lists.parse_image_ids(file.read())
     except FileNotFoundError as error:
         raise UserError(
-            f"{path}: no such list; --set={os.path.basename(path)[:-4]} must name one "
+            f"{path}: no such list; set={os.path.basename(path)[:-4]} must name one "
             f"of {', '.join(_list_names(folder)) or 'none: there is no list'}"
         ) from error
     except (OSError, ValueError) as error:

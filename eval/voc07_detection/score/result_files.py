@@ -96,7 +96,7 @@ def read(
     if missing:
         raise UserError(
             f"{folder}: has no {', '.join(missing)}. A class without detections needs an "
-            "empty file, and --competition gives the start of the names"
+            "empty file, and the option competition gives the start of the names"
         )
     return {name: _read(path, images) for name, path in paths.items()}
 

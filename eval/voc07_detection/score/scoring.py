@@ -13,7 +13,7 @@ from eval.voc07_detection.score.average_precision import (
     TrueObjects,
     mean_average_precision,
 )
-from selfsup.common.errors import UserError
+from selfsup.common.errors import SettingError
 
 FORMAT = "selfsup-voc-score"
 VERSION = 1
@@ -46,7 +46,7 @@ def score(
       UserError: for a devkit or result files that cannot be used.
     """
     if not os.path.isdir(results):
-        raise UserError(f"--results={results}: no such folder")
+        raise SettingError(f"results={results}", "no such folder")
     truth = devkit_truth.read(devkit, set_name, year)
     required = _required(truth.objects)
     detections = result_files.read(

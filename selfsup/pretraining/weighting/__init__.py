@@ -43,7 +43,7 @@ REGISTRY = {
 
 
 def descriptions() -> dict[str, str]:
-    """Returns a line for each value of `--weighting`."""
+    """Returns a line for each value of `RunConfig.weighting`."""
     methods = {name: method.description for name, method in REGISTRY.items()}
     return {NONE: "constant rates", **methods}
 
@@ -60,7 +60,7 @@ def build(name: str, tasks: Iterable[str]) -> Weighting | None:
     """
     if name == NONE:
         return None
-    method = overrides.look_up("--weighting", name, REGISTRY)
+    method = overrides.look_up("weighting", name, REGISTRY)
     module, class_name = method.path.split(":")
     weighting: Weighting = getattr(importlib.import_module(module), class_name)(tasks)
     return weighting

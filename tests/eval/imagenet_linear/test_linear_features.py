@@ -137,8 +137,8 @@ def test_bad_hyperparameters_are_named(changes, message):
 
 
 def test_the_ladder_is_given_on_the_command_line():
-    made = overrides.apply(Config(), ["learning_rates=[1, 3.5]"], "--set")
+    made = overrides.apply(Config(), ["learning_rates=[1, 3.5]"], "set")
     assert made.learning_rates == (1, 3.5)
     for text in ("3", "fast", "{}"):
-        with pytest.raises(UserError, match="--set=learning_rates="):
-            overrides.apply(Config(), [f"learning_rates={text}"], "--set")
+        with pytest.raises(UserError, match=r"^set=learning_rates="):
+            overrides.apply(Config(), [f"learning_rates={text}"], "set")

@@ -37,7 +37,7 @@ def test_a_layer_that_diverged_is_never_chosen_and_is_null_in_the_report():
 
 
 def test_a_ladder_without_finite_losses_is_an_error():
-    with pytest.raises(UserError, match=r"no learning rate .*--set=learning_rates"):
+    with pytest.raises(UserError, match=r"no learning rate .* set=learning_rates"):
         ladder.choose(_scores([[1.0, 2.0, 3.0], [np.nan, np.inf, np.nan]]))
 
 

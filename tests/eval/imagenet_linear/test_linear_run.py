@@ -133,7 +133,7 @@ def test_a_folder_of_the_version_with_one_learning_rate_is_refused(
     tmp_path, settings_for
 ):
     settings = settings_for(tmp_path, **PLAIN)
-    config_file.save_or_compare(settings, tmp_path, "--output")
+    config_file.save_or_compare(settings, tmp_path, "output")
     stored = json.loads((tmp_path / config_file.FILE_NAME).read_text())
     del stored["config"]["learning_rates"], stored["config"]["held_out_share"]
     stored["config"]["learning_rate"] = 1.0

@@ -189,7 +189,7 @@ def test_truth_from_the_authors_files(tmp_path, monkeypatch):
 
 def test_crop_is_for_one_size(tmp_path, truth):
     path = _save(tmp_path, "predicted", PREDICTED)
-    with pytest.raises(UserError, match=r"--crop=eigen: is for 480x640, .* 12x16"):
+    with pytest.raises(UserError, match=r"^crop=eigen: is for 480x640, .* 12x16"):
         scoring.score(path, truth, crop="eigen")
 
 

@@ -154,7 +154,7 @@ def test_a_run_is_not_resumed_on_other_data(finished, tmp_path):
     )
     settings = dataclasses.replace(settings, data=str(other))
     evaluation = Voc07Detection(settings, settings.output, StopSignals())
-    with pytest.raises(UserError, match="was started on other data than --data has"):
+    with pytest.raises(UserError, match="was started on other data"):
         evaluation_run.start(evaluation)
 
 

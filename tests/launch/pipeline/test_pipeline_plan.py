@@ -35,8 +35,8 @@ def _settings(folders, labelled=None, videos=True, **changes):
     output = str(folders / "out")
     given = {
         "output": output,
-        "photos": inputs.find_photos("--photos", str(folders / "photos"), output),
-        "videos": inputs.find_videos("--videos", str(folders / "videos"), output)
+        "photos": inputs.find_photos("photos", str(folders / "photos"), output),
+        "videos": inputs.find_videos("videos", str(folders / "videos"), output)
         if videos
         else None,
         "labelled": labelled,
@@ -50,7 +50,7 @@ def _settings(folders, labelled=None, videos=True, **changes):
 
 def _labelled(folders):
     path, output = str(folders / "photos"), str(folders / "out")
-    return inputs.find_labelled("--labelled", path, output)
+    return inputs.find_labelled("labelled", path, output)
 
 
 def test_the_stages_of_photos_and_videos(folders):
@@ -104,7 +104,7 @@ def test_labelled_photos_are_evaluated_with_both_trunks(folders):
 
 def test_other_labelled_photos_are_kept_away_from_pretraining(folders):
     (folders / "photos").rename(folders / "labels")
-    labelled = inputs.find_labelled("--labelled", str(folders / "labels"), "out")
+    labelled = inputs.find_labelled("labelled", str(folders / "labels"), "out")
     (folders / "photos").mkdir()
     for number in range(40):
         (folders / "photos" / f"{number}.jpg").write_bytes(b"")
@@ -161,19 +161,19 @@ def test_many_inputs_need_a_smaller_share_held_out(count, share):
 
 def test_bad_inputs_are_named(folders):
     photos, output = str(folders / "photos"), str(folders / "out")
-    with pytest.raises(UserError, match=r"--photos=/no: is not a folder"):
-        inputs.find_photos("--photos", "/no", output)
-    with pytest.raises(UserError, match=r"--photos: .*/videos: has no photos in it"):
-        inputs.find_photos("--photos", str(folders / "videos"), output)
+    with pytest.raises(UserError, match=r"^photos=/no: is not a folder"):
+        inputs.find_photos("photos", "/no", output)
+    with pytest.raises(UserError, match=r"^photos: .*/videos: has no photos in it"):
+        inputs.find_photos("photos", str(folders / "videos"), output)
     with pytest.raises(UserError, match=r"has 20 photos; pretraining needs 32 or more"):
-        inputs.find_photos("--photos", f"{photos}/cat", output)
-    with pytest.raises(UserError, match=r"--videos: .*/photos: has no videos"):
-        inputs.find_videos("--videos", photos, output)
+        inputs.find_photos("photos", f"{photos}/cat", output)
+    with pytest.raises(UserError, match=r"^videos: .*/photos: has no videos"):
+        inputs.find_videos("videos", photos, output)
     (folders / "videos" / "0.mp4").unlink()
-    with pytest.raises(UserError, match=r"has one video; .* Leave out --videos"):
-        inputs.find_videos("--videos", str(folders / "videos"), output)
-    with pytest.raises(UserError, match=r"--labelled=.*cat: has photos but no folders"):
-        inputs.find_labelled("--labelled", f"{photos}/cat", output)
+    with pytest.raises(UserError, match=r"has one video; .* Leave out videos"):
+        inputs.find_videos("videos", str(folders / "videos"), output)
+    with pytest.raises(UserError, match=r"^labelled=.*cat: has photos but no folders"):
+        inputs.find_labelled("labelled", f"{photos}/cat", output)
 
 
 @pytest.mark.parametrize(
@@ -211,9 +211,11 @@ def test_a_folder_resumes_only_with_the_same_inputs_and_settings(folders):
     begun = state.begin(_settings(folders, steps=700), "why")
     begun["seconds"]["pretrain"] = 9.0
     state.save(settings.output, begun)
-    with pytest.raises(UserError, match=r"steps was 700, now 600\. Give another --out"):
+    with pytest.raises(
+        UserError, match=r"steps was 700, now 600\. Give another folder"
+    ):
         state.begin(settings, "why")
-    with pytest.raises(UserError, match=r"--videos was .*/videos, now not given"):
+    with pytest.raises(UserError, match=r": videos was .*/videos, now not given"):
         state.begin(_settings(folders, videos=False), "why")
     (folders / "photos" / "cat" / "0.jpg").write_bytes(b"longer")
     with pytest.raises(

@@ -160,5 +160,5 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"config\.json: not the config of a run"):
         run_page.document(str(tmp_path))
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(UserError, match=r"Give the --model_dir of launch\.pretrain"):
+    with pytest.raises(UserError, match=r"Give the model_dir of launch\.pretrain"):
         run_page.document(str(tmp_path))

@@ -191,7 +191,7 @@ def test_studies_that_are_not_comparable_are_refused(change, difference):
         )
         return
     with pytest.raises(
-        UserError, match=rf"other cannot be joined.*{difference}.*--study"
+        UserError, match=rf"other cannot be joined.*{difference}.*by the option study"
     ):
         combined_study.combine([results, other])
 

@@ -193,5 +193,5 @@ def test_missing_data_sets_are_listed(tmp_path):
         declared, str(tmp_path), {"nyuv2_depth": str(tmp_path / "imagenet")}
     )
     assert found.sources["pretraining"].folder == str(tmp_path)
-    with pytest.raises(UserError, match="--data_for=depth=x: expected USE=DIR"):
+    with pytest.raises(UserError, match=r"^data_for=depth=x: expected USE=DIR"):
         study_data.parse_overrides(["depth=x"])
