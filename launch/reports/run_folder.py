@@ -92,7 +92,8 @@ class RunRecord:
     def held_out_records(self, task: str) -> int:
         """Returns the number of held-out records in the sets that a task reads."""
         features = tasks.task_class(task).features
-        kind = manifest.VIDEO_FRAMES if records.MOTION_MASK in features else None
+        of_videos = set(features) & set(records.VIDEO_FEATURES)
+        kind = manifest.VIDEO_FRAMES if of_videos else None
         # Tasks on images read photos if there are any (`pipeline.select_sets`).
         if kind is None and any(each["kind"] == manifest.PHOTOS for each in self.data):
             kind = manifest.PHOTOS
