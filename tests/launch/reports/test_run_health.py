@@ -12,6 +12,9 @@ def _troubles(made):
     return [each for each in run_health.findings(made) if each.state == "trouble"]
 
 
+_SHARE, _LOSS = Metric("accuracy", True, ""), Metric("loss", False, "")
+
+
 def _changed(task, split, **values):
     """Healthy rows in which the last row of a task and split has other values."""
     rows = healthy_rows()
@@ -176,9 +179,6 @@ def test_lost_devices_are_counted_in_the_log(tmp_path):
     assert run_records.lost_devices(tmp_path / "run", log) == 2
 
 
-_SHARE, _LOSS = Metric("accuracy", True, ""), Metric("loss", False, "")
-
-
 @pytest.mark.parametrize(
     ("metric", "value", "chance", "expected"),
     [
@@ -211,6 +211,14 @@ def test_verdicts(value, verdict, advice):
         f"is {value:.3f} on held-out records, where chance is 0.167"
         in learned.sentence()
     )
+
+
+@pytest.mark.parametrize(
+    ("task", "inputs"), [("motion_segmentation", "videos"), ("rotation", "photos")]
+)
+def test_more_of_what_the_task_reads_is_advised(task, inputs):
+    learned = run_learning.Learned(task, _SHARE, 0.2, 0.2, 0.9, 0.2)
+    assert f"Add more and more varied {inputs};" in learned.advice()
 
 
 def test_a_task_that_has_not_learned_its_training_records_gets_other_advice():
