@@ -5,6 +5,7 @@ import run_records
 from run_records import healthy_rows, record, row
 
 from launch.reports import run_health, run_learning
+from selfsup.tasks import REGISTRY
 from selfsup.tasks.task import Metric
 
 
@@ -231,7 +232,7 @@ def test_a_task_that_has_not_learned_its_training_records_gets_other_advice():
     assert "has not learned its training records either" in learned.advice()
 
 
-def test_tasks_on_images_are_measured_on_photos_if_there_are_any():
+def test_tasks_on_images_are_measured_on_photos_if_there_are_any(monkeypatch):
     frames = {
         "directory": "data/videos",
         "kind": "video_frames",
@@ -243,3 +244,13 @@ def test_tasks_on_images_are_measured_on_photos_if_there_are_any():
     assert both.held_out_records("exemplar") == 128
     assert both.held_out_records("motion_segmentation") == 7
     assert record([], data=(frames,)).held_out_records("exemplar") == 7
+    pairs = {
+        **frames,
+        "directory": "data/pairs",
+        "features": ["image", "motion_mask", "second_frame"],
+        "records": {"train": 100, "validation": 5},
+    }
+    every = record([], data=(photos, frames, pairs))
+    assert every.held_out_records("motion_segmentation") == 12
+    monkeypatch.setitem(REGISTRY, "frame_order", "frame_order:FrameOrder")
+    assert every.held_out_records("frame_order") == 5
