@@ -97,7 +97,9 @@ def test_unknown_names_are_refused_with_the_list(given, message):
 
 def test_a_head_for_another_kind_of_trunk_is_refused():
     """Even if the number of channels is the same."""
-    labels = {"tasks": ["imagenet_labels"], "preset": "paper"}
+    given = ["imagenet_labels.classes=10", "imagenet_labels.kind=resnet_v2"]
+    given.append("imagenet_labels.depth=101")
+    labels = {"tasks": ["imagenet_labels"], "preset": "paper", "task_overrides": given}
     config = _resolve("kind=densenet", **labels)
     with pytest.raises(UserError, match="kind=resnet_v2: expected densenet, the kind"):
         build_network(config)

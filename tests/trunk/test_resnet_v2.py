@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -244,5 +245,12 @@ def test_bad_calls_are_refused(tiny):
 
 
 def test_depth_table_is_slims():
-    units = {name: depth.units for name, depth in DEPTHS.items() if name != "tiny"}
-    assert units == {"50": (3, 4, 6, 3), "101": (3, 4, 23, 3), "152": (3, 8, 36, 3)}
+    slim = {"50": (3, 4, 6, 3), "101": (3, 4, 23, 3), "152": (3, 8, 36, 3)}
+    units = {name: depth.units for name, depth in DEPTHS.items() if name in slim}
+    assert units == slim
+
+
+def test_a_shallower_trunk_for_cpus_differs_only_in_depth():
+    shallow, tiny = DEPTHS["tiny_shallow"], DEPTHS["tiny"]
+    assert dataclasses.replace(shallow, units=tiny.units) == tiny
+    assert sum(shallow.units[:3]) < sum(tiny.units[:3])

@@ -53,7 +53,7 @@ def test_the_page_of_a_run(folder):
     texts = [cell.text for cell in headlines.rows[0][1]]
     assert texts == ["accuracy", "0.400", "0.167", "0.290", "0.28"]
     (source,) = headlines.rows[0][1][1].sources
-    assert source.command.startswith("python -m pytest")
+    assert source.command == provenance.command_line()
     assert source.seconds == 20.0
     assert list(source.data) == ["data/photos"]
     assert "seed" in source.facts
