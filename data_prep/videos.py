@@ -62,6 +62,13 @@ _MIN_SECONDS = flags.DEFINE_float(
 _JPEG_QUALITY = flags.DEFINE_integer(
     "jpeg_quality", 95, "JPEG quality of the frames.", lower_bound=1, upper_bound=100
 )
+_FRAME_GAP = flags.DEFINE_integer(
+    "frame_gap",
+    0,
+    "Stores with each frame the frame that follows by this number, for tasks that read "
+    "two frames; at most --track_length. 0 stores single frames.",
+    lower_bound=0,
+)
 flags.adopt_module_key_flags(builders)
 
 
@@ -76,6 +83,7 @@ def conversion_options() -> video_builder.ConversionOptions:
         "min_frames": _MIN_FRAMES.value,
         "min_seconds": _MIN_SECONDS.value,
         "jpeg_quality": _JPEG_QUALITY.value,
+        "frame_gap": _FRAME_GAP.value,
     }
 
 

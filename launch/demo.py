@@ -14,6 +14,7 @@ import time
 
 from absl import flags
 
+from selfsup import trunk
 from selfsup.command_line import command, path_flags
 
 _OUTPUT = path_flags.define_path("output", "demo-output", "Folder for all results.")
@@ -22,6 +23,13 @@ _STEPS = flags.DEFINE_integer(
 )
 _FINETUNE_STEPS = flags.DEFINE_integer(
     "finetune_steps", 60, "Fine-tuning steps.", lower_bound=1
+)
+_TRUNK_SET = flags.DEFINE_multi_string(
+    "trunk_set",
+    [],
+    "KEY=VALUE: sets a field of the trunk's configuration, as in launch.pretrain; may be "
+    f"repeated. Kinds of trunks and their depths: {trunk.describe()}. Take a depth that "
+    "begins with tiny: the demo runs on a CPU.",
 )
 
 
@@ -57,7 +65,7 @@ def main(_: list[str]) -> None:
                 "set": ("shares=[1.0]", "epochs=[1.0]"),
             }
         },
-    )
+    ).with_trunk(_TRUNK_SET.value)
     execution.run(settings, "the demo has to run everywhere")
     minutes = (time.monotonic() - start) / 60
     print(f"\nDone in {minutes:.1f} minutes. {execution.results(settings)}")

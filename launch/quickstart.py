@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from absl import flags
 
+from selfsup import trunk
 from selfsup.command_line import command, path_flags
 from selfsup.pretraining import presets
 
@@ -63,6 +64,13 @@ _EVALUATION_STEPS = flags.DEFINE_integer(
     "Training steps of each evaluation. Default: the preset's.",
     lower_bound=1,
 )
+_TRUNK_SET = flags.DEFINE_multi_string(
+    "trunk_set",
+    [],
+    "KEY=VALUE: sets a field of the trunk's configuration, as in launch.pretrain; may be "
+    f"repeated. Kinds of trunks and their depths: {trunk.describe()}. Default: the "
+    "preset's trunk.",
+)
 
 
 def main(_: list[str]) -> None:
@@ -84,7 +92,7 @@ def _settings() -> tuple[Settings, str]:
       (settings, why the preset was chosen).
     """
     from launch.pipeline import inputs, machine, state
-    from launch.pipeline.plan import MOTION, Settings
+    from launch.pipeline.plan import Settings
     from selfsup.common import overrides
 
     output = _OUTPUT.value
@@ -102,7 +110,7 @@ def _settings() -> tuple[Settings, str]:
         name: overrides.look_up("evaluations", name, known)
         for name in _EVALUATIONS.value
     }
-    number = len([name for name in presets.DEFAULT_TASKS if videos or name != MOTION])
+    number = len(presets.default_tasks(videos=videos is not None))
     choice = machine.choose(machine.look(), number)
     preset, reason = choice.preset, choice.reason
     stored = state.read(output)
@@ -124,7 +132,7 @@ def _settings() -> tuple[Settings, str]:
         takes_turns=choice.takes_turns,
         evaluations=evaluations if labelled else {},
     )
-    return settings, reason
+    return settings.with_trunk(_TRUNK_SET.value), reason
 
 
 def run() -> None:

@@ -56,7 +56,8 @@ def draw(manifest: Manifest, count: int, seed: int = 0) -> npt.NDArray[np.uint8]
         images += [_finish(cell) for cell in _cells(manifest, split, record)]
     if not images:
         return None
-    # The number of columns is even, so a photo and its depth are in the same row.
+    # The number of columns is even, so an image and its depth, or the two frames of a
+    # pair, are in the same row.
     rows = [images[k : k + _COLUMNS] for k in range(0, len(images), _COLUMNS)]
     return np.asarray(mosaic.grid(rows), np.uint8)
 
@@ -96,7 +97,7 @@ def _read(path: str, positions: Sequence[int]) -> list[RawRecord]:
 
 
 def _cells(manifest: Manifest, split: str, record: RawRecord) -> list[_Cell]:
-    """Draws a record: its photo, and its depth if it has any."""
+    """Draws a record: its photo, and its second frame and its depth if it has any."""
     features, image = manifest.features, _decode_image(record["image/encoded"])
     key = files.printable(os.fsdecode(record["image/key"]))
     scale = min(_CELL[0] / image.width, _CELL[1] / image.height)
@@ -107,6 +108,9 @@ def _cells(manifest: Manifest, split: str, record: RawRecord) -> list[_Cell]:
     if records.BOXES in features:
         _draw_boxes(picture, scale, record, manifest.labels)
     cells = [_Cell(picture, f"{split}: {_end(key, 28)}", _caption(manifest, record))]
+    if records.SECOND_FRAME in features:
+        second = _decode_image(record["second_frame/encoded"]).resize(size)
+        cells.append(_Cell(second, "second", f"frame {record['video/second_frame']}"))
     if records.DEPTH in features:
         cells.append(_depth_cell(record, size))
     return cells

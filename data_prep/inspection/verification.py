@@ -127,6 +127,8 @@ def record_problem(
         problems.append(_label_problem(record["image/label"], num_classes))
     if records.MOTION_MASK in features:
         problems.append(_mask_problem(decoded["motion_mask"], size))
+    if records.SECOND_FRAME in features:
+        problems.append(_second_frame_problem(decoded["second_frame"], record))
     problems.append(_boxes_problem(record, size, num_classes))
     if records.DEPTH in features:
         problems.append(_depth_problem(decoded["depth"], record["depth/unit"], size))
@@ -154,6 +156,19 @@ def _mask_problem(mask: npt.NDArray[np.uint8], size: tuple[int, int]) -> str:
         return f"mask is {mask.shape[:2]}, expected {expected}"
     wrong = set(mask.ravel().tolist()) - {0, 1, records.MASK_IGNORE}
     return f"mask has the value {min(wrong)}" if wrong else ""
+
+
+def _second_frame_problem(
+    image: npt.NDArray[np.uint8], record: records.RawRecord
+) -> str:
+    """Checks the second frame [H, W, 3] of a pair."""
+    size = record["image/height"], record["image/width"]
+    if image.shape[:2] != size:
+        return f"second frame is {image.shape[:2]}, image is {size}"
+    first, second = record["video/frame"], record["video/second_frame"]
+    if second <= first:
+        return f"second frame has index {second}, first has {first}"
+    return ""
 
 
 def _boxes_problem(

@@ -37,6 +37,7 @@ class ConversionOptions(TypedDict, total=False):
     min_frames: int
     min_seconds: float
     jpeg_quality: int
+    frame_gap: int
 
 
 def build_videos(
@@ -64,10 +65,11 @@ def build_videos(
       the `Manifest` of the finished data set.
 
     Raises:
-      UserError: there are no videos, or the conversion's bounds contradict each other; or
-        for a reason that `dataset_build.build` lists.
+      UserError: there are no videos, or options of the conversion contradict each other;
+        or for a reason that `dataset_build.build` lists.
     """
     from data_prep.sources import video_conversion
+    from selfsup.data import records
 
     converter = video_conversion.VideoConverter(directory, **(conversion or {}))
     if converter.min_foreground > converter.max_foreground:
@@ -75,12 +77,24 @@ def build_videos(
             f"min_foreground={converter.min_foreground} is above "
             f"max_foreground={converter.max_foreground}"
         )
+    if converter.frame_gap > converter.track_length:
+        raise UserError(
+            f"frame_gap={converter.frame_gap} is above track_length="
+            f"{converter.track_length}: expected at most as many frames, because only "
+            "these are known to be in the same shot; raise track_length too"
+        )
+    features = [records.IMAGE, records.MOTION_MASK]
     options = dataclasses.asdict(converter)
     del options["directory"]
+    if converter.frame_gap:
+        features.append(records.SECOND_FRAME)
+    else:
+        # Builds that an earlier version began can be resumed.
+        del options["frame_gap"]
     return dataset_build.build(
         output=output,
         kind=manifests.VIDEO_FRAMES,
-        features=("image", "motion_mask"),
+        features=tuple(features),
         inputs=_list_videos(directory, output, list_file, max_videos),
         convert=converter,
         options={**options, "max_videos": max_videos},

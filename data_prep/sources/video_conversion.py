@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import cv2
 import numpy as np
@@ -22,6 +23,8 @@ HEIGHT, WIDTH = 240, 320
 # The longest display time, in seconds, that a frame can have when samples are spread
 # over time.
 _LONGEST = 1.0
+# The last frames that were read, and their indices.
+_Recent = collections.deque[tuple[int, npt.NDArray[np.uint8]]]
 # The outcomes of sampled frames, and the names under which the manifest counts them.
 USED = "frames used"
 TOO_LITTLE = "frames left out, too little foreground"
@@ -42,6 +45,9 @@ class VideoConverter:
         whose mask is outside the bounds are left out.
       min_frames, min_seconds: shorter videos are set aside.
       jpeg_quality: 1 to 100.
+      frame_gap: number of frames after which a second frame is taken for each record; 0
+        for none, at most `track_length`. So both frames are in the same shot: a frame
+        has a mask only if the camera's motion is known up to the end of its tracks.
     """
 
     directory: str
@@ -53,6 +59,7 @@ class VideoConverter:
     min_frames: int = 0
     min_seconds: float = 0.0
     jpeg_quality: int = 95
+    frame_gap: int = 0
 
     def __call__(self, item: Input) -> Converted:
         """Converts one video.
@@ -77,8 +84,10 @@ class VideoConverter:
         )
         span = range(self.track_length + 1)
         needed = {start + offset for start in starts for offset in span}
+        frames = video_reading.read_frames(path, needed, (HEIGHT, WIDTH))
+        recent: _Recent = collections.deque(maxlen=self.track_length + 1)
         labelled = masks.label_frames(
-            video_reading.read_frames(path, needed, (HEIGHT, WIDTH)),
+            _remembered(frames, recent),
             starts,
             self.track_length,
             self.mask_people,
@@ -89,7 +98,7 @@ class VideoConverter:
             outcome = self._judge(frame.mask)
             counts[outcome] += 1
             if outcome == USED:
-                serialized.append(self._serialize(item.key, frame))
+                serialized.append(self._serialize(item.key, frame, recent))
         counts[NO_CAMERA] = len(starts) - sum(counts.values())
         if not serialized:
             raise SetAside(_why_none(counts), counts)
@@ -123,8 +132,16 @@ class VideoConverter:
             return TOO_LITTLE
         return TOO_MUCH if share > self.max_foreground else USED
 
-    def _serialize(self, key: str, frame: masks.LabelledFrame) -> bytes:
+    def _serialize(
+        self, key: str, frame: masks.LabelledFrame, recent: _Recent
+    ) -> bytes:
         quality = [cv2.IMWRITE_JPEG_QUALITY, self.jpeg_quality]
+        second = None
+        if self.frame_gap:
+            # A mask is finished with the last frame of its tracks, so that `recent` has
+            # all frames from the labelled frame to this last one.
+            index = frame.index + self.frame_gap
+            second = (index, encode_image(".jpg", dict(recent)[index], quality))
         return records.serialize(
             key=key,
             encoded=encode_image(".jpg", frame.image, quality),
@@ -132,7 +149,17 @@ class VideoConverter:
             width=WIDTH,
             frame=frame.index,
             motion_mask=encode_image(".png", frame.mask),
+            second_frame=second,
         )
+
+
+def _remembered(
+    frames: Iterator[tuple[int, npt.NDArray[np.uint8]]], recent: _Recent
+) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+    """Yields `frames`, and appends each to `recent` first."""
+    for frame in frames:
+        recent.append(frame)
+        yield frame
 
 
 def sample_starts(

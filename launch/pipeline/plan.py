@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from launch.pipeline.commands import Command, Value
 from launch.pipeline.inputs import Input
-from selfsup.pretraining.presets import DEFAULT_TASKS
+from selfsup.pretraining import presets
 
 # Steps of each task after which the speed is known: the first traces the graph.
 SPEED_STEPS = 10
 PRETRAIN, SPEED, REPORT = "pretrain", "speed", "report"
 PRETRAINED, RANDOM = "pretrained", "random"
-MOTION = "motion_segmentation"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Settings:
     Attributes:
       output: folder of all results.
       photos: the photos.
-      videos: the videos; None leaves motion segmentation out.
+      videos: the videos; None leaves out the tasks that need them.
       labelled: photos in folders that name their classes; None evaluates nothing.
       preset: name of the preset of pretraining and evaluations.
       steps: pretraining steps of a task of weight 1.
@@ -56,9 +55,7 @@ class Settings:
     @property
     def tasks(self) -> tuple[str, ...]:
         """Names of the tasks to train."""
-        return tuple(
-            name for name in DEFAULT_TASKS if name != MOTION or self.videos is not None
-        )
+        return presets.default_tasks(videos=self.videos is not None)
 
     @property
     def labels_are_photos(self) -> bool:
@@ -70,6 +67,33 @@ class Settings:
     def path(self, *names: str) -> str:
         """Returns a path in the folder of the results."""
         return os.path.join(self.output, *names)
+
+    def with_trunk(self, assignments: Sequence[str]) -> Settings:
+        """Returns the settings with another trunk, pretrained and random.
+
+        Args:
+          assignments: values of --trunk_set; none for the trunk of the preset.
+
+        Raises:
+          UserError: for what `launch.pretrain` would refuse.
+        """
+        if not assignments:
+            return self
+        # Imports TensorFlow, which a pipeline does not need otherwise.
+        from selfsup.pretraining import configuration
+
+        chosen = configuration.resolve(
+            self.preset, self.tasks, trunk_overrides=assignments
+        ).trunk
+        # For the random trunk; a pretrained trunk knows its own kind and depth.
+        same = {"trunk_kind": chosen.kind, "depth": chosen.depth}
+        return dataclasses.replace(
+            self,
+            pretraining={**self.pretraining, "trunk_set": tuple(assignments)},
+            evaluations={
+                name: {**options, **same} for name, options in self.evaluations.items()
+            },
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,10 +216,12 @@ def _pretrain(settings: Settings, steps: int) -> Command:
         "model_dir": settings.path("run"),
         "preset": settings.preset,
         "steps": steps,
-        "task_set": f"colorization.prior_file={prior}",
+        "task_set": tuple(
+            f"{field}={prior}" for field in presets.color_prior_fields(settings.tasks)
+        ),
         **settings.pretraining,
     }
-    if settings.tasks != DEFAULT_TASKS:
+    if settings.tasks != presets.DEFAULT_TASKS:
         options["tasks"] = ",".join(settings.tasks)
     visible = settings.visible_gpus
     return Command(

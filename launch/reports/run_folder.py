@@ -15,7 +15,7 @@ from selfsup import tasks
 from selfsup.common import config_file, history, provenance
 from selfsup.common.errors import UserError
 from selfsup.common.history import Row
-from selfsup.data import manifest, records
+from selfsup.data import manifest, pipeline, records
 from selfsup.pretraining import reporter, training_data
 from selfsup.pretraining.pretrained_trunk import checkpoint_store
 from selfsup.pretraining.training_data import SetDescription
@@ -25,6 +25,14 @@ TRACE = "trace.json"
 LOST_DEVICES = "lost_devices.log"
 # A line of the log of lost devices that begins a new text, with the name of the group.
 _LOST = re.compile(r"^\d{4}-\d\d-\d\d \S+ [^:\n]*: (?!left undone)", re.MULTILINE)
+
+# The features of data sets by kind, for runs that have not recorded them.
+_FEATURES = {
+    manifest.PHOTOS: (records.IMAGE, records.LABEL),
+    manifest.VIDEO_FRAMES: (records.IMAGE, records.MOTION_MASK),
+    manifest.OBJECTS: (records.IMAGE, records.BOXES),
+    manifest.RGBD: (records.IMAGE, records.DEPTH),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,15 +99,21 @@ class RunRecord:
 
     def held_out_records(self, task: str) -> int:
         """Returns the number of held-out records in the sets that a task reads."""
-        features = tasks.task_class(task).features
-        kind = manifest.VIDEO_FRAMES if records.MOTION_MASK in features else None
-        # Tasks on images read photos if there are any (`pipeline.select_sets`).
-        if kind is None and any(each["kind"] == manifest.PHOTOS for each in self.data):
-            kind = manifest.PHOTOS
+        sets = [
+            manifest.Manifest(
+                each["kind"],
+                tuple(each.get("features", _FEATURES[each["kind"]])),
+                (),
+                directory=each["directory"],
+            )
+            for each in self.data
+        ]
+        chosen = pipeline.select_sets(tasks.task_class(task).features, sets)
+        folders = {each.directory for each in chosen}
         return sum(
             each["records"]["validation"]
             for each in self.data
-            if kind is None or each["kind"] == kind
+            if each["directory"] in folders
         )
 
     @property

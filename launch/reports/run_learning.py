@@ -7,6 +7,8 @@ from typing import Literal
 
 from launch.pipeline.commands import option
 from launch.reports.run_folder import RunRecord
+from selfsup import tasks
+from selfsup.data import records
 from selfsup.tasks.task import Metric
 
 Verdict = Literal["learned", "learned a little", "at chance", "worse than chance"]
@@ -64,12 +66,13 @@ class Learned:
         if self.verdict == "learned a little":
             return "It is still close to chance: train for more steps."
         if self.training_verdict in ("learned", "learned a little"):
+            features = tasks.task_class(self.task).features
+            of_videos = set(features) & set(records.VIDEO_FEATURES)
             return (
                 "It learned its training records, but this does not carry over to other "
-                "records. Add more and more varied "
-                f"{'videos' if self.task == 'motion_segmentation' else 'photos'}; that "
-                "helps most. "
-                f"{option('stop_overfitting', 3)} ends the task before it gets worse."
+                f"records. Add more and more varied {'videos' if of_videos else 'photos'}; "
+                f"that helps most. {option('stop_overfitting', 3)} ends the task before it "
+                "gets worse."
             )
         return (
             "It has not learned its training records either. Train for more steps, give "

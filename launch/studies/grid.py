@@ -12,11 +12,11 @@ from launch.studies.cell import Cell
 from launch.studies.study import EvaluationPlan, Pretraining, Row, Study
 from launch.studies.study_data import PRETRAINING, StudyData
 from selfsup.common.errors import SettingError, UserError
+from selfsup.pretraining import presets
 
 if TYPE_CHECKING:
     from typing import Any
 
-_COLORIZATION = "colorization"
 # The default of the commands.
 _DEFAULT_PRESET = "paper"
 # The end cost ends a pretraining, never the number of steps.
@@ -52,11 +52,12 @@ def expand(study: Study, output: str, data: StudyData | None) -> tuple[Cell, ...
             name for use in study_data.uses(study) for name in data.sources[use].needs
         }
         cells += [each for each in made if not each.needs or each.name in used]
-    colorizes = any(
-        row.pretraining and _COLORIZATION in row.pretraining.tasks for row in study.rows
+    needs_prior = any(
+        row.pretraining and presets.color_prior_fields(row.pretraining.tasks)
+        for row in study.rows
     )
     prior = None
-    if colorizes and not data.color_prior:
+    if needs_prior and not data.color_prior:
         prior = data_cells.color_prior_cell(data.sources[PRETRAINING], output)
         cells.append(prior)
     grid = _Grid(study, output, data, prior)
@@ -120,13 +121,15 @@ class _Grid:
             "data": source.content,
         }
         needs = source.needs
-        if _COLORIZATION in pretraining.tasks:
+        prior_fields = presets.color_prior_fields(pretraining.tasks)
+        if prior_fields:
             settings["color_prior"], path = self._color_prior()
             needs += (self.prior.name,) if self.prior else ()
             given = flags.get("task_set", "")
-            if f"{_COLORIZATION}.prior_file=" not in given:
-                prior_flag = f"{_COLORIZATION}.prior_file={path}"
-                flags["task_set"] = f"{given} {prior_flag}".strip()
+            added = [
+                f"{each}={path}" for each in prior_fields if f"{each}=" not in given
+            ]
+            flags["task_set"] = " ".join([given, *added]).strip()
         fingerprint = cell.digest(settings)
         name = f"pretrain {_describe(pretraining)} seed {seed}"
         folder = os.path.join("pretraining", _folder_name(name, fingerprint))

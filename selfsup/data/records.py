@@ -9,6 +9,9 @@
 | video/frame         | int64 | frame index from 0; -1 for a photo                  |
 | motion_mask/encoded | bytes | PNG, uint8 [H/8, W/8]: 0 background, 1 foreground,  |
 |                     |       | 255 ignore; empty without a mask                    |
+| second_frame/encoded| bytes | JPEG of a later frame of the same shot, of the same  |
+|                     |       | size; only in sets with pairs of frames             |
+| video/second_frame  | int64 | its frame index; only in sets with pairs of frames  |
 | object/box          | float | N x 4: ymin, xmin, ymax, xmax; edges in pixels from |
 |                     |       | 0, so that a box covers rows ymin to ymax - 1       |
 | object/class        | int64 | N class indices                                     |
@@ -36,6 +39,9 @@ LABEL = "label"
 MOTION_MASK = "motion_mask"
 BOXES = "boxes"
 DEPTH = "depth"
+SECOND_FRAME = "second_frame"
+# Features that only frames of videos have.
+VIDEO_FEATURES = (MOTION_MASK, SECOND_FRAME)
 MASK_STRIDE = 8
 MASK_IGNORE = 255
 NO_LABEL = -1
@@ -69,6 +75,8 @@ _SCHEMA = {
     "image/label": _Field("int64", NO_LABEL),
     "video/frame": _Field("int64", NO_FRAME),
     "motion_mask/encoded": _Field("bytes", b""),
+    "second_frame/encoded": _Field("bytes", b""),
+    "video/second_frame": _Field("int64", NO_FRAME),
     "object/box": _Field("float", is_list=True),
     "object/class": _Field("int64", is_list=True),
     "object/difficult": _Field("int64", is_list=True),
@@ -86,6 +94,8 @@ RawRecord = TypedDict(
         "image/label": int,
         "video/frame": int,
         "motion_mask/encoded": bytes,
+        "second_frame/encoded": bytes,
+        "video/second_frame": int,
         "object/box": "list[float]",
         "object/class": "list[int]",
         "object/difficult": "list[int]",
@@ -104,6 +114,7 @@ def serialize(
     label: int = NO_LABEL,
     frame: int = NO_FRAME,
     motion_mask: bytes = b"",
+    second_frame: tuple[int, bytes] | None = None,
     boxes: Iterable[Sequence[float]] = (),
     classes: Iterable[int] = (),
     difficult: Iterable[int] = (),
@@ -121,6 +132,8 @@ def serialize(
       label: class index, or -1.
       frame: index of the video frame, or -1 for a photo.
       motion_mask: PNG bytes, uint8 [height / 8, width / 8] of 0, 1 and 255, or b"".
+      second_frame: index and JPEG bytes of a later frame of the same shot, which has the
+        same size; None for a record without a pair.
       boxes: [N, 4] floats (ymin, xmin, ymax, xmax), edges in pixels from 0. VOC's
         (xmin, ymin, xmax, ymax) count from 1 and include the last pixel, so VOC's box is
         (ymin - 1, xmin - 1, ymax, xmax) here.
@@ -143,6 +156,11 @@ def serialize(
         "depth/encoded": [depth],
         "depth/unit": [depth_unit],
     }
+    if second_frame is not None:
+        # Other records have no such fields, so their bytes are those of older builds.
+        index, image = second_frame
+        values["video/second_frame"] = [index]
+        values["second_frame/encoded"] = [image]
     feature = {
         name: _feature(_SCHEMA[name].kind, items) for name, items in values.items()
     }
@@ -194,15 +212,15 @@ def parse(serialized: tf.Tensor, features: Iterable[str]) -> dict[str, tf.Tensor
 
     Args:
       serialized: scalar string tensor.
-      features: which of `ENCODED`, `IMAGE`, `LABEL`, `MOTION_MASK`, `BOXES` and `DEPTH`
-        to decode.
+      features: which of `ENCODED`, `IMAGE`, `LABEL`, `MOTION_MASK`, `SECOND_FRAME`,
+        `BOXES` and `DEPTH` to decode.
 
     Returns:
       dict of "key" (scalar string) and the requested features: "encoded" (scalar
       string, the image file), "image" uint8 [H, W, 3], "label" int64 [], "motion_mask"
-      uint8 [H / 8, W / 8, 1]; for `BOXES` "boxes" float32 [N, 4] (see `serialize`),
-      "classes" int64 [N] and "difficult" bool [N]; "depth" float32 [H, W, 1] in metres,
-      0 for unknown.
+      uint8 [H / 8, W / 8, 1]; "second_frame" uint8 [H, W, 3]; for `BOXES` "boxes"
+      float32 [N, 4] (see `serialize`), "classes" int64 [N] and "difficult" bool [N];
+      "depth" float32 [H, W, 1] in metres, 0 for unknown.
     """
     features = tuple(features)
     values = tf.io.parse_single_example(serialized, feature_spec(features))
@@ -238,10 +256,12 @@ def _decode_encoded(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 
 
 def _decode_image(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    image = tf.io.decode_image(
-        values["image/encoded"], channels=3, expand_animations=False
-    )
-    return {"image": tf.ensure_shape(image, [None, None, 3])}
+    return {"image": _decode_colors(values["image/encoded"])}
+
+
+def _decode_colors(encoded: tf.Tensor) -> tf.Tensor:
+    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    return tf.ensure_shape(image, [None, None, 3])
 
 
 def _decode_label(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -250,6 +270,10 @@ def _decode_label(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 
 def _decode_motion_mask(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     return {"motion_mask": tf.io.decode_png(values["motion_mask/encoded"], channels=1)}
+
+
+def _decode_second_frame(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    return {"second_frame": _decode_colors(values["second_frame/encoded"])}
 
 
 def _decode_boxes(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -270,6 +294,7 @@ _STORED_AS = {
     IMAGE: ("image/encoded",),
     LABEL: ("image/label",),
     MOTION_MASK: ("motion_mask/encoded",),
+    SECOND_FRAME: ("second_frame/encoded",),
     BOXES: ("object/box", "object/class", "object/difficult"),
     DEPTH: ("depth/encoded", "depth/unit"),
 }
@@ -278,6 +303,7 @@ _DECODERS: dict[str, Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]] = {
     IMAGE: _decode_image,
     LABEL: _decode_label,
     MOTION_MASK: _decode_motion_mask,
+    SECOND_FRAME: _decode_second_frame,
     BOXES: _decode_boxes,
     DEPTH: _decode_depth,
 }

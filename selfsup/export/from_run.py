@@ -10,6 +10,7 @@ from selfsup.common import config_file
 from selfsup.data import manifest, pipeline
 from selfsup.export import onnx_model, trunk_export
 from selfsup.pretraining import pretrained_trunk, reporter, training_data
+from selfsup.tasks import task_class
 from selfsup.trunk.batch_norm_recalibration import recalibrate_batch_norm
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ def export_run(
     overwrite: bool = False,
     onnx: bool = False,
 ) -> None:
-    """Exports the trunk of a run, and block 4 and logits of the ImageNet baseline.
+    """Exports the trunk of a run, and what its tasks export of their heads.
+
+    Those are a tail and a classifier ("block4", "logits") and whole heads; see
+    `Task.exported_parts`.
 
     Args:
       model_dir: folder of the run.
@@ -63,6 +67,7 @@ def export_run(
         output,
         pretrained.trunk,
         **pretrained.parts,
+        heads=pretrained.heads,
         unit_weights=pretrained.unit_weights,
         card=card,
         output_stride=output_stride,
@@ -148,4 +153,16 @@ def _card(
         "config": {key: value for key, value in config.items() if key != "tasks"},
         "data": data,
         "batch_norm_recalibration": recalibration,
+        **_heads_facts(pretrained),
     }
+
+
+def _heads_facts(pretrained: PretrainedTrunk) -> dict[str, dict[str, str]]:
+    """What the exported heads read, for the model card; empty without heads."""
+    facts = {}
+    for name in pretrained.heads:
+        stride = task_class(name).output_stride
+        facts[name] = f"reads features at output stride {stride}"
+        if name in pretrained.unit_weights:
+            facts[name] += f", combined with alpha[{name!r}]"
+    return {"heads": facts} if facts else {}

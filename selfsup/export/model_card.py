@@ -50,7 +50,8 @@ to floats in [0, 255].
 
 With TensorFlow only, with the outputs of all units. After a run with the
 lasso, `loaded.alpha` has the row of each task, and `loaded.combined(images, row)`
-combines the units with it:
+combines the units with it. Where the card lists heads, `loaded.heads["TASK"]` computes
+the outputs of the task from features at the stride that is listed:
 
 ```python
 import tensorflow as tf
@@ -72,14 +73,14 @@ features = trunk(images, training=False)
 
 
 def complete(
-    card: Mapping[str, Any], parts: Mapping[str, keras.Model]
+    card: Mapping[str, Any], parts: Mapping[str, keras.layers.Layer]
 ) -> dict[str, Any]:
     """Adds facts about the network and the installed versions to a card.
 
     Args:
       card: facts that the caller knows: tasks, steps, cost, data and so on. Values are
         JSON types or NumPy arrays and scalars.
-      parts: the exported Keras models by name, with "trunk".
+      parts: the exported Keras models and heads by name, with "trunk".
 
     Returns:
       JSON object.

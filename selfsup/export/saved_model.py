@@ -9,6 +9,8 @@
     loaded.alpha                                 dict task -> [M], after the lasso
     loaded.block4(features, training=False)      the trunk's tail, [B, h, w, D], if present
     loaded.logits(block4_output)                 [B, classes], if present
+    loaded.heads                                 dict task -> head, of tasks that export it
+    loaded.heads[task](features, training=False) the outputs of the task's head
     loaded.signatures["serving_default"](inputs=images)["features"]
 
 `loaded(...)` also accepts other images, so that a Keras model can pass on its inputs:
@@ -17,7 +19,7 @@ its inputs; and gray images [B, H, W, 1] of each type, which are repeated over t
 channels. The trunk computes in float32, and its output is always float32. The names of
 the units of a ResNet are "block3/unit_1" and so on, and its tail is block 4.
 
-`loaded` and `loaded.block4` also have `variables`, `trainable_variables` and
+`loaded`, `loaded.block4` and each head also have `variables`, `trainable_variables` and
 `regularization_losses`, as `hub.KerasLayer` expects.
 """
 
@@ -47,6 +49,7 @@ def write(
     trunk: Trunk,
     block4: Tail | None = None,
     logits: Classifier | None = None,
+    heads: Mapping[str, keras.layers.Layer] | None = None,
     unit_weights: Mapping[str, npt.NDArray[np.float32]] | None = None,
 ) -> None:
     """Writes the SavedModel at the trunk's output stride.
@@ -56,6 +59,7 @@ def write(
       trunk: the trunk, with weights in float32.
       block4: tail on top of the trunk, or None.
       logits: classifier on top of the tail, or None.
+      heads: heads by task, or None.
       unit_weights: row of alpha by task, [M] each, or None.
     """
     module = _module(trunk, _accepting_all_images(trunk))
@@ -71,12 +75,10 @@ def write(
         for task, row in (unit_weights or {}).items()
     }
     if block4 is not None:
-
-        def call_block4(features: tf.Tensor, training: bool = False) -> tf.Tensor:
-            return block4(features, training)
-
-        module.block4 = _module(block4, call_block4)
-        _trace_both(module.block4.__call__, _features_spec(trunk.channels))
+        module.block4 = _on_features(block4, trunk.channels)
+    module.heads = {
+        task: _on_features(head, trunk.channels) for task, head in (heads or {}).items()
+    }
     if logits is not None:
 
         def call_logits(features: tf.Tensor) -> tf.Tensor:
@@ -109,12 +111,25 @@ def _accepting_all_images(trunk: Trunk) -> Callable[..., tf.Tensor]:
     return call
 
 
+def _on_features(layer: keras.layers.Layer, channels: int) -> tf.train.Checkpoint:
+    """Returns the module of a layer that takes the trunk's features."""
+
+    def call(features: tf.Tensor, training: bool = False) -> tf.Tensor:
+        return layer(features, training=training)
+
+    module = _module(layer, call)
+    _trace_both(module.__call__, _features_spec(channels))
+    return module
+
+
 def _features_spec(channels: int) -> tf.TensorSpec:
     """Spec of feature maps of any size."""
     return tf.TensorSpec([None, None, None, channels], tf.float32, name="features")
 
 
-def _module(model: keras.Model, call: Callable[..., tf.Tensor]) -> tf.train.Checkpoint:
+def _module(
+    model: keras.layers.Layer, call: Callable[..., tf.Tensor]
+) -> tf.train.Checkpoint:
     """Returns a trackable object with `call` and the model's variables and losses.
 
     The object contains only variables and functions. With the Keras model as an

@@ -49,6 +49,7 @@ def save(
     *,
     block4: Tail | None = None,
     logits: Classifier | None = None,
+    heads: Mapping[str, keras.layers.Layer] | None = None,
     unit_weights: Mapping[str, npt.ArrayLike] | None = None,
     card: Mapping[str, Any],
     output_stride: int | None = None,
@@ -64,6 +65,7 @@ def save(
       trunk: the trunk.
       block4: tail on top of the trunk, or None.
       logits: classifier on top of the tail, or None.
+      heads: heads in float32 by task, for the SavedModel only, or None.
       unit_weights: row of alpha (equation 1) by task, [M] each, or None.
       card: JSON object of facts for the model card; see `model_card.complete`.
       output_stride: that of the SavedModel; None for the trunk's own.
@@ -94,11 +96,11 @@ def save(
     os.makedirs(os.path.dirname(directory), exist_ok=True)
     with files.replace_folder(directory) as partial:
         _write_keras(os.path.join(partial, _KERAS), parts, rows)
-        saved_model.write(partial, **parts, unit_weights=rows)
+        saved_model.write(partial, **parts, heads=heads, unit_weights=rows)
         if onnx:
             path = os.path.join(partial, onnx_model.FILE_NAME)
             onnx_model.write(path, parts["trunk"])
-        _write_card(partial, model_card.complete(card, parts))
+        _write_card(partial, model_card.complete(card, {**parts, **(heads or {})}))
 
 
 def check_output(directory: str | os.PathLike[str], overwrite: bool = False) -> None:

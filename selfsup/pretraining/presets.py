@@ -7,7 +7,7 @@ trunk and the tasks. These defaults are the paper's.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from selfsup.pretraining import step_costs
@@ -47,6 +47,10 @@ class Preset:
 
 # The paper's four tasks (section 2).
 DEFAULT_TASKS = ("relative_position", "colorization", "exemplar", "motion_segmentation")
+# Those that read what only videos have.
+_VIDEO_TASKS = ("motion_segmentation",)
+# By task, the field of its configuration that takes the file of `data_prep.color_prior`.
+_COLOR_PRIOR_FIELDS = {"colorization": "prior_file"}
 
 PRESETS = {
     "paper": Preset(
@@ -130,3 +134,17 @@ PRESETS = {
         log_steps=10,
     ),
 }
+
+
+def default_tasks(videos: bool) -> tuple[str, ...]:
+    """Returns the default tasks that can train with or without videos."""
+    return tuple(name for name in DEFAULT_TASKS if videos or name not in _VIDEO_TASKS)
+
+
+def color_prior_fields(tasks: Iterable[str]) -> tuple[str, ...]:
+    """Returns the fields that take a file of colour frequencies, as "TASK.FIELD"."""
+    return tuple(
+        f"{task}.{_COLOR_PRIOR_FIELDS[task]}"
+        for task in tasks
+        if task in _COLOR_PRIOR_FIELDS
+    )

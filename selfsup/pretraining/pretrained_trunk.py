@@ -36,6 +36,7 @@ class PretrainedTrunk:
         lasso.
       parts: parts of heads that an export contains, "block4" and "logits"; empty for
         runs without a task that has such parts.
+      heads: by task, the whole heads that an export contains.
       checkpoint: name of the checkpoint.
       state: state of the checkpoint: the counters of each task ("groups"), "cost", and
         "step_costs".
@@ -44,6 +45,7 @@ class PretrainedTrunk:
     trunk: Trunk
     unit_weights: dict[str, npt.NDArray[np.float32]]
     parts: dict[str, keras.layers.Layer]
+    heads: dict[str, keras.layers.Layer]
     checkpoint: str
     state: _Json
 
@@ -74,7 +76,16 @@ def load(model_dir: str, checkpoint: str | None = None) -> PretrainedTrunk:
     if _has_combination(config):
         rows = dict(zip(config["tasks"], network.combination.alpha().numpy()))
     return PretrainedTrunk(
-        network.trunk, rows, _exported_parts(network.heads), name, state
+        trunk=network.trunk,
+        unit_weights=rows,
+        parts=_exported_parts(network.heads),
+        heads={
+            task: head
+            for task, head in network.heads.items()
+            if _exports_whole_head(task)
+        },
+        checkpoint=name,
+        state=state,
     )
 
 
@@ -82,7 +93,7 @@ def _build(model_dir: str, config: _Json) -> tf.train.Checkpoint:
     """The parts of a `MultiTaskNetwork` to load, under the names that they have there."""
     try:
         trunk = build_trunk(TrunkConfig(**config["trunk"]))
-        heads = _heads_with_exports(config["tasks"], trunk.config)
+        heads = _heads_with_exports(config["tasks"], trunk)
         parts = {"trunk": trunk, "heads": heads}
         if _has_combination(config):
             parts["combination"] = Combination(config["tasks"], trunk.num_units)
@@ -100,15 +111,20 @@ def _has_combination(config: _Json) -> bool:
 
 
 def _heads_with_exports(
-    configs: Mapping[str, _Json], trunk: TrunkConfig
+    configs: Mapping[str, _Json], trunk: Trunk
 ) -> dict[str, keras.layers.Layer]:
     """Builds the heads that have parts for an export, by task."""
-    classes = {name: task_registry.task_class(name) for name in configs}
-    return {
-        name: cls(cls.config_for_trunk(cls.Config(**configs[name]), trunk)).build_head()
-        for name, cls in classes.items()
-        if cls.exported_parts
-    }
+    heads = {}
+    for name, values in configs.items():
+        cls = task_registry.task_class(name)
+        if cls.exported_parts:
+            config = cls.config_for_trunk(cls.Config(**values), trunk.config)
+            heads[name] = cls(config).build_head()
+        if _exports_whole_head(name):
+            # A head creates its variables when it is first called.
+            spec = tf.TensorSpec([None, None, None, trunk.channels], tf.float32)
+            tf.function(heads[name].__call__).get_concrete_function(spec)
+    return heads
 
 
 def _exported_parts(
@@ -118,4 +134,9 @@ def _exported_parts(
         part: getattr(head, part)
         for name, head in heads.items()
         for part in task_registry.task_class(name).exported_parts
+        if part != name
     }
+
+
+def _exports_whole_head(task: str) -> bool:
+    return task in task_registry.task_class(task).exported_parts

@@ -52,13 +52,14 @@ class SetDescription(TypedDict):
 
     Attributes:
       directory: folder of the set.
-      kind: see `Manifest`.
+      kind, features: see `Manifest`; runs of earlier versions have no features.
       records: number of records by split, "train" and "validation".
       shards: SHA-256 digest by file name.
     """
 
     directory: str
     kind: str
+    features: list[str]
     records: dict[str, int]
     shards: dict[str, str]
 
@@ -132,6 +133,7 @@ def _describe(built: Manifest) -> SetDescription:
     return {
         "directory": built.directory,
         "kind": built.kind,
+        "features": list(built.features),
         "records": {split: built.records(split) for split in splits},
         "shards": {shard.file: shard.sha256 for shard in built.shards},
     }

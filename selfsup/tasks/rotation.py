@@ -78,6 +78,7 @@ class Rotation(Task):
     name = "rotation"
     Config = RotationConfig
     config: RotationConfig
+    exported_parts = ("rotation",)
     metric_specs = (
         Metric("accuracy", True, "share of images with the correct rotation"),
         Metric("cross_entropy", False, "nats per image"),

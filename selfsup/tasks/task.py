@@ -138,8 +138,10 @@ class Task(abc.ABC):
       output_stride: output stride of the trunk features that the head receives.
       metric_specs: the metrics that the task reports. The first is the headline, which
         progress displays show next to its chance level.
-      exported_parts: attributes of the head that an export saves with the trunk:
-        "block4", "logits". The head creates their variables in its constructor.
+      exported_parts: what an export saves with the trunk. The task's own name stands for
+        the whole head, which then has to take features [N, h, w, C] of any N, h and w.
+        "block4" and "logits" are attributes of the head, a tail and a classifier, whose
+        variables it creates in its constructor.
       config: the task's hyperparameters.
 
     Args:

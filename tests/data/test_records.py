@@ -32,15 +32,28 @@ def _parse(serialized, *features):
 
 def test_all_features_come_back():
     encoded, (mask, pixels) = _encoded("PNG"), _mask()
+    later = _encoded("JPEG")
     serialized = records.serialize(
         key="a/b.mp4", encoded=encoded, height=24, width=40, label=7, frame=3,
-        motion_mask=mask,
+        motion_mask=mask, second_frame=(8, later),
     )  # fmt: skip
-    parsed = _parse(serialized, "image", "label", "motion_mask")
+    parsed = _parse(serialized, "image", "label", "motion_mask", "second_frame")
     assert parsed["key"] == b"a/b.mp4"
     assert parsed["label"] == 7
     np.testing.assert_array_equal(parsed["image"], tf.io.decode_png(encoded))
     np.testing.assert_array_equal(parsed["motion_mask"], pixels)
+    np.testing.assert_array_equal(parsed["second_frame"], tf.io.decode_jpeg(later))
+    assert records.read_raw(serialized)["video/second_frame"] == 8
+
+
+def test_records_without_a_second_frame_are_as_before():
+    """Their checksums do not depend on the version that wrote them."""
+    record = records.serialize(key="k", encoded=_encoded("PNG"), height=24, width=40)
+    assert b"second_frame" not in record
+    raw = records.read_raw(record)
+    assert (raw["second_frame/encoded"], raw["video/second_frame"]) == (b"", -1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="second_frame/encoded"):
+        _parse(record, "second_frame")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])

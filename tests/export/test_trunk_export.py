@@ -13,6 +13,7 @@ import tensorflow_hub as hub
 from selfsup.common.errors import UserError
 from selfsup.export import trunk_export
 from selfsup.keras import keras
+from selfsup.tasks.rotation import Rotation, RotationConfig
 from selfsup.trunk.batch_norm_recalibration import recalibrate_batch_norm
 from selfsup.trunk.block4 import Block4
 from selfsup.trunk.classifier import Classifier
@@ -43,11 +44,28 @@ def parts():
 
 
 @pytest.fixture(scope="module")
-def directory(parts, tmp_path_factory):
+def head():
+    """A head whose moving averages are not the initial ones."""
+    keras.utils.set_random_seed(1)
+    config = RotationConfig(channels=16, bottleneck_channels=8)
+    head = Rotation(config).build_head()
+    for seed in range(3):
+        head(tf.random.stateless_normal([8, 6, 6, 192], [seed, 0]) + 1, training=True)
+    return head
+
+
+@pytest.fixture(scope="module")
+def directory(parts, head, tmp_path_factory):
     path = tmp_path_factory.mktemp("export") / "model"
     trunk, block4, logits = parts
     trunk_export.save(
-        path, trunk, block4=block4, logits=logits, unit_weights=ALPHA, card=CARD
+        path,
+        trunk,
+        block4=block4,
+        logits=logits,
+        heads={"rotation": head},
+        unit_weights=ALPHA,
+        card=CARD,
     )
     return str(path)
 
@@ -100,6 +118,21 @@ def test_block4_and_logits(loaded, directory):
     assert_close(loaded.logits(expected), logits(expected))
     assert loaded.block4(features, training=True).shape == expected.shape
     assert len(loaded.block4.trainable_variables) == len(block4.trainable_variables)
+
+
+def test_a_tasks_head_under_its_own_name(loaded, head, directory):
+    assert list(loaded.heads) == ["rotation"]
+    exported = loaded.heads["rotation"]
+    for size in ((48, 48), (61, 43)):
+        features = loaded(images(*size, batch=3))
+        assert exported(features).shape == (3, 4)
+        assert_close(exported(features), head(features))
+    assert_close(exported(features, training=True), head(features, training=True))
+    assert len(exported.trainable_variables) == len(head.trainable_variables)
+    assert_close(exported.regularization_losses[0](), tf.add_n(head.losses))
+    parameters = sum(int(np.prod(v.shape)) for v in head.trainable_variables)
+    card = trunk_export.load_card(directory)
+    assert card["network"]["trainable_parameters"]["rotation"] == parameters
 
 
 def test_exports_of_a_mixed_precision_trunk_are_float32(parts, rebuilt, directory):

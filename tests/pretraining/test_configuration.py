@@ -4,7 +4,9 @@ import pytest
 
 from selfsup.common import config_file
 from selfsup.common.errors import UserError
-from selfsup.pretraining import configuration
+from selfsup.data import records
+from selfsup.pretraining import configuration, presets
+from selfsup.tasks import REGISTRY, task_class
 
 
 def _resolve(**options):
@@ -91,6 +93,21 @@ def test_unknown_task_lists_the_registered():
         UserError, match=r"unknown task 'jigsaw'; tasks are: .*exemplar"
     ):
         configuration.resolve("tiny", ["jigsaw"])
+
+
+def test_the_presets_say_what_tasks_need():
+    def needing(has):
+        return [name for name in REGISTRY if has(task_class(name))]
+
+    videos = needing(lambda task: set(task.features) & set(records.VIDEO_FEATURES))
+    kept = [name for name in presets.DEFAULT_TASKS if name not in videos]
+    assert presets.default_tasks(videos=False) == tuple(kept)
+    assert presets.default_tasks(videos=True) == presets.DEFAULT_TASKS
+    colors = needing(lambda task: hasattr(task.Config, "prior_file"))
+    expected = tuple(f"{name}.prior_file" for name in colors)
+    assert (
+        presets.color_prior_fields(REGISTRY) == expected == ("colorization.prior_file",)
+    )
 
 
 def test_steps_of_a_task_are_in_proportion_to_its_weight():

@@ -12,7 +12,7 @@ from eval import trunks
 from selfsup.common import config_file, history
 from selfsup.common.errors import UserError
 from selfsup.common.stop_signals import StopSignals
-from selfsup.export import from_run
+from selfsup.export import from_run, trunk_export
 from selfsup.hybrid import assignment
 from selfsup.hybrid.rmsprop import RMSPropConfig
 from selfsup.pretraining import configuration, pretrained_trunk, pretraining_run
@@ -99,6 +99,12 @@ def test_an_export_gives_the_networks_own_predictions(run, tmp_path):
     logits = loaded.logits(loaded.block4(loaded(_images())))
     expected = training.network("imagenet_labels", _images(), training=False)
     np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-3)
+    features = training.network.trunk(_images(), training=False, output_stride=8)
+    expected = training.network("rotation", _images(), training=False)
+    rotations = loaded.heads["rotation"](features)
+    np.testing.assert_allclose(rotations, expected, rtol=1e-3, atol=1e-3)
+    facts = {"rotation": "reads features at output stride 8"}
+    assert trunk_export.load_card(output)["heads"] == facts
     assert trunks.load(
         output, checkpoint=None, depth="", output_stride=16, seed=0
     ).block4
@@ -111,6 +117,17 @@ def test_an_evaluation_of_the_run_gets_block4(run):
     block4 = loaded.block4
     expected_block4 = training.network.heads["imagenet_labels"].block4
     for value, expected in zip(block4.get_weights(), expected_block4.get_weights()):
+        np.testing.assert_array_equal(value, expected)
+
+
+def test_the_exported_head_is_that_of_the_run(run):
+    folder, training = run
+    loaded = pretrained_trunk.load(folder)
+    assert list(loaded.parts) == ["block4", "logits"]
+    assert list(loaded.heads) == ["rotation"]
+    exported, trained = loaded.heads["rotation"], training.network.heads["rotation"]
+    assert len(exported.variables) == len(trained.variables)
+    for value, expected in zip(exported.variables, trained.variables):
         np.testing.assert_array_equal(value, expected)
 
 

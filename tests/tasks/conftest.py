@@ -64,6 +64,11 @@ def mask_for(photo):
     return mask[..., None]
 
 
+def moved(photo):
+    """The photo after a pan of 3 pixels: uint8 [H, W, 3]."""
+    return np.roll(photo, 3, axis=1)
+
+
 def boxes_for(photo):
     """The left half and the lower half: ymin, xmin, ymax, xmax in pixels."""
     height, width = photo.shape[:2]
@@ -90,6 +95,7 @@ def serialized():
             label=index,
             frame=index,
             motion_mask=tf.io.encode_png(mask_for(photo)).numpy(),
+            second_frame=(index + 5, tf.io.encode_png(moved(photo)).numpy()),
             boxes=boxes_for(photo),
             classes=[0, 1],
             difficult=[0, 0],

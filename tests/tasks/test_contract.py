@@ -1,4 +1,4 @@
-"""The interface of tasks, checked for every registered task."""
+"""The interface of tasks, checked for every registered task and a toy on two frames."""
 
 from __future__ import annotations
 
@@ -15,10 +15,16 @@ from selfsup.data import records
 from selfsup.tasks import REGISTRY, augmentation, task_class
 from selfsup.tasks.task import Metric, TaskConfig
 
+# Tasks of the tests: what a task may do that no registered task does.
+TOYS = {"frame_order": "frame_order:FrameOrder"}
 
-@pytest.fixture(scope="module", params=sorted(REGISTRY))
+
+@pytest.fixture(scope="module", params=sorted({**REGISTRY, **TOYS}))
 def task(request, tiny):
-    return tiny(request.param)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, where in TOYS.items():
+            patch.setitem(REGISTRY, name, where)
+        yield tiny(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +50,7 @@ def test_name_and_docs(task):
         records.IMAGE,
         records.LABEL,
         records.MOTION_MASK,
+        records.SECOND_FRAME,
         records.BOXES,
         records.DEPTH,
     }
@@ -252,9 +259,14 @@ def test_twenty_steps_lower_the_loss(task, train):
 
 def test_a_new_head_has_the_exported_parts(task):
     head = task.build_head()
-    assert set(task.exported_parts) <= {"block4", "logits"}
-    for name in task.exported_parts:
+    assert set(task.exported_parts) <= {"block4", "logits", task.name}
+    for name in set(task.exported_parts) - {task.name}:
         assert getattr(head, name).trainable_variables
+    if task.name in task.exported_parts:
+        # An exported head takes features of any number of images of any size.
+        spec = tf.TensorSpec([None, None, None, 192], tf.float32)
+        traced = tf.function(lambda features: head(features))
+        assert traced.get_concrete_function(spec).structured_outputs.shape[0] is None
 
 
 def test_the_learning_rate_starts_as_configured_and_never_rises(task):

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from data_prep.build import shards
 from data_prep.build.inputs import Input
+from data_prep.inspection import contact_sheet, verification
 from data_prep.media import video_reading
 from data_prep.sources import video_builder, video_conversion
 from selfsup.common.errors import UserError
@@ -137,6 +138,58 @@ def test_masks_are_of_their_frames(built, folder, tmp_path):
         image, mask = frames_by_key["scene.avi", frame]
         assert np.abs(image.astype(float) - originals[frame]).mean() < 3
         assert scenes.iou(mask[..., 0], scenes.cell_truth(truths[frame])) > 0.5
+
+
+def test_pairs_are_frames_of_one_shot(tmp_path):
+    """A frame has a partner exactly where it has a mask; the others are counted."""
+    parts = [scenes.render(Scene(name), 13)[0] for name in ("coffee", "grass")]
+    scenes.write(tmp_path / "cut.avi", np.concatenate(parts))
+    originals = [image for _, image in video_reading.read_frames(tmp_path / "cut.avi")]
+    convert = video_conversion.VideoConverter(str(tmp_path), 0, frame_gap=10)
+    converted = convert(Input("cut.avi"))
+    assert converted.counts == counts(used=6, no_camera=10)
+    single = video_conversion.VideoConverter(str(tmp_path), 0)(Input("cut.avi"))
+    for serialized, without in zip(converted.records, single.records):
+        raw, expected = records.read_raw(serialized), records.read_raw(without)
+        later = raw.pop("video/second_frame")
+        assert later == raw["video/frame"] + 10
+        assert (raw["video/frame"] < 13) == (later < 13)
+        image = cv2.imdecode(
+            np.frombuffer(raw.pop("second_frame/encoded"), np.uint8), 1
+        )
+        assert np.abs(image.astype(float) - originals[later]).mean() < 3
+        # The first frames and their masks do not depend on the option.
+        assert raw == {name: expected[name] for name in raw}
+
+
+def test_sets_of_pairs_are_described_and_verified(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(video_builder.dataset_build, "build", lambda **given: given)
+    conversion = {"frames_per_video": 2, "frame_gap": 4, "track_length": 5}
+    given = video_builder.build_videos(
+        directory=str(folder), output=str(tmp_path), conversion=conversion
+    )
+    features = given["features"]
+    assert features == ("image", "motion_mask", "second_frame")
+    assert given["options"]["frame_gap"] == 4
+    serialized = given["convert"](Input("scene.avi")).records
+    parsed = records.parse(serialized[0], features)
+    assert parsed["second_frame"].shape == parsed["image"].shape == (240, 320, 3)
+    assert (parsed["second_frame"].numpy() != parsed["image"].numpy()).any()
+    assert verification.record_problem(serialized[0], features, 0) == ""
+    example = tf.train.Example.FromString(serialized[0])
+    example.features.feature["video/second_frame"].int64_list.value[0] = 0
+    problem = verification.record_problem(example.SerializeToString(), features, 0)
+    assert "second frame has index 0, first has" in problem
+
+    with tf.io.TFRecordWriter(str(tmp_path / "train")) as writer:
+        for record in serialized:
+            writer.write(record)
+    shard = manifests.Shard("train", "train", len(serialized), 0, "")
+    made = manifests.Manifest(
+        manifests.VIDEO_FRAMES, features, (shard,), directory=str(tmp_path)
+    )
+    one_pair = contact_sheet.draw(made, 1)
+    assert one_pair.shape[1] > 2 * 240
 
 
 def test_unusable_videos_are_set_aside_with_the_reason(built):
@@ -282,6 +335,10 @@ def test_bad_arguments_are_errors(tmp_path):
     with pytest.raises(UserError, match=r"min_foreground=0\.7 is above max"):
         video_builder.build_videos(
             directory=str(tmp_path), output=output, conversion={"min_foreground": 0.7}
+        )
+    with pytest.raises(UserError, match=r"frame_gap=11 is above track_length=10"):
+        video_builder.build_videos(
+            directory=str(tmp_path), output=output, conversion={"frame_gap": 11}
         )
 
 

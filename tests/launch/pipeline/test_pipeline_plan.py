@@ -102,6 +102,21 @@ def test_labelled_photos_are_evaluated_with_both_trunks(folders):
     assert "labelled" not in stages
 
 
+def test_another_trunk_is_the_one_that_is_compared(folders):
+    evaluations = {"imagenet_linear": {"steps": 5}}
+    given = _settings(folders, _labelled(folders), evaluations=evaluations)
+    assert given.with_trunk(()) == given
+    settings = given.with_trunk(("kind=vgg", "phases=false"))
+    texts = {each.name: each.command.text() for each in plan.stages(settings)}
+    for name in ("speed", "pretrain"):
+        assert texts[name].endswith("--trunk_set=kind=vgg --trunk_set=phases=false")
+    for which in ("pretrained", "random"):
+        text = texts[f"imagenet_linear/{which}"]
+        assert text.endswith("--steps=5 --trunk_kind=vgg --depth=tiny")
+    with pytest.raises(UserError, match=r"depth=50: .*expected one of 16, 19, tiny"):
+        given.with_trunk(("kind=vgg", "depth=50"))
+
+
 def test_other_labelled_photos_are_kept_away_from_pretraining(folders):
     (folders / "photos").rename(folders / "labels")
     labelled = inputs.find_labelled("labelled", str(folders / "labels"), "out")

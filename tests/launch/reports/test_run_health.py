@@ -5,11 +5,15 @@ import run_records
 from run_records import healthy_rows, record, row
 
 from launch.reports import run_health, run_learning
+from selfsup.tasks import REGISTRY
 from selfsup.tasks.task import Metric
 
 
 def _troubles(made):
     return [each for each in run_health.findings(made) if each.state == "trouble"]
+
+
+_SHARE, _LOSS = Metric("accuracy", True, ""), Metric("loss", False, "")
 
 
 def _changed(task, split, **values):
@@ -176,9 +180,6 @@ def test_lost_devices_are_counted_in_the_log(tmp_path):
     assert run_records.lost_devices(tmp_path / "run", log) == 2
 
 
-_SHARE, _LOSS = Metric("accuracy", True, ""), Metric("loss", False, "")
-
-
 @pytest.mark.parametrize(
     ("metric", "value", "chance", "expected"),
     [
@@ -213,6 +214,14 @@ def test_verdicts(value, verdict, advice):
     )
 
 
+@pytest.mark.parametrize(
+    ("task", "inputs"), [("motion_segmentation", "videos"), ("rotation", "photos")]
+)
+def test_more_of_what_the_task_reads_is_advised(task, inputs):
+    learned = run_learning.Learned(task, _SHARE, 0.2, 0.2, 0.9, 0.2)
+    assert f"Add more and more varied {inputs};" in learned.advice()
+
+
 def test_a_task_that_has_not_learned_its_training_records_gets_other_advice():
     rows = healthy_rows()
     for each in rows:
@@ -223,7 +232,7 @@ def test_a_task_that_has_not_learned_its_training_records_gets_other_advice():
     assert "has not learned its training records either" in learned.advice()
 
 
-def test_tasks_on_images_are_measured_on_photos_if_there_are_any():
+def test_tasks_on_images_are_measured_on_photos_if_there_are_any(monkeypatch):
     frames = {
         "directory": "data/videos",
         "kind": "video_frames",
@@ -235,3 +244,13 @@ def test_tasks_on_images_are_measured_on_photos_if_there_are_any():
     assert both.held_out_records("exemplar") == 128
     assert both.held_out_records("motion_segmentation") == 7
     assert record([], data=(frames,)).held_out_records("exemplar") == 7
+    pairs = {
+        **frames,
+        "directory": "data/pairs",
+        "features": ["image", "motion_mask", "second_frame"],
+        "records": {"train": 100, "validation": 5},
+    }
+    every = record([], data=(photos, frames, pairs))
+    assert every.held_out_records("motion_segmentation") == 12
+    monkeypatch.setitem(REGISTRY, "frame_order", "frame_order:FrameOrder")
+    assert every.held_out_records("frame_order") == 5
