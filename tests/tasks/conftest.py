@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -108,12 +109,16 @@ def serialized():
 
 @pytest.fixture(scope="session")
 def dataset_of(serialized):
-    """`dataset_of(task, seed=0)`: a preprocessed example for each photo."""
+    """`dataset_of(task, *seeds)`: for each seed, an example of each photo."""
 
-    def build(task, seed=0):
-        dataset = tf.data.Dataset.from_tensor_slices(serialized).enumerate()
+    def build(task, *seeds):
+        photos = tf.data.Dataset.from_tensor_slices(serialized).enumerate()
+        # One graph for all seeds: tracing takes longer than the examples.
+        dataset = tf.data.Dataset.from_tensor_slices(list(seeds or (0,))).flat_map(
+            lambda seed: photos.map(lambda index, record: (seed, index, record))
+        )
 
-        def example(index, record):
+        def example(seed, index, record):
             parsed = pipeline.parse(record, task.features)
             return task.preprocess_example(
                 parsed, tf.stack([seed, tf.cast(index, tf.int32)])
@@ -127,7 +132,13 @@ def dataset_of(serialized):
 @pytest.fixture(scope="session")
 def batch_of(dataset_of):
     """`batch_of(task, seed=0)`: a batch of the first four photos."""
-    return lambda task, seed=0: next(iter(dataset_of(task, seed).batch(4)))
+
+    @functools.cache
+    def batch(task, seed=0):
+        return next(iter(dataset_of(task, seed).batch(4)))
+
+    # A test may change its dictionary, but not the tensors.
+    return lambda task, seed=0: dict(batch(task, seed))
 
 
 class Features(keras.layers.Layer):

@@ -109,14 +109,14 @@ def _flat(values):
     )
 
 
-def test_the_seeds_decide_everything(task, batch_of):
-    def batch(example_seed, batch_seed):
-        examples = batch_of(task, example_seed)
-        return _flat(task.preprocess_batch(examples, tf.constant([batch_seed, 0])))
+def test_the_seeds_decide_everything(task, dataset_of):
+    def batches(*seeds):
+        for seed, examples in zip(seeds, dataset_of(task, *seeds).batch(5)):
+            yield _flat(task.preprocess_batch(examples, tf.constant([seed, 0])))
 
-    first = batch(1, 1)
-    np.testing.assert_array_equal(first, batch(1, 1))
-    others = [batch(seed, seed) for seed in range(2, 6)]
+    first, *others = batches(1, 2, 3, 4, 5)
+    np.testing.assert_array_equal(first, next(batches(1)))
+    assert len(others) == 4
     assert all(np.any(first != other) for other in others)
 
 
