@@ -10,7 +10,7 @@ from launch.studies import cell, study_file
 from launch.studies.cell import Cell
 from launch.studies.study import Study
 from selfsup.common import files
-from selfsup.common.errors import UserError, error_reason
+from selfsup.common.errors import SettingError, UserError, error_reason
 
 FOLDER = "studies"
 
@@ -27,8 +27,8 @@ def save(study: Study, cells: Sequence[Cell], output: str) -> None:
         os.makedirs(folder, exist_ok=True)
         files.write_atomically(path, json.dumps(content, indent=1))
     except OSError as error:
-        raise UserError(
-            f"--output={output}: cannot be written: {error_reason(error)}"
+        raise SettingError(
+            f"output={output}", f"cannot be written: {error_reason(error)}"
         ) from error
 
 

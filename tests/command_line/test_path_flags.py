@@ -57,7 +57,7 @@ NOT_PATHS = {
         "study": "name, or a path that launch.studies.study_file expands",
         "data_for": "USE=DIR; launch.studies.study_data expands DIR",
     },
-    "launch.quickstart": {"evaluations": "names"},
+    "launch.quickstart": {"evaluations": "names", "trunk_set": "KEY=VALUE"},
 }
 # Flags that only TensorFlow reads.
 READABLE = {("launch.features", "trunk"), ("launch.import_slim", "checkpoint")}
