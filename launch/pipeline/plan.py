@@ -72,7 +72,8 @@ class Settings:
         """Returns the settings with another trunk, pretrained and random.
 
         Args:
-          assignments: KEY=VALUE, fields of the trunk's configuration; none for the trunk of the preset.
+          assignments: KEY=VALUE, fields of the trunk's configuration; none for the trunk
+            of the preset.
 
         Raises:
           UserError: for what `launch.pretrain` would refuse.
