@@ -57,6 +57,7 @@ NOT_PATHS = {
         "study": "name, or a path that launch.studies.study_file expands",
         "data_for": "USE=DIR; launch.studies.study_data expands DIR",
     },
+    "launch.demo": {"trunk_set": "KEY=VALUE"},
     "launch.quickstart": {"evaluations": "names", "trunk_set": "KEY=VALUE"},
 }
 # Flags that only TensorFlow reads.
