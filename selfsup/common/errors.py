@@ -22,13 +22,11 @@ class SettingError(UserError):
       reason: why, and what was expected.
     """
 
-    def __init__(self, setting: str, reason: str) -> None:
-        super().__init__(setting, reason)
+    def __init__(self, setting: str, reason: str = "") -> None:
+        # Keras and pickle make the error again from its message only.
+        super().__init__(f"{setting}: {reason}" if reason else setting)
         self.setting = setting
         self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.setting}: {self.reason}"
 
     @property
     def name(self) -> str:

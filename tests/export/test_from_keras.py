@@ -68,5 +68,5 @@ def test_the_command_names_what_is_wrong(tmp_path):
         text=True,
     )
     assert done.returncode == 1
-    assert "error: depth=18: expected one of 16, 19, tiny" in done.stderr
+    assert "error: --depth=18: expected one of 16, 19, tiny" in done.stderr
     assert "Traceback" not in done.stderr
