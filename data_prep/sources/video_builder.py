@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from data_prep.sources.build_options import HoldOutOptions
+    from data_prep.sources.video_conversion import VideoConverter
 
 # Few enough that an interruption costs a worker minutes, not hours.
 _VIDEOS_PER_SHARD = 100
@@ -72,17 +73,7 @@ def build_videos(
     from selfsup.data import records
 
     converter = video_conversion.VideoConverter(directory, **(conversion or {}))
-    if converter.min_foreground > converter.max_foreground:
-        raise UserError(
-            f"min_foreground={converter.min_foreground} is above "
-            f"max_foreground={converter.max_foreground}"
-        )
-    if converter.frame_gap > converter.track_length:
-        raise UserError(
-            f"frame_gap={converter.frame_gap} is above track_length="
-            f"{converter.track_length}: expected at most as many frames, because only "
-            "these are known to be in the same shot; raise track_length too"
-        )
+    _check(converter)
     features = [records.IMAGE, records.MOTION_MASK]
     options = dataclasses.asdict(converter)
     del options["directory"]
@@ -103,6 +94,21 @@ def build_videos(
         time_limit=_time_limit(converter.frames_per_video),
         **build_options,
     )
+
+
+def _check(converter: VideoConverter) -> None:
+    """Refuses options of the conversion that contradict each other."""
+    if converter.min_foreground > converter.max_foreground:
+        raise UserError(
+            f"min_foreground={converter.min_foreground} is above "
+            f"max_foreground={converter.max_foreground}"
+        )
+    if converter.frame_gap > converter.track_length:
+        raise UserError(
+            f"frame_gap={converter.frame_gap} is above track_length="
+            f"{converter.track_length}: expected at most as many frames, because only "
+            "these are known to be in the same shot; raise track_length too"
+        )
 
 
 def _list_videos(

@@ -12,12 +12,12 @@ from selfsup import tasks as task_registry
 from selfsup.common import config_file, overrides
 from selfsup.common.errors import SettingError
 from selfsup.hybrid.assignment import AGGREGATIONS
-from selfsup.pretraining import presets, step_costs, weighting
+from selfsup.pretraining import config_checks, presets, step_costs, weighting
 from selfsup.pretraining.presets import Preset
 
 if TYPE_CHECKING:
     from selfsup.data.manifest import Manifest
-    from selfsup.tasks.task import Task, TaskConfig
+    from selfsup.tasks.task import TaskConfig
     from selfsup.trunk.trunk import TrunkConfig
 
 # The fields in which a resumed run may differ from the run as it was started.
@@ -276,8 +276,6 @@ def resolve(
       UserError: if a name is unknown, if a value has the wrong type, or if a task
         cannot compute with a value.
     """
-    from selfsup.hybrid.rmsprop import NAMED
-
     base = overrides.look_up("preset", preset, presets.PRESETS)
     if not task_names:
         raise SettingError("tasks", "give at least one task")
@@ -299,17 +297,7 @@ def resolve(
         weights=_weights(task_names, weights),
         **values,
     )
-    overrides.look_up("rmsprop", config.rmsprop, NAMED)
-    overrides.look_up("costs", config.costs, step_costs.COSTS)
-    overrides.look_up("aggregation", config.aggregation, AGGREGATIONS)
-    overrides.look_up("weighting", config.weighting, weighting.descriptions())
-    _check_costs(config)
-    # A task checks its configuration when it is constructed.
-    tasks = {
-        name: task_registry.task_class(name)(task)
-        for name, task in config.tasks.items()
-    }
-    _check_synchronous(config, tasks)
+    config_checks.check(config)
     return config
 
 
@@ -374,50 +362,6 @@ def _weights(task_names: Iterable[str], assignments: Iterable[str]) -> dict[str,
         if not weights[name] > 0:
             raise SettingError(f"task_weights={text}", "expected a number above 0")
     return weights
-
-
-def _check_costs(config: RunConfig) -> None:
-    """Refuses a mix of measured and given costs, which have different units."""
-    if config.costs != "measured":
-        return
-    missing = [name for name, task in config.tasks.items() if not task.step_cost]
-    if missing and len(missing) < len(config.tasks):
-        raise SettingError(
-            "costs=measured",
-            "step_cost is given for some tasks but not for "
-            f"{', '.join(missing)}. Measured costs are in seconds and cannot be added "
-            f"to given costs; give task_set={missing[0]}.step_cost=SECONDS too",
-        )
-
-
-def _check_synchronous(config: RunConfig, tasks: Mapping[str, Task]) -> None:
-    if config.aggregation != "sync":
-        return
-    if config.weighting != weighting.NONE:
-        raise SettingError(
-            f"weighting={config.weighting}",
-            "changes the learning rate of each task, but with aggregation=sync all tasks "
-            "take their steps together, with one learning rate; use aggregation=hybrid or "
-            "weighting=none",
-        )
-    if config.stop_overfitting:
-        raise SettingError(
-            f"stop_overfitting={config.stop_overfitting}",
-            "with aggregation=sync all tasks take their steps together, so none can stop "
-            "before the others; remove one of the two",
-        )
-    rates = {name: task.learning_rate_schedule() for name, task in tasks.items()}
-    for setting, what, values in (
-        ("task_weights", "weight", config.weights),
-        ("task_set=TASK.learning_rate", "learning rate", rates),
-    ):
-        if len(set(values.values())) > 1:
-            text = ", ".join(f"{name} {value}" for name, value in values.items())
-            raise SettingError(
-                "aggregation=sync",
-                "all tasks take their steps together, so they need the same "
-                f"{what}; {setting} gives {text}",
-            )
 
 
 def for_data(config: RunConfig, sets: Mapping[str, list[Manifest]]) -> RunConfig:
