@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Literal
+from typing import Callable, Literal
 
 import numpy as np
 
@@ -253,59 +253,78 @@ def _update_ratios(record: RunRecord) -> Iterator[Finding]:
 
 
 def _skipped_steps(record: RunRecord) -> Iterator[Finding]:
-    subject = "Skipped steps"
-    if not record.counts:
-        yield Finding(subject, "unknown", "There is no checkpoint yet.")
-        return
-    skipped = {
-        task: counts["skipped"]
-        for task, counts in record.counts.items()
-        if counts.get("skipped")
-    }
-    for task, number in skipped.items():
-        steps = record.counts[task]["steps"]
-        is_trouble = number > MANY_SKIPPED * steps
-        yield Finding(
-            subject,
-            "trouble" if is_trouble else "well",
-            f"{title(task)}: {number} of {steps} steps were skipped, because their "
-            "gradients were not finite.",
+    return _counted(
+        record,
+        "Skipped steps",
+        count="skipped",
+        total="steps",
+        most=MANY_SKIPPED,
+        text="steps were skipped, because their gradients were not finite.",
+        advice=lambda task: (
             f"Lower {_rate_of(task)}; without {option('mixed_precision')} numbers overflow "
             "less often."
-            if is_trouble
-            else "",
-        )
-    if not skipped:
-        yield Finding(
-            subject, "well", "All gradients were finite: no step was skipped."
-        )
+        ),
+        none="All gradients were finite: no step was skipped.",
+    )
 
 
 def _damaged_records(record: RunRecord) -> Iterator[Finding]:
-    subject = "Damaged records"
+    return _counted(
+        record,
+        "Damaged records",
+        count="stand_ins",
+        total="examples",
+        most=MANY_REPLACED,
+        text="training examples replaced records that are missing because shards are "
+        "damaged.",
+        advice=lambda _: (
+            "Delete the damaged shards, which the run has named, and run the command "
+            "that built them again."
+        ),
+        none="Every record could be read.",
+    )
+
+
+def _counted(
+    record: RunRecord,
+    subject: str,
+    *,
+    count: str,
+    total: str,
+    most: float,
+    text: str,
+    advice: Callable[[str], str],
+    none: str,
+) -> Iterator[Finding]:
+    """Yields a finding for each task with a count above 0, or the sentence `none`.
+
+    Args:
+      record: the run.
+      subject: subject of the findings.
+      count, total: keys of `RunRecord.counts`.
+      most: the share of the total above which the count is trouble.
+      text: the sentence after "COUNT of TOTAL".
+      advice: what to do about trouble, by task.
+      none: the sentence when no task has such a count.
+    """
     if not record.counts:
         yield Finding(subject, "unknown", "There is no checkpoint yet.")
         return
-    replaced = {
-        task: counts["stand_ins"]
-        for task, counts in record.counts.items()
-        if counts.get("stand_ins")
-    }
-    for task, number in replaced.items():
-        examples = record.counts[task]["examples"]
-        is_trouble = number > MANY_REPLACED * examples
+    is_counted = False
+    for task, counts in record.counts.items():
+        number = counts.get(count)
+        if not number:
+            continue
+        is_counted = True
+        is_trouble = number > most * counts[total]
         yield Finding(
             subject,
             "trouble" if is_trouble else "well",
-            f"{title(task)}: {number} of {examples} training examples replaced records "
-            "that are missing because shards are damaged.",
-            "Delete the damaged shards, which the run has named, and run the command "
-            "that built them again."
-            if is_trouble
-            else "",
+            f"{title(task)}: {number} of {counts[total]} {text}",
+            advice(task) if is_trouble else "",
         )
-    if not replaced:
-        yield Finding(subject, "well", "Every record could be read.")
+    if not is_counted:
+        yield Finding(subject, "well", none)
 
 
 def _lost_devices(record: RunRecord) -> Iterator[Finding]:
